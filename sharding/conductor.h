@@ -1,0 +1,117 @@
+// The run as one pure reactor: events and `now` in, commands out through the Door. It joins roster, schedule, placement,
+// attempts and visits; it has no clock and does no I/O, so tests and a simulator run what production runs.
+// Owned by the orchestrator's loop (rank 0), called from that one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sharding/attempts.h"
+#include "sharding/message.h"
+#include "sharding/roster.h"
+#include "sharding/schedule.h"
+#include "sharding/visit.h"
+
+namespace proctor {
+
+/// One member's ledger row with what the orchestrator knows of it.
+struct LedgerEntry {
+  ModuleId module;
+  VisitId visit;
+  SlotId slot;
+  std::uint32_t incarnation = 0;
+  Verdict verdict = Verdict::clean;
+  std::string reason;  ///< why it is not clean
+  LedgerRow row;
+};
+
+/// The one door to the world. Commands are carried out in order.
+class Door {
+ public:
+  virtual ~Door() = default;
+  virtual void start(SlotId slot, std::uint32_t incarnation) = 0;
+  virtual void kill(SlotId slot) = 0;
+  virtual void open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) = 0;
+  virtual void run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) = 0;
+  virtual void close(SlotId slot, VisitId visit) = 0;
+  /// To be made durable; answer with Conductor::on_stored.
+  virtual void store(ShardId shard, std::vector<Response> responses) = 0;
+  virtual void store_level(ShardId shard, std::uint32_t level) = 0;  ///< `halved`, recorded before it takes effect
+  virtual void record(const LedgerEntry& entry) = 0;
+  virtual void warn(const std::string& event) = 0;
+};
+
+class Conductor {
+ public:
+  struct Options {
+    Deadlines deadlines;
+    std::uint64_t leak_tolerance_bytes = 16u << 20;
+    VisitId first_visit;
+    std::vector<std::string> module_names;  ///< for messages
+  };
+  Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Door& door);
+
+  /// Before the first event: this shard's answer is in the store already.
+  void restore_answered(ShardId shard);
+  void restore_level(ShardId shard, std::uint32_t level) { attempts_.restore_level(shard, level); }
+
+  void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
+  void on_report(SlotId slot, std::uint32_t incarnation, WorkerReport report, Moment now);
+  void on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, const std::string& how, Moment now);
+  void on_stored(ShardId shard, Moment now);
+  void on_tick(Moment now);
+  /// No new shards from here on; running ones finish.
+  void drain() { draining_ = true; }
+
+  /// Every shard is stored and every visit ended (or drained so far).
+  bool finished() const;
+  bool drained() const { return draining_ && visits_.empty(); }
+  /// Why nothing can go on (no usable worker is left), or nullopt.
+  std::optional<std::string> stuck() const;
+  std::size_t unstored() const { return unstored_; }
+  std::size_t busy() const { return roster_.count(SlotState::busy); }
+  std::size_t slots() const { return roster_.size(); }
+
+ private:
+  enum class ShardState { waiting, running, answered, stored };
+
+  void handle(SlotId slot, Visit& visit, const VisitOpened& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now);
+  void handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const ShardFailed& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const VisitClosed& report, Moment now);
+  void handle(SlotId, Visit& visit, const Progress&, Moment now) { visit.on_progress(now); }
+
+  Visit* visit_of(SlotId slot);
+  void hand_out(Moment now);
+  void feed(Visit& visit, Moment now);
+  bool open_one(Moment now);
+  std::optional<std::vector<SlotId>> place_gang(std::uint32_t width) const;
+  bool needed_elsewhere(const Visit& visit) const;
+  void close(Visit& visit, Moment now);
+  void end(VisitId visit, Moment now);
+  void abort(VisitId visit, const std::string& reason, bool strike, Moment now);
+  void strike(ShardId shard, const std::string& reason);
+  void set_aside(ShardId shard, const std::string& reason);
+  const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
+
+  Options options_;
+  Door& door_;
+  std::vector<ModuleOutlook> modules_;
+  std::vector<Shard> shards_;
+  Schedule schedule_;
+  Roster roster_;
+  Attempts attempts_;
+  std::map<VisitId, Visit> visits_;
+  std::vector<ShardState> state_;
+  std::vector<std::uint32_t> open_failures_;  // of each module
+  std::vector<std::size_t> unanswered_;       // shards of each module
+  std::size_t unstored_;
+  std::uint32_t next_visit_;
+  bool draining_ = false;
+};
+
+}  // namespace proctor

@@ -1,0 +1,39 @@
+// What plan, cost and identity know of a model and of a machine; asked of the worker binary (`proctor-worker check`,
+// `probe`), so that the orchestrator links no LibTorch.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+struct ModelFacts {
+  std::string architecture;        ///< config.json's name, e.g. LlamaForCausalLM
+  std::string checkpoint_dtype;    ///< float32, bfloat16 or float16
+  std::uint64_t parameters = 0;    ///< elements, tied tensors once
+  std::uint64_t weight_bytes = 0;  ///< on disk
+  std::uint64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, vocabulary = 0;
+  std::int64_t max_length = 0;     ///< tokens, as lm-eval finds it
+  double bytes_per_token = 4.0;    ///< estimate, of English text
+  std::string model_hash;          ///< config, tokenizer and weight headers
+  std::string eos_text, bos_text;  ///< special tokens as text, for the results file
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelFacts, architecture, checkpoint_dtype, parameters, weight_bytes, layers, hidden,
+                                   heads, kv_heads, head_dim, vocabulary, max_length, bytes_per_token, model_hash,
+                                   eos_text, bos_text)
+
+struct DeviceFacts {
+  std::string kind = "cpu";              ///< "cpu", or the GPU's name
+  std::uint32_t count = 1;               ///< devices on this node
+  std::uint64_t bytes = 0;               ///< of one device; host memory for "cpu"
+  std::string instruction_set;           ///< ATen's CPU capability, e.g. AVX512
+  std::string torch_version, nccl_version, cuda_driver;
+  std::string numerics;                  ///< hash of proctor's own sources that compute
+  std::vector<int> numa_nodes;           ///< of each device; -1 unknown
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeviceFacts, kind, count, bytes, instruction_set, torch_version, nccl_version,
+                                   cuda_driver, numerics, numa_nodes)
+
+}  // namespace proctor

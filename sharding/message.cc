@@ -1,0 +1,91 @@
+#include "sharding/message.h"
+
+#include <array>
+#include <type_traits>
+
+#include "sharding/error.h"
+
+namespace proctor {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenVisit, visit, module, gang_rank, gang_size, max_batch_tokens, cleanup)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunShard, visit, shard, attempt, max_batch_tokens, requests)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CloseVisit, visit)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerReady, pid, facts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Progress, visit, unit, counter)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitOpened, visit, load_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenFailed, visit, fault, message)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardAnswered, visit, shard, attempt, responses, tokens, seconds)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardFailed, visit, shard, attempt, out_of_memory, message)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitClosed, visit, row)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KillWorker, slot)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentHello, host, slots, facts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerExited, slot, incarnation, ordered, how)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Heartbeat, beat)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DrainAsked, signal)
+
+void to_json(nlohmann::json& json, const Leave&) { json = nullptr; }
+void from_json(const nlohmann::json&, Leave&) {}
+
+void to_json(nlohmann::json& json, const ToWorker& order) {
+  json = {{"slot", order.slot}, {"frame", nlohmann::json::binary(order.frame)}};
+}
+void from_json(const nlohmann::json& json, ToWorker& order) {
+  order.slot = json.at("slot");
+  order.frame = json.at("frame").get_binary();
+}
+void to_json(nlohmann::json& json, const FromWorker& report) {
+  json = {{"slot", report.slot},
+          {"incarnation", report.incarnation},
+          {"frame", nlohmann::json::binary(report.frame)}};
+}
+void from_json(const nlohmann::json& json, FromWorker& report) {
+  report.slot = json.at("slot");
+  report.incarnation = json.at("incarnation");
+  report.frame = json.at("frame").get_binary();
+}
+
+namespace {
+
+using Json = nlohmann::json;
+
+template <class Variant>
+std::string encode_variant(const Variant& message) {
+  const Json json = {{"t", message.index()}, {"b", std::visit([](const auto& body) { return Json(body); }, message)}};
+  std::string bytes;
+  Json::to_msgpack(json, bytes);
+  return bytes;
+}
+
+template <class Variant, std::size_t... I>
+Variant decode_alternative(std::size_t index, const Json& body, std::index_sequence<I...>) {
+  Variant result;
+  const bool known =
+      ((I == index ? (result = body.get<std::variant_alternative_t<I, Variant>>(), true) : false) || ...);
+  if (!known) throw Error(Fault::internal, "message of unknown kind " + std::to_string(index));
+  return result;
+}
+
+template <class Variant>
+Variant decode_variant(std::string_view bytes) {
+  try {
+    const Json json = Json::from_msgpack(bytes.begin(), bytes.end());
+    return decode_alternative<Variant>(json.at("t").get<std::size_t>(), json.at("b"),
+                                       std::make_index_sequence<std::variant_size_v<Variant>>{});
+  } catch (const Json::exception& error) {
+    throw Error(Fault::internal, std::string("unreadable message: ") + error.what());
+  }
+}
+
+}  // namespace
+
+std::string encode(const WorkerOrder& order) { return encode_variant(order); }
+std::string encode(const WorkerReport& report) { return encode_variant(report); }
+std::string encode(const AgentOrder& order) { return encode_variant(order); }
+std::string encode(const AgentReport& report) { return encode_variant(report); }
+WorkerOrder decode_worker_order(std::string_view bytes) { return decode_variant<WorkerOrder>(bytes); }
+WorkerReport decode_worker_report(std::string_view bytes) { return decode_variant<WorkerReport>(bytes); }
+AgentOrder decode_agent_order(std::string_view bytes) { return decode_variant<AgentOrder>(bytes); }
+AgentReport decode_agent_report(std::string_view bytes) { return decode_variant<AgentReport>(bytes); }
+
+}  // namespace proctor

@@ -1,0 +1,143 @@
+// Every message between the processes, on one screen. An Order goes down (orchestrator -> agent -> worker), a Report
+// comes up. Each that belongs to a visit carries its id; a worker drops what is not for its visit.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sharding/facts.h"
+#include "sharding/ids.h"
+#include "sharding/request.h"
+#include "sharding/suite.h"
+
+namespace proctor {
+
+/// Measured by one member over one visit: the ledger's row (docs/results.md).
+struct LedgerRow {
+  double load_s = 0, run_s = 0, teardown_s = 0;
+  nlohmann::json steps = nlohmann::json::object();  ///< teardown step -> seconds
+  std::uint64_t allocated_before = 0, allocated_peak = 0, allocated_after = 0;  ///< bytes
+  std::uint64_t reserved_before = 0, reserved_peak = 0, reserved_after = 0;     ///< bytes
+  std::uint64_t device_free_before = 0, device_free_after = 0;                  ///< bytes
+  std::uint64_t resident_before = 0, resident_after = 0;                        ///< bytes
+  std::uint64_t communicators_left = 0, graphs_left = 0, modules_left = 0;
+  std::int64_t file_descriptors = 0, threads = 0;  ///< open after the visit
+  std::uint64_t batches = 0, cleanups = 0, bytes_read = 0, tokens = 0;
+  double cleanup_s = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LedgerRow, load_s, run_s, teardown_s, steps, allocated_before, allocated_peak,
+                                   allocated_after, reserved_before, reserved_peak, reserved_after, device_free_before,
+                                   device_free_after, resident_before, resident_after, communicators_left, graphs_left,
+                                   modules_left, file_descriptors, threads, batches, cleanups, bytes_read, tokens,
+                                   cleanup_s)
+
+// ---- to a worker
+struct OpenVisit {
+  VisitId visit;
+  Module module;
+  std::uint32_t gang_rank = 0, gang_size = 1;
+  std::int64_t max_batch_tokens = 0;
+  Cleanup cleanup;
+};
+struct RunShard {
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 0;
+  std::int64_t max_batch_tokens = 0;
+  std::vector<Request> requests;
+};
+struct CloseVisit {
+  VisitId visit;
+};
+struct Leave {
+  bool operator==(const Leave&) const = default;
+};
+// ---- from a worker
+struct WorkerReady {
+  std::int64_t pid = 0;
+  DeviceFacts facts;
+};
+struct Progress {  ///< announced before the unit is run: what is being waited for, and how many came before it
+  VisitId visit;
+  std::string unit;
+  std::uint64_t counter = 0;
+};
+struct VisitOpened {
+  VisitId visit;
+  double load_s = 0;
+};
+struct OpenFailed {
+  VisitId visit;
+  std::string fault, message;
+};
+struct ShardAnswered {
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 0;
+  std::vector<Response> responses;
+  std::uint64_t tokens = 0;  ///< computed
+  double seconds = 0;
+};
+struct ShardFailed {
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 0;
+  bool out_of_memory = false;
+  std::string message;
+};
+struct VisitClosed {
+  VisitId visit;
+  LedgerRow row;
+};
+// ---- between agent and orchestrator
+struct StartWorker {  ///< incarnation: which start of this slot; a report of an older one is stale
+  std::uint32_t slot = 0, incarnation = 0;
+};
+struct KillWorker {
+  std::uint32_t slot = 0;
+};
+struct ToWorker {
+  std::uint32_t slot = 0;
+  nlohmann::json::binary_t frame;  ///< an encoded Order
+};
+struct AgentHello {
+  std::string host;
+  std::uint32_t slots = 0;
+  DeviceFacts facts;
+};
+struct FromWorker {
+  std::uint32_t slot = 0, incarnation = 0;
+  nlohmann::json::binary_t frame;  ///< an encoded Report
+};
+struct WorkerExited {
+  std::uint32_t slot = 0, incarnation = 0;
+  bool ordered = false;     ///< by KillWorker or Leave, not by itself
+  std::string how;          ///< "signal 9 (Killed)", "exit code 1"
+};
+struct Heartbeat {
+  std::uint64_t beat = 0;
+};
+struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
+  int signal = 0;
+};
+
+using WorkerOrder = std::variant<OpenVisit, RunShard, CloseVisit, Leave>;
+using WorkerReport =
+    std::variant<WorkerReady, Progress, VisitOpened, OpenFailed, ShardAnswered, ShardFailed, VisitClosed>;
+using AgentOrder = std::variant<StartWorker, KillWorker, ToWorker, Leave>;
+using AgentReport = std::variant<AgentHello, FromWorker, WorkerExited, Heartbeat, DrainAsked>;
+
+/// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
+std::string encode(const WorkerOrder& order);
+std::string encode(const WorkerReport& report);
+std::string encode(const AgentOrder& order);
+std::string encode(const AgentReport& report);
+WorkerOrder decode_worker_order(std::string_view bytes);
+WorkerReport decode_worker_report(std::string_view bytes);
+AgentOrder decode_agent_order(std::string_view bytes);
+AgentReport decode_agent_report(std::string_view bytes);
+
+}  // namespace proctor

@@ -1,0 +1,38 @@
+// Suite + requests + facts -> shards. Pure: boundaries depend on text, ModelFacts and device class alone, so any number
+// of ranks cuts the same shards and a resumed run finds its own.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sharding/facts.h"
+#include "sharding/ids.h"
+#include "sharding/request.h"
+
+namespace proctor {
+
+/// The requests of one (module, task), bundle by bundle: bundles[i] is the first request of bundle i.
+struct PairWork {
+  ModuleId module;
+  TaskId task;
+  std::span<const Request> requests;
+  std::span<const std::uint32_t> bundles;  ///< ascending, begins with 0 unless empty
+};
+
+struct Shard {
+  ModuleId module;
+  TaskId task;
+  std::vector<std::uint32_t> requests;  ///< indices into the pair's requests, in order of computation
+  double flops = 0;
+};
+
+/// Shards of one pair: bundles ordered so that equal beginnings are neighbours, cut at `target_flops` (or an eighth of
+/// the pair, so that small pairs spread too), the last tenth in quarter-size shards. A bundle is never cut.
+std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, double target_flops);
+
+/// Canonical text of a plan, to be hashed: equal texts are equal plans.
+std::string describe(std::span<const Shard> shards);
+
+}  // namespace proctor

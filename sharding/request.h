@@ -1,0 +1,26 @@
+// One thing to compute, and its answer. Planner, wire and store read the parts and carry `ask` unopened; only the
+// module's kind (worker) and the task's type (orchestrator) know what it says.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+struct Request {
+  std::vector<std::string> parts;  ///< UTF-8 texts, the shared one first (context, continuation)
+  nlohmann::json ask;              ///< {"type": "loglikelihood" | "loglikelihood_rolling" | "generate_until", ...}
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
+
+/// The answer to one request; `error` names why there is none. `value` is the kind's: loglikelihood
+/// [sum of log-probabilities (natural), is_greedy, scored tokens, truncated tokens]; rolling [sum, scored tokens];
+/// generate_until [text, new tokens, truncated tokens].
+struct Response {
+  nlohmann::json value;
+  std::string error;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Response, value, error)
+
+}  // namespace proctor

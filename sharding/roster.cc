@@ -1,0 +1,102 @@
+#include "sharding/roster.h"
+
+#include <algorithm>
+#include <array>
+
+namespace proctor {
+namespace {
+constexpr std::array<double, 3> kStartPauses = {1, 5, 25};  // seconds before the next try
+constexpr std::uint32_t kDeathsToQuarantine = 3;
+constexpr std::size_t kShardsToQuarantine = 2;
+}  // namespace
+
+void Roster::on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now) {
+  Agent& record = agents_[agent];
+  record.host = host;
+  record.slots.assign(slots, {});
+  for (SlotRecord& slot : record.slots) slot.due = now;
+}
+
+void Roster::on_ready(SlotId slot) {
+  at(slot).state = SlotState::free;
+  at(slot).failed_starts = 0;
+}
+
+void Roster::on_replaced(SlotId slot, Moment now) {
+  at(slot).state = SlotState::waiting;
+  at(slot).due = now;
+}
+
+void Roster::on_death(SlotId slot, const ShardId* shard, const std::string& how, Moment now) {
+  SlotRecord& record = at(slot);
+  const bool was_starting = record.state == SlotState::starting;
+  record.last_death = how;
+  record.state = SlotState::waiting;
+  record.due = now;
+  if (was_starting) {
+    record.due = now + Moment(kStartPauses[std::min<std::size_t>(record.failed_starts, kStartPauses.size() - 1)]);
+    if (++record.failed_starts > kStartPauses.size()) record.state = SlotState::quarantined;
+    return;
+  }
+  ++record.deaths;
+  if (shard) record.died_in.insert(*shard);
+  const bool last_one = count(SlotState::quarantined) + 1 >= size();
+  if (record.deaths >= kDeathsToQuarantine && record.died_in.size() >= kShardsToQuarantine && !last_one)
+    record.state = SlotState::quarantined;
+}
+
+std::vector<SlotId> Roster::take_due(Moment now) {
+  std::vector<SlotId> due;
+  for (auto& [id, agent] : agents_)
+    for (std::uint32_t s = 0; s < agent.slots.size(); ++s) {
+      SlotRecord& record = agent.slots[s];
+      if (record.state != SlotState::waiting || record.due > now) continue;
+      record.state = SlotState::starting;
+      record.due = now + start_deadline_;
+      ++record.incarnation;
+      due.push_back({id, s});
+    }
+  return due;
+}
+
+std::vector<SlotId> Roster::too_late_to_start(Moment now) const {
+  std::vector<SlotId> late;
+  for (const auto& [id, agent] : agents_)
+    for (std::uint32_t s = 0; s < agent.slots.size(); ++s)
+      if (agent.slots[s].state == SlotState::starting && agent.slots[s].due <= now) late.push_back({id, s});
+  return late;
+}
+
+bool Roster::any_usable() const {
+  for (const auto& [id, agent] : agents_)
+    for (const SlotRecord& slot : agent.slots)
+      if (slot.state != SlotState::quarantined) return true;
+  return false;
+}
+
+std::vector<bool> Roster::free_slots(AgentId agent) const {
+  std::vector<bool> free;
+  for (const SlotRecord& slot : agents_.at(agent).slots) free.push_back(slot.state == SlotState::free);
+  return free;
+}
+
+std::vector<AgentId> Roster::agents() const {
+  std::vector<AgentId> ids;
+  for (const auto& [id, agent] : agents_) ids.push_back(id);
+  return ids;
+}
+
+std::size_t Roster::size() const {
+  std::size_t n = 0;
+  for (const auto& [id, agent] : agents_) n += agent.slots.size();
+  return n;
+}
+
+std::size_t Roster::count(SlotState state) const {
+  std::size_t n = 0;
+  for (const auto& [id, agent] : agents_)
+    for (const SlotRecord& slot : agent.slots) n += slot.state == state;
+  return n;
+}
+
+}  // namespace proctor

@@ -1,0 +1,64 @@
+// Who is here: agents, and the state of each of their worker slots. A worker that will not start is tried again after
+// 1, 5 and 25 seconds; then, or after 3 deaths on 2 shards, its slot is quarantined for the run. Pure: `now` comes in.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sharding/ids.h"
+
+namespace proctor {
+
+using Moment = std::chrono::duration<double>;  ///< seconds of the caller's monotonic clock
+
+enum class SlotState { waiting, starting, free, busy, quarantined };
+
+struct SlotRecord {
+  SlotState state = SlotState::waiting;
+  std::uint32_t incarnation = 0;  ///< of the worker that is starting or running
+  std::uint32_t failed_starts = 0;
+  std::uint32_t deaths = 0;
+  std::set<ShardId> died_in;
+  Moment due{0};                  ///< waiting: when to start; starting: when it is too late
+  std::string last_death;
+};
+
+class Roster {
+ public:
+  explicit Roster(Moment start_deadline) : start_deadline_(start_deadline) {}
+
+  void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
+  void on_ready(SlotId slot);
+  void on_busy(SlotId slot) { at(slot).state = SlotState::busy; }
+  void on_free(SlotId slot) { at(slot).state = SlotState::free; }
+  /// A replaced worker is no failure of its slot: it may start at once.
+  void on_replaced(SlotId slot, Moment now);
+  /// The worker died by itself, in `shard` if it held one.
+  void on_death(SlotId slot, const ShardId* shard, const std::string& how, Moment now);
+
+  /// Slots whose worker is to be started now; they count as starting from here on.
+  std::vector<SlotId> take_due(Moment now);
+  std::vector<SlotId> too_late_to_start(Moment now) const;
+  bool any_usable() const;
+  std::vector<bool> free_slots(AgentId agent) const;
+  std::vector<AgentId> agents() const;
+  const std::string& host(AgentId agent) const { return agents_.at(agent).host; }
+  SlotRecord& at(SlotId slot) { return agents_.at(slot.agent).slots.at(slot.slot); }
+  std::uint32_t slots(AgentId agent) const { return static_cast<std::uint32_t>(agents_.at(agent).slots.size()); }
+  std::size_t count(SlotState state) const;
+  std::size_t size() const;  ///< slots of all agents
+
+ private:
+  struct Agent {
+    std::string host;
+    std::vector<SlotRecord> slots;
+  };
+  std::map<AgentId, Agent> agents_;
+  Moment start_deadline_;
+};
+
+}  // namespace proctor

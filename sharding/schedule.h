@@ -1,0 +1,69 @@
+// Who gets which shard. A free gang keeps its module while that has shards; else takes an unserved module (widest, then
+// longest); else joins the module j with the largest gain rem_j/r_j - (rem_j + L_j)/(r_j + 1), if positive; else idles.
+// Pure state: no clock, no I/O. Shards of a module go out longest first.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "sharding/ids.h"
+#include "sharding/planner.h"
+
+namespace proctor {
+
+/// What the schedule knows of a module beside its shards; seconds are estimates and only order the handing out.
+struct ModuleOutlook {
+  std::uint32_t tensor_parallel = 1;
+  double seconds_per_flop = 1e-11;
+  double load_seconds = 1;  ///< load plus teardown of what is held before
+};
+
+class Schedule {
+ public:
+  Schedule(std::vector<ModuleOutlook> modules, std::span<const Shard> shards);
+
+  /// The module a gang holding `held` should serve next: `held` itself, another, or none. `fits` tells whether a
+  /// module's width can be placed now.
+  template <class Fits>
+  std::optional<ModuleId> choose(std::optional<ModuleId> held, Fits&& fits) const {
+    if (held && has_unassigned(*held)) return held;
+    std::optional<ModuleId> best;
+    for (std::uint32_t m = 0; m < modules_.size(); ++m)
+      if (joinable(ModuleId{m}) && fits(ModuleId{m}) && (!best || better(ModuleId{m}, *best))) best = ModuleId{m};
+    return best;
+  }
+
+  std::optional<ShardId> take(ModuleId module);   ///< the longest unassigned shard
+  void give_back(ShardId shard);                  ///< it was lost; it goes to the front again
+  void withdraw(ShardId shard);                   ///< an unassigned one that need not run
+  void on_gang_opening(ModuleId module);          ///< counted as serving from here on
+  void on_gang_gone(ModuleId module);
+  void drop(ModuleId module);                     ///< no shard of it is handed out again
+  bool has_unassigned(ModuleId module) const { return !at(module).unassigned.empty(); }
+  std::size_t unassigned(ModuleId module) const { return at(module).unassigned.size(); }
+
+ private:
+  struct Entry {
+    double negative_flops;  // so that the longest comes first
+    ShardId shard;
+    auto operator<=>(const Entry&) const = default;
+  };
+  struct ModuleState {
+    ModuleOutlook outlook;
+    std::set<Entry> unassigned;
+    double remaining_flops = 0;
+    std::uint32_t gangs = 0;
+  };
+  const ModuleState& at(ModuleId module) const { return modules_[module.value]; }
+  bool joinable(ModuleId module) const;
+  double gain(ModuleId module) const;
+  bool better(ModuleId a, ModuleId b) const;
+
+  std::vector<ModuleState> modules_;
+  std::vector<std::pair<ModuleId, double>> shards_;  // module and FLOPs of each
+};
+
+}  // namespace proctor

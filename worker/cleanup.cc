@@ -1,0 +1,36 @@
+#include "worker/cleanup.h"
+
+#include <chrono>
+
+namespace proctor {
+
+void BatchCleanup::after_batch() {
+  ++batches_;
+  if (due()) empty();
+}
+
+void BatchCleanup::after_out_of_memory() {
+  if (policy_.policy != Cleanup::Policy::never) empty();
+}
+
+bool BatchCleanup::due() {
+  switch (policy_.policy) {
+    case Cleanup::Policy::never:
+    case Cleanup::Policy::on_oom: return false;
+    case Cleanup::Policy::always: return true;
+    case Cleanup::Policy::every: return batches_ % policy_.every == 0;
+    case Cleanup::Policy::watermark: break;
+  }
+  const DeviceMemory memory = device_.memory();
+  return static_cast<double>(memory.total_bytes ? memory.free_bytes : 1) < policy_.watermark * static_cast<double>(memory.total_bytes);
+}
+
+void BatchCleanup::empty() {
+  const auto begin = std::chrono::steady_clock::now();
+  device_.synchronize();
+  device_.empty_cache();
+  ++cleanups_;
+  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace proctor

@@ -1,0 +1,24 @@
+// The counting CPU allocator: exact live and peak bytes of every tensor in host memory, with an optional limit that
+// raises c10::OutOfMemoryError, the type CUDA's allocator raises. Installed once, before the first tensor.
+#pragma once
+
+#include <cstdint>
+
+namespace proctor {
+
+struct HostCounters {
+  std::uint64_t live_bytes = 0, peak_bytes = 0;
+};
+
+/// `limit_bytes` 0: none. PyTorch keeps allocators for ever, so the counters are the process's.
+void install_counting_allocator(std::uint64_t limit_bytes);
+HostCounters host_counters();
+void reset_host_peak();
+
+struct ProcessCounters {
+  std::uint64_t resident_bytes = 0;
+  std::int64_t file_descriptors = 0, threads = 0;
+};
+ProcessCounters process_counters();  ///< from /proc/self
+
+}  // namespace proctor

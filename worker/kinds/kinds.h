@@ -1,0 +1,40 @@
+// The uses of a model, behind one table: {name, request types it answers, open}. A new kind is one file and one row.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sharding/request.h"
+#include "sharding/suite.h"
+#include "worker/cleanup.h"
+#include "worker/device.h"
+#include "worker/weights.h"
+
+namespace proctor {
+
+/// A module on this worker's device. Compute thread only.
+class OpenModule {
+ public:
+  virtual ~OpenModule() = default;
+  /// One answer a request, in order. A request that cannot be answered has its error; out of memory is thrown
+  /// (c10::OutOfMemoryError). Announces each batch before it runs.
+  virtual std::vector<Response> run(std::span<const Request> requests, std::int64_t max_batch_tokens,
+                                    BatchCleanup& cleanup, const Announce& announce) = 0;
+  virtual void drop_batches() = 0;  ///< teardown: what batches left cached
+  virtual std::uint64_t tokens_computed() const = 0;
+  virtual std::uint64_t bytes_read() const = 0;
+};
+
+struct Kind {
+  std::string name;
+  std::vector<std::string> request_types;
+  std::function<std::shared_ptr<OpenModule>(const Module&, Device&, const Announce&)> open;
+};
+
+/// Throws InputError naming the kinds there are.
+const Kind& find_kind(const std::string& name);
+
+}  // namespace proctor

@@ -1,0 +1,185 @@
+#include "worker/model_folder.h"
+
+#include <xxhash.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "sharding/error.h"
+#include "worker/models/families.h"
+#include "worker/safetensors.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+constexpr std::uint64_t kHashedBytes = 64 << 10;  // of each tensor, beside the headers
+
+Json read_json(const fs::path& path, bool required) {
+  std::ifstream stream(path);
+  if (!stream) {
+    if (!required) return Json::object();
+    throw InputError(path.string() + ": cannot be read; a model folder has config.json, tokenizer.json and *.safetensors");
+  }
+  try {
+    return Json::parse(stream);
+  } catch (const Json::exception& error) {
+    throw InputError(path.string() + ": " + error.what());
+  }
+}
+
+/// "dtype" of transformers 5, "torch_dtype" before; the weights' own where neither is there.
+std::string checkpoint_dtype(const Json& config) {
+  for (const char* key : {"dtype", "torch_dtype"})
+    if (config.contains(key) && config.at(key).is_string()) return config.at(key);
+  return "float32";
+}
+
+std::vector<std::int32_t> int_or_list(const Json& json) {
+  if (json.is_number_integer()) return {json.get<std::int32_t>()};
+  if (json.is_array()) return json.get<std::vector<std::int32_t>>();
+  return {};
+}
+
+/// Processors that change greedy text and are not implemented; each with the value that means "off".
+void refuse_other_processors(const Json& json, const std::string& file) {
+  const std::pair<const char*, Json> off[] = {{"no_repeat_ngram_size", 0}, {"encoder_no_repeat_ngram_size", 0},
+      {"encoder_repetition_penalty", 1.0}, {"min_length", 0}, {"min_new_tokens", 0}, {"num_beams", 1},
+      {"num_beam_groups", 1}, {"diversity_penalty", 0.0}, {"forced_bos_token_id", Json()}, {"forced_eos_token_id", Json()},
+      {"bad_words_ids", Json()}, {"force_words_ids", Json()}, {"suppress_tokens", Json()}, {"begin_suppress_tokens", Json()},
+      {"sequence_bias", Json()}, {"exponential_decay_length_penalty", Json()}, {"guidance_scale", 1.0},
+      {"penalty_alpha", 0.0}, {"dola_layers", Json()}, {"watermarking_config", Json()}, {"stop_strings", Json()}};
+  for (const auto& [key, value] : off)
+    if (json.contains(key) && !json.at(key).is_null() && json.at(key) != value)
+      throw InputError(file + ": \"" + key + "\" = " + json.at(key).dump() + " changes generated text and is not implemented");
+}
+
+GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
+  const fs::path path = folder / "generation_config.json";
+  const Json json = read_json(path, false);
+  GenerationDefaults defaults;
+  refuse_other_processors(json, path.string());
+  const Json* source = fs::exists(path) ? &json : &config;
+  if (source->contains("eos_token_id")) defaults.eos_ids = int_or_list(source->at("eos_token_id"));
+  if (json.contains("repetition_penalty") && json.at("repetition_penalty").is_number())
+    defaults.repetition_penalty = json.at("repetition_penalty");
+  return defaults;
+}
+
+/// A special token is a string, or an object with "content", or null.
+std::string token_text(const Json& json, const char* key) {
+  if (!json.contains(key)) return "";
+  const Json& value = json.at(key);
+  if (value.is_object()) return value.value("content", "");
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
+TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
+  const Json json = read_json(folder / "tokenizer_config.json", false);
+  const Json map = read_json(folder / "special_tokens_map.json", false);
+  TokenizerSettings settings;
+  settings.tokenizer_class = token_text(json, "tokenizer_class");
+  settings.bos_token = token_text(json.contains("bos_token") ? json : map, "bos_token");
+  settings.eos_token = token_text(json.contains("eos_token") ? json : map, "eos_token");
+  const auto flag = [&](const char* key) -> std::optional<bool> {
+    if (json.contains(key) && json.at(key).is_boolean()) return json.at(key).get<bool>();
+    return std::nullopt;
+  };
+  settings.add_bos_token = flag("add_bos_token");
+  settings.add_eos_token = flag("add_eos_token");
+  settings.clean_up_spaces = flag("clean_up_tokenization_spaces").value_or(false);
+  if (json.contains("model_max_length") && json.at("model_max_length").is_number() &&
+      json.at("model_max_length").get<double>() < 1e18)
+    settings.model_max_length = static_cast<std::int64_t>(json.at("model_max_length").get<double>());
+  if (json.contains("added_tokens_decoder")) settings.added_tokens = json.at("added_tokens_decoder");
+  return settings;
+}
+
+void check_shape(const WeightSource& source, const TensorEntry& entry, const std::string& file) {
+  const auto text = [](const std::vector<std::int64_t>& shape) { return Json(shape).dump(); };
+  if (entry.shape != source.shape)
+    throw InputError(file + ": tensor " + source.tensor + " has shape " + text(entry.shape) + ", config.json asks for " + text(source.shape));
+  if (entry.dtype != "F32" && entry.dtype != "BF16" && entry.dtype != "F16")
+    throw InputError(file + ": tensor " + source.tensor + " has dtype " + entry.dtype + " (F32, BF16 and F16 are read); is this a quantised checkpoint?");
+}
+
+void add_file(XXH3_state_t* state, const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << path.filename().string() << '\0' << stream.rdbuf();
+  XXH3_128bits_update(state, text.str().data(), text.str().size());
+}
+
+std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
+  XXH3_state_t* state = XXH3_createState();
+  XXH3_128bits_reset(state);
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"})
+    add_file(state, fs::path(folder.path) / name);
+  std::string buffer;
+  for (const auto& [name, found] : checkpoint.tensors()) {
+    buffer.resize(std::min(kHashedBytes, found.entry->end - found.entry->begin));
+    found.file->read(found.entry->begin, buffer.size(), buffer.data());
+    buffer += name + Json(found.entry->shape).dump() + found.entry->dtype;
+    XXH3_128bits_update(state, buffer.data(), buffer.size());
+  }
+  const XXH128_hash_t hash = XXH3_128bits_digest(state);
+  XXH3_freeState(state);
+  char text[33];
+  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                static_cast<unsigned long long>(hash.low64));
+  return text;
+}
+
+}  // namespace
+
+ModelFolder read_model_folder(const std::string& path) {
+  if (!fs::is_directory(path)) throw InputError(path + ": no such model folder");
+  ModelFolder folder;
+  folder.path = path;
+  const fs::path file = fs::path(path) / "config.json";
+  const Json json = read_json(file, true);
+  if (!json.is_object() || !json.contains("architectures") || !json.at("architectures").is_array() ||
+      json.at("architectures").empty() || !json.at("architectures")[0].is_string())
+    throw InputError(file.string() + ": \"architectures\" is missing, so the kind of model is not known");
+  folder.architecture = json.at("architectures")[0];
+  folder.checkpoint_dtype = checkpoint_dtype(json);
+  ConfigReader reader(json, file.string());
+  folder.decoder = read_decoder_config(folder.architecture, reader);
+  folder.generation = read_generation(path, json);
+  folder.tokenizer = read_tokenizer_settings(path);
+  folder.max_length = json.contains("max_position_embeddings") ? folder.decoder.max_position
+                                                               : folder.tokenizer.model_max_length.value_or(2048);
+  return folder;
+}
+
+ModelFacts check_model(const ModelFolder& folder) {
+  const Checkpoint checkpoint(folder.path);
+  ModelFacts facts;
+  for (const WeightSource& source : decoder_weight_sources(folder.decoder)) {
+    const auto found = checkpoint.find(source.tensor);
+    check_shape(source, *found.entry, found.file->path());
+    std::uint64_t elements = 1;
+    for (std::int64_t size : source.shape) elements *= static_cast<std::uint64_t>(size);
+    facts.parameters += elements;
+    facts.weight_bytes += found.entry->end - found.entry->begin;
+  }
+  const DecoderConfig& c = folder.decoder;
+  facts.architecture = folder.architecture;
+  facts.checkpoint_dtype = folder.checkpoint_dtype;
+  facts.layers = static_cast<std::uint64_t>(c.layers);
+  facts.hidden = static_cast<std::uint64_t>(c.hidden);
+  facts.heads = static_cast<std::uint64_t>(c.heads);
+  facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
+  facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
+  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
+  facts.max_length = folder.max_length;
+  facts.bytes_per_token = c.vocabulary > 1000 ? 4.0 : 2.0;
+  facts.model_hash = hash_of(folder, checkpoint);
+  facts.bos_text = folder.tokenizer.bos_token;
+  facts.eos_text = folder.tokenizer.eos_token;
+  return facts;
+}
+
+}  // namespace proctor

@@ -1,0 +1,43 @@
+// A Hugging Face model folder, read for what it decides: config.json, generation_config.json, tokenizer_config.json,
+// the headers of the weight files. No weights are read and no device is touched. Includes no torch.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sharding/facts.h"
+#include "worker/models/decoder_config.h"
+
+namespace proctor {
+
+/// generation_config.json: what counts even for greedy decoding.
+struct GenerationDefaults {
+  std::vector<std::int32_t> eos_ids;
+  double repetition_penalty = 1.0;
+};
+
+/// tokenizer_config.json.
+struct TokenizerSettings {
+  std::string tokenizer_class, bos_token, eos_token;
+  std::optional<bool> add_bos_token, add_eos_token;
+  bool clean_up_spaces = false;
+  std::optional<std::int64_t> model_max_length;
+  nlohmann::json added_tokens;  ///< added_tokens_decoder: id -> token
+};
+
+struct ModelFolder {
+  std::string path, architecture, checkpoint_dtype;
+  DecoderConfig decoder;
+  GenerationDefaults generation;
+  TokenizerSettings tokenizer;
+  std::int64_t max_length = 2048;  ///< as lm-eval: max_position_embeddings, else the tokenizer's, else 2048
+};
+
+/// Throws InputError naming the file and what is wrong with it.
+ModelFolder read_model_folder(const std::string& path);
+
+/// Also opens the weight files' headers and checks every tensor's name and shape against the configuration.
+ModelFacts check_model(const ModelFolder& folder);
+
+}  // namespace proctor

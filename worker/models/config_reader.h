@@ -1,0 +1,41 @@
+// A config.json that remembers which keys were read: a key neither read nor known to be harmless is refused by name,
+// so that a quantised or exotic model is refused, not miscomputed.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+namespace proctor {
+
+class ConfigReader {
+ public:
+  ConfigReader(nlohmann::json json, std::string file) : json_(std::move(json)), file_(std::move(file)) {}
+
+  /// The value, or `fallback` where the key is absent or null. Throws InputError for a wrong type.
+  template <class T>
+  T get(const std::string& key, const T& fallback) {
+    const nlohmann::json* value = find(key);
+    if (!value || value->is_null()) return fallback;
+    try {
+      return value->get<T>();
+    } catch (const nlohmann::json::exception&) {
+      refuse(key, "has the wrong type: " + value->dump());
+    }
+  }
+  /// Null where the key is absent; counts as read.
+  const nlohmann::json* find(const std::string& key);
+  /// Throws InputError unless the key is absent, null or `allowed`.
+  void require(const std::string& key, const nlohmann::json& allowed, const std::string& why);
+  [[noreturn]] void refuse(const std::string& key, const std::string& why) const;
+  /// Every key has been read or is harmless; else throws InputError naming the first.
+  void finish() const;
+  const std::string& file() const { return file_; }
+
+ private:
+  nlohmann::json json_;
+  std::string file_;
+  std::set<std::string> read_;
+};
+
+}  // namespace proctor

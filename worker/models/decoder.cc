@@ -1,0 +1,115 @@
+#include "worker/models/decoder.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/outer.h>
+#include <ATen/ops/pow.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
+
+#include <numbers>
+#include <optional>
+
+namespace proctor {
+namespace {
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return at::linear(x, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt);
+}
+
+/// Llama 3.1's: long wave lengths divided by the factor, short ones kept, smoothly between.
+at::Tensor scale_llama3(const at::Tensor& inverse, const RopeScaling& s) {
+  const at::Tensor wave = 2 * std::numbers::pi / inverse;
+  const double low = s.original_max_position / s.low_freq_factor, high = s.original_max_position / s.high_freq_factor;
+  const at::Tensor scaled = at::where(wave > low, inverse / s.factor, inverse);
+  const at::Tensor smooth = (s.original_max_position / wave - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+  const at::Tensor between = (1 - smooth) * scaled / s.factor + smooth * scaled;
+  return at::where((wave >= high).logical_and(wave <= low), between, scaled);
+}
+
+}  // namespace
+
+at::Tensor rope_inverse_frequencies(const DecoderConfig& config) {
+  const at::Tensor exponent = at::arange(0, config.head_dim, 2, at::kFloat) / static_cast<double>(config.head_dim);
+  const at::Tensor inverse = 1.0 / at::pow(config.rope_theta, exponent);
+  switch (config.rope_scaling.kind) {
+    case RopeScaling::Kind::linear: return inverse / config.rope_scaling.factor;
+    case RopeScaling::Kind::llama3: return scale_llama3(inverse, config.rope_scaling);
+    case RopeScaling::Kind::none: break;
+  }
+  return inverse;
+}
+
+Decoder::Decoder(DecoderConfig config, const Weights& weights)
+    : config_(std::move(config)),
+      embedding_(weights.at("embedding")),
+      final_norm_(weights.at("final_norm")),
+      head_(config_.tied_embeddings ? embedding_ : weights.at("head")),
+      inverse_frequencies_(rope_inverse_frequencies(config_).to(embedding_.device())) {
+  for (std::int64_t i = 0; i < config_.layers; ++i) {
+    const std::string layer = "layers." + std::to_string(i) + ".";
+    const auto find = [&](const char* name) { return weights.find(layer + name); };
+    layers_.push_back({find("input_norm"), find("qkv"), find("qkv_bias"), find("q_norm"), find("k_norm"), find("output"),
+                       find("output_bias"), find("mlp_norm"), find("gate_up"), find("gate_up_bias"), find("down"), find("down_bias")});
+  }
+}
+
+/// Rounds to the module's dtype before the weight is multiplied, as transformers does.
+at::Tensor Decoder::norm(const at::Tensor& x, const at::Tensor& weight) const {
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor variance = wide.square().mean(-1, /*keepdim=*/true);
+  return weight * (wide * at::rsqrt(variance + config_.norm_epsilon)).to(x.scalar_type());
+}
+
+at::Tensor Decoder::rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) const {
+  const std::int64_t half = config_.head_dim / 2;
+  if (config_.rope_interleaved) {
+    const at::Tensor pairs = x.unflatten(-1, {half, 2});
+    const at::Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1);
+    const at::Tensor c = cos.narrow(-1, 0, half), s = sin.narrow(-1, 0, half);
+    return at::stack({even * c - odd * s, odd * c + even * s}, -1).flatten(-2);
+  }
+  const at::Tensor turned = at::cat({x.narrow(-1, half, half).neg(), x.narrow(-1, 0, half)}, -1);
+  return x * cos + turned * sin;
+}
+
+at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
+                              const Attend& attend) const {
+  const Layer& layer = layers_[static_cast<std::size_t>(index)];
+  const at::Tensor qkv = linear(x, layer.qkv, layer.qkv_bias).unflatten(-1, {-1, config_.head_dim});
+  at::Tensor q = qkv.narrow(1, 0, config_.heads), k = qkv.narrow(1, config_.heads, config_.kv_heads);
+  const at::Tensor v = qkv.narrow(1, config_.heads + config_.kv_heads, config_.kv_heads);
+  if (config_.qk_norm) {
+    q = norm(q, layer.q_norm);
+    k = norm(k, layer.k_norm);
+  }
+  return linear(attend(index, rotate(q, cos, sin), rotate(k, cos, sin), v), layer.output, layer.output_bias);
+}
+
+at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x) const {
+  const at::Tensor both = linear(x, layer.gate_up, layer.gate_up_bias);
+  const std::int64_t width = both.size(-1) / 2;
+  return linear(at::silu(both.narrow(-1, 0, width)).mul_(both.narrow(-1, width, width)), layer.down, layer.down_bias);
+}
+
+at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend) const {
+  at::Tensor x = at::embedding(embedding_, tokens);
+  const at::Tensor angles = at::outer(positions.to(at::kFloat), inverse_frequencies_);
+  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);  // [total_tokens, 1, head_dim]
+  const at::Tensor cos = both.cos().to(x.scalar_type()), sin = both.sin().to(x.scalar_type());
+  for (std::int64_t i = 0; i < config_.layers; ++i) {
+    const Layer& layer = layers_[static_cast<std::size_t>(i)];
+    x = x + attention(i, norm(x, layer.input_norm), cos, sin, attend);
+    x = x + mlp(layer, norm(x, layer.mlp_norm));
+  }
+  return norm(x, final_norm_);
+}
+
+at::Tensor Decoder::logits(const at::Tensor& states) const { return at::linear(states, head_).to(at::kFloat); }
+
+}  // namespace proctor

@@ -1,0 +1,50 @@
+// A decoder-only transformer over packed tokens: [total_tokens, hidden], no padding. It knows layers and rotary
+// positions; what a token may attend comes in from outside, so scoring, prefill and decoding share it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <vector>
+
+#include "worker/models/decoder_config.h"
+#include "worker/weights.h"
+
+namespace proctor {
+
+/// Attention of one layer: q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim], rotated; returns
+/// [tokens, heads * head_dim].
+using Attend =
+    std::function<at::Tensor(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)>;
+
+class Decoder {
+ public:
+  Decoder(DecoderConfig config, const Weights& weights);
+
+  /// tokens, positions: [total_tokens], int64. Returns the last layer's normalised states, [total_tokens, hidden].
+  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend) const;
+  /// states [rows, hidden] -> logits [rows, vocabulary], float32 (the product itself in the module's dtype).
+  at::Tensor logits(const at::Tensor& states) const;
+
+  const DecoderConfig& config() const { return config_; }
+  at::TensorOptions options() const { return embedding_.options(); }
+
+ private:
+  struct Layer {
+    at::Tensor input_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias, mlp_norm, gate_up, gate_up_bias, down, down_bias;
+  };
+  at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
+  at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) const;
+  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const Attend& attend) const;
+  at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
+
+  DecoderConfig config_;
+  std::vector<Layer> layers_;
+  at::Tensor embedding_, final_norm_, head_;
+  at::Tensor inverse_frequencies_;  // [head_dim / 2], float32
+};
+
+/// 1 / theta^(2i / head_dim), scaled as config.rope_scaling says, in transformers' order of operations. [head_dim / 2]
+at::Tensor rope_inverse_frequencies(const DecoderConfig& config);
+
+}  // namespace proctor

@@ -1,0 +1,108 @@
+#include "worker/text_codec.h"
+
+#include <filesystem>
+
+#include "sharding/error.h"
+#include "worker/tokenizer/unicode.h"
+
+namespace proctor {
+namespace {
+
+using What = TemplatePart::What;
+
+/// Classes whose fast tokenizer rebuilds its template from add_bos_token and add_eos_token (transformers 4.57.1).
+bool rebuilds_template(const std::string& name) {
+  return name.starts_with("LlamaTokenizer") || name.starts_with("CodeLlamaTokenizer") || name.starts_with("GemmaTokenizer");
+}
+
+void rebuild_template(Tokenizer& tokenizer, const TokenizerSettings& settings) {
+  std::vector<TemplatePart> parts;
+  if (settings.add_bos_token.value_or(true)) parts.push_back({What::special, {tokenizer.id(settings.bos_token)}, 0});
+  parts.push_back({What::first, {}, 0});
+  if (settings.add_eos_token.value_or(false)) parts.push_back({What::special, {tokenizer.id(settings.eos_token)}, 0});
+  tokenizer.set_single_template(std::move(parts));
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+}
+
+bool python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
+
+}  // namespace
+
+std::string clean_up_spaces(std::string text) {
+  const std::pair<const char*, const char*> rules[] = {{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"},
+                                                       {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [from, to] : rules) replace_all(text, from, to);
+  return text;
+}
+
+std::size_t trailing_white_space(std::string_view text) {
+  std::size_t end = text.size(), length = 0;
+  while (end > 0) {
+    const std::size_t last = previous_code_point(text, end);
+    if (!python_space(code_point_at(text, last, length))) break;
+    end = last;
+  }
+  return text.size() - end;
+}
+
+TextCodec::TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_token)
+    : tokenizer_(Tokenizer::read((std::filesystem::path(folder.path) / "tokenizer.json").string())),
+      settings_(folder.tokenizer),
+      add_bos_token_(add_bos_token) {
+  for (const auto& [id, token] : settings_.added_tokens.items()) {
+    if (tokenizer_.id(token.value("content", "")) >= 0) continue;
+    tokenizer_.add_token({std::stoi(id), token.value("content", ""), token.value("single_word", false),
+                          token.value("lstrip", false), token.value("rstrip", false), token.value("normalized", false),
+                          token.value("special", false)});
+  }
+  if (!settings_.bos_token.empty()) bos_id_ = tokenizer_.id(settings_.bos_token);
+  if (!settings_.eos_token.empty()) eos_id_ = tokenizer_.id(settings_.eos_token);
+  if (rebuilds_template(settings_.tokenizer_class) && bos_id_ >= 0) rebuild_template(tokenizer_, settings_);
+  prefix_text_ = bos_id_ >= 0 ? settings_.bos_token : settings_.eos_token;
+}
+
+std::int32_t TextCodec::prefix_id() const {
+  if (bos_id_ >= 0) return bos_id_;
+  if (eos_id_ >= 0) return eos_id_;
+  throw InputError("the tokenizer has neither a BOS nor an EOS token, so an empty context has no beginning; name one in tokenizer_config.json");
+}
+
+std::vector<std::int32_t> TextCodec::encode(std::string_view text) {
+  Special special = add_bos_token_.value_or(true) ? Special::add : Special::leave_out;
+  if (!prefix_text_.empty() && text.starts_with(prefix_text_)) special = Special::leave_out;
+  return tokenizer_.encode(text, special).ids;
+}
+
+ContextAndContinuation TextCodec::encode_pair(std::string context, std::string continuation) {
+  ContextAndContinuation pair;
+  if (context.empty()) {
+    pair.continuation = encode_without_specials(continuation);
+    if (!pair.continuation.empty() && pair.continuation.front() == prefix_id()) {
+      pair.context = {pair.continuation.front()};
+      pair.continuation.erase(pair.continuation.begin());
+    } else {
+      pair.context = {prefix_id()};
+    }
+  } else {
+    const std::size_t spaces = trailing_white_space(context);
+    continuation.insert(0, context, context.size() - spaces, spaces);
+    context.resize(context.size() - spaces);
+    pair.context = encode(context);
+    pair.continuation = encode(context + continuation);
+    pair.continuation.erase(pair.continuation.begin(),
+                            pair.continuation.begin() + static_cast<std::ptrdiff_t>(std::min(pair.context.size(), pair.continuation.size())));
+  }
+  if (pair.continuation.empty()) throw InputError("the continuation has no token of its own");
+  if (pair.context.empty()) throw InputError("the context has no token (it is white space only)");
+  return pair;
+}
+
+std::string TextCodec::decode(std::span<const std::int32_t> ids) const {
+  std::string text = tokenizer_.decode(ids, Decoding::skip_special);
+  return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;
+}
+
+}  // namespace proctor

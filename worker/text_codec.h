@@ -1,0 +1,50 @@
+// Text to ids and back as lm-eval's `hf` model does it with transformers 4.57.1: which special tokens are added, the
+// prefix token, how a context and its continuation are cut. Owned by one thread. Includes no torch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/model_folder.h"
+#include "worker/tokenizer/tokenizer.h"
+
+namespace proctor {
+
+struct ContextAndContinuation {
+  std::vector<std::int32_t> context, continuation;
+};
+
+class TextCodec {
+ public:
+  TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_token);
+
+  std::vector<std::int32_t> encode(std::string_view text);
+  /// lm-eval's _encode_pair: trailing white space of the context moves to the continuation. Throws InputError where the
+  /// continuation has no token.
+  ContextAndContinuation encode_pair(std::string context, std::string continuation);
+  std::vector<std::int32_t> encode_without_specials(std::string_view text) {
+    return tokenizer_.encode(text, Special::leave_out).ids;
+  }
+  /// Special tokens skipped, spaces cleaned up where tokenizer_config.json says so.
+  std::string decode(std::span<const std::int32_t> ids) const;
+  std::int32_t prefix_id() const;  ///< BOS, else EOS; throws InputError if there is neither
+  std::int32_t eos_id() const { return eos_id_; }  ///< -1: none
+  const std::string& eos_text() const { return settings_.eos_token; }
+
+ private:
+  Tokenizer tokenizer_;
+  TokenizerSettings settings_;
+  std::optional<bool> add_bos_token_;
+  std::string prefix_text_;
+  std::int32_t bos_id_ = -1, eos_id_ = -1;
+};
+
+/// transformers' clean_up_tokenization: spaces before punctuation and English contractions.
+std::string clean_up_spaces(std::string text);
+/// Python's len(text) - len(text.rstrip()), in bytes.
+std::size_t trailing_white_space(std::string_view text);
+
+}  // namespace proctor

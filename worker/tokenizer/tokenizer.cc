@@ -1,0 +1,143 @@
+#include "worker/tokenizer/tokenizer.h"
+
+#include <fstream>
+
+#include "sharding/error.h"
+#include "worker/tokenizer/unicode.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::json;
+
+Json part(const Json& json, const char* key) { return json.contains(key) ? json.at(key) : Json(nullptr); }
+
+AddedToken read_added(const Json& json) {
+  AddedToken token;
+  token.id = json.at("id");
+  token.content = json.at("content");
+  token.single_word = json.value("single_word", false);
+  token.lstrip = json.value("lstrip", false);
+  token.rstrip = json.value("rstrip", false);
+  token.special = json.value("special", false);
+  token.normalized = json.value("normalized", !token.special);
+  return token;
+}
+
+std::unique_ptr<Bpe> make_model(const Json& json) {
+  const std::string type = json.value("type", json.contains("merges") ? "BPE" : "Unigram");
+  if (type != "BPE") throw InputError("tokenizer model '" + type + "' is not supported yet (it comes with the encoder models); BPE is");
+  return std::make_unique<Bpe>(json);
+}
+
+}  // namespace
+
+Tokenizer::Tokenizer(const Json& json, const std::string& file) try
+    : normalizer_(make_normalizer(part(json, "normalizer"))),
+      pre_tokenizer_(make_pre_tokenizer(part(json, "pre_tokenizer"))),
+      model_(make_model(json.at("model"))),
+      post_(make_post_processor(part(json, "post_processor"))),
+      decoder_(make_token_decoder(part(json, "decoder"))) {
+  if (json.contains("added_tokens"))
+    for (const auto& added : json.at("added_tokens")) add_token(read_added(added));
+} catch (const Json::exception& error) {
+  throw InputError(file + ": not a tokenizer.json as expected: " + error.what());
+} catch (const InputError& error) {
+  throw InputError(file + ": " + error.what());
+}
+
+Tokenizer Tokenizer::read(const std::string& path) {
+  std::ifstream stream(path);
+  if (!stream) throw InputError(path + ": cannot be read; a model folder needs its tokenizer.json");
+  try {
+    return Tokenizer(Json::parse(stream), path);
+  } catch (const Json::parse_error& error) {
+    throw InputError(path + ": " + error.what());
+  }
+}
+
+void Tokenizer::add_token(AddedToken token) {
+  added_[token.id] = token;
+  if (token.normalized) {
+    token.content = normalizer_(token.content);
+    normalized_added_.add(std::move(token));
+  } else {
+    raw_added_.add(std::move(token));
+  }
+}
+
+void Tokenizer::encode_plain(std::string_view text, bool at_start, std::vector<std::int32_t>& ids) {
+  const std::string normal = normalizer_(std::string(text));
+  for (const auto& span : normalized_added_.cut(normal)) {
+    if (span.token) {
+      ids.push_back(span.token->id);
+      continue;
+    }
+    Words words{normal.substr(span.begin, span.end - span.begin), {}, at_start && span.begin == 0};
+    words.ranges.emplace_back(0, static_cast<std::uint32_t>(words.text.size()));
+    pre_tokenizer_(words);
+    for (const auto& [begin, end] : words.ranges)
+      model_->encode(std::string_view(words.text).substr(begin, end - begin), ids);
+  }
+}
+
+std::vector<std::int32_t> Tokenizer::ids_of(std::string_view text) {
+  if (!is_valid_utf8(text)) throw InputError("text is not valid UTF-8");
+  std::vector<std::int32_t> ids;
+  for (const auto& span : raw_added_.cut(text)) {
+    if (span.token) ids.push_back(span.token->id);
+    else encode_plain(text.substr(span.begin, span.end - span.begin), span.begin == 0, ids);
+  }
+  return ids;
+}
+
+Encoding Tokenizer::assemble(std::span<const TemplatePart> parts, const std::vector<std::int32_t>& first,
+                             const std::vector<std::int32_t>& second, Special special) const {
+  Encoding encoding;
+  for (const TemplatePart& part : parts) {
+    if (part.what == TemplatePart::What::special && special == Special::leave_out) continue;
+    const auto& ids = part.what == TemplatePart::What::special ? part.ids
+                      : part.what == TemplatePart::What::first ? first
+                                                               : second;
+    encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());
+    encoding.type_ids.insert(encoding.type_ids.end(), ids.size(), part.type_id);
+  }
+  return encoding;
+}
+
+Encoding Tokenizer::encode(std::string_view text, Special special) {
+  return assemble(post_.single, ids_of(text), {}, special);
+}
+
+Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, Special special) {
+  const auto a = ids_of(first), b = ids_of(second);
+  return assemble(post_.pair, a, b, special);
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, Decoding decoding) const {
+  std::vector<std::string> tokens;
+  for (std::int32_t id : ids) {
+    if (const auto added = added_.find(id); added != added_.end()) {
+      if (decoding == Decoding::keep_special || !added->second.special) tokens.push_back(added->second.content);
+    } else if (const std::string* token = model_->token(id)) {
+      tokens.push_back(*token);
+    }
+  }
+  std::string text;
+  for (const std::string& piece : decoder_(std::move(tokens))) text += piece;
+  return text;
+}
+
+std::int32_t Tokenizer::id(std::string_view token) const {
+  for (const auto& [id, added] : added_)
+    if (added.content == token) return id;
+  return model_->id(token).value_or(-1);
+}
+
+std::size_t Tokenizer::size() const {
+  std::size_t count = model_->size();
+  for (const auto& [id, added] : added_) count += !model_->token(id) || model_->token(id)->empty();
+  return count;
+}
+
+}  // namespace proctor

@@ -1,0 +1,167 @@
+#include "worker/tokenizer/unicode.h"
+
+#include <utf8proc.h>
+
+#include <cstdlib>
+
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+/// Bytes of the valid sequence at bytes[at], or 0; then `bad` is the length of the maximal invalid part.
+std::size_t valid_sequence(std::string_view bytes, std::size_t at, std::size_t& bad) {
+  const auto byte = [&](std::size_t i) -> unsigned { return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0; };
+  const unsigned first = byte(at);
+  bad = 1;
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xC2 && first <= 0xDF ? 2 : (first & 0xF0) == 0xE0 ? 3 : first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+  if (length == 0) return 0;
+  unsigned low = 0x80, high = 0xBF;
+  if (first == 0xE0) low = 0xA0;
+  if (first == 0xED) high = 0x9F;
+  if (first == 0xF0) low = 0x90;
+  if (first == 0xF4) high = 0x8F;
+  for (std::size_t i = 1; i < length; ++i) {
+    const unsigned next = byte(at + i);
+    if (at + i >= bytes.size() || next < low || next > high) {
+      bad = i;
+      return 0;
+    }
+    low = 0x80;
+    high = 0xBF;
+  }
+  return length;
+}
+
+std::string mapped(std::string_view text, int options) {
+  utf8proc_uint8_t* result = nullptr;
+  const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                 static_cast<utf8proc_ssize_t>(text.size()), &result,
+                                 static_cast<utf8proc_option_t>(options));
+  if (size < 0) throw InputError(std::string("text cannot be normalized: ") + utf8proc_errmsg(size));
+  std::string owned(reinterpret_cast<char*>(result), static_cast<std::size_t>(size));
+  std::free(result);
+  return owned;
+}
+
+template <class Map>
+std::string each_code_point(std::string_view text, Map&& map) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) map(out, code_point_at(text, at, length));
+  return out;
+}
+
+utf8proc_category_t category(char32_t code_point) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+}
+
+}  // namespace
+
+char32_t code_point_at(std::string_view text, std::size_t at, std::size_t& length) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+  if (byte(0) < 0x80) return length = 1, byte(0);
+  if (byte(0) < 0xE0 && at + 1 < text.size()) return length = 2, (byte(0) & 0x1Fu) << 6 | (byte(1) & 0x3Fu);
+  if (byte(0) < 0xF0 && at + 2 < text.size())
+    return length = 3, (byte(0) & 0x0Fu) << 12 | (byte(1) & 0x3Fu) << 6 | (byte(2) & 0x3Fu);
+  if (at + 3 < text.size())
+    return length = 4, (byte(0) & 7u) << 18 | (byte(1) & 0x3Fu) << 12 | (byte(2) & 0x3Fu) << 6 | (byte(3) & 0x3Fu);
+  return length = 1, 0xFFFD;
+}
+
+std::size_t previous_code_point(std::string_view text, std::size_t at) {
+  do --at;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
+  return at;
+}
+
+void append_utf8(std::string& text, char32_t c) {
+  if (c < 0x80) {
+    text += static_cast<char>(c);
+  } else if (c < 0x800) {
+    text += static_cast<char>(0xC0 | c >> 6);
+    text += static_cast<char>(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    text += static_cast<char>(0xE0 | c >> 12);
+    text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+    text += static_cast<char>(0x80 | (c & 0x3F));
+  } else {
+    text += static_cast<char>(0xF0 | c >> 18);
+    text += static_cast<char>(0x80 | (c >> 12 & 0x3F));
+    text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+    text += static_cast<char>(0x80 | (c & 0x3F));
+  }
+}
+
+bool is_valid_utf8(std::string_view text) {
+  std::size_t bad = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = valid_sequence(text, at, bad);
+    if (length == 0) return false;
+    at += length;
+  }
+  return true;
+}
+
+std::string utf8_lossy(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size());
+  for (std::size_t at = 0, bad = 0; at < bytes.size();) {
+    const std::size_t length = valid_sequence(bytes, at, bad);
+    if (length) out.append(bytes.substr(at, length));
+    else out.append("\xEF\xBF\xBD");
+    at += length ? length : bad;
+  }
+  return out;
+}
+
+bool is_ascii(std::string_view text) {
+  for (char c : text)
+    if (static_cast<unsigned char>(c) >= 0x80) return false;
+  return true;
+}
+
+bool is_white_space(char32_t c) {
+  return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+bool is_word_character(char32_t c) {
+  const auto of = category(c);
+  return (of >= UTF8PROC_CATEGORY_LU && of <= UTF8PROC_CATEGORY_NO) || of == UTF8PROC_CATEGORY_PC;
+}
+
+bool is_punctuation(char32_t c) {
+  if ((c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126)) return true;
+  const auto of = category(c);
+  return of >= UTF8PROC_CATEGORY_PC && of <= UTF8PROC_CATEGORY_PO;
+}
+
+bool is_numeric(char32_t c) {
+  const auto of = category(c);
+  return of >= UTF8PROC_CATEGORY_ND && of <= UTF8PROC_CATEGORY_NO;
+}
+
+std::string normalized(std::string_view text, NormalForm form) {
+  const bool compatibility = form == NormalForm::nfkc || form == NormalForm::nfkd;
+  if (is_ascii(text)) return std::string(text);
+  const bool compose = form == NormalForm::nfc || form == NormalForm::nfkc;
+  return mapped(text, UTF8PROC_STABLE | (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
+                          (compatibility ? UTF8PROC_COMPAT : 0));
+}
+
+std::string lower_case(std::string_view text) {
+  return each_code_point(text, [](std::string& out, char32_t c) {
+    if (c == 0x130) return void(out += "i\xCC\x87");  // the one code point whose lower case is two
+    append_utf8(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+  });
+}
+
+std::string without_marks(std::string_view text) {
+  return each_code_point(text, [](std::string& out, char32_t c) {
+    if (category(c) != UTF8PROC_CATEGORY_MN) append_utf8(out, c);
+  });
+}
+
+}  // namespace proctor

@@ -1,0 +1,36 @@
+// A module's parameters, read straight into their final (fused) buffers.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "worker/models/decoder_config.h"
+#include "worker/safetensors.h"
+
+namespace proctor {
+
+using Announce = std::function<void(const std::string& unit)>;  ///< called before each unit of work that can be waited for
+
+class Weights {
+ public:
+  /// Reads every source; a unit is announced for each tensor. Throws InputError.
+  Weights(const Checkpoint& checkpoint, const std::vector<ParameterShape>& parameters,
+          const std::vector<WeightSource>& sources, const at::TensorOptions& options, const Announce& announce);
+
+  const at::Tensor& at(const std::string& parameter) const { return tensors_.at(parameter); }
+  /// Undefined where there is no such parameter (a bias that the model lacks).
+  at::Tensor find(const std::string& parameter) const;
+  std::uint64_t bytes_read() const { return bytes_read_; }
+
+ private:
+  void read(const Checkpoint& checkpoint, const WeightSource& source);
+
+  std::unordered_map<std::string, at::Tensor> tensors_;
+  std::uint64_t bytes_read_ = 0;
+};
+
+}  // namespace proctor
