@@ -93,6 +93,13 @@ struct VisitClosed {
   LedgerRow row;
 };
 // ---- between agent and orchestrator
+struct Configure {  ///< the first order: what this agent's workers are; answered by AgentHello
+  std::string device;              ///< auto, cpu or cuda
+  std::uint32_t workers = 0;       ///< 0: as many as the node's devices, or cores and memory, allow
+  std::uint32_t cpu_threads = 1;
+  std::uint64_t memory_limit_bytes = 0, bytes_per_worker = 0;
+  std::string log_folder;
+};
 struct StartWorker {  ///< incarnation: which start of this slot; a report of an older one is stale
   std::uint32_t slot = 0, incarnation = 0;
 };
@@ -117,6 +124,9 @@ struct WorkerExited {
   bool ordered = false;     ///< by KillWorker or Leave, not by itself
   std::string how;          ///< "signal 9 (Killed)", "exit code 1"
 };
+struct AgentFailed {  ///< this node cannot take part
+  std::string host, fault, message;
+};
 struct Heartbeat {
   std::uint64_t beat = 0;
 };
@@ -127,8 +137,8 @@ struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
 using WorkerOrder = std::variant<OpenVisit, RunShard, CloseVisit, Leave>;
 using WorkerReport =
     std::variant<WorkerReady, Progress, VisitOpened, OpenFailed, ShardAnswered, ShardFailed, VisitClosed>;
-using AgentOrder = std::variant<StartWorker, KillWorker, ToWorker, Leave>;
-using AgentReport = std::variant<AgentHello, FromWorker, WorkerExited, Heartbeat, DrainAsked>;
+using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, Leave>;
+using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked>;
 
 /// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
 std::string encode(const WorkerOrder& order);

@@ -1,0 +1,168 @@
+#include "orchestrator/agent.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+/// As many workers as cores and 90 % of memory allow, at least 1.
+std::uint32_t fitting_workers(const Configure& configuration) {
+  const std::uint32_t by_cores = usable_cores() / std::max(1u, configuration.cpu_threads);
+  const std::uint64_t each = std::max<std::uint64_t>(1, configuration.bytes_per_worker);
+  const auto by_memory = static_cast<std::uint32_t>(std::min<std::uint64_t>(1024, usable_memory_bytes() / 10 * 9 / each));
+  return std::max(1u, std::min(by_cores, by_memory));
+}
+
+}  // namespace
+
+std::string host_name() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+void widen_affinity() {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) CPU_SET(cpu, &all);
+  sched_setaffinity(0, sizeof all, &all);  // the kernel keeps what the cgroup allows
+}
+
+std::uint32_t usable_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+std::uint64_t usable_memory_bytes() {
+  std::uint64_t bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
+    if (std::uint64_t limit = 0; std::ifstream(file) >> limit) bytes = std::min(bytes, limit);
+  if (const char* slurm = std::getenv("SLURM_MEM_PER_NODE"))
+    if (const std::uint64_t limit = std::strtoull(slurm, nullptr, 10) << 20; limit > 0) bytes = std::min(bytes, limit);
+  return bytes;
+}
+
+Agent::Agent(std::string worker_binary, std::function<void(AgentReport)> report) : worker_binary_(std::move(worker_binary)), report_(std::move(report)) {
+  widen_affinity();
+}
+
+void Agent::handle(const AgentOrder& order) {
+  std::visit([this](const auto& body) { on(body); }, order);
+}
+
+void Agent::on(const Configure& order) {
+  configuration_ = order;
+  try {
+    const CommandResult probe = run_command({worker_binary_, "probe", "--device", order.device});
+    if (probe.status != 0) throw EnvironmentError(probe.error.empty() ? worker_binary_ + " probe failed" : probe.error);
+    const auto facts = nlohmann::json::parse(probe.output).get<DeviceFacts>();
+    std::uint32_t workers = order.workers;
+    if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
+    if (facts.kind != "cpu" && workers > facts.count)
+      throw UsageError(std::to_string(workers) + " workers on " + std::to_string(facts.count) + " devices; there is one worker per device");
+    report_(AgentHello{host_name(), workers, facts});
+  } catch (const Error& error) {
+    report_(AgentFailed{host_name(), to_string(error.fault()), error.what()});
+  } catch (const nlohmann::json::exception& error) {
+    report_(AgentFailed{host_name(), to_string(Fault::internal), std::string("proctor-worker probe: ") + error.what()});
+  }
+}
+
+void Agent::on(const StartWorker& order) {
+  if (slots_.contains(order.slot)) waiting_[order.slot] = order;
+  else start(order);
+}
+
+void Agent::start(const StartWorker& order) {
+  const std::string name = "worker-" + host_name() + "-" + std::to_string(order.slot) + ".log";
+  try {
+    Slot slot;
+    slot.process = std::make_unique<WorkerProcess>(WorkerCommand{worker_binary_, configuration_.device, order.slot, configuration_.cpu_threads,
+                                                                 configuration_.memory_limit_bytes, configuration_.log_folder + "/" + name});
+    slot.incarnation = order.incarnation;
+    slots_.emplace(order.slot, std::move(slot));
+  } catch (const Error& error) {
+    report_(WorkerExited{order.slot, order.incarnation, false, error.what()});
+  }
+}
+
+void Agent::on(const KillWorker& order) {
+  const auto slot = slots_.find(order.slot);
+  if (slot == slots_.end()) return;
+  slot->second.ordered_to_end = true;
+  slot->second.process->kill();
+}
+
+void Agent::on(const ToWorker& order) {
+  const auto slot = slots_.find(order.slot);
+  if (slot == slots_.end()) return;  // it died; its exit is on the way up
+  (void)slot->second.process->channel().post({reinterpret_cast<const char*>(order.frame.data()), order.frame.size()});
+}
+
+void Agent::on(const Leave&) {
+  leaving_ = true;
+  waiting_.clear();
+  for (auto& [number, slot] : slots_) {
+    slot.ordered_to_end = true;
+    if (!slot.process->channel().post(encode(WorkerOrder(Leave{})))) slot.process->kill();
+  }
+}
+
+void Agent::poll(int timeout_ms) {
+  std::vector<pollfd> descriptors;
+  std::vector<std::uint32_t> numbers;
+  for (auto& [number, slot] : slots_) {
+    if (slot.stream_ended) continue;
+    const short writes = slot.process->channel().has_unsent() ? POLLOUT : 0;
+    descriptors.push_back({slot.process->channel().descriptor(), static_cast<short>(POLLIN | writes), 0});
+    numbers.push_back(number);
+  }
+  ::poll(descriptors.data(), descriptors.size(), timeout_ms);
+  for (std::size_t i = 0; i < descriptors.size(); ++i)
+    if (descriptors[i].revents) relay(numbers[i], slots_.at(numbers[i]));
+  reap();
+}
+
+void Agent::relay(std::uint32_t number, Slot& slot) {
+  Channel& channel = slot.process->channel();
+  (void)channel.flush();
+  const bool open = channel.fill();
+  while (auto frame = channel.take()) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame->data());
+    report_(FromWorker{number, slot.incarnation, {std::vector<std::uint8_t>(bytes, bytes + frame->size())}});
+  }
+  if (open) return;
+  slot.stream_ended = true;
+  if (!slot.ordered_to_end) slot.process->kill();  // a worker without its socket is of no use; waitpid says how it went
+}
+
+void Agent::reap() {
+  for (auto it = slots_.begin(); it != slots_.end();) {
+    const auto how = it->second.process->ended();
+    if (!how) {
+      ++it;
+      continue;
+    }
+    if (!it->second.stream_ended) relay(it->first, it->second);
+    const WorkerExited exited{it->first, it->second.incarnation, it->second.ordered_to_end, *how};
+    it = slots_.erase(it);
+    report_(exited);
+    if (const auto next = waiting_.find(exited.slot); next != waiting_.end()) {
+      const StartWorker order = next->second;
+      waiting_.erase(next);
+      start(order);
+    }
+  }
+}
+
+}  // namespace proctor

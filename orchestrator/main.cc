@@ -1,0 +1,113 @@
+// proctor: one binary for every rank. Rank 0 prepares, orchestrates and reports; the others are node agents.
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "orchestrator/exit_code.h"
+#include "orchestrator/mpi_session.h"
+#include "orchestrator/options.h"
+#include "orchestrator/orchestrator.h"
+#include "orchestrator/plan_report.h"
+#include "orchestrator/show.h"
+#include "orchestrator/signals.h"
+#include "orchestrator/suite_file.h"
+
+namespace proctor {
+
+std::string worker_binary_path() { return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "proctor-worker").string(); }
+
+namespace {
+
+/// Asks the worker binary; its words and exit code come back as an Error of the same kind.
+class WorkerFacts final : public FactSource {
+ public:
+  explicit WorkerFacts(std::string device) : device_(std::move(device)) {}
+  ModelFacts check(const std::string& folder) override { return ask({"check", folder}).get<ModelFacts>(); }
+  DeviceFacts probe() override { return ask({"probe", "--device", device_}).get<DeviceFacts>(); }
+
+ private:
+  static nlohmann::json ask(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), worker_binary_path());
+    const CommandResult result = run_command(arguments);
+    if (result.status == 0) return nlohmann::json::parse(result.output);
+    std::string message = result.error.substr(0, result.error.find_last_not_of('\n') + 1);
+    if (message.starts_with("proctor-worker: ")) message.erase(0, 16);
+    const Fault fault = result.status == kUsage ? Fault::usage : result.status == kEnvironment ? Fault::environment : result.status == kInput ? Fault::input : Fault::internal;
+    throw Error(fault, message.empty() ? arguments[0] + " " + arguments[1] + " failed with status " + std::to_string(result.status) : message);
+  }
+  std::string device_;
+};
+
+std::string default_directory(const Suite& suite) {
+  const char* index = std::getenv("SLURM_ARRAY_TASK_ID");
+  return "runs/" + suite.name + (index ? std::string("-") + index : "");
+}
+
+int run_suite(const RunOptions& options, MpiSession& mpi) {
+  SuiteFile file = read_suite(options.suite, options.settings);
+  if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
+    throw UsageError(std::to_string(mpi.ranks_on_node()) + " ranks share a node, so 'auto' cannot tell how many workers each may have; give --workers N (per rank), or start one rank per node");
+  const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
+  WorkerFacts facts(options.device);
+  const Work work = prepare_work(std::move(file.suite), options.limit, facts);
+  if (options.fresh) directory.set_aside();
+  directory.create();
+  const RunLock lock(directory);
+  if (!std::filesystem::exists(directory.database()) && std::filesystem::exists(directory.suite()))
+    throw EnvironmentError(directory.database().string() + ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
+  RunStore store(directory.database().string());
+  Resumed resumed = resume(store, work, options.redo_changed);
+  write_file(directory.suite(), file.resolved);
+  Orchestrator orchestrator(work, options, directory, store, mpi, std::move(resumed));
+  return orchestrator.run();
+}
+
+int plan_suite(const RunOptions& options) {
+  WorkerFacts facts(options.device);
+  const Work work = prepare_work(read_suite(options.suite, options.settings).suite, options.limit, facts);
+  std::cout << plan_report(work);
+  return kDone;
+}
+
+int run_ranks(int argc, char** argv, const RunOptions& options) {
+  MpiSession mpi(argc, argv);
+  install_signals(under_launcher());
+  if (mpi.rank() != 0) return run_agent(mpi, worker_binary_path());
+  try {
+    const int code = run_suite(options, mpi);
+    mpi.finalize();
+    return code;
+  } catch (const std::exception&) {
+    for (int rank = 1; rank < mpi.size(); ++rank) mpi.send(rank, encode(AgentOrder(Leave{})));
+    throw;
+  }
+}
+
+int run(int argc, char** argv) {
+  const Options options = parse_options(argc, argv);
+  switch (options.command) {
+    case Options::Command::run: return run_ranks(argc, argv, options.run);
+    case Options::Command::plan: return plan_suite(options.run);
+    case Options::Command::show: show(options.show, std::cout); return kDone;
+    case Options::Command::help: break;
+  }
+  std::cout << options.help;
+  return kDone;
+}
+
+}  // namespace
+}  // namespace proctor
+
+int main(int argc, char** argv) {
+  const bool speaks = proctor::launcher_rank() == 0;
+  try {
+    return proctor::run(argc, argv);
+  } catch (const proctor::Error& error) {
+    if (speaks) std::fprintf(stderr, "proctor: %s\n", error.what());
+    return proctor::exit_code(error.fault());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "proctor: internal error: %s\n", error.what());
+    return proctor::kInternal;
+  }
+}

@@ -1,0 +1,355 @@
+#include "orchestrator/orchestrator.h"
+
+#include <fstream>
+#include <iostream>
+
+#include "orchestrator/exit_code.h"
+#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/signals.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr AgentId kLocal{0};
+constexpr Moment kLeaveDeadline{10}, kStatusPause{1};
+constexpr double kFlopsPerSecondCpu = 4e10, kFlopsPerSecondGpu = 1e14, kLoadBytesPerSecond = 1e9;
+
+std::vector<ModuleOutlook> outlooks(const Work& work) {
+  std::vector<ModuleOutlook> out;
+  const double speed = work.device.kind == "cpu" ? kFlopsPerSecondCpu : kFlopsPerSecondGpu;
+  for (std::size_t m = 0; m < work.suite.modules.size(); ++m)
+    out.push_back({work.suite.modules[m].tensor_parallel, 1 / speed, 0.5 + static_cast<double>(work.facts[m].weight_bytes) / kLoadBytesPerSecond});
+  return out;
+}
+
+std::uint64_t bytes_per_worker(const Work& work) {
+  std::uint64_t largest = 0;
+  for (const ModelFacts& facts : work.facts) largest = std::max(largest, facts.parameters * 4);
+  return largest + largest / 2 + (512u << 20);
+}
+
+std::vector<std::string> module_names(const Suite& suite) {
+  std::vector<std::string> names;
+  for (const Module& module : suite.modules) names.push_back(module.name);
+  return names;
+}
+
+nlohmann::json::binary_t binary(const std::string& text) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+  return {std::vector<std::uint8_t>(bytes, bytes + text.size())};
+}
+
+}  // namespace
+
+std::string worker_binary_path();
+
+Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store, MpiSession& mpi, Resumed resumed)
+    : work_(work),
+      options_(options),
+      directory_(directory),
+      mpi_(mpi),
+      scoreboard_(work, directory, options.limit),
+      local_agent_(worker_binary_path(), [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }),
+      store_thread_(store),
+      view_(options.progress, std::cerr) {
+  Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes, VisitId{resumed.next_visit}, module_names(work.suite)};
+  Door& door = *this;
+  conductor_.emplace(std::move(settings), outlooks(work), work.shards, door);
+  for (const auto& [shard, responses] : resumed.answers) {
+    conductor_->restore_answered(ShardId{shard});
+    scoreboard_.add(work.shards[shard], responses);
+  }
+  for (const auto& [shard, level] : resumed.levels) conductor_->restore_level(ShardId{shard}, level);
+  if (!resumed.answers.empty())
+    view_.say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) + " shards are already answered");
+}
+
+Moment Orchestrator::now() const { return std::chrono::steady_clock::now() - begin_; }
+
+// ---- Door: commands to workers go through their agents
+
+void Orchestrator::send(AgentId agent, const AgentOrder& order) {
+  if (agent == kLocal) local_agent_.handle(order);
+  else mpi_.send(static_cast<int>(agent.value), encode(order));
+}
+
+void Orchestrator::to_worker(SlotId slot, const WorkerOrder& order) { send(slot.agent, ToWorker{slot.slot, binary(encode(order))}); }
+void Orchestrator::start(SlotId slot, std::uint32_t incarnation) { send(slot.agent, StartWorker{slot.slot, incarnation}); }
+void Orchestrator::kill(SlotId slot) { send(slot.agent, KillWorker{slot.slot}); }
+void Orchestrator::close(SlotId slot, VisitId visit) { to_worker(slot, CloseVisit{visit}); }
+
+void Orchestrator::open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) {
+  to_worker(slot, OpenVisit{visit, work_.suite.modules[module.value], rank, size, work_.max_batch_tokens[module.value], work_.suite.cleanup});
+}
+
+void Orchestrator::run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) {
+  const Shard& planned = work_.shards[shard.value];
+  RunShard order{visit, shard, attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> level), {}};
+  for (std::uint32_t r : planned.requests) order.requests.push_back(work_.requests[planned.task.value].requests[r]);
+  to_worker(slot, order);
+}
+
+void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
+  store_thread_.put({"answer", work_.shard_hashes[shard.value], encode_responses(responses), shard});
+  unstored_[shard.value] = std::move(responses);
+}
+
+void Orchestrator::store_level(ShardId shard, std::uint32_t level) {
+  store_thread_.put({"level", work_.shard_hashes[shard.value], std::to_string(level), std::nullopt});
+}
+
+void Orchestrator::record(const LedgerEntry& entry) {
+  Json row = {{"module", work_.suite.modules[entry.module.value].name}, {"visit", entry.visit.value},
+              {"worker", std::to_string(entry.slot.agent.value) + "." + std::to_string(entry.slot.slot)}, {"incarnation", entry.incarnation},
+              {"device", work_.device.kind}, {"verdict", to_string(entry.verdict)}, {"reason", entry.reason}};
+  const Json measured = nlohmann::json(entry.row);
+  for (const auto& [key, value] : measured.items()) row[key] = value;
+  busy_seconds_ += entry.row.load_s + entry.row.run_s + entry.row.teardown_s;
+  const std::string line = row.dump();
+  char key[32];
+  std::snprintf(key, sizeof key, "%010u", entry.visit.value);
+  store_thread_.put({"ledger", key, line, std::nullopt});
+  std::ofstream(directory_.ledger(), std::ios::app) << line << "\n";
+  ledger_.push_back(std::move(row));
+}
+
+void Orchestrator::warn(const std::string& event) {
+  events_.push_back(event);
+  view_.say("proctor: " + event);
+}
+
+// ---- reports
+
+void Orchestrator::on_report(AgentId agent, AgentReport report) {
+  std::visit([&](auto& body) { on(agent, body); }, report);
+}
+
+void Orchestrator::on(AgentId agent, const AgentHello& report) {
+  const auto differs = [&](const char* what, const std::string& theirs, const std::string& ours) {
+    if (theirs == ours || !refused_.empty()) return;
+    refused_ = "node " + report.host + " has another " + what + " (" + theirs + ") than node " + host_name() + " (" + ours + "); one run needs one kind of device";
+    refused_fault_ = Fault::environment;
+  };
+  differs("device kind", report.facts.kind, work_.device.kind);
+  differs("instruction set", report.facts.instruction_set, work_.device.instruction_set);
+  differs("LibTorch", report.facts.torch_version, work_.device.torch_version);
+  differs("build of proctor", report.facts.numerics, work_.device.numerics);
+  hosts_.push_back(report.host);
+  if (refused_.empty()) conductor_->on_agent(agent, report.host, report.slots, now());
+}
+
+void Orchestrator::on(AgentId, const AgentFailed& report) {
+  refused_ = "node " + report.host + ": " + report.message;
+  refused_fault_ = fault_from(report.fault);
+}
+
+void Orchestrator::on(AgentId agent, FromWorker& report) {
+  WorkerReport body = decode_worker_report({reinterpret_cast<const char*>(report.frame.data()), report.frame.size()});
+  if (const auto* answered = std::get_if<ShardAnswered>(&body)) tokens_ += answered->tokens;
+  conductor_->on_report({agent, report.slot}, report.incarnation, std::move(body), now());
+}
+
+void Orchestrator::on(AgentId agent, const WorkerExited& report) {
+  conductor_->on_exit({agent, report.slot}, report.incarnation, report.ordered, report.how, now());
+}
+
+void Orchestrator::on(AgentId, const DrainAsked& report) { drain("signal " + std::to_string(report.signal)); }
+
+void Orchestrator::drain(const std::string& why) {
+  if (!drain_reason_.empty()) return;
+  drain_reason_ = why;
+  drain_until_ = now() + work_.suite.deadlines.drain;
+  view_.say("proctor: " + why + ": no new shards; running ones finish within " + duration_text(work_.suite.deadlines.drain.count()));
+  conductor_->drain();
+  conductor_->on_tick(now());
+}
+
+// ---- loop
+
+void Orchestrator::on_durable() {
+  for (ShardId shard : store_thread_.acknowledged()) {
+    scoreboard_.add(work_.shards[shard.value], unstored_.at(shard.value));
+    unstored_.erase(shard.value);
+    conductor_->on_stored(shard, now());
+  }
+}
+
+void Orchestrator::step() {
+  mpi_.progress();
+  while (auto message = mpi_.receive()) inbox_.emplace_back(AgentId{static_cast<std::uint32_t>(message->first)}, decode_agent_report(message->second));
+  local_agent_.poll(inbox_.empty() ? 1 : 0);
+  while (!inbox_.empty()) {
+    auto [agent, report] = std::move(inbox_.front());
+    inbox_.pop_front();
+    on_report(agent, std::move(report));
+  }
+  on_durable();
+  conductor_->on_tick(now());
+  scoreboard_.collect(false);
+  show_progress(false);
+  if (asked() == Asked::drain) drain("signal " + std::to_string(last_signal()));
+}
+
+void Orchestrator::start_agents() {
+  const Configure order{options_.device, options_.workers.value_or(work_.suite.machine.workers.value_or(0)), work_.suite.machine.cpu_threads,
+                        options_.memory_limit_bytes, bytes_per_worker(work_), std::filesystem::absolute(directory_.logs()).string()};
+  for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, order);
+}
+
+void Orchestrator::stop_agents() {
+  for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, Leave{});
+  const Moment until = now() + kLeaveDeadline;
+  while ((!local_agent_.left() || !mpi_.all_sent()) && now() < until) {
+    while (mpi_.receive()) {
+    }
+    local_agent_.poll(1);
+  }
+}
+
+int Orchestrator::run() {
+  write_status("running", std::nullopt);
+  const bool nothing_to_do = conductor_->unstored() == 0;
+  if (!nothing_to_do) start_agents();
+  int code = kDone;
+  try {
+    while (!nothing_to_do && !(conductor_->finished() && (conductor_->unstored() == 0 || !drain_reason_.empty()))) {
+      step();
+      if (!refused_.empty()) throw Error(refused_fault_, refused_);
+      if (const auto stuck = conductor_->stuck()) throw EnvironmentError(*stuck + "; " + (events_.empty() ? "" : "last: " + events_.back()) + "; the workers' logs are in " + directory_.logs().string());
+      if (asked() == Asked::leave || asked() == Asked::interrupt) break;
+      if (!drain_reason_.empty() && now() > drain_until_) break;
+    }
+    store_thread_.stop();
+    on_durable();
+    code = finish();
+  } catch (const StoreFailure& error) {
+    view_.say(std::string("proctor: ") + error.what() + "; what was acknowledged is kept. Make room and run the same command again");
+    code = kStoppedEarly;
+  } catch (...) {
+    stop_agents();
+    throw;
+  }
+  stop_agents();
+  return code;
+}
+
+int Orchestrator::finish() {
+  scoreboard_.collect(true);
+  show_progress(true);
+  int code = kDone;
+  if (conductor_->unstored() > 0) code = asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
+  else if (scoreboard_.failed_requests() > 0) code = kSomeFailed;
+  write_manifest(code);
+  write_status(code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished", code);
+  std::cout << scoreboard_.tables() << "\n" << ledger_verdict();
+  for (const std::string& failure : scoreboard_.failures()) std::cout << "failed: " << failure << "\n";
+  std::cout << "files: " << directory_.root().string() << "/{results,samples,ledger.jsonl,manifest.json,logs}\n";
+  if (code == kStoppedEarly || code == kInterrupted)
+    std::cout << "stopped early (" << conductor_->unstored() << " shards are left); the same command goes on from here\n";
+  std::cout << std::flush;
+  return code;
+}
+
+void Orchestrator::show_progress(bool force) {
+  if (now() - last_status_ > kStatusPause) write_status("running", std::nullopt);
+  std::vector<ProgressLine> lines;
+  const double seconds = std::max(1e-3, now().count());
+  double done = 0, left = 0;
+  for (const Shard& shard : work_.shards) done += shard.flops;
+  for (std::size_t p = 0; p < work_.pairs.size(); ++p) left += scoreboard_.progress(p).flops_left;
+  const double speed = (done - left) / seconds;
+  for (std::size_t p = 0; p < work_.pairs.size(); ++p) {
+    const auto& progress = scoreboard_.progress(p);
+    lines.push_back({work_.suite.modules[work_.pairs[p].module.value].name + " / " + work_.suite.tasks[work_.pairs[p].task.value].name, progress.done, progress.total,
+                     speed > 0 ? progress.flops_left / speed : 0});
+  }
+  view_.show(lines, conductor_->busy(), conductor_->slots(), static_cast<double>(tokens_) / seconds, now(), force);
+}
+
+void Orchestrator::write_status(const std::string& state, std::optional<int> code) {
+  last_status_ = now();
+  Json json = {{"state", state}, {"exit_code", code ? Json(*code) : Json()}, {"failed_requests", scoreboard_.failed_requests()}, {"workers_busy", conductor_->busy()}};
+  for (std::size_t p = 0; p < work_.pairs.size(); ++p)
+    json["pairs"].push_back({{"module", work_.suite.modules[work_.pairs[p].module.value].name}, {"task", work_.suite.tasks[work_.pairs[p].task.value].name},
+                             {"done", scoreboard_.progress(p).done}, {"total", scoreboard_.progress(p).total}});
+  json["scores"] = scoreboard_.provisional();
+  json["failures"] = scoreboard_.failures();
+  write_file(directory_.status(), json.dump(2) + "\n");
+}
+
+void Orchestrator::write_manifest(int code) {
+  Json json;
+  json["suite"] = work_.suite.name;
+  json["exit_code"] = code;
+  json["command_line"] = options_.command_line;
+  json["device"] = nlohmann::json(work_.device);
+  json["nodes"] = hosts_;
+  for (const Pair& pair : work_.pairs)
+    json["identity"][work_.suite.modules[pair.module.value].name][work_.suite.tasks[pair.task.value].name] = pair.identity;
+  json["shards"] = work_.shards.size();
+  json["tokens_computed"] = tokens_;
+  json["seconds"] = now().count();
+  json["utilisation"] = conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
+  json["events"] = events_;
+  write_file(directory_.manifest(), json.dump(2) + "\n");
+}
+
+std::string Orchestrator::ledger_verdict() const {
+  std::map<std::string, int> verdicts;
+  double teardown = 0, run = 0;
+  for (const Json& row : ledger_) {
+    ++verdicts[row["verdict"]];
+    teardown += row["teardown_s"].get<double>();
+    run += row["run_s"].get<double>();
+  }
+  if (ledger_.empty()) return "";
+  std::string text = "ledger: " + std::to_string(ledger_.size()) + " visits:";
+  for (const auto& [verdict, count] : verdicts) text += " " + std::to_string(count) + " " + verdict;
+  char cost[96];
+  std::snprintf(cost, sizeof cost, "; teardown %.2f s of %.1f s computed\n", teardown, run);
+  text += cost;
+  for (const Json& row : ledger_) {
+    char line[256];
+    std::snprintf(line, sizeof line, "  visit %-3u %-24s worker %-5s %-8s load %6.2f s  run %7.2f s  peak %6.1f MiB  left %lld B%s%s\n", row["visit"].get<unsigned>(),
+                  row["module"].get<std::string>().c_str(), row["worker"].get<std::string>().c_str(), row["verdict"].get<std::string>().c_str(), row["load_s"].get<double>(),
+                  row["run_s"].get<double>(), static_cast<double>(row["allocated_peak"].get<std::uint64_t>()) / (1 << 20),
+                  static_cast<long long>(row["allocated_after"].get<std::int64_t>() - row["allocated_before"].get<std::int64_t>()),
+                  row["reason"].get<std::string>().empty() ? "" : "  ", row["reason"].get<std::string>().c_str());
+    text += line;
+  }
+  return text;
+}
+
+// ---- the other ranks
+
+int run_agent(MpiSession& mpi, const std::string& worker_binary) {
+  Agent agent(worker_binary, [&](AgentReport report) { mpi.send(0, encode(report)); });
+  const auto begin = std::chrono::steady_clock::now();
+  Moment last_beat{0};
+  bool told = false;
+  std::uint64_t beat = 0;
+  std::optional<Moment> leave_by;
+  while (!(agent.left() && mpi.all_sent())) {
+    const Moment now = std::chrono::steady_clock::now() - begin;
+    mpi.progress();
+    while (auto message = mpi.receive()) {
+      const AgentOrder order = decode_agent_order(message->second);
+      if (std::holds_alternative<Leave>(order)) leave_by = now + kLeaveDeadline;
+      agent.handle(order);
+    }
+    agent.poll(1);
+    if (!leave_by && now - last_beat > Moment(1)) {
+      last_beat = now;
+      mpi.send(0, encode(AgentReport(Heartbeat{++beat})));
+    }
+    if (asked() != Asked::nothing && !told) {
+      told = true;
+      mpi.send(0, encode(AgentReport(DrainAsked{last_signal()})));
+    }
+    if (leave_by && now > *leave_by) break;
+  }
+  return kDone;
+}
+
+}  // namespace proctor

@@ -1,0 +1,87 @@
+// The loop of rank 0: joins the conductor (decisions), the agents (its own and the remote ones), the store and the
+// scoreboard. It never waits: messages are polled, SQLite has its own thread, scoring too.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "orchestrator/agent.h"
+#include "orchestrator/mpi_session.h"
+#include "orchestrator/options.h"
+#include "orchestrator/progress.h"
+#include "orchestrator/resume.h"
+#include "orchestrator/run_directory.h"
+#include "orchestrator/scoreboard.h"
+#include "orchestrator/store_thread.h"
+#include "sharding/conductor.h"
+
+namespace proctor {
+
+class Orchestrator final : private Door {
+ public:
+  Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store, MpiSession& mpi, Resumed resumed);
+  /// Runs to the end; returns the exit code.
+  int run();
+
+ private:
+  // Door
+  void start(SlotId slot, std::uint32_t incarnation) override;
+  void kill(SlotId slot) override;
+  void open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) override;
+  void run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) override;
+  void close(SlotId slot, VisitId visit) override;
+  void store(ShardId shard, std::vector<Response> responses) override;
+  void store_level(ShardId shard, std::uint32_t level) override;
+  void record(const LedgerEntry& entry) override;
+  void warn(const std::string& event) override;
+
+  void send(AgentId agent, const AgentOrder& order);
+  void to_worker(SlotId slot, const WorkerOrder& order);
+  void start_agents();
+  void stop_agents();
+  void step();
+  void on_report(AgentId agent, AgentReport report);
+  void on(AgentId agent, const AgentHello& report);
+  void on(AgentId agent, const AgentFailed& report);
+  void on(AgentId agent, FromWorker& report);
+  void on(AgentId agent, const WorkerExited& report);
+  void on(AgentId agent, const Heartbeat&) { (void)agent; }
+  void on(AgentId agent, const DrainAsked& report);
+  void on_durable();
+  void drain(const std::string& why);
+  void show_progress(bool force);
+  void write_status(const std::string& state, std::optional<int> code);
+  void write_manifest(int code);
+  int finish();
+  std::string ledger_verdict() const;
+  Moment now() const;
+
+  const Work& work_;
+  const RunOptions& options_;
+  const RunDirectory& directory_;
+  MpiSession& mpi_;
+  Scoreboard scoreboard_;
+  std::map<std::uint32_t, std::vector<Response>> unstored_;  // answered, not yet durable
+  std::optional<Conductor> conductor_;
+  std::deque<std::pair<AgentId, AgentReport>> inbox_;
+  Agent local_agent_;
+  StoreThread store_thread_;
+  ProgressView view_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  Moment last_status_{-1}, drain_until_{0};
+  std::string drain_reason_, refused_;
+  Fault refused_fault_ = Fault::internal;
+  std::vector<std::string> events_;
+  std::vector<nlohmann::ordered_json> ledger_;
+  std::vector<std::string> hosts_;
+  std::uint64_t tokens_ = 0, ledger_rows_ = 0;
+  double busy_seconds_ = 0;
+};
+
+/// Every other rank: obeys until told to leave. Returns the exit code.
+int run_agent(MpiSession& mpi, const std::string& worker_binary);
+
+}  // namespace proctor

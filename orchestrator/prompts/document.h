@@ -1,0 +1,20 @@
+// The rows of a task's data: JSON Lines, keys in file order (they enter lm-eval's document hash).
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+struct Document {
+  nlohmann::ordered_json row;
+  std::string file;
+  std::size_t line = 0;  ///< from 1
+  std::string where() const { return file + ":" + std::to_string(line); }
+};
+
+/// Throws InputError: not readable, no rows, a line that is no JSON object (with its line). Blank lines are skipped.
+std::vector<Document> read_documents(const std::string& path);
+
+}  // namespace proctor

@@ -1,0 +1,93 @@
+#include "orchestrator/prompts/template.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "orchestrator/prompts/python_text.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+constexpr const char* kBridge = "; templates hold {{field}}, {{a.b}} and {{a[0]}} only. For Jinja use the lm-eval bridge";
+
+bool name_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-'; }
+
+std::string trimmed(std::string text) {
+  text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
+}  // namespace
+
+std::vector<Template::Step> Template::parse_path(const std::string& raw, const std::string& where) {
+  const std::string expression = trimmed(raw);
+  std::vector<Step> path;
+  std::size_t at = 0;
+  const auto bad = [&] { return UsageError(where + ": '{{" + raw + "}}' is not a field" + kBridge); };
+  while (at < expression.size()) {
+    if (expression[at] == '[') {
+      const std::size_t end = expression.find(']', at);
+      const std::string index = end == std::string::npos ? "" : expression.substr(at + 1, end - at - 1);
+      if (path.empty() || index.empty() || index.size() > 9 || !std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; })) throw bad();
+      path.emplace_back(static_cast<std::size_t>(std::stoul(index)));
+      at = end + 1;
+      continue;
+    }
+    if (!path.empty() && expression[at++] != '.') throw bad();
+    const std::size_t begin = at;
+    while (at < expression.size() && name_character(expression[at])) ++at;
+    if (at == begin) throw bad();
+    path.emplace_back(expression.substr(begin, at - begin));
+  }
+  if (path.empty()) throw bad();
+  return path;
+}
+
+Template::Template(const std::string& text, const std::string& where) : text_(text) {
+  for (const char* code : {"{%", "{#"})
+    if (text.find(code) != std::string::npos) throw UsageError(where + ": '" + code + "' begins Jinja code" + kBridge);
+  std::size_t done = 0;
+  for (std::size_t open = text.find("{{"); open != std::string::npos; open = text.find("{{", done)) {
+    const std::size_t close = text.find("}}", open + 2);
+    if (close == std::string::npos) throw UsageError(where + ": '{{' is not closed by '}}'");
+    if (open > done) parts_.push_back({text.substr(done, open - done), {}});
+    parts_.push_back({"", parse_path(text.substr(open + 2, close - open - 2), where)});
+    done = close + 2;
+  }
+  if (done < text.size()) parts_.push_back({text.substr(done), {}});
+}
+
+const nlohmann::ordered_json& Template::find(const Part& part, const Document& document) const {
+  const nlohmann::ordered_json* value = &document.row;
+  for (const Step& step : part.path) {
+    const auto* key = std::get_if<std::string>(&step);
+    const bool there = key ? value->is_object() && value->contains(*key) : value->is_array() && std::get<std::size_t>(step) < value->size();
+    if (!there) {
+      std::string fields;
+      for (const auto& [name, unused] : document.row.items()) fields += (fields.empty() ? "" : ", ") + name;
+      throw InputError(document.where() + ": the row has no " + (key ? "field '" + *key + "'" : "element " + std::to_string(std::get<std::size_t>(step))) +
+                       ", which the template '" + text_ + "' needs (the row has: " + fields + ")");
+    }
+    value = key ? &value->at(*key) : &value->at(std::get<std::size_t>(step));
+  }
+  return *value;
+}
+
+std::string Template::render(const Document& document) const {
+  std::string out;
+  for (const Part& part : parts_) out += part.path.empty() ? part.literal : python::str(find(part, document));
+  return out;
+}
+
+nlohmann::ordered_json Template::value(const Document& document) const {
+  if (parts_.size() == 1 && !parts_[0].path.empty()) return find(parts_[0], document);
+  return render(document);
+}
+
+bool Template::has_placeholder() const {
+  return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return !part.path.empty(); });
+}
+
+}  // namespace proctor

@@ -1,0 +1,38 @@
+// `{{field}}`, `{{a.b}}`, `{{a[0]}}` and literal text; nothing else. No code in configs: whatever Jinja could do beyond
+// this is refused when the suite is read and points to the lm-eval bridge.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "orchestrator/prompts/document.h"
+
+namespace proctor {
+
+class Template {
+ public:
+  /// Throws UsageError; `where` names file, line and key.
+  Template(const std::string& text, const std::string& where);
+
+  /// Values rendered as Python's str(). Throws InputError naming the row where a field is missing.
+  std::string render(const Document& document) const;
+  /// A template that is one placeholder gives the value with its type; any other its text.
+  nlohmann::ordered_json value(const Document& document) const;
+  bool has_placeholder() const;
+  const std::string& text() const { return text_; }
+
+ private:
+  using Step = std::variant<std::string, std::size_t>;  // a key, or an index
+  struct Part {
+    std::string literal;
+    std::vector<Step> path;  // a placeholder if not empty
+  };
+  static std::vector<Step> parse_path(const std::string& expression, const std::string& where);
+  const nlohmann::ordered_json& find(const Part& part, const Document& document) const;
+
+  std::string text_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace proctor

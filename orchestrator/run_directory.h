@@ -1,0 +1,45 @@
+// The run directory's files: where they are, how they are written (to a temporary name, synced, renamed).
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace proctor {
+
+class RunDirectory {
+ public:
+  explicit RunDirectory(std::filesystem::path root) : root_(std::move(root)) {}
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path database() const { return root_ / "run.db"; }
+  std::filesystem::path suite() const { return root_ / "suite.yaml"; }
+  std::filesystem::path results(const std::string& module) const { return root_ / "results" / (module + ".json"); }
+  std::filesystem::path samples(const std::string& module, const std::string& task) const { return root_ / "samples" / module / (task + ".jsonl"); }
+  std::filesystem::path manifest() const { return root_ / "manifest.json"; }
+  std::filesystem::path ledger() const { return root_ / "ledger.jsonl"; }
+  std::filesystem::path status() const { return root_ / "status.json"; }
+  std::filesystem::path logs() const { return root_ / "logs"; }
+  std::filesystem::path owner() const { return root_ / "owner.json"; }
+
+  void create() const;      ///< the folders
+  void set_aside() const;   ///< --fresh: renames what is there, never deletes
+
+ private:
+  std::filesystem::path root_;
+};
+
+/// Throws EnvironmentError naming the file and the system's words.
+void write_file(const std::filesystem::path& path, const std::string& content);
+
+/// Held while a run owns its directory. Throws EnvironmentError saying who has it.
+class RunLock {
+ public:
+  explicit RunLock(const RunDirectory& directory);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;  // one owner
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace proctor

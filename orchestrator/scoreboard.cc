@@ -1,0 +1,73 @@
+#include "orchestrator/scoreboard.h"
+
+#include <chrono>
+
+#include "orchestrator/prompts/python_text.h"
+
+namespace proctor {
+
+Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit) : work_(work), directory_(directory), limit_(limit) {
+  for (const Pair& pair : work.pairs) {
+    const std::size_t total = work.requests[pair.task.value].requests.size();
+    pairs_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false});
+  }
+  for (const Shard& shard : work.shards) pairs_[index_of_pair(work, shard.module, shard.task)].progress.flops_left += shard.flops;
+}
+
+void Scoreboard::add(const Shard& shard, const std::vector<Response>& responses) {
+  const std::size_t index = index_of_pair(work_, shard.module, shard.task);
+  PairState& pair = pairs_[index];
+  for (std::size_t i = 0; i < shard.requests.size(); ++i) {
+    failed_requests_ += !responses[i].error.empty();
+    pair.responses[shard.requests[i]] = responses[i];
+  }
+  pair.progress.done += shard.requests.size();
+  pair.progress.flops_left -= shard.flops;
+  if (pair.progress.done < pair.progress.total) return;
+  const auto task = shard.task.value;
+  pair.scoring = std::async(std::launch::async, [this, task, &pair] {
+    return score_pair(work_.templates[task], work_.requests[task], pair.responses, StderrOptions{});
+  });
+}
+
+void Scoreboard::collect(bool wait) {
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    PairState& pair = pairs_[i];
+    if (pair.scored || !pair.scoring.valid()) continue;
+    if (!wait && pair.scoring.wait_for(std::chrono::seconds(0)) != std::future_status::ready) continue;
+    pair.scored = true;
+    finish(i, pair.scoring.get());
+  }
+}
+
+void Scoreboard::finish(std::size_t index, PairScore score) {
+  const auto [module, task] = std::pair(work_.pairs[index].module.value, work_.pairs[index].task.value);
+  const Module& spec = work_.suite.modules[module];
+  write_file(directory_.samples(spec.name, work_.suite.tasks[task].name), score.samples);
+  for (const std::string& failure : score.failures) failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
+  score.samples.clear();
+  pairs_[index].responses = {};
+  scores_[module].emplace(task, std::move(score));
+  for (std::size_t i = 0; i < pairs_.size(); ++i)
+    if (work_.pairs[i].module.value == module && !pairs_[i].scored) return;
+  const nlohmann::ordered_json results = module_results(work_, ModuleId{module}, scores_[module], limit_);
+  write_file(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");
+  tables_[module] = spec.name + " (" + results["config"]["model_dtype"].get<std::string>() + ")\n" + results_table(results);
+}
+
+std::string Scoreboard::tables() const {
+  std::string text;
+  for (const auto& [module, table] : tables_) text += "\n" + table;
+  return text;
+}
+
+nlohmann::ordered_json Scoreboard::provisional() const {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [module, tasks] : scores_)
+    for (const auto& [task, score] : tasks)
+      for (const MetricScore& metric : score.metrics)
+        json[work_.suite.modules[module].name][work_.suite.tasks[task].name][metric.metric + "," + metric.filter] = metric.value;
+  return json;
+}
+
+}  // namespace proctor

@@ -1,0 +1,54 @@
+// Answers collected pair by pair; a pair is scored in the background as soon as it is complete, its samples written, and
+// a module's results as soon as its last pair is. Main thread, but for the scoring itself.
+#pragma once
+
+#include <future>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "orchestrator/results.h"
+#include "orchestrator/run_directory.h"
+#include "orchestrator/work.h"
+
+namespace proctor {
+
+class Scoreboard {
+ public:
+  Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit);
+
+  void add(const Shard& shard, const std::vector<Response>& responses);
+  /// Writes what has been scored since; throws EnvironmentError if a file cannot be written.
+  void collect(bool wait);
+
+  struct Progress {
+    std::size_t done = 0, total = 0;  ///< requests
+    double flops_left = 0;
+  };
+  const Progress& progress(std::size_t pair) const { return pairs_[pair].progress; }
+  std::size_t failed_requests() const { return failed_requests_; }
+  const std::vector<std::string>& failures() const { return failures_; }
+  /// Tables of the modules that are complete, in suite order.
+  std::string tables() const;
+  nlohmann::ordered_json provisional() const;  ///< scores so far: module -> task -> metric -> value
+
+ private:
+  struct PairState {
+    std::vector<Response> responses;
+    Progress progress;
+    std::future<PairScore> scoring;
+    bool scored = false;
+  };
+  void finish(std::size_t pair, PairScore score);
+
+  const Work& work_;
+  const RunDirectory& directory_;
+  std::size_t limit_;
+  std::vector<PairState> pairs_;
+  std::map<std::uint32_t, std::map<std::uint32_t, PairScore>> scores_;  // module -> task
+  std::map<std::uint32_t, std::string> tables_;
+  std::size_t failed_requests_ = 0;
+  std::vector<std::string> failures_;
+};
+
+}  // namespace proctor

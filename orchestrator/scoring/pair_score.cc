@@ -1,0 +1,123 @@
+#include "orchestrator/scoring/pair_score.h"
+
+#include <algorithm>
+
+#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/scoring/hashes.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using python::Ascii;
+
+/// One document's requests and responses.
+struct Answered {
+  const Document* document;
+  std::size_t index;
+  std::span<const Request> requests;
+  std::span<const Response> responses;
+
+  std::string error() const {
+    for (const Response& response : responses)
+      if (!response.error.empty()) return response.error;
+    return "";
+  }
+};
+
+std::vector<FilterPipeline> filters_of(const Task& task) {
+  if (!task.filters.empty()) return task.filters;
+  FilterPipeline first;
+  first.steps.emplace_back();
+  first.steps.back().function = "take_first";
+  return {first};
+}
+
+/// lm-eval's resps: a string, or the log-likelihood and its is_greedy as strings.
+Json response_text(const Response& response) {
+  if (response.value.at(0).is_string()) return response.value.at(0).get<std::string>();
+  const std::string sum = python::float_repr(response.value.at(0).get<double>());
+  if (response.value.at(1).is_boolean()) return Json::array({sum, response.value.at(1).get<bool>() ? "True" : "False"});
+  return sum;
+}
+
+Json arguments_of(const Answered& answered) {
+  Json arguments = Json::object();
+  for (std::size_t i = 0; i < answered.requests.size(); ++i) {
+    const Request& request = answered.requests[i];
+    Json texts = Json::object();
+    for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = request.parts[p];
+    if (request.ask.contains("until"))
+      texts["arg_" + std::to_string(request.parts.size())] = {{"until", request.ask.at("until")}, {"max_gen_toks", request.ask.at("max_gen_toks")}, {"do_sample", false}};
+    arguments["gen_args_" + std::to_string(i)] = std::move(texts);
+  }
+  return arguments;
+}
+
+Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered& answered, const FilterPipeline& filter, const MetricValues& values) {
+  Json line;
+  line["doc_id"] = answered.index;
+  line["doc"] = answered.document->row;
+  line["target"] = type.target(task, *answered.document);
+  line["arguments"] = arguments_of(answered);
+  const std::string error = answered.error();
+  if (error.empty()) {
+    Json responses = Json::array(), filtered = Json::array();
+    for (const Response& response : answered.responses) {
+      const Json text = response_text(response);
+      responses.push_back(Json::array({text}));
+      filtered.push_back(text.is_string() && !filter.steps.empty() ? Json(apply_filter(filter, {text.get<std::string>()}).at(0)) : text);
+    }
+    line["resps"] = std::move(responses);
+    line["filtered_resps"] = std::move(filtered);
+  } else {
+    line["resps"] = nullptr;
+    line["error"] = error;
+  }
+  line["filter"] = filter.name;
+  Json names = Json::array();
+  for (const auto& [name, value] : values) names.push_back(name);
+  line["metrics"] = std::move(names);
+  line["doc_hash"] = sha256_hex(python::json_dumps(answered.document->row, Ascii::keep, 2));
+  line["prompt_hash"] = sha256_hex(answered.requests.front().parts.front());
+  line["target_hash"] = sha256_hex(line["target"].get<std::string>());
+  for (const auto& [name, value] : values)
+    line[name] = value.weight == 1 && !name.ends_with("perplexity") ? Json(value.value)
+                 : name == "perplexity"                             ? Json(value.value)
+                                                                    : Json::array({value.value, value.weight});
+  return line;
+}
+
+}  // namespace
+
+PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::span<const Response> responses, const StderrOptions& options) {
+  const TaskType& type = task_type_of(*task.task);
+  PairScore score;
+  score.documents = pair.documents.size();
+  std::vector<Answered> answered;
+  for (std::size_t d = 0; d < pair.documents.size(); ++d) {
+    const std::uint32_t first = pair.first_request[d], count = pair.first_request[d + 1] - first;
+    answered.push_back({&pair.documents[d], d, std::span(pair.requests).subspan(first, count), responses.subspan(first, count)});
+    if (const std::string error = answered.back().error(); !error.empty()) score.failures.push_back(pair.documents[d].where() + ": " + error);
+    else ++score.effective;
+  }
+  for (const Response& response : responses)
+    if (response.error.empty() && response.value.is_array() && response.value.size() > 2) score.truncated += response.value.back().is_number() && response.value.back() > 0;
+  std::string hashes;
+  for (const FilterPipeline& filter : filters_of(*task.task)) {
+    std::map<std::string, std::vector<MetricValue>> columns;
+    for (const Answered& one : answered) {
+      const MetricValues values = one.error().empty() ? type.score(task, *one.document, one.responses, filter) : MetricValues{};
+      for (const auto& [name, value] : values) columns[name].push_back(value);
+      const Json line = sample_line(task, type, one, filter, values);
+      hashes += line["doc_hash"].get<std::string>() + line["prompt_hash"].get<std::string>() + line["target_hash"].get<std::string>();
+      score.samples += python::json_dumps(line, Ascii::keep) + "\n";
+    }
+    for (const auto& [name, values] : columns)
+      score.metrics.push_back({name, filter.name, aggregate(name, values, options.sum), standard_error(name, values, options)});
+  }
+  score.task_hash = sha256_hex(hashes);
+  return score;
+}
+
+}  // namespace proctor

@@ -1,0 +1,17 @@
+// Metrics of generated text against one reference.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace proctor {
+
+/// lm-eval's exact_match: regexes_to_ignore, ignore_case, ignore_punctuation, ignore_numbers, in that order. 1 or 0.
+double exact_match(std::string prediction, std::string reference, const nlohmann::json& options);
+/// Throws UsageError for an unknown option.
+void check_exact_match_options(const nlohmann::json& options, const std::string& where);
+
+/// SQuAD's F1 over lower-cased words without punctuation and articles (Rajpurkar et al., 2016). [0, 1]
+double token_f1(const std::string& prediction, const std::string& reference);
+
+}  // namespace proctor

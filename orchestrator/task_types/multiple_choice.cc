@@ -1,0 +1,105 @@
+// Multiple choice: one loglikelihood request a choice; the choices stand in the continuation, or (contexts) in the context.
+#include <algorithm>
+#include <cmath>
+
+#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/task_types/task_type.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+class MultipleChoice final : public TaskType {
+ public:
+  std::string request_type() const override { return "loglikelihood"; }
+  std::vector<std::string> default_metrics() const override { return {"acc", "acc_norm"}; }
+  std::vector<std::string> metrics() const override { return {"acc", "acc_norm", "acc_bytes", "exact_match"}; }
+
+  std::string question(const TaskTemplates& task, const Document& document) const override {
+    return task.contexts.empty() ? TaskType::question(task, document) : "";
+  }
+  std::string example_question(const TaskTemplates& task, const Document& document) const override {
+    return task.contexts.empty() ? TaskType::question(task, document) : options(task, document).at(gold(task, document).front());
+  }
+  std::string example_answer(const TaskTemplates& task, const Document& document) const override {
+    return task.contexts.empty() ? options(task, document).at(gold(task, document).front()) : continuation(task, document);
+  }
+
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const std::string& context) const override {
+    const std::vector<std::string> texts = options(task, document);
+    gold(task, document);  // an answer out of range is found before anything runs
+    std::vector<Request> out;
+    for (const std::string& text : texts) {
+      const bool in_context = !task.contexts.empty();
+      const std::string end = in_context ? continuation(task, document) : text;
+      if (end.empty() && task.task->target_delimiter.empty())
+        throw InputError(document.where() + ": a choice is empty, so there is nothing to score (task " + task.task->name + ")");
+      out.push_back({{in_context ? context + text : context, task.task->target_delimiter + end},
+                     {{"type", "loglikelihood"}, {"fail_on_long", task.task->fail_on_long}}});
+    }
+    return out;
+  }
+
+  MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
+                     const FilterPipeline&) const override {
+    const std::vector<std::string> texts = options(task, document);
+    const std::vector<std::size_t> right = gold(task, document);
+    const auto is_right = [&](std::size_t i) { return MetricValue{std::ranges::find(right, i) != right.end() ? 1.0 : 0.0}; };
+    const auto best = [&](auto&& weight) {
+      std::size_t winner = 0;
+      double highest = -INFINITY;
+      for (std::size_t i = 0; i < responses.size(); ++i)
+        if (const double value = responses[i].value.at(0).get<double>() / weight(texts[i]); value > highest) highest = value, winner = i;
+      return winner;
+    };
+    MetricValues values;
+    if (wants(*task.task, "acc")) values["acc"] = is_right(best([](const std::string&) { return 1.0; }));
+    if (wants(*task.task, "acc_norm")) values["acc_norm"] = is_right(best([](const std::string& t) { return static_cast<double>(python::length(t)); }));
+    if (wants(*task.task, "acc_bytes")) values["acc_bytes"] = is_right(best([](const std::string& t) { return static_cast<double>(t.size()); }));
+    if (wants(*task.task, "exact_match"))
+      values["exact_match"] = {std::ranges::any_of(right, [&](std::size_t i) { return responses[i].value.at(1).get<bool>(); }) ? 1.0 : 0.0};
+    return values;
+  }
+
+  std::string target(const TaskTemplates& task, const Document& document) const override {
+    return python::str(task.answer->value(document));
+  }
+
+ private:
+  static std::vector<std::string> options(const TaskTemplates& task, const Document& document) {
+    std::vector<std::string> texts = render_list(task.contexts.empty() ? task.choices : task.contexts, document);
+    if (texts.empty()) throw InputError(document.where() + ": the row has no choices (task " + task.task->name + ")");
+    return texts;
+  }
+  static std::string continuation(const TaskTemplates& task, const Document& document) {
+    return render_list(task.target, document).at(0);
+  }
+
+  /// Indices of the right choices: an index, digits, a choice's text, or a list of them.
+  static std::vector<std::size_t> gold(const TaskTemplates& task, const Document& document) {
+    const nlohmann::ordered_json value = task.answer->value(document);
+    const std::vector<std::string> texts = options(task, document);
+    std::vector<std::size_t> out;
+    for (const auto& one : value.is_array() ? value : nlohmann::ordered_json::array({value})) out.push_back(index(task, document, one, texts));
+    if (out.empty()) throw InputError(document.where() + ": the answer is an empty list (task " + task.task->name + ")");
+    return out;
+  }
+  static std::size_t index(const TaskTemplates& task, const Document& document, const nlohmann::ordered_json& value,
+                           const std::vector<std::string>& texts) {
+    const std::string text = python::str(value);
+    const bool digits = !text.empty() && text.size() < 10 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+    if (digits && std::stoul(text) < texts.size()) return std::stoul(text);
+    if (const auto found = std::ranges::find(texts, text); found != texts.end()) return static_cast<std::size_t>(found - texts.begin());
+    throw InputError(document.where() + ": answer " + value.dump() + " is neither one of the " + std::to_string(texts.size()) +
+                     " choices nor an index below that (task " + task.task->name + ")");
+  }
+};
+
+}  // namespace
+
+const TaskType& multiple_choice() {
+  static const MultipleChoice type;
+  return type;
+}
+
+}  // namespace proctor

@@ -1,0 +1,81 @@
+#include <algorithm>
+
+#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/task_types/task_type.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+struct Row {
+  const char* name;
+  const TaskType& (*type)();
+};
+constexpr Row kTable[] = {{"multiple_choice", multiple_choice},
+                          {"loglikelihood", loglikelihood},
+                          {"loglikelihood_rolling", loglikelihood_rolling},
+                          {"generate_until", generate_until}};
+
+std::vector<Template> compile_list(const std::optional<TemplateList>& list, const std::string& where) {
+  std::vector<Template> out;
+  if (!list) return out;
+  if (const auto* one = std::get_if<std::string>(&*list)) {
+    out.emplace_back(*one, where);
+  } else {
+    for (const std::string& text : std::get<std::vector<std::string>>(*list)) out.emplace_back(text, where);
+  }
+  return out;
+}
+
+}  // namespace
+
+const TaskType& find_task_type(const std::string& name, const std::string& where) {
+  std::vector<std::string> known;
+  for (const Row& row : kTable) {
+    if (name == row.name) return row.type();
+    known.push_back(row.name);
+  }
+  throw UsageError(where + ": task type '" + name + "' is not known (known: " + quoted_list(known) + ")");
+}
+
+const TaskType& task_type_of(const Task& task) { return find_task_type(task.type, task.file); }
+
+TaskTemplates compile(const Task& task) {
+  const auto where = [&](const char* key) { return task.file + ": task " + task.name + ": " + key; };
+  TaskTemplates out{&task, nullptr, nullptr, nullptr, {}, {}, {}};
+  out.prompt = std::make_unique<Template>(task.prompt, where("prompt"));
+  out.answer = std::make_unique<Template>(task.answer, where("answer"));
+  out.text = std::make_unique<Template>(task.text, where("text"));
+  out.choices = compile_list(task.choices, where("choices"));
+  out.target = compile_list(task.target, where("target"));
+  for (const std::string& text : task.contexts) out.contexts.emplace_back(text, where("contexts"));
+  return out;
+}
+
+std::vector<std::string> render_list(const std::vector<Template>& templates, const Document& document) {
+  std::vector<std::string> texts;
+  if (templates.size() == 1) {
+    const nlohmann::ordered_json value = templates[0].value(document);
+    if (value.is_array()) {
+      for (const auto& item : value) texts.push_back(python::str(item));
+      return texts;
+    }
+    return {python::str(value)};
+  }
+  for (const Template& one : templates) texts.push_back(one.render(document));
+  return texts;
+}
+
+std::string TaskType::question(const TaskTemplates& task, const Document& document) const { return task.prompt->render(document); }
+
+bool wants(const Task& task, const std::string& metric) {
+  return std::any_of(task.metrics.begin(), task.metrics.end(), [&](const Metric& m) { return m.name == metric; });
+}
+
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+}  // namespace proctor

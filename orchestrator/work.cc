@@ -1,0 +1,112 @@
+#include "orchestrator/work.h"
+
+#include <algorithm>
+
+#include "orchestrator/prompts/fewshot.h"
+#include "orchestrator/scoring/hashes.h"
+#include "orchestrator/suite_file.h"
+#include "sharding/cost.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
+
+std::vector<std::uint32_t> bundles_of(const PairRequests& pair) {
+  return {pair.first_request.begin(), pair.first_request.end() - 1};
+}
+
+std::string requests_hash(std::span<const Request> requests) {
+  std::string text;
+  for (const Request& request : requests) text += nlohmann::json(request).dump() + "\n";
+  return xxh3_hex(text);
+}
+
+/// Identity of a pair: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
+nlohmann::json identity_of(const Work& work, const Module& module, const ModelFacts& facts, const std::string& requests, std::int64_t batch_tokens) {
+  nlohmann::json json = {{"model", facts.model_hash},
+                         {"requests", requests},
+                         {"kind", module.kind},
+                         {"dtype", to_string(module.dtype)},
+                         {"tensor_parallel", module.tensor_parallel},
+                         {"max_length", module.max_length.value_or(facts.max_length)},
+                         {"add_bos_token", module.add_bos_token ? nlohmann::json(*module.add_bos_token) : nlohmann::json()},
+                         {"seed", work.suite.seed},
+                         {"cpu_threads", work.suite.machine.cpu_threads},
+                         {"max_batch_tokens", batch_tokens},
+                         {"device", work.device.kind},
+                         {"instruction_set", work.device.instruction_set},
+                         {"torch", work.device.torch_version},
+                         {"nccl", work.device.nccl_version},
+                         {"numerics", work.device.numerics}};
+  return json;
+}
+
+bool runs(const Module& module, const Task& task) {
+  const auto& types = request_types_of_kind(module.kind, module.name);
+  const bool can = std::ranges::find(types, task_type_of(task).request_type()) != types.end();
+  return can && (!module.tasks || std::ranges::find(*module.tasks, task.name) != module.tasks->end());
+}
+
+void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
+  const PairRequests& pair = work.requests[t];
+  const std::vector<std::uint32_t> bundles = bundles_of(pair);
+  nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
+  const std::string hash = xxh3_hex(identity.dump());
+  work.pairs.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
+  for (Shard& shard : plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m], shard_target_flops(work.device.kind))) {
+    std::string members;
+    for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
+    work.shard_hashes.push_back(xxh3_hex(work.pairs.back().fingerprint + members));
+    work.shards.push_back(std::move(shard));
+  }
+}
+
+}  // namespace
+
+PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
+  const Task& spec = *task.task;
+  const TaskType& type = task_type_of(spec);
+  PairRequests pair;
+  std::vector<Document> all = read_documents(spec.data.at("test"));
+  const bool same_split = spec.fewshot.split == "test";
+  const std::vector<Document> other = same_split || spec.fewshot.count == 0 ? std::vector<Document>{} : read_documents(spec.data.at(spec.fewshot.split));
+  FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
+  const std::size_t count = limit ? std::min(limit, all.size()) : all.size();
+  for (std::size_t d = 0; d < count; ++d) {
+    const std::string prompt = assemble_prompt(task, type, sampler.draw(all[d]), all[d]);
+    pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+    for (Request& request : type.requests(task, all[d], prompt)) pair.requests.push_back(std::move(request));
+  }
+  pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+  all.resize(count);
+  pair.documents = std::move(all);
+  return pair;
+}
+
+Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
+  Work work;
+  work.suite = std::move(suite);
+  for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
+  for (const TaskTemplates& task : work.templates) work.requests.push_back(build_requests(task, limit));
+  for (const Module& module : work.suite.modules) work.facts.push_back(facts.check(module.path));
+  work.device = facts.probe();
+  for (const Module& module : work.suite.modules)
+    work.max_batch_tokens.push_back(module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
+  std::vector<std::string> hashes;
+  for (const PairRequests& pair : work.requests) hashes.push_back(requests_hash(pair.requests));
+  for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
+    for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
+      if (runs(work.suite.modules[m], work.suite.tasks[t])) add_pair(work, m, t, hashes[t]);
+  if (work.pairs.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
+  return work;
+}
+
+std::size_t index_of_pair(const Work& work, ModuleId module, TaskId task) {
+  const auto found = std::ranges::find_if(work.pairs, [&](const Pair& p) { return p.module == module && p.task == task; });
+  PROCTOR_CHECK(found != work.pairs.end(), "a shard belongs to a pair");
+  return static_cast<std::size_t>(found - work.pairs.begin());
+}
+
+}  // namespace proctor

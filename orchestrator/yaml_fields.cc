@@ -1,0 +1,153 @@
+#include "orchestrator/yaml_fields.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+namespace proctor {
+namespace {
+
+std::size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j)
+      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])}));
+  }
+  return row.back();
+}
+
+struct Unit {
+  const char* name;
+  double factor;
+};
+
+/// "10 min" -> number times unit's factor.
+std::optional<double> with_unit(const std::string& text, std::initializer_list<Unit> units) {
+  std::size_t used = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &used);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+  std::string unit = text.substr(used);
+  std::erase(unit, ' ');
+  for (const Unit& known : units)
+    if (unit == known.name && number >= 0) return number * known.factor;
+  return std::nullopt;
+}
+
+std::string mark_text(const std::string& file, const YAML::Mark& mark) {
+  return file + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+}
+
+}  // namespace
+
+std::string nearest(const std::string& name, const std::set<std::string>& known) {
+  std::string best;
+  std::size_t distance = std::max<std::size_t>(3, name.size() / 2);
+  for (const std::string& candidate : known)
+    if (const std::size_t d = edit_distance(name, candidate); d < distance) distance = d, best = candidate;
+  return best;
+}
+
+std::optional<std::uint64_t> parse_bytes(const std::string& text) {
+  const auto value = with_unit(text, {{"", 1}, {"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}});
+  return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
+}
+
+std::optional<double> parse_seconds(const std::string& text) {
+  return with_unit(text, {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"min", 60}, {"m", 60}, {"h", 3600}});
+}
+
+YAML::Node load_yaml(const std::string& path) {
+  if (!std::filesystem::is_regular_file(path)) throw UsageError(path + ": no such file");
+  try {
+    return YAML::LoadFile(path);
+  } catch (const YAML::Exception& error) {
+    throw UsageError(mark_text(path, error.mark) + ": not readable as YAML: " + error.msg);
+  }
+}
+
+YamlFields::YamlFields(YAML::Node node, std::string file, std::string what) : node_(std::move(node)), file_(std::move(file)), what_(std::move(what)) {
+  if (!node_.IsMap()) throw UsageError(where(node_) + ": a " + what_ + " must be a map of keys");
+}
+
+YAML::Node YamlFields::find(const std::string& key) {
+  asked_.insert(key);
+  for (const auto& entry : node_)
+    if (entry.first.Scalar() == key) return entry.second;
+  return YAML::Node(YAML::NodeType::Undefined);
+}
+
+std::string YamlFields::where(const YAML::Node& node) const { return mark_text(file_, node.Mark()); }
+
+void YamlFields::refuse(const std::string& key, const std::string& why) const {
+  YAML::Mark mark = node_.Mark();
+  for (const auto& entry : node_)
+    if (entry.first.Scalar() == key) mark = entry.second.Mark();
+  throw UsageError(mark_text(file_, mark) + ": " + what_ + ": " + key + ": " + why);
+}
+
+std::string YamlFields::required_text(const std::string& key) {
+  const std::string value = text(key, "");
+  if (value.empty()) refuse(key, "is missing");
+  return value;
+}
+
+std::int64_t YamlFields::whole(const std::string& key, std::int64_t fallback, std::int64_t lowest) {
+  const auto value = get<std::int64_t>(key, fallback, "a whole number");
+  if (value < lowest) refuse(key, "expected a whole number of at least " + std::to_string(lowest) + ", found " + std::to_string(value));
+  return value;
+}
+
+std::vector<std::string> YamlFields::texts(const std::string& key) {
+  const YAML::Node node = find(key);
+  if (!node.IsDefined() || node.IsNull()) return {};
+  if (node.IsScalar()) return {node.Scalar()};
+  std::vector<std::string> out;
+  if (!node.IsSequence()) refuse(key, "expected a list of texts");
+  for (const auto& item : node) {
+    if (!item.IsScalar()) refuse(key, "expected a list of texts");
+    out.push_back(item.Scalar());
+  }
+  return out;
+}
+
+YamlFields YamlFields::map(const std::string& key, const std::string& what) {
+  const YAML::Node node = find(key);
+  if (node.IsDefined() && !node.IsNull() && !node.IsMap()) refuse(key, "expected a map of keys");
+  return YamlFields(node.IsDefined() && node.IsMap() ? node : YAML::Node(YAML::NodeType::Map), file_, what);
+}
+
+std::chrono::duration<double> YamlFields::seconds(const std::string& key, std::chrono::duration<double> fallback) {
+  const std::string value = text(key, "");
+  if (value.empty()) return fallback;
+  const auto parsed = parse_seconds(value);
+  if (!parsed || *parsed <= 0) refuse(key, "expected a time such as '30 s' or '10 min', found '" + value + "'");
+  return std::chrono::duration<double>(*parsed);
+}
+
+std::uint64_t YamlFields::bytes(const std::string& key, std::uint64_t fallback) {
+  const std::string value = text(key, "");
+  if (value.empty()) return fallback;
+  const auto parsed = parse_bytes(value);
+  if (!parsed) refuse(key, "expected a size such as '16 MiB', found '" + value + "'");
+  return *parsed;
+}
+
+void YamlFields::finish() const {
+  for (const auto& entry : node_) {
+    const std::string key = entry.first.Scalar();
+    if (asked_.contains(key)) continue;
+    const std::string near = nearest(key, asked_);
+    std::string known;
+    for (const std::string& name : asked_) known += (known.empty() ? "" : ", ") + name;
+    throw UsageError(mark_text(file_, entry.first.Mark()) + ": " + what_ + ": unknown key '" + key + "'" +
+                     (near.empty() ? "; the keys are " + known : "; did you mean '" + near + "'?"));
+  }
+}
+
+}  // namespace proctor
