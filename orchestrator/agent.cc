@@ -17,7 +17,8 @@ namespace {
 std::uint32_t fitting_workers(const Configure& configuration) {
   const std::uint32_t by_cores = usable_cores() / std::max(1u, configuration.cpu_threads);
   const std::uint64_t each = std::max<std::uint64_t>(1, configuration.bytes_per_worker);
-  const auto by_memory = static_cast<std::uint32_t>(std::min<std::uint64_t>(1024, usable_memory_bytes() / 10 * 9 / each));
+  const auto by_memory =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(1024, usable_memory_bytes() / 10 * 9 / each));
   return std::max(1u, std::min(by_cores, by_memory));
 }
 
@@ -44,7 +45,8 @@ std::uint32_t usable_cores() {
 }
 
 std::uint64_t usable_memory_bytes() {
-  std::uint64_t bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::uint64_t bytes =
+      static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
     if (std::uint64_t limit = 0; std::ifstream(file) >> limit) bytes = std::min(bytes, limit);
   if (const char* slurm = std::getenv("SLURM_MEM_PER_NODE"))
@@ -52,7 +54,8 @@ std::uint64_t usable_memory_bytes() {
   return bytes;
 }
 
-Agent::Agent(std::string worker_binary, std::function<void(AgentReport)> report) : worker_binary_(std::move(worker_binary)), report_(std::move(report)) {
+Agent::Agent(std::string worker_binary, std::function<void(AgentReport)> report)
+    : worker_binary_(std::move(worker_binary)), report_(std::move(report)) {
   widen_affinity();
 }
 
@@ -69,7 +72,8 @@ void Agent::on(const Configure& order) {
     std::uint32_t workers = order.workers;
     if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
     if (facts.kind != "cpu" && workers > facts.count)
-      throw UsageError(std::to_string(workers) + " workers on " + std::to_string(facts.count) + " devices; there is one worker per device");
+      throw UsageError(std::to_string(workers) + " workers on " + std::to_string(facts.count) +
+                       " devices; there is one worker per device");
     report_(AgentHello{host_name(), workers, facts});
   } catch (const Error& error) {
     report_(AgentFailed{host_name(), to_string(error.fault()), error.what()});
@@ -79,16 +83,19 @@ void Agent::on(const Configure& order) {
 }
 
 void Agent::on(const StartWorker& order) {
-  if (slots_.contains(order.slot)) waiting_[order.slot] = order;
-  else start(order);
+  if (slots_.contains(order.slot))
+    waiting_[order.slot] = order;
+  else
+    start(order);
 }
 
 void Agent::start(const StartWorker& order) {
   const std::string name = "worker-" + host_name() + "-" + std::to_string(order.slot) + ".log";
   try {
     Slot slot;
-    slot.process = std::make_unique<WorkerProcess>(WorkerCommand{worker_binary_, configuration_.device, order.slot, configuration_.cpu_threads,
-                                                                 configuration_.memory_limit_bytes, configuration_.log_folder + "/" + name});
+    slot.process = std::make_unique<WorkerProcess>(
+        WorkerCommand{worker_binary_, configuration_.device, order.slot, configuration_.cpu_threads,
+                      configuration_.memory_limit_bytes, configuration_.log_folder + "/" + name});
     slot.incarnation = order.incarnation;
     slots_.emplace(order.slot, std::move(slot));
   } catch (const Error& error) {

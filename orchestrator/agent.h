@@ -1,5 +1,5 @@
-// A node agent: starts, feeds and watches the workers of its node, by the orchestrator's orders. It relays and kills; it
-// decides nothing. One per rank, also on rank 0; main thread only.
+// A node agent: starts, feeds and watches the workers of its node, by the orchestrator's orders. It relays and kills;
+// it decides nothing. One per rank, also on rank 0; main thread only.
 #pragma once
 
 #include <functional>

@@ -15,7 +15,9 @@
 
 namespace proctor {
 
-std::string worker_binary_path() { return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "proctor-worker").string(); }
+std::string worker_binary_path() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "proctor-worker").string();
+}
 
 namespace {
 
@@ -33,8 +35,13 @@ class WorkerFacts final : public FactSource {
     if (result.status == 0) return nlohmann::json::parse(result.output);
     std::string message = result.error.substr(0, result.error.find_last_not_of('\n') + 1);
     if (message.starts_with("proctor-worker: ")) message.erase(0, 16);
-    const Fault fault = result.status == kUsage ? Fault::usage : result.status == kEnvironment ? Fault::environment : result.status == kInput ? Fault::input : Fault::internal;
-    throw Error(fault, message.empty() ? arguments[0] + " " + arguments[1] + " failed with status " + std::to_string(result.status) : message);
+    const Fault fault = result.status == kUsage         ? Fault::usage
+                        : result.status == kEnvironment ? Fault::environment
+                        : result.status == kInput       ? Fault::input
+                                                        : Fault::internal;
+    throw Error(fault, message.empty()
+                           ? arguments[0] + " " + arguments[1] + " failed with status " + std::to_string(result.status)
+                           : message);
   }
   std::string device_;
 };
@@ -47,7 +54,9 @@ std::string default_directory(const Suite& suite) {
 int run_suite(const RunOptions& options, MpiSession& mpi) {
   SuiteFile file = read_suite(options.suite, options.settings);
   if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
-    throw UsageError(std::to_string(mpi.ranks_on_node()) + " ranks share a node, so 'auto' cannot tell how many workers each may have; give --workers N (per rank), or start one rank per node");
+    throw UsageError(std::to_string(mpi.ranks_on_node()) +
+                     " ranks share a node, so 'auto' cannot tell how many workers each may have; give --workers N (per "
+                     "rank), or start one rank per node");
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
   WorkerFacts facts(options.device);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts);
@@ -55,7 +64,9 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   directory.create();
   const RunLock lock(directory);
   if (!std::filesystem::exists(directory.database()) && std::filesystem::exists(directory.suite()))
-    throw EnvironmentError(directory.database().string() + ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
+    throw EnvironmentError(
+        directory.database().string() +
+        ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
   RunStore store(directory.database().string());
   Resumed resumed = resume(store, work, options.redo_changed);
   write_file(directory.suite(), file.resolved);
@@ -87,10 +98,15 @@ int run_ranks(int argc, char** argv, const RunOptions& options) {
 int run(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
   switch (options.command) {
-    case Options::Command::run: return run_ranks(argc, argv, options.run);
-    case Options::Command::plan: return plan_suite(options.run);
-    case Options::Command::show: show(options.show, std::cout); return kDone;
-    case Options::Command::help: break;
+    case Options::Command::run:
+      return run_ranks(argc, argv, options.run);
+    case Options::Command::plan:
+      return plan_suite(options.run);
+    case Options::Command::show:
+      show(options.show, std::cout);
+      return kDone;
+    case Options::Command::help:
+      break;
   }
   std::cout << options.help;
   return kDone;

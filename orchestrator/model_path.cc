@@ -25,7 +25,8 @@ fs::path hub_cache() {
 
 bool looks_like_hub_name(const std::string& path) {
   const auto slash = path.find('/');
-  return slash != std::string::npos && slash > 0 && path.find('/', slash + 1) == std::string::npos && path[0] != '.' && path[0] != '/';
+  return slash != std::string::npos && slash > 0 && path.find('/', slash + 1) == std::string::npos && path[0] != '.' &&
+         path[0] != '/';
 }
 
 }  // namespace
@@ -42,8 +43,10 @@ std::string resolve_model_path(const std::string& path, const std::string& base,
   if (std::ifstream stream(repository / "refs" / revision); stream) std::getline(stream, revision);
   const fs::path snapshot = repository / "snapshots" / revision;
   if (fs::is_directory(snapshot)) return snapshot.string();
-  throw InputError(where + ": '" + path + "' is neither a folder (" + local.string() + ") nor in the Hugging Face cache (" + snapshot.string() +
-                   "); proctor downloads nothing. To fetch it: huggingface-cli download " + name + (at == std::string::npos ? "" : " --revision " + path.substr(at + 1)));
+  throw InputError(where + ": '" + path + "' is neither a folder (" + local.string() +
+                   ") nor in the Hugging Face cache (" + snapshot.string() +
+                   "); proctor downloads nothing. To fetch it: huggingface-cli download " + name +
+                   (at == std::string::npos ? "" : " --revision " + path.substr(at + 1)));
 }
 
 }  // namespace proctor

@@ -7,9 +7,10 @@
 #include "sharding/error.h"
 #include "sharding/wire.h"
 
-#define PROCTOR_MPI(call)                                                                        \
-  do {                                                                                           \
-    if (const int error_ = (call); error_ != MPI_SUCCESS) throw proctor::EnvironmentError(std::string(#call ": ") + words(error_)); \
+#define PROCTOR_MPI(call)                                                       \
+  do {                                                                          \
+    if (const int error_ = (call); error_ != MPI_SUCCESS)                       \
+      throw proctor::EnvironmentError(std::string(#call ": ") + words(error_)); \
   } while (false)
 
 namespace proctor {
@@ -59,7 +60,9 @@ MpiSession::MpiSession(int& argc, char**& argv) {
   }
   const int tasks = number("SLURM_STEP_NUM_TASKS", 1);
   if (size_ == 1 && tasks > 1 && !std::getenv("OMPI_COMM_WORLD_SIZE"))
-    throw EnvironmentError("srun started " + std::to_string(tasks) + " tasks without a common MPI world (each would run the whole suite); use srun --mpi=pmix, or mpirun");
+    throw EnvironmentError(
+        "srun started " + std::to_string(tasks) +
+        " tasks without a common MPI world (each would run the whole suite); use srun --mpi=pmix, or mpirun");
 }
 
 MpiSession::~MpiSession() {
@@ -70,7 +73,8 @@ void MpiSession::send(int rank, std::string bytes) {
   PROCTOR_CHECK(bytes.size() <= kMaxFrameBytes, "a message must fit a frame");
   auto sending = std::make_unique<Sending>();
   sending->bytes = std::move(bytes);
-  PROCTOR_MPI(MPI_Isend(sending->bytes.data(), static_cast<int>(sending->bytes.size()), MPI_BYTE, rank, kTag, MPI_COMM_WORLD, &sending->request));
+  PROCTOR_MPI(MPI_Isend(sending->bytes.data(), static_cast<int>(sending->bytes.size()), MPI_BYTE, rank, kTag,
+                        MPI_COMM_WORLD, &sending->request));
   sending_.push_back(std::move(sending));
 }
 

@@ -1,5 +1,5 @@
-// MPI, point to point, never waiting: Isend with an outbox, Iprobe. Without a launcher there is no MPI_Init and one rank.
-// Main thread only.
+// MPI, point to point, never waiting: Isend with an outbox, Iprobe. Without a launcher there is no MPI_Init and one
+// rank. Main thread only.
 #pragma once
 
 #include <deque>
@@ -28,7 +28,7 @@ class MpiSession {
   std::optional<std::pair<int, std::string>> receive();
   void progress();  ///< frees what has been sent
   bool all_sent();
-  void finalize();                  ///< collective; after it nothing may be sent
+  void finalize();                    ///< collective; after it nothing may be sent
   [[noreturn]] void abort(int code);  ///< ends every rank
 
  private:

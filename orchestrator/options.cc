@@ -27,11 +27,13 @@ po::options_description run_options() {
   po::options_description options("options of run");
   options.add_options()("out", po::value<std::string>(), "the run directory (default runs/<suite>)")(
       "workers", po::value<std::int64_t>(), "workers of each rank (default: its devices, or cores and memory)")(
-      "device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")("limit", po::value<std::int64_t>(), "the first N documents of each task only")(
+      "device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")(
+      "limit", po::value<std::int64_t>(), "the first N documents of each task only")(
       "set", po::value<std::vector<std::string>>()->composing(), "a change to the suite: modules.NAME.dtype=bfloat16")(
-      "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")("fresh", "rename what is in the run directory and begin anew")(
-      "redo-changed", "compute (module, task) pairs again whose identity changed")("progress", po::value<std::string>()->default_value("auto"), "auto, plain or none")(
-      "help", "this text");
+      "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")(
+      "fresh", "rename what is in the run directory and begin anew")(
+      "redo-changed", "compute (module, task) pairs again whose identity changed")(
+      "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none")("help", "this text");
   return options;
 }
 
@@ -41,13 +43,19 @@ std::string usage(const std::string& line, const po::options_description& option
   return text.str();
 }
 
-po::variables_map parse(const std::vector<std::string>& arguments, po::options_description options, const std::string& command) {
+po::variables_map parse(const std::vector<std::string>& arguments, po::options_description options,
+                        const std::string& command) {
   options.add_options()("positional", po::value<std::vector<std::string>>());
   po::positional_options_description positional;
   positional.add("positional", -1);
   po::variables_map values;
   try {
-    po::store(po::command_line_parser(arguments).options(options).positional(positional).style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing).run(), values);
+    po::store(po::command_line_parser(arguments)
+                  .options(options)
+                  .positional(positional)
+                  .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
+                  .run(),
+              values);
     po::notify(values);
   } catch (const po::error& error) {
     throw UsageError(std::string(error.what()) + "; see proctor " + command + " --help");
@@ -56,8 +64,11 @@ po::variables_map parse(const std::vector<std::string>& arguments, po::options_d
 }
 
 std::string one_positional(const po::variables_map& values, const std::string& what, const std::string& command) {
-  const auto given = values.count("positional") ? values["positional"].as<std::vector<std::string>>() : std::vector<std::string>{};
-  if (given.size() != 1) throw UsageError("proctor " + command + " takes one " + what + ", found " + std::to_string(given.size()) + "; see proctor " + command + " --help");
+  const auto given =
+      values.count("positional") ? values["positional"].as<std::vector<std::string>>() : std::vector<std::string>{};
+  if (given.size() != 1)
+    throw UsageError("proctor " + command + " takes one " + what + ", found " + std::to_string(given.size()) +
+                     "; see proctor " + command + " --help");
   return given[0];
 }
 
@@ -74,7 +85,9 @@ RunOptions read_run(const po::variables_map& values, const std::string& command)
   if (values.count("out")) run.out = values["out"].as<std::string>();
   if (values.count("workers")) {
     const auto workers = values["workers"].as<std::int64_t>();
-    if (workers < 1 || workers > 1024) throw UsageError("--workers " + std::to_string(workers) + ": expected at least 1 (a rank without workers would compute nothing)");
+    if (workers < 1 || workers > 1024)
+      throw UsageError("--workers " + std::to_string(workers) +
+                       ": expected at least 1 (a rank without workers would compute nothing)");
     run.workers = static_cast<std::uint32_t>(workers);
   }
   run.device = one_of("device", values["device"].as<std::string>(), {"auto", "cpu", "cuda"});
@@ -86,23 +99,29 @@ RunOptions read_run(const po::variables_map& values, const std::string& command)
   if (values.count("set")) run.settings = values["set"].as<std::vector<std::string>>();
   if (values.count("memory-limit")) {
     const auto bytes = parse_bytes(values["memory-limit"].as<std::string>());
-    if (!bytes || *bytes == 0) throw UsageError("--memory-limit " + values["memory-limit"].as<std::string>() + ": expected a size such as 8 GiB");
+    if (!bytes || *bytes == 0)
+      throw UsageError("--memory-limit " + values["memory-limit"].as<std::string>() +
+                       ": expected a size such as 8 GiB");
     run.memory_limit_bytes = *bytes;
   }
   run.fresh = values.count("fresh") > 0;
   run.redo_changed = values.count("redo-changed") > 0;
   const std::string progress = one_of("progress", values["progress"].as<std::string>(), {"auto", "plain", "none"});
-  run.progress = progress == "auto" ? ProgressStyle::automatic : progress == "plain" ? ProgressStyle::plain : ProgressStyle::none;
+  run.progress = progress == "auto"    ? ProgressStyle::automatic
+                 : progress == "plain" ? ProgressStyle::plain
+                                       : ProgressStyle::none;
   return run;
 }
 
 Options parse_show(const std::vector<std::string>& arguments) {
   po::options_description options("options of show");
-  options.add_options()("ledger", "each visit: what it cost and left behind")("failures", "requests that failed, warnings, replaced workers")("help", "this text");
+  options.add_options()("ledger", "each visit: what it cost and left behind")(
+      "failures", "requests that failed, warnings, replaced workers")("help", "this text");
   const auto values = parse(arguments, options, "show");
   Options out;
   if (values.count("help")) {
-    out.help = usage("proctor show DIR [options]: a run, running or finished", options, "proctor show runs/demo --ledger");
+    out.help =
+        usage("proctor show DIR [options]: a run, running or finished", options, "proctor show runs/demo --ledger");
     return out;
   }
   out.command = Options::Command::show;
@@ -119,7 +138,9 @@ Options parse_run(const std::vector<std::string>& arguments, Options::Command co
   const auto values = parse(arguments, options, name);
   Options out;
   if (values.count("help")) {
-    out.help = usage("proctor " + name + " SUITE [options]: " + (plan ? "what a run would do; touches no device" : "run a suite, or go on with it"), options, "proctor " + name + " configs/demo.yaml --workers 2");
+    out.help = usage("proctor " + name + " SUITE [options]: " +
+                         (plan ? "what a run would do; touches no device" : "run a suite, or go on with it"),
+                     options, "proctor " + name + " configs/demo.yaml --workers 2");
     return out;
   }
   out.command = command;
@@ -135,10 +156,14 @@ Options parse_options(int argc, char** argv) {
   out.help = kHelp;
   if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") return out;
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-  if (arguments[0] == "run") out = parse_run(rest, Options::Command::run);
-  else if (arguments[0] == "plan") out = parse_run(rest, Options::Command::plan);
-  else if (arguments[0] == "show") out = parse_show(rest);
-  else throw UsageError("command '" + arguments[0] + "' is not known (run, plan, show); see proctor --help");
+  if (arguments[0] == "run")
+    out = parse_run(rest, Options::Command::run);
+  else if (arguments[0] == "plan")
+    out = parse_run(rest, Options::Command::plan);
+  else if (arguments[0] == "show")
+    out = parse_show(rest);
+  else
+    throw UsageError("command '" + arguments[0] + "' is not known (run, plan, show); see proctor --help");
   out.run.command_line.assign(argv, argv + argc);
   return out;
 }

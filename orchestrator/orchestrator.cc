@@ -19,7 +19,8 @@ std::vector<ModuleOutlook> outlooks(const Work& work) {
   std::vector<ModuleOutlook> out;
   const double speed = work.device.kind == "cpu" ? kFlopsPerSecondCpu : kFlopsPerSecondGpu;
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m)
-    out.push_back({work.suite.modules[m].tensor_parallel, 1 / speed, 0.5 + static_cast<double>(work.facts[m].weight_bytes) / kLoadBytesPerSecond});
+    out.push_back({work.suite.modules[m].tensor_parallel, 1 / speed,
+                   0.5 + static_cast<double>(work.facts[m].weight_bytes) / kLoadBytesPerSecond});
   return out;
 }
 
@@ -44,16 +45,19 @@ nlohmann::json::binary_t binary(const std::string& text) {
 
 std::string worker_binary_path();
 
-Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store, MpiSession& mpi, Resumed resumed)
+Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
+                           MpiSession& mpi, Resumed resumed)
     : work_(work),
       options_(options),
       directory_(directory),
       mpi_(mpi),
       scoreboard_(work, directory, options.limit),
-      local_agent_(worker_binary_path(), [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }),
+      local_agent_(worker_binary_path(),
+                   [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }),
       store_thread_(store),
       view_(options.progress, std::cerr) {
-  Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes, VisitId{resumed.next_visit}, module_names(work.suite)};
+  Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes,
+                              VisitId{resumed.next_visit}, module_names(work.suite)};
   Door& door = *this;
   conductor_.emplace(std::move(settings), outlooks(work), work.shards, door);
   for (const auto& [shard, responses] : resumed.answers) {
@@ -62,7 +66,8 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
   }
   for (const auto& [shard, level] : resumed.levels) conductor_->restore_level(ShardId{shard}, level);
   if (!resumed.answers.empty())
-    view_.say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) + " shards are already answered");
+    view_.say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) +
+              " shards are already answered");
 }
 
 Moment Orchestrator::now() const { return std::chrono::steady_clock::now() - begin_; }
@@ -70,22 +75,30 @@ Moment Orchestrator::now() const { return std::chrono::steady_clock::now() - beg
 // ---- Door: commands to workers go through their agents
 
 void Orchestrator::send(AgentId agent, const AgentOrder& order) {
-  if (agent == kLocal) local_agent_.handle(order);
-  else mpi_.send(static_cast<int>(agent.value), encode(order));
+  if (agent == kLocal)
+    local_agent_.handle(order);
+  else
+    mpi_.send(static_cast<int>(agent.value), encode(order));
 }
 
-void Orchestrator::to_worker(SlotId slot, const WorkerOrder& order) { send(slot.agent, ToWorker{slot.slot, binary(encode(order))}); }
-void Orchestrator::start(SlotId slot, std::uint32_t incarnation) { send(slot.agent, StartWorker{slot.slot, incarnation}); }
+void Orchestrator::to_worker(SlotId slot, const WorkerOrder& order) {
+  send(slot.agent, ToWorker{slot.slot, binary(encode(order))});
+}
+void Orchestrator::start(SlotId slot, std::uint32_t incarnation) {
+  send(slot.agent, StartWorker{slot.slot, incarnation});
+}
 void Orchestrator::kill(SlotId slot) { send(slot.agent, KillWorker{slot.slot}); }
 void Orchestrator::close(SlotId slot, VisitId visit) { to_worker(slot, CloseVisit{visit}); }
 
 void Orchestrator::open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) {
-  to_worker(slot, OpenVisit{visit, work_.suite.modules[module.value], rank, size, work_.max_batch_tokens[module.value], work_.suite.cleanup});
+  to_worker(slot, OpenVisit{visit, work_.suite.modules[module.value], rank, size, work_.max_batch_tokens[module.value],
+                            work_.suite.cleanup});
 }
 
 void Orchestrator::run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) {
   const Shard& planned = work_.shards[shard.value];
-  RunShard order{visit, shard, attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> level), {}};
+  RunShard order{
+      visit, shard, attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> level), {}};
   for (std::uint32_t r : planned.requests) order.requests.push_back(work_.requests[planned.task.value].requests[r]);
   to_worker(slot, order);
 }
@@ -100,9 +113,13 @@ void Orchestrator::store_level(ShardId shard, std::uint32_t level) {
 }
 
 void Orchestrator::record(const LedgerEntry& entry) {
-  Json row = {{"module", work_.suite.modules[entry.module.value].name}, {"visit", entry.visit.value},
-              {"worker", std::to_string(entry.slot.agent.value) + "." + std::to_string(entry.slot.slot)}, {"incarnation", entry.incarnation},
-              {"device", work_.device.kind}, {"verdict", to_string(entry.verdict)}, {"reason", entry.reason}};
+  Json row = {{"module", work_.suite.modules[entry.module.value].name},
+              {"visit", entry.visit.value},
+              {"worker", std::to_string(entry.slot.agent.value) + "." + std::to_string(entry.slot.slot)},
+              {"incarnation", entry.incarnation},
+              {"device", work_.device.kind},
+              {"verdict", to_string(entry.verdict)},
+              {"reason", entry.reason}};
   const Json measured = nlohmann::json(entry.row);
   for (const auto& [key, value] : measured.items()) row[key] = value;
   busy_seconds_ += entry.row.load_s + entry.row.run_s + entry.row.teardown_s;
@@ -128,7 +145,8 @@ void Orchestrator::on_report(AgentId agent, AgentReport report) {
 void Orchestrator::on(AgentId agent, const AgentHello& report) {
   const auto differs = [&](const char* what, const std::string& theirs, const std::string& ours) {
     if (theirs == ours || !refused_.empty()) return;
-    refused_ = "node " + report.host + " has another " + what + " (" + theirs + ") than node " + host_name() + " (" + ours + "); one run needs one kind of device";
+    refused_ = "node " + report.host + " has another " + what + " (" + theirs + ") than node " + host_name() + " (" +
+               ours + "); one run needs one kind of device";
     refused_fault_ = Fault::environment;
   };
   differs("device kind", report.facts.kind, work_.device.kind);
@@ -160,7 +178,8 @@ void Orchestrator::drain(const std::string& why) {
   if (!drain_reason_.empty()) return;
   drain_reason_ = why;
   drain_until_ = now() + work_.suite.deadlines.drain;
-  view_.say("proctor: " + why + ": no new shards; running ones finish within " + duration_text(work_.suite.deadlines.drain.count()));
+  view_.say("proctor: " + why + ": no new shards; running ones finish within " +
+            duration_text(work_.suite.deadlines.drain.count()));
   conductor_->drain();
   conductor_->on_tick(now());
 }
@@ -177,7 +196,8 @@ void Orchestrator::on_durable() {
 
 void Orchestrator::step() {
   mpi_.progress();
-  while (auto message = mpi_.receive()) inbox_.emplace_back(AgentId{static_cast<std::uint32_t>(message->first)}, decode_agent_report(message->second));
+  while (auto message = mpi_.receive())
+    inbox_.emplace_back(AgentId{static_cast<std::uint32_t>(message->first)}, decode_agent_report(message->second));
   local_agent_.poll(inbox_.empty() ? 1 : 0);
   while (!inbox_.empty()) {
     auto [agent, report] = std::move(inbox_.front());
@@ -192,8 +212,12 @@ void Orchestrator::step() {
 }
 
 void Orchestrator::start_agents() {
-  const Configure order{options_.device, options_.workers.value_or(work_.suite.machine.workers.value_or(0)), work_.suite.machine.cpu_threads,
-                        options_.memory_limit_bytes, bytes_per_worker(work_), std::filesystem::absolute(directory_.logs()).string()};
+  const Configure order{options_.device,
+                        options_.workers.value_or(work_.suite.machine.workers.value_or(0)),
+                        work_.suite.machine.cpu_threads,
+                        options_.memory_limit_bytes,
+                        bytes_per_worker(work_),
+                        std::filesystem::absolute(directory_.logs()).string()};
   for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, order);
 }
 
@@ -216,7 +240,9 @@ int Orchestrator::run() {
     while (!nothing_to_do && !(conductor_->finished() && (conductor_->unstored() == 0 || !drain_reason_.empty()))) {
       step();
       if (!refused_.empty()) throw Error(refused_fault_, refused_);
-      if (const auto stuck = conductor_->stuck()) throw EnvironmentError(*stuck + "; " + (events_.empty() ? "" : "last: " + events_.back()) + "; the workers' logs are in " + directory_.logs().string());
+      if (const auto stuck = conductor_->stuck())
+        throw EnvironmentError(*stuck + "; " + (events_.empty() ? "" : "last: " + events_.back()) +
+                               "; the workers' logs are in " + directory_.logs().string());
       if (asked() == Asked::leave || asked() == Asked::interrupt) break;
       if (!drain_reason_.empty() && now() > drain_until_) break;
     }
@@ -224,7 +250,8 @@ int Orchestrator::run() {
     on_durable();
     code = finish();
   } catch (const StoreFailure& error) {
-    view_.say(std::string("proctor: ") + error.what() + "; what was acknowledged is kept. Make room and run the same command again");
+    view_.say(std::string("proctor: ") + error.what() +
+              "; what was acknowledged is kept. Make room and run the same command again");
     code = kStoppedEarly;
   } catch (...) {
     stop_agents();
@@ -238,15 +265,18 @@ int Orchestrator::finish() {
   scoreboard_.collect(true);
   show_progress(true);
   int code = kDone;
-  if (conductor_->unstored() > 0) code = asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
-  else if (scoreboard_.failed_requests() > 0) code = kSomeFailed;
+  if (conductor_->unstored() > 0)
+    code = asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
+  else if (scoreboard_.failed_requests() > 0)
+    code = kSomeFailed;
   write_manifest(code);
   write_status(code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished", code);
   std::cout << scoreboard_.tables() << "\n" << ledger_verdict();
   for (const std::string& failure : scoreboard_.failures()) std::cout << "failed: " << failure << "\n";
   std::cout << "files: " << directory_.root().string() << "/{results,samples,ledger.jsonl,manifest.json,logs}\n";
   if (code == kStoppedEarly || code == kInterrupted)
-    std::cout << "stopped early (" << conductor_->unstored() << " shards are left); the same command goes on from here\n";
+    std::cout << "stopped early (" << conductor_->unstored()
+              << " shards are left); the same command goes on from here\n";
   std::cout << std::flush;
   return code;
 }
@@ -261,18 +291,24 @@ void Orchestrator::show_progress(bool force) {
   const double speed = (done - left) / seconds;
   for (std::size_t p = 0; p < work_.pairs.size(); ++p) {
     const auto& progress = scoreboard_.progress(p);
-    lines.push_back({work_.suite.modules[work_.pairs[p].module.value].name + " / " + work_.suite.tasks[work_.pairs[p].task.value].name, progress.done, progress.total,
-                     speed > 0 ? progress.flops_left / speed : 0});
+    lines.push_back({work_.suite.modules[work_.pairs[p].module.value].name + " / " +
+                         work_.suite.tasks[work_.pairs[p].task.value].name,
+                     progress.done, progress.total, speed > 0 ? progress.flops_left / speed : 0});
   }
   view_.show(lines, conductor_->busy(), conductor_->slots(), static_cast<double>(tokens_) / seconds, now(), force);
 }
 
 void Orchestrator::write_status(const std::string& state, std::optional<int> code) {
   last_status_ = now();
-  Json json = {{"state", state}, {"exit_code", code ? Json(*code) : Json()}, {"failed_requests", scoreboard_.failed_requests()}, {"workers_busy", conductor_->busy()}};
+  Json json = {{"state", state},
+               {"exit_code", code ? Json(*code) : Json()},
+               {"failed_requests", scoreboard_.failed_requests()},
+               {"workers_busy", conductor_->busy()}};
   for (std::size_t p = 0; p < work_.pairs.size(); ++p)
-    json["pairs"].push_back({{"module", work_.suite.modules[work_.pairs[p].module.value].name}, {"task", work_.suite.tasks[work_.pairs[p].task.value].name},
-                             {"done", scoreboard_.progress(p).done}, {"total", scoreboard_.progress(p).total}});
+    json["pairs"].push_back({{"module", work_.suite.modules[work_.pairs[p].module.value].name},
+                             {"task", work_.suite.tasks[work_.pairs[p].task.value].name},
+                             {"done", scoreboard_.progress(p).done},
+                             {"total", scoreboard_.progress(p).total}});
   json["scores"] = scoreboard_.provisional();
   json["failures"] = scoreboard_.failures();
   write_file(directory_.status(), json.dump(2) + "\n");
@@ -286,11 +322,13 @@ void Orchestrator::write_manifest(int code) {
   json["device"] = nlohmann::json(work_.device);
   json["nodes"] = hosts_;
   for (const Pair& pair : work_.pairs)
-    json["identity"][work_.suite.modules[pair.module.value].name][work_.suite.tasks[pair.task.value].name] = pair.identity;
+    json["identity"][work_.suite.modules[pair.module.value].name][work_.suite.tasks[pair.task.value].name] =
+        pair.identity;
   json["shards"] = work_.shards.size();
   json["tokens_computed"] = tokens_;
   json["seconds"] = now().count();
-  json["utilisation"] = conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
+  json["utilisation"] =
+      conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
   json["events"] = events_;
   write_file(directory_.manifest(), json.dump(2) + "\n");
 }
@@ -311,10 +349,14 @@ std::string Orchestrator::ledger_verdict() const {
   text += cost;
   for (const Json& row : ledger_) {
     char line[256];
-    std::snprintf(line, sizeof line, "  visit %-3u %-24s worker %-5s %-8s load %6.2f s  run %7.2f s  peak %6.1f MiB  left %lld B%s%s\n", row["visit"].get<unsigned>(),
-                  row["module"].get<std::string>().c_str(), row["worker"].get<std::string>().c_str(), row["verdict"].get<std::string>().c_str(), row["load_s"].get<double>(),
-                  row["run_s"].get<double>(), static_cast<double>(row["allocated_peak"].get<std::uint64_t>()) / (1 << 20),
-                  static_cast<long long>(row["allocated_after"].get<std::int64_t>() - row["allocated_before"].get<std::int64_t>()),
+    std::snprintf(line, sizeof line,
+                  "  visit %-3u %-24s worker %-5s %-8s load %6.2f s  run %7.2f s  peak %6.1f MiB  left %lld B%s%s\n",
+                  row["visit"].get<unsigned>(), row["module"].get<std::string>().c_str(),
+                  row["worker"].get<std::string>().c_str(), row["verdict"].get<std::string>().c_str(),
+                  row["load_s"].get<double>(), row["run_s"].get<double>(),
+                  static_cast<double>(row["allocated_peak"].get<std::uint64_t>()) / (1 << 20),
+                  static_cast<long long>(row["allocated_after"].get<std::int64_t>() -
+                                         row["allocated_before"].get<std::int64_t>()),
                   row["reason"].get<std::string>().empty() ? "" : "  ", row["reason"].get<std::string>().c_str());
     text += line;
   }

@@ -22,7 +22,8 @@ namespace proctor {
 
 class Orchestrator final : private Door {
  public:
-  Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store, MpiSession& mpi, Resumed resumed);
+  Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
+               MpiSession& mpi, Resumed resumed);
   /// Runs to the end; returns the exit code.
   int run();
 

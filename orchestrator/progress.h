@@ -1,5 +1,5 @@
-// What a person sees while a run goes on: a line per (module, task) with done/total, rate, time left, workers busy. Lines
-// that rewrite themselves on a terminal, plain ones elsewhere.
+// What a person sees while a run goes on: a line per (module, task) with done/total, rate, time left, workers busy.
+// Lines that rewrite themselves on a terminal, plain ones elsewhere.
 #pragma once
 
 #include <chrono>
@@ -21,7 +21,8 @@ class ProgressView {
  public:
   ProgressView(ProgressStyle style, std::ostream& out);
   /// Draws if something changed and enough time has passed since the last drawing, or if `force`.
-  void show(const std::vector<ProgressLine>& lines, std::size_t busy, std::size_t workers, double tokens_per_second, std::chrono::duration<double> now, bool force);
+  void show(const std::vector<ProgressLine>& lines, std::size_t busy, std::size_t workers, double tokens_per_second,
+            std::chrono::duration<double> now, bool force);
   /// A message between the lines.
   void say(const std::string& message);
 

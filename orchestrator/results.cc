@@ -31,7 +31,8 @@ Json group_row(const std::string& group, const std::vector<const PairScore*>& me
   std::map<std::string, std::vector<GroupMember>> columns;
   for (const PairScore* member : members) {
     documents += member->documents;
-    for (const MetricScore& metric : member->metrics) columns[metric.metric + "," + metric.filter].push_back({metric.value, metric.error, member->effective});
+    for (const MetricScore& metric : member->metrics)
+      columns[metric.metric + "," + metric.filter].push_back({metric.value, metric.error, member->effective});
   }
   row["sample_len"] = documents;
   for (const auto& [key, column] : columns) {
@@ -51,7 +52,9 @@ Json task_config(const Task& task) {
   config["doc_to_text"] = task.type == "loglikelihood_rolling" ? task.text : task.prompt;
   config["target_delimiter"] = task.target_delimiter;
   config["fewshot_delimiter"] = task.fewshot.delimiter;
-  config["fewshot_config"] = {{"sampler", task.fewshot.sampler == FewShot::Sampler::random ? "default" : "first_n"}, {"split", task.fewshot.split}, {"seed", task.fewshot.seed}};
+  config["fewshot_config"] = {{"sampler", task.fewshot.sampler == FewShot::Sampler::random ? "default" : "first_n"},
+                              {"split", task.fewshot.split},
+                              {"seed", task.fewshot.seed}};
   config["num_fewshot"] = task.fewshot.count;
   Json metrics = Json::array();
   for (const Metric& metric : task.metrics) {
@@ -61,8 +64,10 @@ Json task_config(const Task& task) {
   }
   config["metric_list"] = std::move(metrics);
   if (task.type == "generate_until")
-    config["generation_kwargs"] = {{"until", task.generation.until.value_or(std::vector<std::string>{task.fewshot.delimiter})},
-                                   {"max_gen_toks", task.generation.max_gen_toks}, {"do_sample", false}};
+    config["generation_kwargs"] = {
+        {"until", task.generation.until.value_or(std::vector<std::string>{task.fewshot.delimiter})},
+        {"max_gen_toks", task.generation.max_gen_toks},
+        {"do_sample", false}};
   return config;
 }
 
@@ -77,7 +82,8 @@ struct Line {
   std::string task, version, filter, shots, metric, arrow, value, error;
 };
 
-void add_lines(std::vector<Line>& lines, const std::string& name, const std::string& label, const Json& row, const Json& results) {
+void add_lines(std::vector<Line>& lines, const std::string& name, const std::string& label, const Json& row,
+               const Json& results) {
   std::vector<std::string> keys;
   for (const auto& [key, value] : row.items())
     if (key.find(',') != std::string::npos && key.find("_stderr,") == std::string::npos) keys.push_back(key);
@@ -103,13 +109,17 @@ void add_lines(std::vector<Line>& lines, const std::string& name, const std::str
 }
 
 std::size_t width(const std::string& text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string render(const std::vector<Line>& lines, const std::string& first_column) {
-  const std::vector<std::string> head = {first_column, "Version", "Filter", "n-shot", "Metric", "", "Value", "", "Stderr"};
+  const std::vector<std::string> head = {first_column, "Version", "Filter", "n-shot", "Metric",
+                                         "",           "Value",   "",       "Stderr"};
   std::vector<std::vector<std::string>> rows;
-  for (const Line& line : lines) rows.push_back({line.task, line.version, line.filter, line.shots, line.metric, line.arrow, line.value, "±", line.error});
+  for (const Line& line : lines)
+    rows.push_back(
+        {line.task, line.version, line.filter, line.shots, line.metric, line.arrow, line.value, "±", line.error});
   std::vector<std::size_t> widths;
   for (std::size_t c = 0; c < head.size(); ++c) {
     widths.push_back(width(head[c]));
@@ -125,7 +135,8 @@ std::string render(const std::vector<Line>& lines, const std::string& first_colu
     return text + "\n";
   };
   std::string table = put(head) + "|";
-  for (std::size_t c = 0; c < head.size(); ++c) table += std::string(std::max<std::size_t>(1, widths[c]) - (right(c) ? 1 : 0), '-') + (right(c) ? ":|" : "|");
+  for (std::size_t c = 0; c < head.size(); ++c)
+    table += std::string(std::max<std::size_t>(1, widths[c]) - (right(c) ? 1 : 0), '-') + (right(c) ? ":|" : "|");
   table += "\n";
   for (const auto& row : rows) table += put(row);
   return table;
@@ -133,16 +144,20 @@ std::string render(const std::vector<Line>& lines, const std::string& first_colu
 
 }  // namespace
 
-nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, PairScore>& scores, std::size_t limit) {
+nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, PairScore>& scores,
+                                      std::size_t limit) {
   const Module& module = work.suite.modules[id.value];
   const ModelFacts& facts = work.facts[id.value];
-  Json json, results = Json::object(), groups = Json::object(), subtasks = Json::object(), configs, versions, shots, better, samples, hashes;
+  Json json, results = Json::object(), groups = Json::object(), subtasks = Json::object(), configs, versions, shots,
+             better, samples, hashes;
   std::map<std::string, std::vector<const PairScore*>> members;
   for (const auto& [t, score] : scores) {
     const Task& task = work.suite.tasks[t];
     results[task.name] = task_row(task, score);
-    if (task.group.empty()) subtasks[task.name] = Json::array();
-    else members[task.group].push_back(&score), subtasks[task.group].push_back(task.name);
+    if (task.group.empty())
+      subtasks[task.name] = Json::array();
+    else
+      members[task.group].push_back(&score), subtasks[task.group].push_back(task.name);
     configs[task.name] = task_config(task);
     versions[task.name] = 1;
     shots[task.name] = task.fewshot.count;
@@ -161,10 +176,17 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
   json["higher_is_better"] = better;
   json["n-samples"] = samples;
   const std::string dtype = module.dtype == DType::automatic ? facts.checkpoint_dtype : to_string(module.dtype);
-  json["config"] = {{"model", "proctor"}, {"model_args", {{"kind", module.kind}, {"dtype", dtype}, {"tensor_parallel", module.tensor_parallel}}},
-                    {"model_num_parameters", facts.parameters}, {"model_dtype", dtype}, {"model_hash", facts.model_hash},
-                    {"batch_size", "max_batch_tokens " + std::to_string(work.max_batch_tokens[id.value])}, {"device", work.device.kind},
-                    {"limit", limit ? Json(limit) : Json()}, {"bootstrap_iters", StderrOptions{}.bootstrap_iterations}, {"random_seed", work.suite.seed}};
+  json["config"] = {
+      {"model", "proctor"},
+      {"model_args", {{"kind", module.kind}, {"dtype", dtype}, {"tensor_parallel", module.tensor_parallel}}},
+      {"model_num_parameters", facts.parameters},
+      {"model_dtype", dtype},
+      {"model_hash", facts.model_hash},
+      {"batch_size", "max_batch_tokens " + std::to_string(work.max_batch_tokens[id.value])},
+      {"device", work.device.kind},
+      {"limit", limit ? Json(limit) : Json()},
+      {"bootstrap_iters", StderrOptions{}.bootstrap_iterations},
+      {"random_seed", work.suite.seed}};
   json["tokenizer_eos_token"] = facts.eos_text;
   json["tokenizer_bos_token"] = facts.bos_text;
   json["max_length"] = module.max_length.value_or(facts.max_length);
@@ -180,7 +202,8 @@ std::string results_table(const nlohmann::ordered_json& results) {
   std::vector<Line> tasks, groups;
   for (const auto& [name, children] : results["group_subtasks"].items()) {
     add_lines(tasks, name, name, results["results"][name], results);
-    for (const auto& child : children) add_lines(tasks, child, " - " + child.get<std::string>(), results["results"][child.get<std::string>()], results);
+    for (const auto& child : children)
+      add_lines(tasks, child, " - " + child.get<std::string>(), results["results"][child.get<std::string>()], results);
   }
   std::string text = render(tasks, "Tasks");
   if (!results.contains("groups")) return text;

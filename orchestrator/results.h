@@ -11,9 +11,11 @@
 namespace proctor {
 
 /// `scores`: of each task the module ran, by task index.
-nlohmann::ordered_json module_results(const Work& work, ModuleId module, const std::map<std::uint32_t, PairScore>& scores, std::size_t limit);
+nlohmann::ordered_json module_results(const Work& work, ModuleId module,
+                                      const std::map<std::uint32_t, PairScore>& scores, std::size_t limit);
 
-/// lm-eval's table (Tasks|Version|Filter|n-shot|Metric| |Value| |Stderr) from a results file, and a second one for groups.
+/// lm-eval's table (Tasks|Version|Filter|n-shot|Metric| |Value| |Stderr) from a results file, and a second one for
+/// groups.
 std::string results_table(const nlohmann::ordered_json& results);
 
 }  // namespace proctor

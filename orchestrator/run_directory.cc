@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "sharding/error.h"
 
@@ -45,11 +45,15 @@ std::string start_time(long pid) {
 }
 
 nlohmann::json this_owner() {
-  return {{"host", host_name()}, {"boot_id", first_line("/proc/sys/kernel/random/boot_id")}, {"pid", getpid()}, {"start_time", start_time(getpid())}};
+  return {{"host", host_name()},
+          {"boot_id", first_line("/proc/sys/kernel/random/boot_id")},
+          {"pid", getpid()},
+          {"start_time", start_time(getpid())}};
 }
 
 bool gone(const nlohmann::json& owner) {
-  return owner.value("boot_id", "") == first_line("/proc/sys/kernel/random/boot_id") && start_time(owner.value("pid", 0L)) != owner.value("start_time", "");
+  return owner.value("boot_id", "") == first_line("/proc/sys/kernel/random/boot_id") &&
+         start_time(owner.value("pid", 0L)) != owner.value("start_time", "");
 }
 
 }  // namespace
@@ -110,9 +114,11 @@ RunLock::RunLock(const RunDirectory& directory) : path_(directory.owner()) {
     std::ifstream stream(path_);
     const auto owner = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
     if (!owner.is_object() || !gone(owner))
-      throw EnvironmentError(directory.root().string() + ": another proctor has this run directory (" +
-                             (owner.is_object() ? "pid " + std::to_string(owner.value("pid", 0L)) + " on " + owner.value("host", "?") : "its owner.json is not readable") +
-                             "); wait for it, or give --out another folder. If it is surely dead, remove " + path_.string());
+      throw EnvironmentError(
+          directory.root().string() + ": another proctor has this run directory (" +
+          (owner.is_object() ? "pid " + std::to_string(owner.value("pid", 0L)) + " on " + owner.value("host", "?")
+                             : "its owner.json is not readable") +
+          "); wait for it, or give --out another folder. If it is surely dead, remove " + path_.string());
     fs::remove(path_);
   }
   throw EnvironmentError(path_.string() + ": taken by another proctor at the same moment; try again");

@@ -13,15 +13,17 @@ class RunDirectory {
   std::filesystem::path database() const { return root_ / "run.db"; }
   std::filesystem::path suite() const { return root_ / "suite.yaml"; }
   std::filesystem::path results(const std::string& module) const { return root_ / "results" / (module + ".json"); }
-  std::filesystem::path samples(const std::string& module, const std::string& task) const { return root_ / "samples" / module / (task + ".jsonl"); }
+  std::filesystem::path samples(const std::string& module, const std::string& task) const {
+    return root_ / "samples" / module / (task + ".jsonl");
+  }
   std::filesystem::path manifest() const { return root_ / "manifest.json"; }
   std::filesystem::path ledger() const { return root_ / "ledger.jsonl"; }
   std::filesystem::path status() const { return root_ / "status.json"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path owner() const { return root_ / "owner.json"; }
 
-  void create() const;      ///< the folders
-  void set_aside() const;   ///< --fresh: renames what is there, never deletes
+  void create() const;     ///< the folders
+  void set_aside() const;  ///< --fresh: renames what is there, never deletes
 
  private:
   std::filesystem::path root_;

@@ -31,7 +31,8 @@ std::string blob(sqlite3_stmt* statement, int column) {
 void RunStore::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
 RunStore::RunStore(const std::string& path) : path_(path) {
-  if (sqlite3_open_v2(path.c_str(), &database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, "unix-none") != SQLITE_OK) {
+  if (sqlite3_open_v2(path.c_str(), &database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                      "unix-none") != SQLITE_OK) {
     const std::string why = sqlite3_errmsg(database_);
     sqlite3_close(database_);
     throw EnvironmentError(path + ": cannot be opened: " + why);
@@ -43,9 +44,12 @@ RunStore::RunStore(const std::string& path) : path_(path) {
     if (sqlite3_step(id.get()) != SQLITE_ROW || sqlite3_step(tables.get()) != SQLITE_ROW) fail("is damaged");
     const bool empty = sqlite3_column_int(tables.get(), 0) == 0;
     if (!empty && sqlite3_column_int(id.get(), 0) != kApplicationId)
-      throw EnvironmentError(path_ + ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
+      throw EnvironmentError(path_ +
+                             ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
     execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str());
-    execute("CREATE TABLE IF NOT EXISTS rows (kind BLOB, key BLOB, payload BLOB, sum INTEGER, PRIMARY KEY (kind, key)) WITHOUT ROWID");
+    execute(
+        "CREATE TABLE IF NOT EXISTS rows (kind BLOB, key BLOB, payload BLOB, sum INTEGER, PRIMARY KEY (kind, key)) "
+        "WITHOUT ROWID");
     put_ = prepare("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)");
     get_ = prepare("SELECT payload, sum FROM rows WHERE kind = ? AND key = ?");
   } catch (const StoreFailure& error) {
@@ -64,7 +68,8 @@ RunStore::~RunStore() {
 }
 
 void RunStore::fail(const char* what) {
-  throw StoreFailure(path_ + ": " + what + ": " + sqlite3_errmsg(database_) + " (SQLite " + std::to_string(sqlite3_extended_errcode(database_)) + ")");
+  throw StoreFailure(path_ + ": " + what + ": " + sqlite3_errmsg(database_) + " (SQLite " +
+                     std::to_string(sqlite3_extended_errcode(database_)) + ")");
 }
 
 void RunStore::execute(const char* sql) {
@@ -109,8 +114,10 @@ std::vector<std::pair<std::string, std::string>> RunStore::all(const std::string
   int step = 0;
   while ((step = sqlite3_step(statement.get())) == SQLITE_ROW) {
     std::string key = blob(statement.get(), 0), payload = blob(statement.get(), 1);
-    if (sqlite3_column_int64(statement.get(), 2) == checksum(kind, key, payload)) rows.emplace_back(std::move(key), std::move(payload));
-    else ++bad_rows_;
+    if (sqlite3_column_int64(statement.get(), 2) == checksum(kind, key, payload))
+      rows.emplace_back(std::move(key), std::move(payload));
+    else
+      ++bad_rows_;
   }
   if (step != SQLITE_DONE) fail("cannot be read");
   return rows;

@@ -1,6 +1,6 @@
-// run.db: every answer, durable before it counts. SQLite, one connection, one thread at a time; each row carries an XXH3
-// checksum over its table, key and payload, since SQLite itself finds few flipped bits. A row that fails it was never
-// acknowledged: it is dropped and computed again.
+// run.db: every answer, durable before it counts. SQLite, one connection, one thread at a time; each row carries an
+// XXH3 checksum over its table, key and payload, since SQLite itself finds few flipped bits. A row that fails it was
+// never acknowledged: it is dropped and computed again.
 #pragma once
 
 #include <cstdint>

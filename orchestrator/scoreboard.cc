@@ -6,12 +6,14 @@
 
 namespace proctor {
 
-Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit) : work_(work), directory_(directory), limit_(limit) {
+Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit)
+    : work_(work), directory_(directory), limit_(limit) {
   for (const Pair& pair : work.pairs) {
     const std::size_t total = work.requests[pair.task.value].requests.size();
     pairs_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false});
   }
-  for (const Shard& shard : work.shards) pairs_[index_of_pair(work, shard.module, shard.task)].progress.flops_left += shard.flops;
+  for (const Shard& shard : work.shards)
+    pairs_[index_of_pair(work, shard.module, shard.task)].progress.flops_left += shard.flops;
 }
 
 void Scoreboard::add(const Shard& shard, const std::vector<Response>& responses) {
@@ -44,7 +46,8 @@ void Scoreboard::finish(std::size_t index, PairScore score) {
   const auto [module, task] = std::pair(work_.pairs[index].module.value, work_.pairs[index].task.value);
   const Module& spec = work_.suite.modules[module];
   write_file(directory_.samples(spec.name, work_.suite.tasks[task].name), score.samples);
-  for (const std::string& failure : score.failures) failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
+  for (const std::string& failure : score.failures)
+    failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
   score.samples.clear();
   pairs_[index].responses = {};
   scores_[module].emplace(task, std::move(score));
@@ -52,7 +55,8 @@ void Scoreboard::finish(std::size_t index, PairScore score) {
     if (work_.pairs[i].module.value == module && !pairs_[i].scored) return;
   const nlohmann::ordered_json results = module_results(work_, ModuleId{module}, scores_[module], limit_);
   write_file(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");
-  tables_[module] = spec.name + " (" + results["config"]["model_dtype"].get<std::string>() + ")\n" + results_table(results);
+  tables_[module] =
+      spec.name + " (" + results["config"]["model_dtype"].get<std::string>() + ")\n" + results_table(results);
 }
 
 std::string Scoreboard::tables() const {
@@ -66,7 +70,8 @@ nlohmann::ordered_json Scoreboard::provisional() const {
   for (const auto& [module, tasks] : scores_)
     for (const auto& [task, score] : tasks)
       for (const MetricScore& metric : score.metrics)
-        json[work_.suite.modules[module].name][work_.suite.tasks[task].name][metric.metric + "," + metric.filter] = metric.value;
+        json[work_.suite.modules[module].name][work_.suite.tasks[task].name][metric.metric + "," + metric.filter] =
+            metric.value;
   return json;
 }
 

@@ -1,5 +1,5 @@
-// Answers collected pair by pair; a pair is scored in the background as soon as it is complete, its samples written, and
-// a module's results as soon as its last pair is. Main thread, but for the scoring itself.
+// Answers collected pair by pair; a pair is scored in the background as soon as it is complete, its samples written,
+// and a module's results as soon as its last pair is. Main thread, but for the scoring itself.
 #pragma once
 
 #include <future>

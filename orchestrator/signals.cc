@@ -11,9 +11,12 @@ std::atomic<int> interrupts{0}, drains{0}, leaves{0}, last{0};
 
 void on_signal(int number) {
   last = number;
-  if (number == SIGINT) ++interrupts;
-  else if (number == SIGUSR1 || number == SIGUSR2) ++drains;
-  else ++leaves;
+  if (number == SIGINT)
+    ++interrupts;
+  else if (number == SIGUSR1 || number == SIGUSR2)
+    ++drains;
+  else
+    ++leaves;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Signals as a value: handlers set flags, the loop asks. INT: drain, a second one leaves at once (under a launcher it is
-// the launcher's). USR1, USR2: drain. TERM, HUP: leave, resumable; an inherited ignored HUP stays ignored.
+// Signals as a value: handlers set flags, the loop asks. INT: drain, a second one leaves at once (under a launcher it
+// is the launcher's). USR1, USR2: drain. TERM, HUP: leave, resumable; an inherited ignored HUP stays ignored.
 #pragma once
 
 namespace proctor {

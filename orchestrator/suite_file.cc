@@ -81,7 +81,8 @@ FewShot read_fewshot(YamlFields fields) {
   out.count = fields.whole("count", 0, 0);
   out.split = fields.text("split", out.split);
   const std::string sampler = fields.text("sampler", "random");
-  if (sampler != "random" && sampler != "first_n") fields.refuse("sampler", "expected random or first_n, found '" + sampler + "'");
+  if (sampler != "random" && sampler != "first_n")
+    fields.refuse("sampler", "expected random or first_n, found '" + sampler + "'");
   out.sampler = sampler == "random" ? FewShot::Sampler::random : FewShot::Sampler::first_n;
   out.delimiter = fields.text("delimiter", out.delimiter);
   out.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));
@@ -111,9 +112,12 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
   const auto known = type.metrics();
   for (const Metric& metric : metrics) {
     if (std::ranges::find(known, metric.name) == known.end())
-      fields.refuse("metrics", "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
-    if (metric.name == "exact_match") check_exact_match_options(metric.options, fields.file());
-    else if (!metric.options.empty()) fields.refuse("metrics", "'" + metric.name + "' takes no options");
+      fields.refuse("metrics",
+                    "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
+    if (metric.name == "exact_match")
+      check_exact_match_options(metric.options, fields.file());
+    else if (!metric.options.empty())
+      fields.refuse("metrics", "'" + metric.name + "' takes no options");
   }
   return metrics;
 }
@@ -155,7 +159,8 @@ void read_data(YamlFields fields, Task& task, const std::string& file) {
     if (!fs::is_regular_file(full)) fields.refuse(split, full + ": no such data file");
     task.data[split] = full;
   }
-  if (!task.data.contains("test")) throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: the split 'test' is missing");
+  if (!task.data.contains("test"))
+    throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: the split 'test' is missing");
 }
 
 /// What each type needs and what would be left unread.
@@ -169,8 +174,10 @@ void check_task(YamlFields& fields, const Task& task) {
   };
   if (task.type == "multiple_choice") {
     need(!task.answer.empty(), "answer");
-    if (task.contexts.empty()) need(task.choices.has_value(), "choices");
-    else need(task.target.has_value(), "target");
+    if (task.contexts.empty())
+      need(task.choices.has_value(), "choices");
+    else
+      need(task.target.has_value(), "target");
   }
   if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
   if (task.type == "loglikelihood_rolling") {
@@ -209,7 +216,8 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.generation = read_generation(fields.map("generation", "generation"));
   task.group = fields.text("group", "");
   const std::string on_long = fields.text("on_long", "truncate");
-  if (on_long != "truncate" && on_long != "fail") fields.refuse("on_long", "expected truncate or fail, found '" + on_long + "'");
+  if (on_long != "truncate" && on_long != "fail")
+    fields.refuse("on_long", "expected truncate or fail, found '" + on_long + "'");
   task.fail_on_long = on_long == "fail";
   fields.finish();
   check_task(fields, task);
@@ -222,7 +230,8 @@ Module read_module(YAML::Node node, const std::string& file) {
   YamlFields fields(node, file, "module");
   Module module;
   module.name = fields.required_text("name");
-  if (module.name.find_first_of("/\\ ") != std::string::npos || module.name[0] == '.') fields.refuse("name", "'" + module.name + "' cannot name a file (no blanks, no slashes)");
+  if (module.name.find_first_of("/\\ ") != std::string::npos || module.name[0] == '.')
+    fields.refuse("name", "'" + module.name + "' cannot name a file (no blanks, no slashes)");
   module.kind = fields.text("kind", module.kind);
   request_types_of_kind(module.kind, fields.where(node));
   const std::string path = fields.required_text("path");
@@ -256,7 +265,8 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
     const std::string pattern = beside(file, node.Scalar());
     const std::vector<std::string> paths = expand_glob(pattern);
     if (paths.empty())
-      throw UsageError(file + ":" + std::to_string(node.Mark().line + 1) + ":" + std::to_string(node.Mark().column + 1) + ": task: " + pattern + ": no such file");
+      throw UsageError(file + ":" + std::to_string(node.Mark().line + 1) + ":" +
+                       std::to_string(node.Mark().column + 1) + ": task: " + pattern + ": no such file");
     for (const std::string& path : paths) {
       tasks.push_back(read_task(path, "", {}));
       resolved.push_back(path);
@@ -289,10 +299,13 @@ Cleanup read_cleanup(YamlFields fields) {
     every.finish();
   } else {
     const std::string name = fields.text("batch", "watermark");
-    const std::pair<const char*, Cleanup::Policy> known[] = {{"never", Cleanup::Policy::never}, {"on_oom", Cleanup::Policy::on_oom},
-                                                             {"watermark", Cleanup::Policy::watermark}, {"always", Cleanup::Policy::always}};
+    const std::pair<const char*, Cleanup::Policy> known[] = {{"never", Cleanup::Policy::never},
+                                                             {"on_oom", Cleanup::Policy::on_oom},
+                                                             {"watermark", Cleanup::Policy::watermark},
+                                                             {"always", Cleanup::Policy::always}};
     const auto found = std::ranges::find_if(known, [&](const auto& row) { return name == row.first; });
-    if (found == std::end(known)) fields.refuse("batch", "expected never, on_oom, watermark, always or {every: N}, found '" + name + "'");
+    if (found == std::end(known))
+      fields.refuse("batch", "expected never, on_oom, watermark, always or {every: N}, found '" + name + "'");
     out.policy = found->second;
   }
   out.watermark = fields.get<double>("watermark", out.watermark, "a share between 0 and 1");
@@ -326,7 +339,9 @@ template <class Item>
 void refuse_twice(const std::vector<Item>& items, const std::string& file, const char* what) {
   for (std::size_t i = 0; i < items.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
-      if (items[i].name == items[j].name) throw UsageError(file + ": two " + std::string(what) + " are named '" + items[i].name + "'; give one another name");
+      if (items[i].name == items[j].name)
+        throw UsageError(file + ": two " + std::string(what) + " are named '" + items[i].name +
+                         "'; give one another name");
 }
 
 /// Every task a module names exists, and its kind can answer it.
@@ -339,9 +354,11 @@ void check_pairs(const Suite& suite, const std::string& file) {
       const auto task = std::ranges::find_if(suite.tasks, [&](const Task& t) { return t.name == name; });
       const std::string near = nearest(name, names);
       if (task == suite.tasks.end())
-        throw UsageError(file + ": module " + module.name + ": no task is named '" + name + "'" + (near.empty() ? "" : "; did you mean '" + near + "'?"));
+        throw UsageError(file + ": module " + module.name + ": no task is named '" + name + "'" +
+                         (near.empty() ? "" : "; did you mean '" + near + "'?"));
       if (std::ranges::find(types, task_type_of(*task).request_type()) == types.end())
-        throw UsageError(file + ": module " + module.name + " of kind " + module.kind + " cannot answer task " + name + " of type " + task->type);
+        throw UsageError(file + ": module " + module.name + " of kind " + module.kind + " cannot answer task " + name +
+                         " of type " + task->type);
     }
   }
 }
@@ -349,7 +366,8 @@ void check_pairs(const Suite& suite, const std::string& file) {
 }  // namespace
 
 const std::vector<std::string>& request_types_of_kind(const std::string& kind, const std::string& where) {
-  static const std::map<std::string, std::vector<std::string>> table = {{"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until"}}};
+  static const std::map<std::string, std::vector<std::string>> table = {
+      {"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until"}}};
   const auto found = table.find(kind);
   if (found == table.end()) throw UsageError(where + ": kind '" + kind + "' is not known (known: generator)");
   return found->second;
@@ -367,7 +385,8 @@ SuiteFile read_suite(const std::string& given, const std::vector<std::string>& s
   if (!node.IsMap()) throw UsageError(given + ":1:1: a suite is a map with the keys suite, modules and tasks");
   for (const std::string& setting : settings) {
     const auto equals = setting.find('=');
-    if (equals == std::string::npos || equals == 0) throw UsageError("--set " + setting + ": expected KEY=VALUE, such as modules.NAME.dtype=bfloat16");
+    if (equals == std::string::npos || equals == 0)
+      throw UsageError("--set " + setting + ": expected KEY=VALUE, such as modules.NAME.dtype=bfloat16");
     set_path(node, setting.substr(0, equals), setting.substr(equals + 1), "--set " + setting.substr(0, equals));
   }
   SuiteFile out;
@@ -375,11 +394,13 @@ SuiteFile read_suite(const std::string& given, const std::vector<std::string>& s
   YAML::Node resolved = YAML::Clone(node), tasks(YAML::NodeType::Sequence);
   YamlFields fields(node, path, "suite");
   suite.name = fields.required_text("suite");
-  if (suite.name.find_first_of("/\\ ") != std::string::npos || suite.name[0] == '.') fields.refuse("suite", "'" + suite.name + "' cannot name a folder (no blanks, no slashes)");
+  if (suite.name.find_first_of("/\\ ") != std::string::npos || suite.name[0] == '.')
+    fields.refuse("suite", "'" + suite.name + "' cannot name a folder (no blanks, no slashes)");
   suite.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));
   for (const char* key : {"modules", "tasks"}) {
     const YAML::Node list = fields.find(key);
-    if (!list.IsDefined() || !list.IsSequence() || list.size() == 0) fields.refuse(key, "expected a list with at least one entry");
+    if (!list.IsDefined() || !list.IsSequence() || list.size() == 0)
+      fields.refuse(key, "expected a list with at least one entry");
   }
   for (const auto& item : fields.find("modules")) suite.modules.push_back(read_module(item, path));
   for (const auto& item : fields.find("tasks")) read_task_entry(item, path, suite.tasks, tasks);

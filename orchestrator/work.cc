@@ -24,22 +24,24 @@ std::string requests_hash(std::span<const Request> requests) {
 }
 
 /// Identity of a pair: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
-nlohmann::json identity_of(const Work& work, const Module& module, const ModelFacts& facts, const std::string& requests, std::int64_t batch_tokens) {
-  nlohmann::json json = {{"model", facts.model_hash},
-                         {"requests", requests},
-                         {"kind", module.kind},
-                         {"dtype", to_string(module.dtype)},
-                         {"tensor_parallel", module.tensor_parallel},
-                         {"max_length", module.max_length.value_or(facts.max_length)},
-                         {"add_bos_token", module.add_bos_token ? nlohmann::json(*module.add_bos_token) : nlohmann::json()},
-                         {"seed", work.suite.seed},
-                         {"cpu_threads", work.suite.machine.cpu_threads},
-                         {"max_batch_tokens", batch_tokens},
-                         {"device", work.device.kind},
-                         {"instruction_set", work.device.instruction_set},
-                         {"torch", work.device.torch_version},
-                         {"nccl", work.device.nccl_version},
-                         {"numerics", work.device.numerics}};
+nlohmann::json identity_of(const Work& work, const Module& module, const ModelFacts& facts, const std::string& requests,
+                           std::int64_t batch_tokens) {
+  nlohmann::json json = {
+      {"model", facts.model_hash},
+      {"requests", requests},
+      {"kind", module.kind},
+      {"dtype", to_string(module.dtype)},
+      {"tensor_parallel", module.tensor_parallel},
+      {"max_length", module.max_length.value_or(facts.max_length)},
+      {"add_bos_token", module.add_bos_token ? nlohmann::json(*module.add_bos_token) : nlohmann::json()},
+      {"seed", work.suite.seed},
+      {"cpu_threads", work.suite.machine.cpu_threads},
+      {"max_batch_tokens", batch_tokens},
+      {"device", work.device.kind},
+      {"instruction_set", work.device.instruction_set},
+      {"torch", work.device.torch_version},
+      {"nccl", work.device.nccl_version},
+      {"numerics", work.device.numerics}};
   return json;
 }
 
@@ -55,7 +57,8 @@ void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& r
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
   const std::string hash = xxh3_hex(identity.dump());
   work.pairs.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
-  for (Shard& shard : plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m], shard_target_flops(work.device.kind))) {
+  for (Shard& shard : plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m],
+                                shard_target_flops(work.device.kind))) {
     std::string members;
     for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
     work.shard_hashes.push_back(xxh3_hex(work.pairs.back().fingerprint + members));
@@ -71,7 +74,9 @@ PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   PairRequests pair;
   std::vector<Document> all = read_documents(spec.data.at("test"));
   const bool same_split = spec.fewshot.split == "test";
-  const std::vector<Document> other = same_split || spec.fewshot.count == 0 ? std::vector<Document>{} : read_documents(spec.data.at(spec.fewshot.split));
+  const std::vector<Document> other = same_split || spec.fewshot.count == 0
+                                          ? std::vector<Document>{}
+                                          : read_documents(spec.data.at(spec.fewshot.split));
   FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
   const std::size_t count = limit ? std::min(limit, all.size()) : all.size();
   for (std::size_t d = 0; d < count; ++d) {
@@ -93,7 +98,8 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   for (const Module& module : work.suite.modules) work.facts.push_back(facts.check(module.path));
   work.device = facts.probe();
   for (const Module& module : work.suite.modules)
-    work.max_batch_tokens.push_back(module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
+    work.max_batch_tokens.push_back(
+        module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
   std::vector<std::string> hashes;
   for (const PairRequests& pair : work.requests) hashes.push_back(requests_hash(pair.requests));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
@@ -104,7 +110,8 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
 }
 
 std::size_t index_of_pair(const Work& work, ModuleId module, TaskId task) {
-  const auto found = std::ranges::find_if(work.pairs, [&](const Pair& p) { return p.module == module && p.task == task; });
+  const auto found =
+      std::ranges::find_if(work.pairs, [&](const Pair& p) { return p.module == module && p.task == task; });
   PROCTOR_CHECK(found != work.pairs.end(), "a shard belongs to a pair");
   return static_cast<std::size_t>(found - work.pairs.begin());
 }

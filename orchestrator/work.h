@@ -21,11 +21,11 @@ struct Pair {
 
 struct Work {
   Suite suite;
-  std::vector<TaskTemplates> templates;        ///< of each task
-  std::vector<PairRequests> requests;          ///< of each task
-  std::vector<ModelFacts> facts;               ///< of each module
+  std::vector<TaskTemplates> templates;  ///< of each task
+  std::vector<PairRequests> requests;    ///< of each task
+  std::vector<ModelFacts> facts;         ///< of each module
   DeviceFacts device;
-  std::vector<Pair> pairs;                     ///< module by module, tasks in suite order
+  std::vector<Pair> pairs;  ///< module by module, tasks in suite order
   std::vector<Shard> shards;
   std::vector<std::string> shard_hashes;       ///< of each shard's requests
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module

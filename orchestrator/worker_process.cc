@@ -56,13 +56,15 @@ pid_t spawn(std::vector<std::string> arguments, const FileActions& files) {
   const Attributes attributes;
   std::vector<std::string> environment = worker_environment(environ);
   pid_t pid = -1;
-  const int error = posix_spawn(&pid, arguments[0].c_str(), &files.actions, &attributes.attributes, pointers(arguments).data(), pointers(environment).data());
+  const int error = posix_spawn(&pid, arguments[0].c_str(), &files.actions, &attributes.attributes,
+                                pointers(arguments).data(), pointers(environment).data());
   if (error != 0) throw EnvironmentError(arguments[0] + ": cannot be started: " + std::strerror(error));
   return pid;
 }
 
 std::string describe(int status) {
-  if (WIFSIGNALED(status)) return "signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")";
+  if (WIFSIGNALED(status))
+    return "signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")";
   return "exit code " + std::to_string(WEXITSTATUS(status));
 }
 
@@ -80,10 +82,11 @@ std::string read_all(int descriptor) {
 }  // namespace
 
 std::vector<std::string> worker_environment(const char* const* environment) {
-  // Launchers' variables would make a child think it is a rank; the others change arithmetic, so results would depend on
-  // the user's shell.
-  static const std::array<std::string_view, 13> dropped = {"OMPI_", "PMIX_", "PMI_", "PRTE_", "SLURM_STEP_", "NCCL_COMM_ID=", "MKL_", "ONEDNN_",
-                                                           "DNNL_", "ATEN_", "OMP_", "CUBLAS_", "NVIDIA_TF32_OVERRIDE="};
+  // Launchers' variables would make a child think it is a rank; the others change arithmetic, so results would depend
+  // on the user's shell.
+  static const std::array<std::string_view, 13> dropped = {
+      "OMPI_",   "PMIX_", "PMI_",  "PRTE_", "SLURM_STEP_", "NCCL_COMM_ID=",        "MKL_",
+      "ONEDNN_", "DNNL_", "ATEN_", "OMP_",  "CUBLAS_",     "NVIDIA_TF32_OVERRIDE="};
   std::vector<std::string> kept;
   for (; *environment; ++environment) {
     const std::string_view entry = *environment;
@@ -96,7 +99,8 @@ std::vector<std::string> worker_environment(const char* const* environment) {
 
 WorkerProcess::WorkerProcess(const WorkerCommand& command) : WorkerProcess(command, make_channel_pair()) {}
 
-WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Channel> ends) : channel_(std::move(ends.first)) {
+WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Channel> ends)
+    : channel_(std::move(ends.first)) {
   const FileActions files;
   auto* actions = const_cast<posix_spawn_file_actions_t*>(&files.actions);
   // dup2 onto itself would keep close-on-exec: go by way of a descriptor that surely differs.
@@ -107,8 +111,9 @@ WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Ch
   posix_spawn_file_actions_addopen(actions, 2, command.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   posix_spawn_file_actions_adddup2(actions, 2, 1);
   posix_spawn_file_actions_adddup2(actions, high, kChildSocket);
-  pid_ = spawn({command.binary, "serve", "--fd", std::to_string(kChildSocket), "--device", command.device, "--index", std::to_string(command.index),
-                "--threads", std::to_string(command.threads), "--memory-limit", std::to_string(command.memory_limit_bytes)},
+  pid_ = spawn({command.binary, "serve", "--fd", std::to_string(kChildSocket), "--device", command.device, "--index",
+                std::to_string(command.index), "--threads", std::to_string(command.threads), "--memory-limit",
+                std::to_string(command.memory_limit_bytes)},
                files);
 }
 

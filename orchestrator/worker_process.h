@@ -24,7 +24,7 @@ class WorkerProcess {
  public:
   /// Throws EnvironmentError if it cannot be started.
   explicit WorkerProcess(const WorkerCommand& command);
-  ~WorkerProcess();  ///< kills and reaps what still runs
+  ~WorkerProcess();                              ///< kills and reaps what still runs
   WorkerProcess(const WorkerProcess&) = delete;  // one owner of the process
   WorkerProcess& operator=(const WorkerProcess&) = delete;
 

@@ -54,7 +54,14 @@ std::string nearest(const std::string& name, const std::set<std::string>& known)
 }
 
 std::optional<std::uint64_t> parse_bytes(const std::string& text) {
-  const auto value = with_unit(text, {{"", 1}, {"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}});
+  const auto value = with_unit(text, {{"", 1},
+                                      {"B", 1},
+                                      {"KiB", 1024.0},
+                                      {"MiB", 1048576.0},
+                                      {"GiB", 1073741824.0},
+                                      {"KB", 1e3},
+                                      {"MB", 1e6},
+                                      {"GB", 1e9}});
   return value ? std::optional(static_cast<std::uint64_t>(*value)) : std::nullopt;
 }
 
@@ -71,7 +78,8 @@ YAML::Node load_yaml(const std::string& path) {
   }
 }
 
-YamlFields::YamlFields(YAML::Node node, std::string file, std::string what) : node_(std::move(node)), file_(std::move(file)), what_(std::move(what)) {
+YamlFields::YamlFields(YAML::Node node, std::string file, std::string what)
+    : node_(std::move(node)), file_(std::move(file)), what_(std::move(what)) {
   if (!node_.IsMap()) throw UsageError(where(node_) + ": a " + what_ + " must be a map of keys");
 }
 
@@ -99,7 +107,8 @@ std::string YamlFields::required_text(const std::string& key) {
 
 std::int64_t YamlFields::whole(const std::string& key, std::int64_t fallback, std::int64_t lowest) {
   const auto value = get<std::int64_t>(key, fallback, "a whole number");
-  if (value < lowest) refuse(key, "expected a whole number of at least " + std::to_string(lowest) + ", found " + std::to_string(value));
+  if (value < lowest)
+    refuse(key, "expected a whole number of at least " + std::to_string(lowest) + ", found " + std::to_string(value));
   return value;
 }
 

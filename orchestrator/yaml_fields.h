@@ -32,13 +32,15 @@ class YamlFields {
       refuse(key, "expected " + expected + ", found '" + node.Scalar() + "'");
     }
   }
-  std::string text(const std::string& key, const std::string& fallback) { return get<std::string>(key, fallback, "a text"); }
+  std::string text(const std::string& key, const std::string& fallback) {
+    return get<std::string>(key, fallback, "a text");
+  }
   std::string required_text(const std::string& key);
   std::int64_t whole(const std::string& key, std::int64_t fallback, std::int64_t lowest);
   std::vector<std::string> texts(const std::string& key);  ///< a list of texts, or one
   YamlFields map(const std::string& key, const std::string& what);
   std::chrono::duration<double> seconds(const std::string& key, std::chrono::duration<double> fallback);  ///< "10 min"
-  std::uint64_t bytes(const std::string& key, std::uint64_t fallback);                                     ///< "16 MiB"
+  std::uint64_t bytes(const std::string& key, std::uint64_t fallback);                                    ///< "16 MiB"
 
   /// Refuses keys that nobody asked for.
   void finish() const;

@@ -65,9 +65,11 @@ void Conductor::handle(SlotId, Visit& visit, const OpenFailed& report, Moment no
   abort(visit.id(), "load failed: " + report.message, false, now);
   if (++open_failures_[module.value] < kOpenFailures) return;
   schedule_.drop(module);
+  door_.warn("module " + name(module) + " could not be loaded on " + std::to_string(kOpenFailures) +
+             " gangs; its requests fail: " + report.message);
   for (std::uint32_t s = 0; s < shards_.size(); ++s)
     if (shards_[s].module == module && state_[s] == ShardState::waiting)
-      set_aside(ShardId{s}, name(module) + " cannot be loaded: " + report.message);
+      fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + report.message);
 }
 
 void Conductor::handle(SlotId, Visit& visit, ShardAnswered& report, Moment now) {
@@ -225,8 +227,8 @@ void Conductor::end(VisitId id, Moment now) {
     const SlotId slot = visit.members()[m];
     const auto& row = visit.rows()[m];
     const auto why = row ? dirt(*row, options_.leak_tolerance_bytes) : std::nullopt;
-    door_.record({visit.module(), id, slot, roster_.at(slot).incarnation, verdict, why.value_or(""),
-                  row.value_or(LedgerRow{})});
+    door_.record(
+        {visit.module(), id, slot, roster_.at(slot).incarnation, verdict, why.value_or(""), row.value_or(LedgerRow{})});
     if (verdict == Verdict::clean) {
       roster_.on_free(slot);
       continue;
@@ -269,6 +271,10 @@ void Conductor::strike(ShardId shard, const std::string& reason) {
 void Conductor::set_aside(ShardId shard, const std::string& reason) {
   door_.warn("shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module) +
              " is set aside: " + reason);
+  fail_requests(shard, reason);
+}
+
+void Conductor::fail_requests(ShardId shard, const std::string& reason) {
   state_[shard.value] = ShardState::answered;
   --unanswered_[shards_[shard.value].module.value];
   door_.store(shard, std::vector<Response>(shards_[shard.value].requests.size(), Response{nullptr, reason}));

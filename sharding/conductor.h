@@ -1,5 +1,5 @@
-// The run as one pure reactor: events and `now` in, commands out through the Door. It joins roster, schedule, placement,
-// attempts and visits; it has no clock and does no I/O, so tests and a simulator run what production runs.
+// The run as one pure reactor: events and `now` in, commands out through the Door. It joins roster, schedule,
+// placement, attempts and visits; it has no clock and does no I/O, so tests and a simulator run what production runs.
 // Owned by the orchestrator's loop (rank 0), called from that one thread.
 #pragma once
 
@@ -96,6 +96,7 @@ class Conductor {
   void abort(VisitId visit, const std::string& reason, bool strike, Moment now);
   void strike(ShardId shard, const std::string& reason);
   void set_aside(ShardId shard, const std::string& reason);
+  void fail_requests(ShardId shard, const std::string& reason);
   const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
 
   Options options_;

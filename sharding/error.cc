@@ -7,10 +7,14 @@ namespace proctor {
 
 std::string to_string(Fault fault) {
   switch (fault) {
-    case Fault::usage: return "usage";
-    case Fault::environment: return "environment";
-    case Fault::input: return "input";
-    case Fault::internal: break;
+    case Fault::usage:
+      return "usage";
+    case Fault::environment:
+      return "environment";
+    case Fault::input:
+      return "input";
+    case Fault::internal:
+      break;
   }
   return "internal";
 }

@@ -41,7 +41,7 @@ Fault fault_from(const std::string& name);  ///< unknown names are internal
 }  // namespace proctor
 
 /// Our own mistakes only: aborts with place and condition.
-#define PROCTOR_CHECK(condition, message) \
-  do {                                    \
+#define PROCTOR_CHECK(condition, message)                                               \
+  do {                                                                                  \
     if (!(condition)) ::proctor::check_failed(__FILE__, __LINE__, #condition, message); \
   } while (false)

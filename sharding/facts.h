@@ -25,13 +25,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelFacts, architecture, checkpoint_dtype, p
                                    eos_text, bos_text)
 
 struct DeviceFacts {
-  std::string kind = "cpu";              ///< "cpu", or the GPU's name
-  std::uint32_t count = 1;               ///< devices on this node
-  std::uint64_t bytes = 0;               ///< of one device; host memory for "cpu"
-  std::string instruction_set;           ///< ATen's CPU capability, e.g. AVX512
+  std::string kind = "cpu";     ///< "cpu", or the GPU's name
+  std::uint32_t count = 1;      ///< devices on this node
+  std::uint64_t bytes = 0;      ///< of one device; host memory for "cpu"
+  std::string instruction_set;  ///< ATen's CPU capability, e.g. AVX512
   std::string torch_version, nccl_version, cuda_driver;
-  std::string numerics;                  ///< hash of proctor's own sources that compute
-  std::vector<int> numa_nodes;           ///< of each device; -1 unknown
+  std::string numerics;         ///< hash of proctor's own sources that compute
+  std::vector<int> numa_nodes;  ///< of each device; -1 unknown
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeviceFacts, kind, count, bytes, instruction_set, torch_version, nccl_version,
                                    cuda_driver, numerics, numa_nodes)

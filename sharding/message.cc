@@ -17,7 +17,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenFailed, visit, fault, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardAnswered, visit, shard, attempt, responses, tokens, seconds)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardFailed, visit, shard, attempt, out_of_memory, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitClosed, visit, row)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configure, device, workers, cpu_threads, memory_limit_bytes, bytes_per_worker, log_folder)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configure, device, workers, cpu_threads, memory_limit_bytes, bytes_per_worker,
+                                   log_folder)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentFailed, host, fault, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KillWorker, slot)
@@ -37,9 +38,7 @@ void from_json(const nlohmann::json& json, ToWorker& order) {
   order.frame = json.at("frame").get_binary();
 }
 void to_json(nlohmann::json& json, const FromWorker& report) {
-  json = {{"slot", report.slot},
-          {"incarnation", report.incarnation},
-          {"frame", nlohmann::json::binary(report.frame)}};
+  json = {{"slot", report.slot}, {"incarnation", report.incarnation}, {"frame", nlohmann::json::binary(report.frame)}};
 }
 void from_json(const nlohmann::json& json, FromWorker& report) {
   report.slot = json.at("slot");

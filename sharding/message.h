@@ -18,7 +18,7 @@ namespace proctor {
 /// Measured by one member over one visit: the ledger's row (docs/results.md).
 struct LedgerRow {
   double load_s = 0, run_s = 0, teardown_s = 0;
-  nlohmann::json steps = nlohmann::json::object();  ///< teardown step -> seconds
+  nlohmann::json steps = nlohmann::json::object();                              ///< teardown step -> seconds
   std::uint64_t allocated_before = 0, allocated_peak = 0, allocated_after = 0;  ///< bytes
   std::uint64_t reserved_before = 0, reserved_peak = 0, reserved_after = 0;     ///< bytes
   std::uint64_t device_free_before = 0, device_free_after = 0;                  ///< bytes
@@ -93,9 +93,9 @@ struct VisitClosed {
   LedgerRow row;
 };
 // ---- between agent and orchestrator
-struct Configure {  ///< the first order: what this agent's workers are; answered by AgentHello
-  std::string device;              ///< auto, cpu or cuda
-  std::uint32_t workers = 0;       ///< 0: as many as the node's devices, or cores and memory, allow
+struct Configure {            ///< the first order: what this agent's workers are; answered by AgentHello
+  std::string device;         ///< auto, cpu or cuda
+  std::uint32_t workers = 0;  ///< 0: as many as the node's devices, or cores and memory, allow
   std::uint32_t cpu_threads = 1;
   std::uint64_t memory_limit_bytes = 0, bytes_per_worker = 0;
   std::string log_folder;
@@ -121,8 +121,8 @@ struct FromWorker {
 };
 struct WorkerExited {
   std::uint32_t slot = 0, incarnation = 0;
-  bool ordered = false;     ///< by KillWorker or Leave, not by itself
-  std::string how;          ///< "signal 9 (Killed)", "exit code 1"
+  bool ordered = false;  ///< by KillWorker or Leave, not by itself
+  std::string how;       ///< "signal 9 (Killed)", "exit code 1"
 };
 struct AgentFailed {  ///< this node cannot take part
   std::string host, fault, message;

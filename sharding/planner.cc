@@ -18,7 +18,8 @@ std::vector<Bundle> weigh(const PairWork& work, const ModelFacts& facts) {
   bundles.reserve(work.bundles.size());
   for (std::size_t i = 0; i < work.bundles.size(); ++i) {
     const auto first = work.bundles[i];
-    const auto last = i + 1 < work.bundles.size() ? work.bundles[i + 1] : static_cast<std::uint32_t>(work.requests.size());
+    const auto last =
+        i + 1 < work.bundles.size() ? work.bundles[i + 1] : static_cast<std::uint32_t>(work.requests.size());
     double flops = 0;
     for (auto r = first; r < last; ++r) {
       const bool shared = r > first && work.requests[r].parts.front() == work.requests[first].parts.front();
@@ -38,12 +39,13 @@ std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, doub
   });
   const double total = std::accumulate(bundles.begin(), bundles.end(), 0.0,
                                        [](double sum, const Bundle& bundle) { return sum + bundle.flops; });
-  const double full = std::min(target_flops, total / 8);
+  const double full = std::min(target_flops, total / 4);
   std::vector<Shard> shards;
   double planned = 0;
   for (const Bundle& bundle : bundles) {
     const double size = planned < 0.9 * total ? full : full / 4;
-    if (shards.empty() || shards.back().flops + bundle.flops / 2 > size) shards.push_back({work.module, work.task, {}, 0});
+    if (shards.empty() || shards.back().flops + bundle.flops / 2 > size)
+      shards.push_back({work.module, work.task, {}, 0});
     Shard& shard = shards.back();
     for (auto r = bundle.first; r < bundle.last; ++r) shard.requests.push_back(r);
     shard.flops += bundle.flops;

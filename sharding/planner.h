@@ -28,7 +28,7 @@ struct Shard {
   double flops = 0;
 };
 
-/// Shards of one pair: bundles ordered so that equal beginnings are neighbours, cut at `target_flops` (or an eighth of
+/// Shards of one pair: bundles ordered so that equal beginnings are neighbours, cut at `target_flops` (or a quarter of
 /// the pair, so that small pairs spread too), the last tenth in quarter-size shards. A bundle is never cut.
 std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, double target_flops);
 

@@ -23,7 +23,7 @@ struct SlotRecord {
   std::uint32_t failed_starts = 0;
   std::uint32_t deaths = 0;
   std::set<ShardId> died_in;
-  Moment due{0};                  ///< waiting: when to start; starting: when it is too late
+  Moment due{0};  ///< waiting: when to start; starting: when it is too late
   std::string last_death;
 };
 

@@ -58,7 +58,8 @@ bool Schedule::better(ModuleId a, ModuleId b) const {
   if (!unserved) return gain(a) > gain(b);
   const auto width_a = at(a).outlook.tensor_parallel, width_b = at(b).outlook.tensor_parallel;
   if (width_a != width_b) return width_a > width_b;
-  return at(a).remaining_flops * at(a).outlook.seconds_per_flop > at(b).remaining_flops * at(b).outlook.seconds_per_flop;
+  return at(a).remaining_flops * at(a).outlook.seconds_per_flop >
+         at(b).remaining_flops * at(b).outlook.seconds_per_flop;
 }
 
 }  // namespace proctor

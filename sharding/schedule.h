@@ -36,12 +36,12 @@ class Schedule {
     return best;
   }
 
-  std::optional<ShardId> take(ModuleId module);   ///< the longest unassigned shard
-  void give_back(ShardId shard);                  ///< it was lost; it goes to the front again
-  void withdraw(ShardId shard);                   ///< an unassigned one that need not run
-  void on_gang_opening(ModuleId module);          ///< counted as serving from here on
+  std::optional<ShardId> take(ModuleId module);  ///< the longest unassigned shard
+  void give_back(ShardId shard);                 ///< it was lost; it goes to the front again
+  void withdraw(ShardId shard);                  ///< an unassigned one that need not run
+  void on_gang_opening(ModuleId module);         ///< counted as serving from here on
   void on_gang_gone(ModuleId module);
-  void drop(ModuleId module);                     ///< no shard of it is handed out again
+  void drop(ModuleId module);  ///< no shard of it is handed out again
   bool has_unassigned(ModuleId module) const { return !at(module).unassigned.empty(); }
   std::size_t unassigned(ModuleId module) const { return at(module).unassigned.size(); }
 

@@ -1,5 +1,5 @@
-// What the user asks for, as plain values: the result of reading YAML (orchestrator/suite_file), the input of everything.
-// INTERFACE: docs/suite.md lists every key with its default.
+// What the user asks for, as plain values: the result of reading YAML (orchestrator/suite_file), the input of
+// everything. INTERFACE: docs/suite.md lists every key with its default.
 #pragma once
 
 #include <chrono>
@@ -66,22 +66,22 @@ using TemplateList = std::variant<std::string, std::vector<std::string>>;
 struct Task {
   std::string name;
   std::string type;
-  std::string file;                          ///< the YAML it came from, for messages
-  std::map<std::string, std::string> data;   ///< split -> resolved JSON Lines file
+  std::string file;                         ///< the YAML it came from, for messages
+  std::map<std::string, std::string> data;  ///< split -> resolved JSON Lines file
   std::string description;
   std::string prompt;
   std::optional<TemplateList> choices;
-  std::vector<std::string> contexts;         ///< multiple choice where the choices are in the context
-  std::string answer;                        ///< multiple_choice: template of the gold answer
-  std::optional<TemplateList> target;        ///< loglikelihood, generate_until, contexts
-  std::string text;                          ///< loglikelihood_rolling
+  std::vector<std::string> contexts;   ///< multiple choice where the choices are in the context
+  std::string answer;                  ///< multiple_choice: template of the gold answer
+  std::optional<TemplateList> target;  ///< loglikelihood, generate_until, contexts
+  std::string text;                    ///< loglikelihood_rolling
   std::string target_delimiter = " ";
   FewShot fewshot;
   std::vector<Metric> metrics;
   std::vector<FilterPipeline> filters;
   Generation generation;
   std::string group;
-  bool fail_on_long = false;                 ///< on_long: fail
+  bool fail_on_long = false;  ///< on_long: fail
 };
 
 struct Machine {
@@ -92,8 +92,8 @@ struct Machine {
 struct Cleanup {
   enum class Policy { never, on_oom, watermark, always, every };
   Policy policy = Policy::watermark;
-  double watermark = 0.2;               ///< share of device memory left below which caches are emptied
-  std::uint32_t every = 1;              ///< batches, for Policy::every
+  double watermark = 0.2;   ///< share of device memory left below which caches are emptied
+  std::uint32_t every = 1;  ///< batches, for Policy::every
   std::uint64_t leak_tolerance_bytes = 16u << 20;
 };
 void to_json(nlohmann::json& json, const Cleanup& cleanup);

@@ -6,9 +6,12 @@ namespace proctor {
 
 std::string to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::clean: return "clean";
-    case Verdict::recycled: return "recycled";
-    case Verdict::aborted: break;
+    case Verdict::clean:
+      return "clean";
+    case Verdict::recycled:
+      return "recycled";
+    case Verdict::aborted:
+      break;
   }
   return "aborted";
 }
@@ -45,7 +48,8 @@ std::optional<std::uint32_t> Visit::member(SlotId slot) const {
 
 bool Visit::on_opened(std::uint32_t member, Moment now) {
   opened_[member] = true;
-  if (state_ != VisitState::opening || !std::all_of(opened_.begin(), opened_.end(), [](bool b) { return b; })) return false;
+  if (state_ != VisitState::opening || !std::all_of(opened_.begin(), opened_.end(), [](bool b) { return b; }))
+    return false;
   state_ = VisitState::serving;
   due_ = now + deadlines_.progress;
   return true;
@@ -58,10 +62,17 @@ void Visit::on_shard(ShardId shard, Moment now) {
 
 void Visit::on_progress(Moment now) {
   switch (state_) {
-    case VisitState::opening: due_ = now + deadlines_.load; break;
-    case VisitState::serving: due_ = now + deadlines_.progress; break;
-    case VisitState::closing: due_ = now + deadlines_.teardown; break;
-    case VisitState::ended: break;
+    case VisitState::opening:
+      due_ = now + deadlines_.load;
+      break;
+    case VisitState::serving:
+      due_ = now + deadlines_.progress;
+      break;
+    case VisitState::closing:
+      due_ = now + deadlines_.teardown;
+      break;
+    case VisitState::ended:
+      break;
   }
 }
 
@@ -72,7 +83,8 @@ void Visit::on_closing(Moment now) {
 
 bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
   rows_[member] = row;
-  if (state_ != VisitState::closing || !std::all_of(rows_.begin(), rows_.end(), [](const auto& r) { return r.has_value(); }))
+  if (state_ != VisitState::closing ||
+      !std::all_of(rows_.begin(), rows_.end(), [](const auto& r) { return r.has_value(); }))
     return false;
   state_ = VisitState::ended;
   return true;
@@ -81,10 +93,14 @@ bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
 std::optional<std::string> Visit::late(Moment now) const {
   if (now < due_) return std::nullopt;
   switch (state_) {
-    case VisitState::opening: return "load";
-    case VisitState::serving: return shard_ ? std::optional<std::string>("progress") : std::nullopt;
-    case VisitState::closing: return "teardown";
-    case VisitState::ended: break;
+    case VisitState::opening:
+      return "load";
+    case VisitState::serving:
+      return shard_ ? std::optional<std::string>("progress") : std::nullopt;
+    case VisitState::closing:
+      return "teardown";
+    case VisitState::ended:
+      break;
   }
   return std::nullopt;
 }

@@ -37,12 +37,18 @@ class Visit {
   /// True when the last member has opened: the gang serves.
   bool on_opened(std::uint32_t member, Moment now);
   void on_shard(ShardId shard, Moment now);
-  void on_progress(Moment now);   ///< an announced unit began
-  void on_shard_done(Moment now) { shard_.reset(); on_progress(now); }
+  void on_progress(Moment now);  ///< an announced unit began
+  void on_shard_done(Moment now) {
+    shard_.reset();
+    on_progress(now);
+  }
   void on_closing(Moment now);
   /// True when the last member has closed: the visit ended.
   bool on_closed(std::uint32_t member, const LedgerRow& row);
-  void abort() { state_ = VisitState::ended; aborted_ = true; }
+  void abort() {
+    state_ = VisitState::ended;
+    aborted_ = true;
+  }
 
   /// Past its deadline: names what was waited for.
   std::optional<std::string> late(Moment now) const;

@@ -11,9 +11,9 @@ namespace proctor {
 /// Exactly one of causal and mask, or neither (full attention).
 struct AttendSpec {
   double scale = 1;
-  bool causal = false;       ///< query i sees keys 0..i (as many queries as keys)
-  at::Tensor mask;           ///< undefined, or [batch | 1, 1, queries, keys], q's dtype, added: 0 or -inf. No row all -inf:
-                             ///< ATen answers such a row with 0, not with an error
+  bool causal = false;  ///< query i sees keys 0..i (as many queries as keys)
+  at::Tensor mask;      ///< undefined, or [batch | 1, 1, queries, keys], q's dtype, added: 0 or -inf. No row all -inf:
+                        ///< ATen answers such a row with 0, not with an error
 };
 
 /// q [batch, heads, queries, head_dim], k and v [batch, kv_heads, keys, head_dim], any strides with a dense last

@@ -9,7 +9,8 @@ namespace {
 
 std::size_t common_prefix(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
   const std::size_t bound = std::min(a.size(), b.size());
-  return static_cast<std::size_t>(std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first - a.begin());
+  return static_cast<std::size_t>(
+      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first - a.begin());
 }
 
 /// Grows one tree row by row; rows come sorted, so a row shares with the tree exactly what it shares with the last one.
@@ -18,7 +19,9 @@ class TreeBuilder {
   explicit TreeBuilder(const std::vector<ScoredRow>& rows) : rows_(rows) {}
 
   bool empty() const { return tree_.rows.empty(); }
-  std::size_t shared(std::size_t row) const { return common_prefix(rows_[tree_.rows.back()].tokens, rows_[row].tokens); }
+  std::size_t shared(std::size_t row) const {
+    return common_prefix(rows_[tree_.rows.back()].tokens, rows_[row].tokens);
+  }
   std::size_t size() const { return tree_.tokens.size(); }
 
   void add(std::size_t row) {
@@ -50,7 +53,8 @@ class TreeBuilder {
 std::vector<Tree> make_trees(const std::vector<ScoredRow>& rows, const BatchLimits& limits) {
   std::vector<std::size_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rows[a].tokens < rows[b].tokens; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return rows[a].tokens < rows[b].tokens; });
   std::vector<Tree> trees;
   TreeBuilder builder(rows);
   for (std::size_t row : order) {
@@ -70,18 +74,21 @@ std::vector<Tree> make_trees(const std::vector<ScoredRow>& rows, const BatchLimi
 
 std::vector<Batch> make_batches(const std::vector<ScoredRow>& rows, const BatchLimits& limits) {
   std::vector<Tree> trees = make_trees(rows, limits);
-  std::stable_sort(trees.begin(), trees.end(), [](const Tree& a, const Tree& b) { return a.tokens.size() > b.tokens.size(); });
+  std::stable_sort(trees.begin(), trees.end(),
+                   [](const Tree& a, const Tree& b) { return a.tokens.size() > b.tokens.size(); });
   std::vector<Batch> batches;
   for (Tree& tree : trees) {
     const std::size_t size = tree.tokens.size();
-    if (batches.empty() || batches.back().tokens + size > static_cast<std::size_t>(limits.max_batch_tokens)) batches.emplace_back();
+    if (batches.empty() || batches.back().tokens + size > static_cast<std::size_t>(limits.max_batch_tokens))
+      batches.emplace_back();
     batches.back().tokens += size;
     batches.back().trees.push_back(std::move(tree));
   }
   return batches;
 }
 
-std::vector<ScoredRow> rolling_windows(const std::vector<std::int32_t>& tokens, std::int32_t prefix, std::int64_t max_length) {
+std::vector<ScoredRow> rolling_windows(const std::vector<std::int32_t>& tokens, std::int32_t prefix,
+                                       std::int64_t max_length) {
   std::vector<ScoredRow> windows;
   const auto at = [&](std::size_t i) { return tokens.begin() + static_cast<std::ptrdiff_t>(i); };
   const auto width = static_cast<std::size_t>(max_length);

@@ -16,12 +16,12 @@ struct ScoredRow {
 };
 
 struct Tree {
-  std::vector<std::int32_t> tokens;               ///< of each slot
-  std::vector<std::int32_t> positions;            ///< of each slot: its depth
-  std::vector<std::int32_t> parents;              ///< slot before it on its path; -1 for the first
-  std::vector<std::size_t> rows;                  ///< indices into the rows given
-  std::vector<std::vector<std::int32_t>> paths;   ///< of each of `rows`: slots of its scored positions, in order
-  bool is_chain = true;                           ///< no slot has two children: plain causal attention
+  std::vector<std::int32_t> tokens;              ///< of each slot
+  std::vector<std::int32_t> positions;           ///< of each slot: its depth
+  std::vector<std::int32_t> parents;             ///< slot before it on its path; -1 for the first
+  std::vector<std::size_t> rows;                 ///< indices into the rows given
+  std::vector<std::vector<std::int32_t>> paths;  ///< of each of `rows`: slots of its scored positions, in order
+  bool is_chain = true;                          ///< no slot has two children: plain causal attention
 };
 
 struct Batch {
@@ -31,7 +31,7 @@ struct Batch {
 
 struct BatchLimits {
   std::int64_t max_batch_tokens = 4096;
-  std::size_t min_shared = 16;       ///< tokens that must be shared for rows to become one tree
+  std::size_t min_shared = 16;  ///< tokens that must be shared for rows to become one tree
   std::size_t max_tree_tokens = 2048;
 };
 

@@ -16,13 +16,18 @@ void BatchCleanup::after_out_of_memory() {
 bool BatchCleanup::due() {
   switch (policy_.policy) {
     case Cleanup::Policy::never:
-    case Cleanup::Policy::on_oom: return false;
-    case Cleanup::Policy::always: return true;
-    case Cleanup::Policy::every: return batches_ % policy_.every == 0;
-    case Cleanup::Policy::watermark: break;
+    case Cleanup::Policy::on_oom:
+      return false;
+    case Cleanup::Policy::always:
+      return true;
+    case Cleanup::Policy::every:
+      return batches_ % policy_.every == 0;
+    case Cleanup::Policy::watermark:
+      break;
   }
   const DeviceMemory memory = device_.memory();
-  return static_cast<double>(memory.total_bytes ? memory.free_bytes : 1) < policy_.watermark * static_cast<double>(memory.total_bytes);
+  return static_cast<double>(memory.total_bytes ? memory.free_bytes : 1) <
+         policy_.watermark * static_cast<double>(memory.total_bytes);
 }
 
 void BatchCleanup::empty() {

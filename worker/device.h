@@ -13,16 +13,17 @@
 namespace proctor {
 
 struct DeviceMemory {
-  std::uint64_t allocated_bytes = 0, peak_bytes = 0, reserved_bytes = 0, reserved_peak_bytes = 0, free_bytes = 0, total_bytes = 0;
+  std::uint64_t allocated_bytes = 0, peak_bytes = 0, reserved_bytes = 0, reserved_peak_bytes = 0, free_bytes = 0,
+                total_bytes = 0;
 };
 
 class Device {
  public:
   virtual ~Device() = default;
   virtual c10::Device torch() const = 0;
-  virtual void synchronize() = 0;        ///< throws what asynchronous work left behind
-  virtual void clear_workspaces() = 0;   ///< cuBLAS's, of this thread
-  virtual void empty_host_cache() = 0;   ///< pinned memory
+  virtual void synchronize() = 0;       ///< throws what asynchronous work left behind
+  virtual void clear_workspaces() = 0;  ///< cuBLAS's, of this thread
+  virtual void empty_host_cache() = 0;  ///< pinned memory
   virtual void empty_cache() = 0;
   virtual void reset_peak() = 0;
   virtual DeviceMemory memory() = 0;

@@ -11,10 +11,11 @@
 
 #include "worker/device.h"
 
-#define PROCTOR_CUDA(call)                                                                            \
-  do {                                                                                                \
-    if (const cudaError_t error_ = (call); error_ != cudaSuccess)                                     \
-      throw std::runtime_error(std::string(#call ": ") + cudaGetErrorName(error_) + ": " + cudaGetErrorString(error_)); \
+#define PROCTOR_CUDA(call)                                                                 \
+  do {                                                                                     \
+    if (const cudaError_t error_ = (call); error_ != cudaSuccess)                          \
+      throw std::runtime_error(std::string(#call ": ") + cudaGetErrorName(error_) + ": " + \
+                               cudaGetErrorString(error_));                                \
   } while (false)
 
 namespace proctor {
@@ -77,9 +78,11 @@ extern "C" void proctor_add_cuda_facts(proctor::DeviceFacts* facts) {
   int count = 0, driver = 0, nccl = 0;
   if (cudaGetDeviceCount(&count) != cudaSuccess) count = 0;
   facts->count = static_cast<std::uint32_t>(count);
-  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) facts->cuda_driver = proctor::version_text(driver, 1000, 10);
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0)
+    facts->cuda_driver = proctor::version_text(driver, 1000, 10);
   if (ncclGetVersion(&nccl) == ncclSuccess)
-    facts->nccl_version = std::to_string(nccl / 10000) + "." + std::to_string(nccl / 100 % 100) + "." + std::to_string(nccl % 100);
+    facts->nccl_version =
+        std::to_string(nccl / 10000) + "." + std::to_string(nccl / 100 % 100) + "." + std::to_string(nccl % 100);
   if (count == 0) return;
   cudaDeviceProp properties{};
   PROCTOR_CUDA(cudaGetDeviceProperties(&properties, 0));

@@ -27,7 +27,9 @@ void open_cuda_half() {
   if (half()) return;
   const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libproctor_cuda.so";
   half() = dlopen(beside.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (!half()) throw EnvironmentError(std::string("the CUDA half cannot be opened: ") + dlerror() + "; use --device cpu, or build with a torch that has CUDA");
+  if (!half())
+    throw EnvironmentError(std::string("the CUDA half cannot be opened: ") + dlerror() +
+                           "; use --device cpu, or build with a torch that has CUDA");
 }
 
 std::unique_ptr<Device> make_cuda_device(int index) {

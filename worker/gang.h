@@ -10,8 +10,9 @@ namespace proctor {
 
 struct Gang {
   std::unique_ptr<Communicator> communicator;
-  std::shared_ptr<OpenModule> module;  ///< shared only so that teardown can prove by a weak_ptr that nobody else holds it
-  std::uint64_t graphs = 0;            ///< CUDA graphs alive
+  std::shared_ptr<OpenModule>
+      module;                ///< shared only so that teardown can prove by a weak_ptr that nobody else holds it
+  std::uint64_t graphs = 0;  ///< CUDA graphs alive
 };
 
 }  // namespace proctor

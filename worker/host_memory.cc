@@ -40,7 +40,8 @@ class CountingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(std::size_t bytes) override {
     if (bytes == 0) return {nullptr, nullptr, &release, c10::Device(c10::DeviceType::CPU)};
     const std::uint64_t limit = counters.limit.load(std::memory_order_relaxed);
-    if (limit && counters.live.load(std::memory_order_relaxed) + bytes > limit) refuse(bytes, "the limit of --memory-limit");
+    if (limit && counters.live.load(std::memory_order_relaxed) + bytes > limit)
+      refuse(bytes, "the limit of --memory-limit");
     void* data = nullptr;
     if (posix_memalign(&data, kAlignment, bytes) != 0) refuse(bytes, "what the system gives");
     const std::uint64_t usable = malloc_usable_size(data);
@@ -52,8 +53,8 @@ class CountingAllocator final : public c10::Allocator {
 
  private:
   [[noreturn]] static void refuse(std::size_t bytes, const char* what) {
-    TORCH_CHECK_WITH(OutOfMemoryError, false, "out of host memory: ", bytes, " bytes more than ",
-                     counters.live.load(), " live ones is past ", what);
+    TORCH_CHECK_WITH(OutOfMemoryError, false, "out of host memory: ", bytes, " bytes more than ", counters.live.load(),
+                     " live ones is past ", what);
   }
 };
 

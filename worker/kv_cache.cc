@@ -21,7 +21,10 @@ void KvCache::write_prompt(std::int64_t layer, std::int64_t row, const at::Tenso
 }
 
 void KvCache::begin_step() {
-  slots_ = at::tensor(lengths_, at::kLong).to(keys_.device()).view({rows(), 1, 1, 1}).expand({rows(), keys_.size(2), 1, keys_.size(4)});
+  slots_ = at::tensor(lengths_, at::kLong)
+               .to(keys_.device())
+               .view({rows(), 1, 1, 1})
+               .expand({rows(), keys_.size(2), 1, keys_.size(4)});
 }
 
 void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
@@ -34,7 +37,9 @@ void KvCache::end_step() {
 }
 
 at::Tensor KvCache::keys(std::int64_t layer, std::int64_t tokens) const { return keys_[layer].narrow(2, 0, tokens); }
-at::Tensor KvCache::values(std::int64_t layer, std::int64_t tokens) const { return values_[layer].narrow(2, 0, tokens); }
+at::Tensor KvCache::values(std::int64_t layer, std::int64_t tokens) const {
+  return values_[layer].narrow(2, 0, tokens);
+}
 
 void KvCache::keep(const std::vector<std::int64_t>& rows) {
   const at::Tensor index = at::tensor(rows, at::kLong).to(keys_.device());

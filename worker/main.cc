@@ -15,6 +15,7 @@
 #include "sharding/error.h"
 #include "worker/model_folder.h"
 #include "worker/probe.h"
+#include "worker/text_codec.h"
 #include "worker/tokenize_command.h"
 #include "worker/worker.h"
 
@@ -46,7 +47,8 @@ std::string take_option(Arguments& arguments, const std::string& name, const std
     if (arguments[i] != name) continue;
     if (i + 1 == arguments.size()) throw UsageError(name + " needs a value");
     const std::string value = arguments[i + 1];
-    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 2);
+    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(i),
+                    arguments.begin() + static_cast<std::ptrdiff_t>(i) + 2);
     return value;
   }
   return fallback;
@@ -59,7 +61,8 @@ bool take_flag(Arguments& arguments, const std::string& name) {
 }
 
 void refuse_rest(const Arguments& arguments, std::size_t expected) {
-  if (arguments.size() > expected) throw UsageError("'" + arguments[expected] + "' is not understood; see proctor-worker --help");
+  if (arguments.size() > expected)
+    throw UsageError("'" + arguments[expected] + "' is not understood; see proctor-worker --help");
   if (arguments.size() < expected) throw UsageError("a FOLDER is missing; see proctor-worker --help");
 }
 
@@ -100,7 +103,10 @@ int run(Arguments arguments) {
   }
   if (command == "check") {
     refuse_rest(arguments, 1);
-    std::cout << nlohmann::json(check_model(read_model_folder(arguments[0]))).dump(2) << "\n";
+    const ModelFolder folder = read_model_folder(arguments[0]);
+    const ModelFacts facts = check_model(folder);
+    const TextCodec readable(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
+    std::cout << nlohmann::json(facts).dump(2) << "\n";
     return 0;
   }
   if (command == "tokenize") {
@@ -118,10 +124,14 @@ int run(Arguments arguments) {
 
 int exit_code(Fault fault) {
   switch (fault) {
-    case Fault::usage: return 2;
-    case Fault::environment: return 4;
-    case Fault::input: return 5;
-    case Fault::internal: break;
+    case Fault::usage:
+      return 2;
+    case Fault::environment:
+      return 4;
+    case Fault::input:
+      return 5;
+    case Fault::internal:
+      break;
   }
   return 1;
 }

@@ -21,7 +21,8 @@ Json read_json(const fs::path& path, bool required) {
   std::ifstream stream(path);
   if (!stream) {
     if (!required) return Json::object();
-    throw InputError(path.string() + ": cannot be read; a model folder has config.json, tokenizer.json and *.safetensors");
+    throw InputError(path.string() +
+                     ": cannot be read; a model folder has config.json, tokenizer.json and *.safetensors");
   }
   try {
     return Json::parse(stream);
@@ -45,15 +46,31 @@ std::vector<std::int32_t> int_or_list(const Json& json) {
 
 /// Processors that change greedy text and are not implemented; each with the value that means "off".
 void refuse_other_processors(const Json& json, const std::string& file) {
-  const std::pair<const char*, Json> off[] = {{"no_repeat_ngram_size", 0}, {"encoder_no_repeat_ngram_size", 0},
-      {"encoder_repetition_penalty", 1.0}, {"min_length", 0}, {"min_new_tokens", 0}, {"num_beams", 1},
-      {"num_beam_groups", 1}, {"diversity_penalty", 0.0}, {"forced_bos_token_id", Json()}, {"forced_eos_token_id", Json()},
-      {"bad_words_ids", Json()}, {"force_words_ids", Json()}, {"suppress_tokens", Json()}, {"begin_suppress_tokens", Json()},
-      {"sequence_bias", Json()}, {"exponential_decay_length_penalty", Json()}, {"guidance_scale", 1.0},
-      {"penalty_alpha", 0.0}, {"dola_layers", Json()}, {"watermarking_config", Json()}, {"stop_strings", Json()}};
+  const std::pair<const char*, Json> off[] = {{"no_repeat_ngram_size", 0},
+                                              {"encoder_no_repeat_ngram_size", 0},
+                                              {"encoder_repetition_penalty", 1.0},
+                                              {"min_length", 0},
+                                              {"min_new_tokens", 0},
+                                              {"num_beams", 1},
+                                              {"num_beam_groups", 1},
+                                              {"diversity_penalty", 0.0},
+                                              {"forced_bos_token_id", Json()},
+                                              {"forced_eos_token_id", Json()},
+                                              {"bad_words_ids", Json()},
+                                              {"force_words_ids", Json()},
+                                              {"suppress_tokens", Json()},
+                                              {"begin_suppress_tokens", Json()},
+                                              {"sequence_bias", Json()},
+                                              {"exponential_decay_length_penalty", Json()},
+                                              {"guidance_scale", 1.0},
+                                              {"penalty_alpha", 0.0},
+                                              {"dola_layers", Json()},
+                                              {"watermarking_config", Json()},
+                                              {"stop_strings", Json()}};
   for (const auto& [key, value] : off)
     if (json.contains(key) && !json.at(key).is_null() && json.at(key) != value)
-      throw InputError(file + ": \"" + key + "\" = " + json.at(key).dump() + " changes generated text and is not implemented");
+      throw InputError(file + ": \"" + key + "\" = " + json.at(key).dump() +
+                       " changes generated text and is not implemented");
 }
 
 GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
@@ -100,9 +117,11 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
 void check_shape(const WeightSource& source, const TensorEntry& entry, const std::string& file) {
   const auto text = [](const std::vector<std::int64_t>& shape) { return Json(shape).dump(); };
   if (entry.shape != source.shape)
-    throw InputError(file + ": tensor " + source.tensor + " has shape " + text(entry.shape) + ", config.json asks for " + text(source.shape));
+    throw InputError(file + ": tensor " + source.tensor + " has shape " + text(entry.shape) +
+                     ", config.json asks for " + text(source.shape));
   if (entry.dtype != "F32" && entry.dtype != "BF16" && entry.dtype != "F16")
-    throw InputError(file + ": tensor " + source.tensor + " has dtype " + entry.dtype + " (F32, BF16 and F16 are read); is this a quantised checkpoint?");
+    throw InputError(file + ": tensor " + source.tensor + " has dtype " + entry.dtype +
+                     " (F32, BF16 and F16 are read); is this a quantised checkpoint?");
 }
 
 void add_file(XXH3_state_t* state, const fs::path& path) {

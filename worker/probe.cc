@@ -29,11 +29,13 @@ DeviceFacts probe(DeviceChoice choice) {
   if (look) {
     DeviceFacts cuda = facts;
     add_cuda_facts(cuda);
-    if (cuda.count > 0) facts = cuda;
+    if (cuda.count > 0)
+      facts = cuda;
     else if (choice == DeviceChoice::cuda)
-      throw EnvironmentError("--device cuda: no CUDA device is visible (driver " +
-                             (cuda.cuda_driver.empty() ? std::string("none") : cuda.cuda_driver) +
-                             ", this LibTorch needs 13.0 or newer); check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu");
+      throw EnvironmentError(
+          "--device cuda: no CUDA device is visible (driver " +
+          (cuda.cuda_driver.empty() ? std::string("none") : cuda.cuda_driver) +
+          ", this LibTorch needs 13.0 or newer); check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu");
   }
   facts.instruction_set = at::get_cpu_capability();
   return facts;

@@ -41,7 +41,8 @@ TensorEntry read_entry(const std::string& name, const Json& json, std::uint64_t 
               std::to_string(file_bytes) + " bytes; is the file truncated?");
   std::uint64_t bytes = 0;
   if (__builtin_mul_overflow(elements, dtype_bytes(entry.dtype), &bytes) || bytes != end - begin)
-    throw bad("its shape and dtype need " + std::to_string(bytes) + " bytes, the file holds " + std::to_string(end - begin));
+    throw bad("its shape and dtype need " + std::to_string(bytes) + " bytes, the file holds " +
+              std::to_string(end - begin));
   entry.begin = data_begin + begin;
   entry.end = data_begin + end;
   return entry;
@@ -68,9 +69,11 @@ std::uint64_t dtype_bytes(const std::string& dtype) {
 
 std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view head, std::uint64_t file_bytes,
                                                             const std::string& file) {
-  if (head.size() < 8) throw InputError(file + ": " + std::to_string(file_bytes) + " bytes are too few for a safetensors file");
+  if (head.size() < 8)
+    throw InputError(file + ": " + std::to_string(file_bytes) + " bytes are too few for a safetensors file");
   std::uint64_t header_bytes = 0;
-  for (int i = 7; i >= 0; --i) header_bytes = header_bytes << 8 | static_cast<unsigned char>(head[static_cast<std::size_t>(i)]);
+  for (int i = 7; i >= 0; --i)
+    header_bytes = header_bytes << 8 | static_cast<unsigned char>(head[static_cast<std::size_t>(i)]);
   if (header_bytes > kMaxHeaderBytes)
     throw InputError(file + ": header of " + std::to_string(header_bytes) + " bytes (the bound is " +
                      std::to_string(kMaxHeaderBytes) + "); this is no safetensors file");
@@ -126,7 +129,8 @@ void SafetensorsFile::read(std::uint64_t offset, std::uint64_t bytes, void* buff
     const ssize_t n = ::pread(descriptor_, out, std::min<std::uint64_t>(bytes, 1u << 30), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0)
-      throw InputError(path_ + ": " + (n < 0 ? std::strerror(errno) : "ends too early") + " at byte " + std::to_string(offset));
+      throw InputError(path_ + ": " + (n < 0 ? std::strerror(errno) : "ends too early") + " at byte " +
+                       std::to_string(offset));
     out += n;
     offset += static_cast<std::uint64_t>(n);
     bytes -= static_cast<std::uint64_t>(n);
@@ -147,19 +151,24 @@ Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
     names.insert("model.safetensors");
   }
   for (const std::string& name : names) {
-    if (name.find('/') != std::string::npos) throw InputError(index.string() + ": names '" + name + "', which is not in its folder");
+    if (name.find('/') != std::string::npos)
+      throw InputError(index.string() + ": names '" + name + "', which is not in its folder");
     const auto path = std::filesystem::path(folder) / name;
     if (!std::filesystem::exists(path))
-      throw InputError(path.string() + ": no such file (weights are read from safetensors only); convert the checkpoint, or complete the download");
+      throw InputError(
+          path.string() +
+          ": no such file (weights are read from safetensors only); convert the checkpoint, or complete the download");
     files_.push_back(std::make_unique<SafetensorsFile>(path.string()));
-    for (const auto& [tensor, entry] : files_.back()->tensors()) where_.emplace(tensor, Found{files_.back().get(), &entry});
+    for (const auto& [tensor, entry] : files_.back()->tensors())
+      where_.emplace(tensor, Found{files_.back().get(), &entry});
   }
 }
 
 Checkpoint::Found Checkpoint::find(const std::string& tensor) const {
   const auto found = where_.find(tensor);
   if (found == where_.end())
-    throw InputError(folder_ + ": tensor " + tensor + " is missing from the checkpoint; does config.json belong to these weights?");
+    throw InputError(folder_ + ": tensor " + tensor +
+                     " is missing from the checkpoint; does config.json belong to these weights?");
   return found->second;
 }
 

@@ -12,9 +12,9 @@
 namespace proctor {
 
 struct TensorEntry {
-  std::string dtype;                ///< F32, BF16, F16, ...
+  std::string dtype;  ///< F32, BF16, F16, ...
   std::vector<std::int64_t> shape;
-  std::uint64_t begin = 0, end = 0; ///< bytes within the file
+  std::uint64_t begin = 0, end = 0;  ///< bytes within the file
 };
 
 std::uint64_t dtype_bytes(const std::string& dtype);  ///< of one element; throws InputError for an unknown one

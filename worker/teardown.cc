@@ -37,7 +37,8 @@ Baseline measure_baseline(Device& device) {
   return {memory.allocated_bytes, memory.reserved_bytes, memory.free_bytes, process_counters().resident_bytes};
 }
 
-void tear_down(Gang& gang, Device& device, const Baseline& before, Deadline deadline, const Announce& announce, LedgerRow& row) {
+void tear_down(Gang& gang, Device& device, const Baseline& before, Deadline deadline, const Announce& announce,
+               LedgerRow& row) {
   const auto begin = std::chrono::steady_clock::now();
   const auto step = [&](const char* name, auto&& act) {
     announce(std::string("teardown ") + name);
@@ -50,8 +51,10 @@ void tear_down(Gang& gang, Device& device, const Baseline& before, Deadline dead
   step("agree", [&] { agreed = gang.communicator->agree(true, deadline); });
   step("drop_batches", [&] { gang.module->drop_batches(); });
   step("communicators", [&] {
-    if (!agreed || !gang.communicator->close(deadline)) gang.communicator->abort();
-    else gang.communicator.reset();
+    if (!agreed || !gang.communicator->close(deadline))
+      gang.communicator->abort();
+    else
+      gang.communicator.reset();
   });
   std::weak_ptr<OpenModule> watch = gang.module;
   step("drop_weights", [&] { gang.module.reset(); });

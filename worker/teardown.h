@@ -17,6 +17,7 @@ struct Baseline {
 Baseline measure_baseline(Device& device);
 
 /// Ends the visit. Leaves load_s, run_s, tokens, bytes_read as they are in `row`; fills the rest.
-void tear_down(Gang& gang, Device& device, const Baseline& before, Deadline deadline, const Announce& announce, LedgerRow& row);
+void tear_down(Gang& gang, Device& device, const Baseline& before, Deadline deadline, const Announce& announce,
+               LedgerRow& row);
 
 }  // namespace proctor

@@ -12,7 +12,8 @@ using What = TemplatePart::What;
 
 /// Classes whose fast tokenizer rebuilds its template from add_bos_token and add_eos_token (transformers 4.57.1).
 bool rebuilds_template(const std::string& name) {
-  return name.starts_with("LlamaTokenizer") || name.starts_with("CodeLlamaTokenizer") || name.starts_with("GemmaTokenizer");
+  return name.starts_with("LlamaTokenizer") || name.starts_with("CodeLlamaTokenizer") ||
+         name.starts_with("GemmaTokenizer");
 }
 
 void rebuild_template(Tokenizer& tokenizer, const TokenizerSettings& settings) {
@@ -24,7 +25,8 @@ void rebuild_template(Tokenizer& tokenizer, const TokenizerSettings& settings) {
 }
 
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
-  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) text.replace(at, from.size(), to);
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
 }
 
 bool python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
@@ -32,8 +34,9 @@ bool python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0
 }  // namespace
 
 std::string clean_up_spaces(std::string text) {
-  const std::pair<const char*, const char*> rules[] = {{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"},
-                                                       {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  const std::pair<const char*, const char*> rules[] = {{" .", "."},     {" ?", "?"},     {" !", "!"},   {" ,", ","},
+                                                       {" ' ", "'"},    {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"},
+                                                       {" 've", "'ve"}, {" 're", "'re"}};
   for (const auto& [from, to] : rules) replace_all(text, from, to);
   return text;
 }
@@ -67,7 +70,9 @@ TextCodec::TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_toke
 std::int32_t TextCodec::prefix_id() const {
   if (bos_id_ >= 0) return bos_id_;
   if (eos_id_ >= 0) return eos_id_;
-  throw InputError("the tokenizer has neither a BOS nor an EOS token, so an empty context has no beginning; name one in tokenizer_config.json");
+  throw InputError(
+      "the tokenizer has neither a BOS nor an EOS token, so an empty context has no beginning; name one in "
+      "tokenizer_config.json");
 }
 
 std::vector<std::int32_t> TextCodec::encode(std::string_view text) {
@@ -93,7 +98,8 @@ ContextAndContinuation TextCodec::encode_pair(std::string context, std::string c
     pair.context = encode(context);
     pair.continuation = encode(context + continuation);
     pair.continuation.erase(pair.continuation.begin(),
-                            pair.continuation.begin() + static_cast<std::ptrdiff_t>(std::min(pair.context.size(), pair.continuation.size())));
+                            pair.continuation.begin() +
+                                static_cast<std::ptrdiff_t>(std::min(pair.context.size(), pair.continuation.size())));
   }
   if (pair.continuation.empty()) throw InputError("the continuation has no token of its own");
   if (pair.context.empty()) throw InputError("the context has no token (it is white space only)");

@@ -18,8 +18,9 @@ Json answer(Tokenizer& tokenizer, const TokenizeOptions& options, const Json& li
     return tokenizer.decode(line.get<std::vector<std::int32_t>>(),
                             options.keep_special ? Decoding::keep_special : Decoding::skip_special);
   const Special special = options.no_special ? Special::leave_out : Special::add;
-  const Encoding encoding = line.is_array() ? tokenizer.encode_pair(line.at(0).get<std::string>(), line.at(1).get<std::string>(), special)
-                                            : tokenizer.encode(line.get<std::string>(), special);
+  const Encoding encoding =
+      line.is_array() ? tokenizer.encode_pair(line.at(0).get<std::string>(), line.at(1).get<std::string>(), special)
+                      : tokenizer.encode(line.get<std::string>(), special);
   if (options.types) return {{"ids", encoding.ids}, {"type_ids", encoding.type_ids}};
   return encoding.ids;
 }

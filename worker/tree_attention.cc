@@ -14,7 +14,9 @@ namespace {
 
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
-std::set<std::int64_t> distinct_windows(const DecoderConfig& config) { return {config.windows.begin(), config.windows.end()}; }
+std::set<std::int64_t> distinct_windows(const DecoderConfig& config) {
+  return {config.windows.begin(), config.windows.end()};
+}
 
 /// [1, 1, size, size]: a slot sees itself and its ancestors, at most `window` positions (0: all).
 at::Tensor tree_mask(const Tree& tree, std::int64_t window, const at::TensorOptions& options) {
@@ -22,7 +24,9 @@ at::Tensor tree_mask(const Tree& tree, std::int64_t window, const at::TensorOpti
   at::Tensor mask = at::full({size, size}, kHidden, at::kFloat);
   float* rows = mask.data_ptr<float>();
   for (std::int64_t slot = 0; slot < size; ++slot) {
-    const auto parent_of = [&](std::int64_t s) { return tree.parents.empty() ? s - 1 : tree.parents[static_cast<std::size_t>(s)]; };
+    const auto parent_of = [&](std::int64_t s) {
+      return tree.parents.empty() ? s - 1 : tree.parents[static_cast<std::size_t>(s)];
+    };
     std::int64_t seen = 0;
     for (std::int64_t other = slot; other >= 0 && (window == 0 || seen < window); other = parent_of(other), ++seen)
       rows[slot * size + other] = 0;
@@ -34,7 +38,8 @@ double scale(const DecoderConfig& config) { return 1.0 / std::sqrt(static_cast<d
 
 }  // namespace
 
-TreeAttention::TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options) : config_(config) {
+TreeAttention::TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options)
+    : config_(config) {
   std::int64_t begin = 0;
   for (const Tree& tree : batch.trees) {
     Placed placed{begin, static_cast<std::int64_t>(tree.tokens.size()), {}};
@@ -47,10 +52,13 @@ TreeAttention::TreeAttention(const Batch& batch, const DecoderConfig& config, co
   }
 }
 
-at::Tensor TreeAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
+at::Tensor TreeAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                     const at::Tensor& v) const {
   at::Tensor out = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
   for (const Placed& tree : trees_) {
-    const auto part = [&](const at::Tensor& x) { return x.narrow(0, tree.begin, tree.size).transpose(0, 1).unsqueeze(0); };
+    const auto part = [&](const at::Tensor& x) {
+      return x.narrow(0, tree.begin, tree.size).transpose(0, 1).unsqueeze(0);
+    };
     AttendSpec spec{scale(config_), true, {}};
     if (const auto mask = tree.masks.find(config_.windows[static_cast<std::size_t>(layer)]); mask != tree.masks.end()) {
       spec.causal = false;
@@ -66,14 +74,16 @@ CachedAttention::CachedAttention(KvCache& cache, const DecoderConfig& config, co
   for (std::int64_t window : distinct_windows(config)) {
     at::Tensor mask = at::full({cache.rows(), tokens_}, kHidden, at::kFloat);
     for (std::int64_t row = 0; row < cache.rows(); ++row) {
-      const std::int64_t length = cache.length(row) + 1, begin = window > 0 ? std::max<std::int64_t>(0, length - window) : 0;
+      const std::int64_t length = cache.length(row) + 1,
+                         begin = window > 0 ? std::max<std::int64_t>(0, length - window) : 0;
       mask[row].narrow(0, begin, length - begin).zero_();
     }
     masks_.emplace(window, mask.to(options).unsqueeze(1).unsqueeze(1));
   }
 }
 
-at::Tensor CachedAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const {
+at::Tensor CachedAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                       const at::Tensor& v) const {
   cache_.append(layer, k, v);
   AttendSpec spec{scale(config_), false, masks_.at(config_.windows[static_cast<std::size_t>(layer)])};
   return attend(q.unsqueeze(2), cache_.keys(layer, tokens_), cache_.values(layer, tokens_), spec).flatten(1);

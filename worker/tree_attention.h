@@ -36,8 +36,8 @@ class CachedAttention {
  private:
   KvCache& cache_;
   const DecoderConfig& config_;
-  std::int64_t tokens_;                      // keys attended, the new one included
-  std::map<std::int64_t, at::Tensor> masks_; // [rows, 1, 1, tokens], by window
+  std::int64_t tokens_;                       // keys attended, the new one included
+  std::map<std::int64_t, at::Tensor> masks_;  // [rows, 1, 1, tokens], by window
 };
 
 }  // namespace proctor

@@ -9,7 +9,8 @@
 namespace proctor {
 namespace {
 
-constexpr std::int64_t kStagingBytes = 16 << 20;  // converted piece by piece, so that load holds one copy of the weights
+constexpr std::int64_t kStagingBytes = 16
+                                       << 20;  // converted piece by piece, so that load holds one copy of the weights
 
 at::ScalarType scalar_type(const std::string& dtype) {
   if (dtype == "F32") return at::kFloat;
@@ -22,7 +23,8 @@ at::ScalarType scalar_type(const std::string& dtype) {
 
 Weights::Weights(const Checkpoint& checkpoint, const std::vector<ParameterShape>& parameters,
                  const std::vector<WeightSource>& sources, const at::TensorOptions& options, const Announce& announce) {
-  for (const ParameterShape& parameter : parameters) tensors_.emplace(parameter.name, at::empty(parameter.shape, options));
+  for (const ParameterShape& parameter : parameters)
+    tensors_.emplace(parameter.name, at::empty(parameter.shape, options));
   for (const WeightSource& source : sources) {
     announce("read " + source.tensor);
     read(checkpoint, source);
@@ -31,7 +33,8 @@ Weights::Weights(const Checkpoint& checkpoint, const std::vector<ParameterShape>
 
 void Weights::read(const Checkpoint& checkpoint, const WeightSource& source) {
   const auto [file, entry] = checkpoint.find(source.tensor);
-  if (entry->shape != source.shape) throw InputError(file->path() + ": tensor " + source.tensor + " has another shape than config.json asks for");
+  if (entry->shape != source.shape)
+    throw InputError(file->path() + ": tensor " + source.tensor + " has another shape than config.json asks for");
   const at::Tensor target = tensors_.at(source.parameter).narrow(0, source.row, source.shape[0]);
   const at::ScalarType type = scalar_type(entry->dtype);
   const std::uint64_t bytes = entry->end - entry->begin;
@@ -44,7 +47,8 @@ void Weights::read(const Checkpoint& checkpoint, const WeightSource& source) {
     std::vector<std::int64_t> shape = source.shape;
     shape[0] = std::min(rows_at_once, source.shape[0] - row);
     const at::Tensor staging = at::empty(shape, at::TensorOptions().dtype(type));
-    file->read(entry->begin + static_cast<std::uint64_t>(row * row_bytes), static_cast<std::uint64_t>(shape[0] * row_bytes), staging.data_ptr());
+    file->read(entry->begin + static_cast<std::uint64_t>(row * row_bytes),
+               static_cast<std::uint64_t>(shape[0] * row_bytes), staging.data_ptr());
     target.narrow(0, row, shape[0]).copy_(staging);
   }
 }

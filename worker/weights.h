@@ -13,7 +13,8 @@
 
 namespace proctor {
 
-using Announce = std::function<void(const std::string& unit)>;  ///< called before each unit of work that can be waited for
+using Announce =
+    std::function<void(const std::string& unit)>;  ///< called before each unit of work that can be waited for
 
 class Weights {
  public:

@@ -75,7 +75,8 @@ class Worker {
     std::string failure, fault;
     const auto begin = Clock::now();
     try {
-      if (order.gang_size != 1) throw EnvironmentError("tensor_parallel " + std::to_string(order.gang_size) + " is not built yet");
+      if (order.gang_size != 1)
+        throw EnvironmentError("tensor_parallel " + std::to_string(order.gang_size) + " is not built yet");
       visit_->gang.communicator = make_solo_communicator();
       visit_->gang.module = find_kind(order.module.kind).open(order.module, device_, announcer());
     } catch (const Error& error) {
@@ -132,7 +133,8 @@ class Worker {
       std::vector<Response> responses = module.run(order.requests, budget, *visit_->cleanup, announcer());
       const double seconds = seconds_since(begin);
       visit_->row.run_s += seconds;
-      return ShardAnswered{order.visit, order.shard, order.attempt, std::move(responses), module.tokens_computed() - tokens, seconds};
+      return ShardAnswered{
+          order.visit, order.shard, order.attempt, std::move(responses), module.tokens_computed() - tokens, seconds};
     } catch (const c10::OutOfMemoryError& error) {
       failed.out_of_memory = true;
       failed.message = error.what_without_backtrace();

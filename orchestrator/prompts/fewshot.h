@@ -29,7 +29,7 @@ class FewShotSampler {
 };
 
 /// description + examples + question, as lm-eval's fewshot_context for plain text.
-std::string assemble_prompt(const TaskTemplates& task, const TaskType& type, const std::vector<const Document*>& examples,
-                            const Document& document);
+std::string assemble_prompt(const TaskTemplates& task, const TaskType& type,
+                            const std::vector<const Document*>& examples, const Document& document);
 
 }  // namespace proctor

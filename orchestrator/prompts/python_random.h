@@ -1,5 +1,6 @@
 // CPython's random.Random, bit for bit (3.10 to 3.13): MT19937 seeded by init_by_array, 53-bit random(), _randbelow by
-// rejection, sample(), shuffle(), choices(). Source of the algorithms: CPython's Lib/random.py and Modules/_randommodule.c.
+// rejection, sample(), shuffle(), choices(). Source of the algorithms: CPython's Lib/random.py and
+// Modules/_randommodule.c.
 #pragma once
 
 #include <array>
@@ -12,8 +13,8 @@ class Random {
  public:
   explicit Random(std::uint64_t seed);
 
-  double random();                                      ///< [0, 1), 53 bits
-  std::uint64_t below(std::uint64_t bound);             ///< _randbelow; bound > 0
+  double random();                           ///< [0, 1), 53 bits
+  std::uint64_t below(std::uint64_t bound);  ///< _randbelow; bound > 0
   /// Indices of sample(range(population), count): count <= population.
   std::vector<std::uint32_t> sample(std::uint32_t population, std::uint32_t count);
   /// Where shuffle() puts range(size).

@@ -35,12 +35,23 @@ std::string string_repr(std::string_view text) {
   char buffer[16];
   for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
     const char32_t c = decode(text, at, length);
-    if (c == '\\' || c == static_cast<char32_t>(quote)) out += '\\', out += static_cast<char>(c);
-    else if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else if (c == '\t') out += "\\t";
-    else if (printable(c)) out += text.substr(at, length);
-    else std::snprintf(buffer, sizeof buffer, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", static_cast<unsigned>(c)), out += buffer;
+    if (c == '\\' || c == static_cast<char32_t>(quote))
+      out += '\\', out += static_cast<char>(c);
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\t')
+      out += "\\t";
+    else if (printable(c))
+      out += text.substr(at, length);
+    else
+      std::snprintf(buffer, sizeof buffer,
+                    c < 0x100     ? "\\x%02x"
+                    : c < 0x10000 ? "\\u%04x"
+                                  : "\\U%08x",
+                    static_cast<unsigned>(c)),
+          out += buffer;
   }
   return out + quote;
 }
@@ -50,13 +61,20 @@ void json_string(std::string& out, std::string_view text, Ascii ascii) {
   out += '"';
   for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
     const char32_t c = decode(text, at, length);
-    if (c == '"') out += "\\\"";
-    else if (c == '\\') out += "\\\\";
-    else if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else if (c == '\t') out += "\\t";
-    else if (c == '\f') out += "\\f";
-    else if (c == '\b') out += "\\b";
+    if (c == '"')
+      out += "\\\"";
+    else if (c == '\\')
+      out += "\\\\";
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '\f')
+      out += "\\f";
+    else if (c == '\b')
+      out += "\\b";
     else if (c < 0x20 || (c >= 0x7F && ascii == Ascii::escape && (c > 0x7F))) {
       if (c >= 0x10000) {
         const unsigned v = static_cast<unsigned>(c) - 0x10000;
@@ -81,7 +99,9 @@ void dump(std::string& out, const Json& value, Ascii ascii, int indent, int dept
     if (value.is_string()) return json_string(out, value.get_ref<const std::string&>(), ascii);
     if (value.is_number_float()) {
       const double number = value.get<double>();
-      out += std::isnan(number) ? "NaN" : std::isinf(number) ? (number > 0 ? "Infinity" : "-Infinity") : float_repr(number);
+      out += std::isnan(number)   ? "NaN"
+             : std::isinf(number) ? (number > 0 ? "Infinity" : "-Infinity")
+                                  : float_repr(number);
       return;
     }
     out += value.dump();
@@ -146,8 +166,10 @@ std::string lower(std::string_view text) {
     const auto c = static_cast<utf8proc_int32_t>(decode(text, at, length));
     utf8proc_uint8_t buffer[4];
     const auto n = utf8proc_encode_char(utf8proc_tolower(c), buffer);
-    if (c == 0x130) out += "i\xCC\x87";
-    else out.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(n));
+    if (c == 0x130)
+      out += "i\xCC\x87";
+    else
+      out.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(n));
   }
   return out;
 }
@@ -158,7 +180,8 @@ std::string float_repr(double value) {
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   char buffer[64];
   const double size = std::fabs(value);
-  const auto form = size != 0 && (size < 1e-4 || size >= 1e16) ? std::chars_format::scientific : std::chars_format::fixed;
+  const auto form =
+      size != 0 && (size < 1e-4 || size >= 1e16) ? std::chars_format::scientific : std::chars_format::fixed;
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, form).ptr;
   std::string text(buffer, end);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";

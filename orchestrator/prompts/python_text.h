@@ -1,5 +1,5 @@
-// The rules of Python's str and json that decide lm-eval's prompts, hashes and lengths (docs/python-rules.md). Texts are
-// UTF-8; "code points" is Python's len().
+// The rules of Python's str and json that decide lm-eval's prompts, hashes and lengths (docs/python-rules.md). Texts
+// are UTF-8; "code points" is Python's len().
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -11,15 +11,15 @@ namespace proctor::python {
 
 using Json = nlohmann::ordered_json;
 
-std::size_t length(std::string_view text);              ///< len(text): code points
-bool is_space(char32_t code_point);                     ///< str.isspace() of one character
-std::string strip(std::string_view text);               ///< text.strip()
+std::size_t length(std::string_view text);  ///< len(text): code points
+bool is_space(char32_t code_point);         ///< str.isspace() of one character
+std::string strip(std::string_view text);   ///< text.strip()
 bool begins_with_space(std::string_view text);
 bool ends_with_space(std::string_view text);
-std::size_t count_words(std::string_view text);         ///< len(re.split(r"\s+", text))
-std::string lower(std::string_view text);               ///< ASCII and simple case mappings
-std::string float_repr(double value);                   ///< repr(value)
-std::string str(const Json& value);                     ///< str(value), as Jinja renders it
+std::size_t count_words(std::string_view text);  ///< len(re.split(r"\s+", text))
+std::string lower(std::string_view text);        ///< ASCII and simple case mappings
+std::string float_repr(double value);            ///< repr(value)
+std::string str(const Json& value);              ///< str(value), as Jinja renders it
 std::string repr(const Json& value);
 enum class Ascii { escape, keep };
 /// json.dumps(value, ensure_ascii=..., indent=...); indent < 0: none, with ", " and ": ".

@@ -9,7 +9,8 @@
 namespace proctor {
 namespace {
 
-constexpr const char* kBridge = "; templates hold {{field}}, {{a.b}} and {{a[0]}} only. For Jinja use the lm-eval bridge";
+constexpr const char* kBridge =
+    "; templates hold {{field}}, {{a.b}} and {{a[0]}} only. For Jinja use the lm-eval bridge";
 
 bool name_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-'; }
 
@@ -30,7 +31,9 @@ std::vector<Template::Step> Template::parse_path(const std::string& raw, const s
     if (expression[at] == '[') {
       const std::size_t end = expression.find(']', at);
       const std::string index = end == std::string::npos ? "" : expression.substr(at + 1, end - at - 1);
-      if (path.empty() || index.empty() || index.size() > 9 || !std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; })) throw bad();
+      if (path.empty() || index.empty() || index.size() > 9 ||
+          !std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        throw bad();
       path.emplace_back(static_cast<std::size_t>(std::stoul(index)));
       at = end + 1;
       continue;
@@ -63,11 +66,13 @@ const nlohmann::ordered_json& Template::find(const Part& part, const Document& d
   const nlohmann::ordered_json* value = &document.row;
   for (const Step& step : part.path) {
     const auto* key = std::get_if<std::string>(&step);
-    const bool there = key ? value->is_object() && value->contains(*key) : value->is_array() && std::get<std::size_t>(step) < value->size();
+    const bool there = key ? value->is_object() && value->contains(*key)
+                           : value->is_array() && std::get<std::size_t>(step) < value->size();
     if (!there) {
       std::string fields;
       for (const auto& [name, unused] : document.row.items()) fields += (fields.empty() ? "" : ", ") + name;
-      throw InputError(document.where() + ": the row has no " + (key ? "field '" + *key + "'" : "element " + std::to_string(std::get<std::size_t>(step))) +
+      throw InputError(document.where() + ": the row has no " +
+                       (key ? "field '" + *key + "'" : "element " + std::to_string(std::get<std::size_t>(step))) +
                        ", which the template '" + text_ + "' needs (the row has: " + fields + ")");
     }
     value = key ? &value->at(*key) : &value->at(std::get<std::size_t>(step));

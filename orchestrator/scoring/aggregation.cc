@@ -22,7 +22,9 @@ std::vector<double> plain(std::span<const MetricValue> values) {
   return out;
 }
 
-double mean(std::span<const double> values, PythonSum how) { return python_sum(values, how) / static_cast<double>(values.size()); }
+double mean(std::span<const double> values, PythonSum how) {
+  return python_sum(values, how) / static_cast<double>(values.size());
+}
 
 double sample_stddev(std::span<const double> values, PythonSum how) {
   const double mu = mean(values, how);
@@ -52,7 +54,8 @@ double python_sum(std::span<const double> values, PythonSum how) {
   double sum = 0, compensation = 0;
   for (double value : values) {
     const double next = sum + value;
-    if (how == PythonSum::compensated) compensation += std::fabs(sum) >= std::fabs(value) ? (sum - next) + value : (value - next) + sum;
+    if (how == PythonSum::compensated)
+      compensation += std::fabs(sum) >= std::fabs(value) ? (sum - next) + value : (value - next) + sum;
     sum = next;
   }
   return compensation != 0 && std::isfinite(compensation) ? sum + compensation : sum;
@@ -69,14 +72,18 @@ double aggregate(const std::string& metric, std::span<const MetricValue> values,
   return kind == Kind::weighted_perplexity ? std::exp(-average) : -average / std::log(2.0);
 }
 
-std::optional<double> standard_error(const std::string& metric, std::span<const MetricValue> values, const StderrOptions& options) {
+std::optional<double> standard_error(const std::string& metric, std::span<const MetricValue> values,
+                                     const StderrOptions& options) {
   if (values.size() < 2 || options.bootstrap_iterations == 0) return std::nullopt;
   const std::vector<double> sums = plain(values);
   switch (kind_of(metric)) {
-    case Kind::mean: return sample_stddev(sums, options.sum) / std::sqrt(static_cast<double>(sums.size()));
-    case Kind::perplexity: return bootstrap_perplexity(sums, options);
+    case Kind::mean:
+      return sample_stddev(sums, options.sum) / std::sqrt(static_cast<double>(sums.size()));
+    case Kind::perplexity:
+      return bootstrap_perplexity(sums, options);
     case Kind::weighted_perplexity:
-    case Kind::bits_per_byte: break;
+    case Kind::bits_per_byte:
+      break;
   }
   return std::nullopt;
 }

@@ -16,14 +16,16 @@ enum class PythonSum { compensated, naive };
 double python_sum(std::span<const double> values, PythonSum how = PythonSum::compensated);
 
 /// The aggregation lm-eval registers for a metric: mean, perplexity, weighted_perplexity or bits_per_byte.
-double aggregate(const std::string& metric, std::span<const MetricValue> values, PythonSum how = PythonSum::compensated);
+double aggregate(const std::string& metric, std::span<const MetricValue> values,
+                 PythonSum how = PythonSum::compensated);
 
 struct StderrOptions {
   std::uint32_t bootstrap_iterations = 100000;
   PythonSum sum = PythonSum::compensated;
 };
 /// nullopt: "N/A".
-std::optional<double> standard_error(const std::string& metric, std::span<const MetricValue> values, const StderrOptions& options);
+std::optional<double> standard_error(const std::string& metric, std::span<const MetricValue> values,
+                                     const StderrOptions& options);
 
 bool higher_is_better(const std::string& metric);
 

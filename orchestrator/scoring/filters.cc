@@ -35,7 +35,8 @@ Filter take_first_k(const Json& options, const std::string&) {
 Filter majority_vote(const Json&, const std::string&) {
   return [](const Responses& responses) {
     const auto count = [&](const std::string& r) { return std::ranges::count(responses, r); };
-    const auto best = std::ranges::max_element(responses, [&](const auto& a, const auto& b) { return count(a) < count(b); });
+    const auto best =
+        std::ranges::max_element(responses, [&](const auto& a, const auto& b) { return count(a) < count(b); });
     return best == responses.end() ? Responses{} : Responses{*best};
   };
 }
@@ -74,7 +75,10 @@ struct Row {
   Filter (*make)(const Json& options, const std::string& where);
 };
 const Row kTable[] = {
-    {"take_first", [](const Json&, const std::string& where) { return take_first_k({{"k", 1}}, where); }},
+    {"take_first",
+     [](const Json&, const std::string& where) {
+       return take_first_k({{"k", 1}}, where);
+     }},
     {"take_first_k", take_first_k},
     {"majority_vote", majority_vote},
     {"regex", regex},

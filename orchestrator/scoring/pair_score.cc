@@ -48,13 +48,15 @@ Json arguments_of(const Answered& answered) {
     Json texts = Json::object();
     for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = request.parts[p];
     if (request.ask.contains("until"))
-      texts["arg_" + std::to_string(request.parts.size())] = {{"until", request.ask.at("until")}, {"max_gen_toks", request.ask.at("max_gen_toks")}, {"do_sample", false}};
+      texts["arg_" + std::to_string(request.parts.size())] = {
+          {"until", request.ask.at("until")}, {"max_gen_toks", request.ask.at("max_gen_toks")}, {"do_sample", false}};
     arguments["gen_args_" + std::to_string(i)] = std::move(texts);
   }
   return arguments;
 }
 
-Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered& answered, const FilterPipeline& filter, const MetricValues& values) {
+Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered& answered,
+                 const FilterPipeline& filter, const MetricValues& values) {
   Json line;
   line["doc_id"] = answered.index;
   line["doc"] = answered.document->row;
@@ -66,7 +68,9 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
     for (const Response& response : answered.responses) {
       const Json text = response_text(response);
       responses.push_back(Json::array({text}));
-      filtered.push_back(text.is_string() && !filter.steps.empty() ? Json(apply_filter(filter, {text.get<std::string>()}).at(0)) : text);
+      filtered.push_back(text.is_string() && !filter.steps.empty()
+                             ? Json(apply_filter(filter, {text.get<std::string>()}).at(0))
+                             : text);
     }
     line["resps"] = std::move(responses);
     line["filtered_resps"] = std::move(filtered);
@@ -90,31 +94,39 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
 
 }  // namespace
 
-PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::span<const Response> responses, const StderrOptions& options) {
+PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::span<const Response> responses,
+                     const StderrOptions& options) {
   const TaskType& type = task_type_of(*task.task);
   PairScore score;
   score.documents = pair.documents.size();
   std::vector<Answered> answered;
   for (std::size_t d = 0; d < pair.documents.size(); ++d) {
     const std::uint32_t first = pair.first_request[d], count = pair.first_request[d + 1] - first;
-    answered.push_back({&pair.documents[d], d, std::span(pair.requests).subspan(first, count), responses.subspan(first, count)});
-    if (const std::string error = answered.back().error(); !error.empty()) score.failures.push_back(pair.documents[d].where() + ": " + error);
-    else ++score.effective;
+    answered.push_back(
+        {&pair.documents[d], d, std::span(pair.requests).subspan(first, count), responses.subspan(first, count)});
+    if (const std::string error = answered.back().error(); !error.empty())
+      score.failures.push_back(pair.documents[d].where() + ": " + error);
+    else
+      ++score.effective;
   }
   for (const Response& response : responses)
-    if (response.error.empty() && response.value.is_array() && response.value.size() > 2) score.truncated += response.value.back().is_number() && response.value.back() > 0;
+    if (response.error.empty() && response.value.is_array() && response.value.size() > 2)
+      score.truncated += response.value.back().is_number() && response.value.back() > 0;
   std::string hashes;
   for (const FilterPipeline& filter : filters_of(*task.task)) {
     std::map<std::string, std::vector<MetricValue>> columns;
     for (const Answered& one : answered) {
-      const MetricValues values = one.error().empty() ? type.score(task, *one.document, one.responses, filter) : MetricValues{};
+      const MetricValues values =
+          one.error().empty() ? type.score(task, *one.document, one.responses, filter) : MetricValues{};
       for (const auto& [name, value] : values) columns[name].push_back(value);
       const Json line = sample_line(task, type, one, filter, values);
-      hashes += line["doc_hash"].get<std::string>() + line["prompt_hash"].get<std::string>() + line["target_hash"].get<std::string>();
+      hashes += line["doc_hash"].get<std::string>() + line["prompt_hash"].get<std::string>() +
+                line["target_hash"].get<std::string>();
       score.samples += python::json_dumps(line, Ascii::keep) + "\n";
     }
     for (const auto& [name, values] : columns)
-      score.metrics.push_back({name, filter.name, aggregate(name, values, options.sum), standard_error(name, values, options)});
+      score.metrics.push_back(
+          {name, filter.name, aggregate(name, values, options.sum), standard_error(name, values, options)});
   }
   score.task_hash = sha256_hex(hashes);
   return score;

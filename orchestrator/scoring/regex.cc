@@ -46,8 +46,11 @@ Regex::Regex(const std::string& pattern, const std::string& where) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   const std::string text = translated(pattern);
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
-  if (!code) throw UsageError(where + ": regular expression '" + pattern + "' at " + std::to_string(offset) + ": " + words(error));
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), PCRE2_UTF | PCRE2_UCP,
+                                   &error, &offset, nullptr);
+  if (!code)
+    throw UsageError(where + ": regular expression '" + pattern + "' at " + std::to_string(offset) + ": " +
+                     words(error));
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_set_match_limit(context, 10'000'000);
   pcre2_set_heap_limit(context, 64 << 10);
@@ -61,10 +64,12 @@ void Regex::each_match(std::string_view text, OnMatch&& on_match) const {
   pcre2_match_data* match = pcre2_match_data_create_from_pattern(compiled_->code, nullptr);
   std::uint32_t empty_refused = 0;
   for (PCRE2_SIZE at = 0; at <= text.size();) {
-    const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, empty_refused, match, compiled_->context);
+    const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
+                                  empty_refused, match, compiled_->context);
     if (found < 0 && found != PCRE2_ERROR_NOMATCH) {
       pcre2_match_data_free(match);
-      throw InputError("regular expression '" + compiled_->pattern + "' on a response of " + std::to_string(text.size()) + " bytes: " + words(found));
+      throw InputError("regular expression '" + compiled_->pattern + "' on a response of " +
+                       std::to_string(text.size()) + " bytes: " + words(found));
     }
     if (found == PCRE2_ERROR_NOMATCH) {
       if (!empty_refused) break;
@@ -86,7 +91,8 @@ std::vector<std::vector<std::string>> Regex::find_all(std::string_view text) con
   each_match(text, [&](const PCRE2_SIZE* range) {
     std::vector<std::string> groups;
     for (std::uint32_t g = compiled_->groups ? 1 : 0; g <= compiled_->groups; ++g)
-      groups.emplace_back(range[2 * g] == PCRE2_UNSET ? "" : text.substr(range[2 * g], range[2 * g + 1] - range[2 * g]));
+      groups.emplace_back(range[2 * g] == PCRE2_UNSET ? ""
+                                                      : text.substr(range[2 * g], range[2 * g + 1] - range[2 * g]));
     matches.push_back(std::move(groups));
   });
   return matches;

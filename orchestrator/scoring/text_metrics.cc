@@ -13,10 +13,14 @@
 namespace proctor {
 namespace {
 
-bool is_punctuation(char c) { return c > ' ' && c < 127 && std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~").find(c) != std::string_view::npos; }
+bool is_punctuation(char c) {
+  return c > ' ' && c < 127 && std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~").find(c) != std::string_view::npos;
+}
 
 std::string normalised(std::string text, const nlohmann::json& options) {
-  for (const std::string& pattern : options.value("regexes_to_ignore", std::vector<std::string>{})) text = Regex(pattern, "regexes_to_ignore").remove_all(text);
+  if (options.is_null()) return text;
+  for (const std::string& pattern : options.value("regexes_to_ignore", std::vector<std::string>{}))
+    text = Regex(pattern, "regexes_to_ignore").remove_all(text);
   if (options.value("ignore_case", false)) text = python::lower(text);
   if (options.value("ignore_punctuation", false)) std::erase_if(text, is_punctuation);
   if (options.value("ignore_numbers", false)) std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
@@ -46,7 +50,8 @@ double exact_match(std::string prediction, std::string reference, const nlohmann
 }
 
 void check_exact_match_options(const nlohmann::json& options, const std::string& where) {
-  static const std::set<std::string> known = {"regexes_to_ignore", "ignore_case", "ignore_punctuation", "ignore_numbers"};
+  static const std::set<std::string> known = {"regexes_to_ignore", "ignore_case", "ignore_punctuation",
+                                              "ignore_numbers"};
   for (const auto& [key, value] : options.items())
     if (!known.contains(key)) throw UsageError(where + ": exact_match has no option '" + key + "'");
   try {

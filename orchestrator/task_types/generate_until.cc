@@ -13,23 +13,33 @@ class GenerateUntil final : public TaskType {
   std::string request_type() const override { return "generate_until"; }
   std::vector<std::string> default_metrics() const override { return {"exact_match"}; }
   std::vector<std::string> metrics() const override { return {"exact_match", "token_f1"}; }
-  std::string example_answer(const TaskTemplates& task, const Document& document) const override { return render_list(task.target, document).at(0); }
+  std::string example_answer(const TaskTemplates& task, const Document& document) const override {
+    return render_list(task.target, document).at(0);
+  }
 
-  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const std::string& context) const override {
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
+                                const std::string& context) const override {
     render_list(task.target, document);
     const Generation& generation = task.task->generation;
     const auto until = generation.until.value_or(std::vector<std::string>{task.task->fewshot.delimiter});
-    return {{{context}, {{"type", "generate_until"}, {"until", until}, {"max_gen_toks", generation.max_gen_toks}, {"fail_on_long", task.task->fail_on_long}}}};
+    return {{{context},
+             {{"type", "generate_until"},
+              {"until", until},
+              {"max_gen_toks", generation.max_gen_toks},
+              {"fail_on_long", task.task->fail_on_long}}}};
   }
-  MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses, const FilterPipeline& filter) const override {
+  MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
+                     const FilterPipeline& filter) const override {
     std::vector<std::string> texts;
     for (const Response& response : responses) texts.push_back(response.value.at(0));
-    const std::vector<std::string> filtered = apply_filter(filter, texts), accepted = render_list(task.target, document);
+    const std::vector<std::string> filtered = apply_filter(filter, texts),
+                                   accepted = render_list(task.target, document);
     MetricValues values;
     for (const Metric& metric : task.task->metrics) {
       double best = 0;
       for (const std::string& reference : accepted)
-        best = std::max(best, metric.name == "exact_match" ? exact_match(filtered.at(0), reference, metric.options) : token_f1(filtered.at(0), reference));
+        best = std::max(best, metric.name == "exact_match" ? exact_match(filtered.at(0), reference, metric.options)
+                                                           : token_f1(filtered.at(0), reference));
       values[metric.name] = {best};
     }
     return values;

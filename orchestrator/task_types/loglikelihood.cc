@@ -11,20 +11,28 @@ class Loglikelihood final : public TaskType {
   std::string request_type() const override { return "loglikelihood"; }
   std::vector<std::string> default_metrics() const override { return {"perplexity", "acc"}; }
   std::vector<std::string> metrics() const override { return {"perplexity", "acc"}; }
-  std::string example_answer(const TaskTemplates& task, const Document& document) const override { return target(task, document); }
+  std::string example_answer(const TaskTemplates& task, const Document& document) const override {
+    return target(task, document);
+  }
 
-  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const std::string& context) const override {
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
+                                const std::string& context) const override {
     const std::string text = target(task, document);
-    if (text.empty()) throw InputError(document.where() + ": the target is empty, so there is nothing to score (task " + task.task->name + ")");
+    if (text.empty())
+      throw InputError(document.where() + ": the target is empty, so there is nothing to score (task " +
+                       task.task->name + ")");
     return {{{context, text}, {{"type", "loglikelihood"}, {"fail_on_long", task.task->fail_on_long}}}};
   }
-  MetricValues score(const TaskTemplates& task, const Document&, std::span<const Response> responses, const FilterPipeline&) const override {
+  MetricValues score(const TaskTemplates& task, const Document&, std::span<const Response> responses,
+                     const FilterPipeline&) const override {
     MetricValues values;
     if (wants(*task.task, "perplexity")) values["perplexity"] = {responses[0].value.at(0).get<double>()};
     if (wants(*task.task, "acc")) values["acc"] = {responses[0].value.at(1).get<bool>() ? 1.0 : 0.0};
     return values;
   }
-  std::string target(const TaskTemplates& task, const Document& document) const override { return render_list(task.target, document).at(0); }
+  std::string target(const TaskTemplates& task, const Document& document) const override {
+    return render_list(task.target, document).at(0);
+  }
 };
 
 }  // namespace

@@ -13,19 +13,24 @@ class LoglikelihoodRolling final : public TaskType {
   std::string question(const TaskTemplates&, const Document&) const override { return ""; }
   std::string example_answer(const TaskTemplates&, const Document&) const override { return ""; }
 
-  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const std::string&) const override {
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
+                                const std::string&) const override {
     return {{{task.text->render(document)}, {{"type", "loglikelihood_rolling"}}}};
   }
-  MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses, const FilterPipeline&) const override {
+  MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
+                     const FilterPipeline&) const override {
     const std::string text = task.text->render(document);
     const double sum = responses[0].value.at(0);
     MetricValues values;
-    if (wants(*task.task, "word_perplexity")) values["word_perplexity"] = {sum, static_cast<double>(python::count_words(text))};
+    if (wants(*task.task, "word_perplexity"))
+      values["word_perplexity"] = {sum, static_cast<double>(python::count_words(text))};
     for (const char* name : {"byte_perplexity", "bits_per_byte"})
       if (wants(*task.task, name)) values[name] = {sum, static_cast<double>(text.size())};
     return values;
   }
-  std::string target(const TaskTemplates& task, const Document& document) const override { return task.text->render(document); }
+  std::string target(const TaskTemplates& task, const Document& document) const override {
+    return task.text->render(document);
+  }
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Multiple choice: one loglikelihood request a choice; the choices stand in the continuation, or (contexts) in the context.
+// Multiple choice: one loglikelihood request a choice; the choices stand in the continuation, or (contexts) in the
+// context.
 #include <algorithm>
 #include <cmath>
 
@@ -19,13 +20,16 @@ class MultipleChoice final : public TaskType {
     return task.contexts.empty() ? TaskType::question(task, document) : "";
   }
   std::string example_question(const TaskTemplates& task, const Document& document) const override {
-    return task.contexts.empty() ? TaskType::question(task, document) : options(task, document).at(gold(task, document).front());
+    return task.contexts.empty() ? TaskType::question(task, document)
+                                 : options(task, document).at(gold(task, document).front());
   }
   std::string example_answer(const TaskTemplates& task, const Document& document) const override {
-    return task.contexts.empty() ? options(task, document).at(gold(task, document).front()) : continuation(task, document);
+    return task.contexts.empty() ? options(task, document).at(gold(task, document).front())
+                                 : continuation(task, document);
   }
 
-  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const std::string& context) const override {
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
+                                const std::string& context) const override {
     const std::vector<std::string> texts = options(task, document);
     gold(task, document);  // an answer out of range is found before anything runs
     std::vector<Request> out;
@@ -33,7 +37,8 @@ class MultipleChoice final : public TaskType {
       const bool in_context = !task.contexts.empty();
       const std::string end = in_context ? continuation(task, document) : text;
       if (end.empty() && task.task->target_delimiter.empty())
-        throw InputError(document.where() + ": a choice is empty, so there is nothing to score (task " + task.task->name + ")");
+        throw InputError(document.where() + ": a choice is empty, so there is nothing to score (task " +
+                         task.task->name + ")");
       out.push_back({{in_context ? context + text : context, task.task->target_delimiter + end},
                      {{"type", "loglikelihood"}, {"fail_on_long", task.task->fail_on_long}}});
     }
@@ -44,20 +49,26 @@ class MultipleChoice final : public TaskType {
                      const FilterPipeline&) const override {
     const std::vector<std::string> texts = options(task, document);
     const std::vector<std::size_t> right = gold(task, document);
-    const auto is_right = [&](std::size_t i) { return MetricValue{std::ranges::find(right, i) != right.end() ? 1.0 : 0.0}; };
+    const auto is_right = [&](std::size_t i) {
+      return MetricValue{std::ranges::find(right, i) != right.end() ? 1.0 : 0.0};
+    };
     const auto best = [&](auto&& weight) {
       std::size_t winner = 0;
       double highest = -INFINITY;
       for (std::size_t i = 0; i < responses.size(); ++i)
-        if (const double value = responses[i].value.at(0).get<double>() / weight(texts[i]); value > highest) highest = value, winner = i;
+        if (const double value = responses[i].value.at(0).get<double>() / weight(texts[i]); value > highest)
+          highest = value, winner = i;
       return winner;
     };
     MetricValues values;
     if (wants(*task.task, "acc")) values["acc"] = is_right(best([](const std::string&) { return 1.0; }));
-    if (wants(*task.task, "acc_norm")) values["acc_norm"] = is_right(best([](const std::string& t) { return static_cast<double>(python::length(t)); }));
-    if (wants(*task.task, "acc_bytes")) values["acc_bytes"] = is_right(best([](const std::string& t) { return static_cast<double>(t.size()); }));
+    if (wants(*task.task, "acc_norm"))
+      values["acc_norm"] = is_right(best([](const std::string& t) { return static_cast<double>(python::length(t)); }));
+    if (wants(*task.task, "acc_bytes"))
+      values["acc_bytes"] = is_right(best([](const std::string& t) { return static_cast<double>(t.size()); }));
     if (wants(*task.task, "exact_match"))
-      values["exact_match"] = {std::ranges::any_of(right, [&](std::size_t i) { return responses[i].value.at(1).get<bool>(); }) ? 1.0 : 0.0};
+      values["exact_match"] = {
+          std::ranges::any_of(right, [&](std::size_t i) { return responses[i].value.at(1).get<bool>(); }) ? 1.0 : 0.0};
     return values;
   }
 
@@ -80,18 +91,22 @@ class MultipleChoice final : public TaskType {
     const nlohmann::ordered_json value = task.answer->value(document);
     const std::vector<std::string> texts = options(task, document);
     std::vector<std::size_t> out;
-    for (const auto& one : value.is_array() ? value : nlohmann::ordered_json::array({value})) out.push_back(index(task, document, one, texts));
-    if (out.empty()) throw InputError(document.where() + ": the answer is an empty list (task " + task.task->name + ")");
+    for (const auto& one : value.is_array() ? value : nlohmann::ordered_json::array({value}))
+      out.push_back(index(task, document, one, texts));
+    if (out.empty())
+      throw InputError(document.where() + ": the answer is an empty list (task " + task.task->name + ")");
     return out;
   }
   static std::size_t index(const TaskTemplates& task, const Document& document, const nlohmann::ordered_json& value,
                            const std::vector<std::string>& texts) {
     const std::string text = python::str(value);
-    const bool digits = !text.empty() && text.size() < 10 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+    const bool digits =
+        !text.empty() && text.size() < 10 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
     if (digits && std::stoul(text) < texts.size()) return std::stoul(text);
-    if (const auto found = std::ranges::find(texts, text); found != texts.end()) return static_cast<std::size_t>(found - texts.begin());
-    throw InputError(document.where() + ": answer " + value.dump() + " is neither one of the " + std::to_string(texts.size()) +
-                     " choices nor an index below that (task " + task.task->name + ")");
+    if (const auto found = std::ranges::find(texts, text); found != texts.end())
+      return static_cast<std::size_t>(found - texts.begin());
+    throw InputError(document.where() + ": answer " + value.dump() + " is neither one of the " +
+                     std::to_string(texts.size()) + " choices nor an index below that (task " + task.task->name + ")");
   }
 };
 

@@ -31,8 +31,8 @@ using MetricValues = std::map<std::string, MetricValue>;
 /// What lm-eval puts on a sample line, beside the scores.
 struct SampleParts {
   std::string target;
-  nlohmann::ordered_json arguments;           ///< list of lists of texts, one per request
-  nlohmann::ordered_json responses;           ///< resps: one list per request
+  nlohmann::ordered_json arguments;  ///< list of lists of texts, one per request
+  nlohmann::ordered_json responses;  ///< resps: one list per request
 };
 
 class TaskType {
@@ -43,10 +43,13 @@ class TaskType {
   virtual std::vector<std::string> metrics() const = 0;
   /// The question of a few-shot example or of the evaluated document, and the example's answer.
   virtual std::string question(const TaskTemplates& task, const Document& document) const;
-  virtual std::string example_question(const TaskTemplates& task, const Document& document) const { return question(task, document); }
+  virtual std::string example_question(const TaskTemplates& task, const Document& document) const {
+    return question(task, document);
+  }
   virtual std::string example_answer(const TaskTemplates& task, const Document& document) const = 0;
   /// `context`: the assembled prompt. Throws InputError naming the row.
-  virtual std::vector<Request> requests(const TaskTemplates& task, const Document& document, const std::string& context) const = 0;
+  virtual std::vector<Request> requests(const TaskTemplates& task, const Document& document,
+                                        const std::string& context) const = 0;
   /// Scores of one document under one filter: `responses` are its requests', none failed.
   virtual MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                              const FilterPipeline& filter) const = 0;

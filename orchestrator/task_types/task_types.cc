@@ -66,7 +66,9 @@ std::vector<std::string> render_list(const std::vector<Template>& templates, con
   return texts;
 }
 
-std::string TaskType::question(const TaskTemplates& task, const Document& document) const { return task.prompt->render(document); }
+std::string TaskType::question(const TaskTemplates& task, const Document& document) const {
+  return task.prompt->render(document);
+}
 
 bool wants(const Task& task, const std::string& metric) {
   return std::any_of(task.metrics.begin(), task.metrics.end(), [&](const Metric& m) { return m.name == metric; });

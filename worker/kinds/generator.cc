@@ -1,7 +1,7 @@
 #include "worker/kinds/generator.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gather.h>
@@ -26,9 +26,9 @@
 namespace proctor {
 namespace {
 
-constexpr std::int64_t kHeadRows = 512;            // logits are never [tokens, vocabulary] at once
-constexpr std::int64_t kVocabularyChunk = 8192;    // the same at every tensor-parallel size
-constexpr std::int64_t kGenerationFactor = 8;      // KV positions of a generation batch, in max_batch_tokens
+constexpr std::int64_t kHeadRows = 512;          // logits are never [tokens, vocabulary] at once
+constexpr std::int64_t kVocabularyChunk = 8192;  // the same at every tensor-parallel size
+constexpr std::int64_t kGenerationFactor = 8;    // KV positions of a generation batch, in max_batch_tokens
 
 at::ScalarType scalar_type(DType dtype, const std::string& checkpoint) {
   const DType chosen = dtype == DType::automatic ? dtype_from(checkpoint).value_or(DType::float32) : dtype;
@@ -66,7 +66,8 @@ class Generator final : public OpenModule {
         device_(device),
         max_length_(module.max_length.value_or(folder_.max_length)),
         weights_(Checkpoint(module.path), decoder_parameters(folder_.decoder), decoder_weight_sources(folder_.decoder),
-                 at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()), announce),
+                 at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
+                 announce),
         decoder_(folder_.decoder, weights_) {}
 
   std::vector<Response> run(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
@@ -83,15 +84,16 @@ class Generator final : public OpenModule {
 
  private:
   // ---- scoring
-  std::vector<Scored> scored_rows(std::span<const Request> requests, std::vector<Response>& responses, std::vector<Score>& scores);
+  std::vector<Scored> scored_rows(std::span<const Request> requests, std::vector<Response>& responses,
+                                  std::vector<Score>& scores);
   ScoredRow loglikelihood_row(const Request& request, Score& score);
-  void score_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup, const Announce& announce,
-                 std::vector<Response>& responses);
+  void score_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
+                 const Announce& announce, std::vector<Response>& responses);
   void score_batch(const Batch& batch, const std::vector<Scored>& rows, std::vector<Score>& scores);
   // ---- generation
   GenerationRow generation_row(const Request& request, std::size_t index);
-  void generate_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup, const Announce& announce,
-                    std::vector<Response>& responses);
+  void generate_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
+                    const Announce& announce, std::vector<Response>& responses);
   void generate_batch(std::span<GenerationRow> rows, const Announce& announce);
   at::Tensor prefill(std::span<GenerationRow> rows, KvCache& cache);
   at::Tensor step(const std::vector<std::int32_t>& tokens, KvCache& cache);
@@ -110,28 +112,31 @@ class Generator final : public OpenModule {
 ScoredRow Generator::loglikelihood_row(const Request& request, Score& score) {
   const auto [context, continuation] = codec_.encode_pair(request.parts.at(0), request.parts.at(1));
   if (static_cast<std::int64_t>(continuation.size()) > max_length_)
-    throw InputError("continuation of " + std::to_string(continuation.size()) + " tokens is longer than max_length " + std::to_string(max_length_));
+    throw InputError("continuation of " + std::to_string(continuation.size()) + " tokens is longer than max_length " +
+                     std::to_string(max_length_));
   std::vector<std::int32_t> all = context;
   all.insert(all.end(), continuation.begin(), continuation.end());
   const auto room = static_cast<std::size_t>(max_length_) + 1;
   if (all.size() > room) {
     score.truncated = static_cast<std::int64_t>(all.size() - room);
     if (request.ask.value("fail_on_long", false))
-      throw InputError("context and continuation of " + std::to_string(all.size()) + " tokens are longer than max_length " +
-                       std::to_string(max_length_) + " (on_long: fail)");
+      throw InputError("context and continuation of " + std::to_string(all.size()) +
+                       " tokens are longer than max_length " + std::to_string(max_length_) + " (on_long: fail)");
     all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(room));
   }
   all.pop_back();
   return {std::move(all), continuation};
 }
 
-std::vector<Scored> Generator::scored_rows(std::span<const Request> requests, std::vector<Response>& responses, std::vector<Score>& scores) {
+std::vector<Scored> Generator::scored_rows(std::span<const Request> requests, std::vector<Response>& responses,
+                                           std::vector<Score>& scores) {
   std::vector<Scored> rows;
   for (std::size_t i = 0; i < requests.size(); ++i) try {
       const std::string type = requests[i].ask.at("type");
       if (type == "loglikelihood") rows.push_back({i, loglikelihood_row(requests[i], scores[i])});
       if (type == "loglikelihood_rolling")
-        for (ScoredRow& window : rolling_windows(codec_.encode(requests[i].parts.at(0)), codec_.prefix_id(), max_length_))
+        for (ScoredRow& window :
+             rolling_windows(codec_.encode(requests[i].parts.at(0)), codec_.prefix_id(), max_length_))
           rows.push_back({i, std::move(window)});
     } catch (const InputError& error) {
       responses[i].error = error.what();
@@ -156,7 +161,8 @@ void Generator::score_all(std::span<const Request> requests, std::int64_t max_ba
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!responses[i].error.empty()) continue;
     const std::string type = requests[i].ask.at("type");
-    if (type == "loglikelihood") responses[i].value = {scores[i].sum, scores[i].greedy, scores[i].tokens, scores[i].truncated};
+    if (type == "loglikelihood")
+      responses[i].value = {scores[i].sum, scores[i].greedy, scores[i].tokens, scores[i].truncated};
     if (type == "loglikelihood_rolling") responses[i].value = {scores[i].sum, scores[i].tokens};
   }
 }
@@ -186,14 +192,16 @@ void Generator::score_batch(const Batch& batch, const std::vector<Scored>& rows,
   tokens_ += tokens.size();
   const at::Device device = device_.torch();
   const TreeAttention attention(batch, decoder_.config(), decoder_.options());
-  const at::Tensor states = decoder_.forward(to_tensor(tokens, device), to_tensor(positions, device),
-                                             [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
+  const at::Tensor states = decoder_.forward(
+      to_tensor(tokens, device), to_tensor(positions, device),
+      [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
   const at::Tensor scored = states.index_select(0, to_tensor(slots, device)), wanted = to_tensor(targets, device);
   for (std::int64_t begin = 0; begin < scored.size(0); begin += kHeadRows) {
     const std::int64_t count = std::min(kHeadRows, scored.size(0) - begin);
     const at::Tensor logits = decoder_.logits(scored.narrow(0, begin, count));
     const at::Tensor target = wanted.narrow(0, begin, count);
-    const at::Tensor log_p = (at::gather(logits, 1, target.unsqueeze(1)).squeeze(1) - chunked_log_sum_exp(logits)).to(at::kDouble).cpu();
+    const at::Tensor log_p =
+        (at::gather(logits, 1, target.unsqueeze(1)).squeeze(1) - chunked_log_sum_exp(logits)).to(at::kDouble).cpu();
     const at::Tensor greedy = logits.argmax(1).eq(target).cpu();
     for (std::int64_t i = 0; i < count; ++i) {
       Score& score = scores[rows[owners[static_cast<std::size_t>(begin + i)]].request];
@@ -205,15 +213,18 @@ void Generator::score_batch(const Batch& batch, const std::vector<Scored>& rows,
 }
 
 GenerationRow Generator::generation_row(const Request& request, std::size_t index) {
-  GenerationRow row{index, codec_.encode(request.parts.at(0)), {}, request.ask.at("until"), request.ask.at("max_gen_toks"), 0};
+  GenerationRow row{
+      index, codec_.encode(request.parts.at(0)), {}, request.ask.at("until"), request.ask.at("max_gen_toks"), 0};
   if (!codec_.eos_text().empty()) row.stops.push_back(codec_.eos_text());
   const std::int64_t room = max_length_ - row.max_new;
   if (room <= 0)
-    throw InputError("max_gen_toks " + std::to_string(row.max_new) + " leaves no room for a context in max_length " + std::to_string(max_length_));
+    throw InputError("max_gen_toks " + std::to_string(row.max_new) + " leaves no room for a context in max_length " +
+                     std::to_string(max_length_));
   if (row.prompt.empty()) row.prompt = {codec_.prefix_id()};
   row.truncated = std::max<std::int64_t>(0, static_cast<std::int64_t>(row.prompt.size()) - room);
   if (row.truncated && request.ask.value("fail_on_long", false))
-    throw InputError("context of " + std::to_string(row.prompt.size()) + " tokens is longer than " + std::to_string(room) + " (on_long: fail)");
+    throw InputError("context of " + std::to_string(row.prompt.size()) + " tokens is longer than " +
+                     std::to_string(room) + " (on_long: fail)");
   row.prompt.erase(row.prompt.begin(), row.prompt.begin() + row.truncated);
   return row;
 }
@@ -226,21 +237,27 @@ void Generator::generate_all(std::span<const Request> requests, std::int64_t max
     } catch (const InputError& error) {
       responses[i].error = error.what();
     }
-  std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.prompt.size() > b.prompt.size(); });
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const auto& a, const auto& b) { return a.prompt.size() > b.prompt.size(); });
   for (std::size_t begin = 0; begin < rows.size();) {
     std::size_t end = begin;
     const auto capacity = static_cast<std::int64_t>(rows[begin].prompt.size()) + rows[begin].max_new;
-    while (end < rows.size() && (end == begin || static_cast<std::int64_t>(end - begin + 1) * capacity <= kGenerationFactor * max_batch_tokens)) ++end;
-    announce("generation of rows " + std::to_string(begin + 1) + " to " + std::to_string(end) + " of " + std::to_string(rows.size()));
+    while (end < rows.size() && (end == begin || static_cast<std::int64_t>(end - begin + 1) * capacity <=
+                                                     kGenerationFactor * max_batch_tokens))
+      ++end;
+    announce("generation of rows " + std::to_string(begin + 1) + " to " + std::to_string(end) + " of " +
+             std::to_string(rows.size()));
     generate_batch(std::span(rows).subspan(begin, end - begin), announce);
     cleanup.after_batch();
     begin = end;
   }
   for (GenerationRow& row : rows)
-    responses[row.request].value = {cut_at_stops(codec_.decode(row.generated), row.stops), row.generated.size(), row.truncated};
+    responses[row.request].value = {cut_at_stops(codec_.decode(row.generated), row.stops), row.generated.size(),
+                                    row.truncated};
 }
 
-/// The prompts, packed, one causal chain each; their keys and values go to the cache. Returns logits [rows, vocabulary].
+/// The prompts, packed, one causal chain each; their keys and values go to the cache. Returns logits [rows,
+/// vocabulary].
 at::Tensor Generator::prefill(std::span<GenerationRow> rows, KvCache& cache) {
   std::vector<at::Tensor> last;
   for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -251,11 +268,12 @@ at::Tensor Generator::prefill(std::span<GenerationRow> rows, KvCache& cache) {
     Batch batch;
     batch.trees.push_back({rows[r].prompt, positions, {}, {}, {}, true});
     const TreeAttention attention(batch, decoder_.config(), decoder_.options());
-    const at::Tensor states = decoder_.forward(to_tensor(rows[r].prompt, device_.torch()), to_tensor(positions, device_.torch()),
-                                               [&](auto layer, const auto& q, const auto& k, const auto& v) {
-                                                 cache.write_prompt(layer, row, k, v);
-                                                 return attention(layer, q, k, v);
-                                               });
+    const at::Tensor states =
+        decoder_.forward(to_tensor(rows[r].prompt, device_.torch()), to_tensor(positions, device_.torch()),
+                         [&](auto layer, const auto& q, const auto& k, const auto& v) {
+                           cache.write_prompt(layer, row, k, v);
+                           return attention(layer, q, k, v);
+                         });
     cache.set_length(row, length);
     tokens_ += static_cast<std::uint64_t>(length);
     last.push_back(states.narrow(0, length - 1, 1));
@@ -266,11 +284,13 @@ at::Tensor Generator::prefill(std::span<GenerationRow> rows, KvCache& cache) {
 /// One token of each row. Returns logits [rows, vocabulary].
 at::Tensor Generator::step(const std::vector<std::int32_t>& tokens, KvCache& cache) {
   std::vector<std::int32_t> positions;
-  for (std::int64_t row = 0; row < cache.rows(); ++row) positions.push_back(static_cast<std::int32_t>(cache.length(row)));
+  for (std::int64_t row = 0; row < cache.rows(); ++row)
+    positions.push_back(static_cast<std::int32_t>(cache.length(row)));
   cache.begin_step();
   const CachedAttention attention(cache, decoder_.config(), decoder_.options());
-  const at::Tensor states = decoder_.forward(to_tensor(tokens, device_.torch()), to_tensor(positions, device_.torch()),
-                                             [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
+  const at::Tensor states = decoder_.forward(
+      to_tensor(tokens, device_.torch()), to_tensor(positions, device_.torch()),
+      [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
   cache.end_step();
   tokens_ += tokens.size();
   return decoder_.logits(states);
@@ -299,9 +319,11 @@ bool Generator::finished(GenerationRow& row, std::int32_t token) const {
 
 void Generator::generate_batch(std::span<GenerationRow> rows, const Announce& announce) {
   std::int64_t capacity = 0;
-  for (const GenerationRow& row : rows) capacity = std::max(capacity, static_cast<std::int64_t>(row.prompt.size()) + row.max_new);
+  for (const GenerationRow& row : rows)
+    capacity = std::max(capacity, static_cast<std::int64_t>(row.prompt.size()) + row.max_new);
   const DecoderConfig& config = decoder_.config();
-  KvCache cache(config.layers, static_cast<std::int64_t>(rows.size()), config.kv_heads, capacity, config.head_dim, decoder_.options());
+  KvCache cache(config.layers, static_cast<std::int64_t>(rows.size()), config.kv_heads, capacity, config.head_dim,
+                decoder_.options());
   std::vector<GenerationRow*> active;
   for (GenerationRow& row : rows) active.push_back(&row);
   at::Tensor logits = prefill(rows, cache);

@@ -7,14 +7,46 @@ namespace {
 
 /// Keys that decide nothing at inference, or are decided elsewhere (tokenizer files, generation_config.json).
 const std::set<std::string>& harmless() {
-  static const std::set<std::string> keys = {
-      "_name_or_path", "_attn_implementation_autoset", "architectures", "attention_dropout", "attn_implementation",
-      "auto_map", "bos_token_id", "chunk_size_feed_forward", "embd_pdrop", "eos_token_id", "finetuning_task",
-      "hidden_dropout", "id2label", "initializer_range", "is_decoder", "is_llama_config", "label2id", "license",
-      "max_position_embeddings", "model_type", "mup", "name", "output_attentions", "output_hidden_states",
-      "pad_token_id", "pretraining_tp", "problem_type", "resid_pdrop", "return_dict", "sep_token_id", "task_specific_params",
-      "tokenizer_class", "torch_dtype", "dtype", "torchscript", "transformers.js_config", "transformers_version",
-      "unk_token_id", "use_bfloat16", "use_cache"};
+  static const std::set<std::string> keys = {"_name_or_path",
+                                             "_attn_implementation_autoset",
+                                             "architectures",
+                                             "attention_dropout",
+                                             "attn_implementation",
+                                             "auto_map",
+                                             "bos_token_id",
+                                             "chunk_size_feed_forward",
+                                             "embd_pdrop",
+                                             "eos_token_id",
+                                             "finetuning_task",
+                                             "hidden_dropout",
+                                             "id2label",
+                                             "initializer_range",
+                                             "is_decoder",
+                                             "is_llama_config",
+                                             "label2id",
+                                             "license",
+                                             "max_position_embeddings",
+                                             "model_type",
+                                             "mup",
+                                             "name",
+                                             "output_attentions",
+                                             "output_hidden_states",
+                                             "pad_token_id",
+                                             "pretraining_tp",
+                                             "problem_type",
+                                             "resid_pdrop",
+                                             "return_dict",
+                                             "sep_token_id",
+                                             "task_specific_params",
+                                             "tokenizer_class",
+                                             "torch_dtype",
+                                             "dtype",
+                                             "torchscript",
+                                             "transformers.js_config",
+                                             "transformers_version",
+                                             "unk_token_id",
+                                             "use_bfloat16",
+                                             "use_cache"};
   return keys;
 }
 
@@ -38,7 +70,9 @@ void ConfigReader::refuse(const std::string& key, const std::string& why) const 
 void ConfigReader::finish() const {
   for (const auto& [key, value] : json_.items())
     if (!read_.contains(key) && !harmless().contains(key) && !value.is_null())
-      refuse(key, "is a key this architecture's reader does not know; the model would be computed wrongly, so it is refused");
+      refuse(
+          key,
+          "is a key this architecture's reader does not know; the model would be computed wrongly, so it is refused");
 }
 
 }  // namespace proctor

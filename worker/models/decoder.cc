@@ -27,7 +27,8 @@ at::Tensor scale_llama3(const at::Tensor& inverse, const RopeScaling& s) {
   const at::Tensor wave = 2 * std::numbers::pi / inverse;
   const double low = s.original_max_position / s.low_freq_factor, high = s.original_max_position / s.high_freq_factor;
   const at::Tensor scaled = at::where(wave > low, inverse / s.factor, inverse);
-  const at::Tensor smooth = (s.original_max_position / wave - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+  const at::Tensor smooth =
+      (s.original_max_position / wave - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
   const at::Tensor between = (1 - smooth) * scaled / s.factor + smooth * scaled;
   return at::where((wave >= high).logical_and(wave <= low), between, scaled);
 }
@@ -38,9 +39,12 @@ at::Tensor rope_inverse_frequencies(const DecoderConfig& config) {
   const at::Tensor exponent = at::arange(0, config.head_dim, 2, at::kFloat) / static_cast<double>(config.head_dim);
   const at::Tensor inverse = 1.0 / at::pow(config.rope_theta, exponent);
   switch (config.rope_scaling.kind) {
-    case RopeScaling::Kind::linear: return inverse / config.rope_scaling.factor;
-    case RopeScaling::Kind::llama3: return scale_llama3(inverse, config.rope_scaling);
-    case RopeScaling::Kind::none: break;
+    case RopeScaling::Kind::linear:
+      return inverse / config.rope_scaling.factor;
+    case RopeScaling::Kind::llama3:
+      return scale_llama3(inverse, config.rope_scaling);
+    case RopeScaling::Kind::none:
+      break;
   }
   return inverse;
 }
@@ -54,8 +58,9 @@ Decoder::Decoder(DecoderConfig config, const Weights& weights)
   for (std::int64_t i = 0; i < config_.layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const auto find = [&](const char* name) { return weights.find(layer + name); };
-    layers_.push_back({find("input_norm"), find("qkv"), find("qkv_bias"), find("q_norm"), find("k_norm"), find("output"),
-                       find("output_bias"), find("mlp_norm"), find("gate_up"), find("gate_up_bias"), find("down"), find("down_bias")});
+    layers_.push_back({find("input_norm"), find("qkv"), find("qkv_bias"), find("q_norm"), find("k_norm"),
+                       find("output"), find("output_bias"), find("mlp_norm"), find("gate_up"), find("gate_up_bias"),
+                       find("down"), find("down_bias")});
   }
 }
 

@@ -31,11 +31,13 @@ class Decoder {
 
  private:
   struct Layer {
-    at::Tensor input_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias, mlp_norm, gate_up, gate_up_bias, down, down_bias;
+    at::Tensor input_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias, mlp_norm, gate_up, gate_up_bias, down,
+        down_bias;
   };
   at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
   at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) const;
-  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, const Attend& attend) const;
+  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
+                       const Attend& attend) const;
   at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
 
   DecoderConfig config_;

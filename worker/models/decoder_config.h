@@ -21,10 +21,10 @@ struct DecoderConfig {
   double norm_epsilon = 1e-6;
   double rope_theta = 10000;
   RopeScaling rope_scaling;
-  bool rope_interleaved = false;       ///< rotate pairs (2i, 2i+1) instead of (i, i + head_dim/2)
-  std::vector<std::int64_t> windows;   ///< attended positions of each layer, itself included; 0: all
+  bool rope_interleaved = false;      ///< rotate pairs (2i, 2i+1) instead of (i, i + head_dim/2)
+  std::vector<std::int64_t> windows;  ///< attended positions of each layer, itself included; 0: all
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
-  bool qk_norm = false;                ///< RMSNorm over head_dim on q and k before the rotation
+  bool qk_norm = false;  ///< RMSNorm over head_dim on q and k before the rotation
   bool tied_embeddings = false;
   std::int64_t max_position = 2048;
 };

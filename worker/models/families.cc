@@ -36,14 +36,16 @@ void read_rope(ConfigReader& reader, DecoderConfig& config) {
     try {
       config.rope_scaling = read_rope_scaling(reader, key, *json);
       if (json->contains("rope_theta")) config.rope_theta = json->at("rope_theta");
-      if (json->value("partial_rotary_factor", 1.0) != 1.0) reader.refuse(key, "rotates a part of a head only (not implemented)");
+      if (json->value("partial_rotary_factor", 1.0) != 1.0)
+        reader.refuse(key, "rotates a part of a head only (not implemented)");
     } catch (const Json::exception& error) {
       reader.refuse(key, std::string("is not readable: ") + error.what());
     }
   }
 }
 
-void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t default_kv_heads, std::int64_t default_head_dim) {
+void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t default_kv_heads,
+                std::int64_t default_head_dim) {
   config.vocabulary = reader.get("vocab_size", config.vocabulary);
   config.hidden = reader.get("hidden_size", config.hidden);
   config.intermediate = reader.get("intermediate_size", config.intermediate);
@@ -57,7 +59,8 @@ void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t defaul
   config.tied_embeddings = reader.get("tie_word_embeddings", false);
   reader.require("hidden_act", "silu", "is not silu (the only activation these families have)");
   reader.require("partial_rotary_factor", 1.0, "rotates a part of a head only (not implemented)");
-  reader.require("quantization_config", Json(), "marks a quantised checkpoint; quantised models are not supported, use the original weights");
+  reader.require("quantization_config", Json(),
+                 "marks a quantised checkpoint; quantised models are not supported, use the original weights");
   reader.require("is_encoder_decoder", false, "marks an encoder-decoder");
   reader.require("add_cross_attention", false, "asks for cross attention");
   read_rope(reader, config);
@@ -91,9 +94,11 @@ void read_qwen_windows(ConfigReader& reader, DecoderConfig& config) {
   const auto types = reader.get("layer_types", std::vector<std::string>{});
   reader.require("use_mrope", false, "asks for multimodal rotary positions");
   if (!types.empty() && types.size() != config.windows.size())
-    reader.refuse("layer_types", "has " + std::to_string(types.size()) + " entries for " + std::to_string(config.layers) + " layers");
+    reader.refuse("layer_types",
+                  "has " + std::to_string(types.size()) + " entries for " + std::to_string(config.layers) + " layers");
   for (std::size_t layer = 0; layer < config.windows.size(); ++layer) {
-    const bool sliding = types.empty() ? static_cast<std::int64_t>(layer) >= first : types[layer] == "sliding_attention";
+    const bool sliding =
+        types.empty() ? static_cast<std::int64_t>(layer) >= first : types[layer] == "sliding_attention";
     config.windows[layer] = use && sliding ? size : 0;
   }
 }
@@ -133,7 +138,7 @@ const std::map<std::string, std::function<DecoderConfig(ConfigReader&)>>& table(
 
 void check_sizes(const DecoderConfig& c, const ConfigReader& reader) {
   const std::pair<const char*, std::int64_t> sizes[] = {
-      {"vocab_size", c.vocabulary}, {"hidden_size", c.hidden}, {"intermediate_size", c.intermediate},
+      {"vocab_size", c.vocabulary},    {"hidden_size", c.hidden},           {"intermediate_size", c.intermediate},
       {"num_hidden_layers", c.layers}, {"num_key_value_heads", c.kv_heads}, {"head_dim", c.head_dim}};
   for (const auto& [key, size] : sizes)
     if (size <= 0 || size > (1 << 24)) reader.refuse(key, "is " + std::to_string(size) + ", which is no size");
@@ -164,11 +169,15 @@ std::vector<WeightSource> decoder_weight_sources(const DecoderConfig& c) {
   if (!c.tied_embeddings) sources.push_back({"head", "lm_head.weight", 0, {c.vocabulary, c.hidden}, Split::vocabulary});
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     const std::string to = "layers." + std::to_string(layer) + ".", from = "model." + to;
-    const auto linear = [&](const std::string& parameter, const std::string& tensor, std::int64_t row, std::int64_t rows,
-                            std::int64_t columns, Split split, bool bias) {
+    const auto linear = [&](const std::string& parameter, const std::string& tensor, std::int64_t row,
+                            std::int64_t rows, std::int64_t columns, Split split, bool bias) {
       sources.push_back({to + parameter, from + tensor + ".weight", row, {rows, columns}, split});
       if (bias)
-        sources.push_back({to + parameter + "_bias", from + tensor + ".bias", row, {rows}, split == Split::row ? Split::replicate : split});
+        sources.push_back({to + parameter + "_bias",
+                           from + tensor + ".bias",
+                           row,
+                           {rows},
+                           split == Split::row ? Split::replicate : split});
     };
     linear("qkv", "self_attn.q_proj", 0, q, c.hidden, Split::column, c.qkv_bias);
     linear("qkv", "self_attn.k_proj", q, kv, c.hidden, Split::kv, c.qkv_bias);

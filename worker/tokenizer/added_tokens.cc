@@ -71,8 +71,7 @@ std::vector<AddedTokenMatcher::Span> AddedTokenMatcher::cut(std::string_view tex
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
     std::size_t end = at;
-    const AddedToken* token =
-        begins_[static_cast<unsigned char>(text[at])] ? longest_at(text, at, end) : nullptr;
+    const AddedToken* token = begins_[static_cast<unsigned char>(text[at])] ? longest_at(text, at, end) : nullptr;
     if (token && token->single_word && (word_before(text, at) || word_after(text, end))) token = nullptr;
     if (!token) {
       at = end > at ? end : at + 1;

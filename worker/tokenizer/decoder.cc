@@ -63,8 +63,10 @@ Tokens decode_byte_fallback(Tokens tokens) {
   std::string bytes;
   const auto end_run = [&] {
     if (bytes.empty()) return;
-    if (is_valid_utf8(bytes)) out.push_back(bytes);
-    else out.insert(out.end(), bytes.size(), "\xEF\xBF\xBD");
+    if (is_valid_utf8(bytes))
+      out.push_back(bytes);
+    else
+      out.insert(out.end(), bytes.size(), "\xEF\xBF\xBD");
     bytes.clear();
   };
   for (std::string& token : tokens) {
@@ -135,10 +137,11 @@ TokenDecoder make_token_decoder(const nlohmann::json& json) {
   if (type == "Metaspace") return metaspace(json);
   if (type == "BPEDecoder") return bpe_suffix(json);
   if (type == "Replace")
-    return [pattern = Pattern::from_json(json.at("pattern")), by = json.at("content").get<std::string>()](Tokens tokens) {
-      for (std::string& token : tokens) token = pattern.replace_all(token, by);
-      return tokens;
-    };
+    return
+        [pattern = Pattern::from_json(json.at("pattern")), by = json.at("content").get<std::string>()](Tokens tokens) {
+          for (std::string& token : tokens) token = pattern.replace_all(token, by);
+          return tokens;
+        };
   throw InputError("decoder '" + type + "' is not supported yet (it comes with the encoder models)");
 }
 

@@ -52,8 +52,8 @@ Normalizer make_normalizer(const nlohmann::json& json) {
       return text.empty() ? text : prefix + text;
     };
   if (type == "Replace")
-    return [pattern = Pattern::from_json(json.at("pattern")), by = json.at("content").get<std::string>()](
-               std::string text) { return pattern.replace_all(text, by); };
+    return [pattern = Pattern::from_json(json.at("pattern")),
+            by = json.at("content").get<std::string>()](std::string text) { return pattern.replace_all(text, by); };
   if (type == "Strip")
     return [left = json.value("strip_left", true), right = json.value("strip_right", true)](std::string text) {
       return strip(text, left, right);

@@ -36,14 +36,14 @@ Pattern Pattern::regex(const std::string& expression) {
   pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
                                    PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
   if (!code)
-    throw InputError("regular expression '" + expression + "' at " + std::to_string(offset) + ": " + pcre2_words(error));
+    throw InputError("regular expression '" + expression + "' at " + std::to_string(offset) + ": " +
+                     pcre2_words(error));
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where there is no JIT, pcre2_match interprets
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_set_match_limit(context, kMatchLimit);
   pcre2_set_heap_limit(context, kHeapLimitKiB);
   Pattern pattern;
-  pattern.compiled_ =
-      std::make_shared<Compiled>(code, pcre2_match_data_create_from_pattern(code, nullptr), context);
+  pattern.compiled_ = std::make_shared<Compiled>(code, pcre2_match_data_create_from_pattern(code, nullptr), context);
   return pattern;
 }
 
@@ -70,8 +70,9 @@ void Pattern::find_all(std::string_view text, std::vector<std::pair<std::uint32_
     const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
                                   PCRE2_NO_UTF_CHECK, compiled_->match, compiled_->context);
     if (found == PCRE2_ERROR_NOMATCH) return;
-    if (found < 0) throw InputError("tokenizer's regular expression on a text of " + std::to_string(text.size()) +
-                                    " bytes: " + pcre2_words(found));
+    if (found < 0)
+      throw InputError("tokenizer's regular expression on a text of " + std::to_string(text.size()) +
+                       " bytes: " + pcre2_words(found));
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(compiled_->match);
     if (range[1] > range[0]) matches.emplace_back(range[0], range[1]);
     at = range[1] > range[0] ? range[1] : range[1] + 1;

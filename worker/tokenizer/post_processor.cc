@@ -16,7 +16,8 @@ std::vector<TemplatePart> read_template(const nlohmann::json& parts, const nlohm
     } else {
       const auto& special = part.at("SpecialToken");
       const std::string name = special.at("id");
-      if (!specials.contains(name)) throw InputError("post_processor names the special token '" + name + "' but does not define it");
+      if (!specials.contains(name))
+        throw InputError("post_processor names the special token '" + name + "' but does not define it");
       out.push_back({What::special, specials.at(name).at("ids"), special.at("type_id")});
     }
   }

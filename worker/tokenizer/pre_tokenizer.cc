@@ -49,13 +49,22 @@ void append_pieces(const std::vector<Piece>& pieces, Behavior behavior, std::uin
       case Behavior::removed:
         if (!piece.match) out.push_back(shifted);
         continue;
-      case Behavior::isolated: break;
-      case Behavior::merged_with_previous: join = has_previous && piece.match && !previous_match; break;
-      case Behavior::merged_with_next: join = has_previous && !piece.match && previous_match; break;
-      case Behavior::contiguous: join = has_previous && piece.match == previous_match; break;
+      case Behavior::isolated:
+        break;
+      case Behavior::merged_with_previous:
+        join = has_previous && piece.match && !previous_match;
+        break;
+      case Behavior::merged_with_next:
+        join = has_previous && !piece.match && previous_match;
+        break;
+      case Behavior::contiguous:
+        join = has_previous && piece.match == previous_match;
+        break;
     }
-    if (join) out.back().second = shifted.second;
-    else out.push_back(shifted);
+    if (join)
+      out.back().second = shifted.second;
+    else
+      out.push_back(shifted);
     previous_match = piece.match;
     has_previous = true;
   }
@@ -119,8 +128,7 @@ void rewrite(Words& words, Edit&& edit) {
 
 PreTokenizer byte_level(const nlohmann::json& json) {
   const bool prefix = json.value("add_prefix_space", true), cut = json.value("use_regex", true);
-  const Pattern gpt2 = Pattern::regex(
-      R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)");
+  const Pattern gpt2 = Pattern::regex(R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)");
   return [prefix, cut, gpt2](Words& words) {
     if (prefix)
       rewrite(words, [](std::string word, bool) { return word.empty() || word[0] == ' ' ? word : ' ' + word; });

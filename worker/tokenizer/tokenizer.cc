@@ -26,7 +26,8 @@ AddedToken read_added(const Json& json) {
 
 std::unique_ptr<Bpe> make_model(const Json& json) {
   const std::string type = json.value("type", json.contains("merges") ? "BPE" : "Unigram");
-  if (type != "BPE") throw InputError("tokenizer model '" + type + "' is not supported yet (it comes with the encoder models); BPE is");
+  if (type != "BPE")
+    throw InputError("tokenizer model '" + type + "' is not supported yet (it comes with the encoder models); BPE is");
   return std::make_unique<Bpe>(json);
 }
 
@@ -85,8 +86,10 @@ std::vector<std::int32_t> Tokenizer::ids_of(std::string_view text) {
   if (!is_valid_utf8(text)) throw InputError("text is not valid UTF-8");
   std::vector<std::int32_t> ids;
   for (const auto& span : raw_added_.cut(text)) {
-    if (span.token) ids.push_back(span.token->id);
-    else encode_plain(text.substr(span.begin, span.end - span.begin), span.begin == 0, ids);
+    if (span.token)
+      ids.push_back(span.token->id);
+    else
+      encode_plain(text.substr(span.begin, span.end - span.begin), span.begin == 0, ids);
   }
   return ids;
 }

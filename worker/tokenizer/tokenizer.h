@@ -1,5 +1,6 @@
-// A tokenizer.json, whole: added tokens, normalizer, pre-tokenizer, BPE, post-processor, decoder. The same ids and texts
-// as Hugging Face's tokenizers (tests: 463 texts of each of five tokenizers). Owned by one thread: encode() caches words.
+// A tokenizer.json, whole: added tokens, normalizer, pre-tokenizer, BPE, post-processor, decoder. The same ids and
+// texts as Hugging Face's tokenizers (tests: 463 texts of each of five tokenizers). Owned by one thread: encode()
+// caches words.
 #pragma once
 
 #include <cstdint>

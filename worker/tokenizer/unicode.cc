@@ -11,11 +11,16 @@ namespace {
 
 /// Bytes of the valid sequence at bytes[at], or 0; then `bad` is the length of the maximal invalid part.
 std::size_t valid_sequence(std::string_view bytes, std::size_t at, std::size_t& bad) {
-  const auto byte = [&](std::size_t i) -> unsigned { return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0; };
+  const auto byte = [&](std::size_t i) -> unsigned {
+    return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0;
+  };
   const unsigned first = byte(at);
   bad = 1;
   if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xC2 && first <= 0xDF ? 2 : (first & 0xF0) == 0xE0 ? 3 : first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+  const std::size_t length = first >= 0xC2 && first <= 0xDF   ? 2
+                             : (first & 0xF0) == 0xE0         ? 3
+                             : first >= 0xF0 && first <= 0xF4 ? 4
+                                                              : 0;
   if (length == 0) return 0;
   unsigned low = 0x80, high = 0xBF;
   if (first == 0xE0) low = 0xA0;
@@ -36,9 +41,9 @@ std::size_t valid_sequence(std::string_view bytes, std::size_t at, std::size_t& 
 
 std::string mapped(std::string_view text, int options) {
   utf8proc_uint8_t* result = nullptr;
-  const auto size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                 static_cast<utf8proc_ssize_t>(text.size()), &result,
-                                 static_cast<utf8proc_option_t>(options));
+  const auto size =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &result, static_cast<utf8proc_option_t>(options));
   if (size < 0) throw InputError(std::string("text cannot be normalized: ") + utf8proc_errmsg(size));
   std::string owned(reinterpret_cast<char*>(result), static_cast<std::size_t>(size));
   std::free(result);
@@ -109,8 +114,10 @@ std::string utf8_lossy(std::string_view bytes) {
   out.reserve(bytes.size());
   for (std::size_t at = 0, bad = 0; at < bytes.size();) {
     const std::size_t length = valid_sequence(bytes, at, bad);
-    if (length) out.append(bytes.substr(at, length));
-    else out.append("\xEF\xBF\xBD");
+    if (length)
+      out.append(bytes.substr(at, length));
+    else
+      out.append("\xEF\xBF\xBD");
     at += length ? length : bad;
   }
   return out;

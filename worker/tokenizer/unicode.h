@@ -16,10 +16,10 @@ bool is_valid_utf8(std::string_view text);
 std::string utf8_lossy(std::string_view bytes);
 
 bool is_ascii(std::string_view text);
-bool is_white_space(char32_t code_point);  ///< Unicode White_Space
+bool is_white_space(char32_t code_point);     ///< Unicode White_Space
 bool is_word_character(char32_t code_point);  ///< letters, marks, numbers, connectors: regex \w
-bool is_punctuation(char32_t code_point);  ///< Unicode P, and ASCII's symbols
-bool is_numeric(char32_t code_point);      ///< Unicode N
+bool is_punctuation(char32_t code_point);     ///< Unicode P, and ASCII's symbols
+bool is_numeric(char32_t code_point);         ///< Unicode N
 
 enum class NormalForm { nfc, nfd, nfkc, nfkd };
 std::string normalized(std::string_view text, NormalForm form);  ///< throws InputError on invalid UTF-8

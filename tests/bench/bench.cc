@@ -1,0 +1,133 @@
+// Where rank 0 and the tokenizer spend their time: planner, schedule, wire, tokenizer, run store.
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "orchestrator/run_store.h"
+#include "sharding/conductor.h"
+#include "worker/tokenizer/tokenizer.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+
+ModelFacts facts() {
+  ModelFacts out;
+  out.parameters = 135'000'000;
+  out.layers = 30;
+  out.heads = 9;
+  out.head_dim = 64;
+  return out;
+}
+
+void plan_a_million_requests(benchmark::State& state) {
+  std::vector<Request> requests;
+  std::vector<std::uint32_t> bundles;
+  for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(state.range(0)); ++i) {
+    if (i % 4 == 0) bundles.push_back(i);
+    requests.push_back(
+        {{"question number " + std::to_string(i / 4 * 7919 % 250'000), " choice " + std::to_string(i % 4)},
+         {{"type", "loglikelihood"}}});
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), 4e11));
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(plan_a_million_requests)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
+
+/// A Door to nowhere: the cost of deciding alone.
+class NowhereDoor final : public Door {
+ public:
+  void start(SlotId, std::uint32_t) override {}
+  void kill(SlotId) override {}
+  void open(SlotId, VisitId, ModuleId, std::uint32_t, std::uint32_t) override {}
+  void run(SlotId, VisitId, ShardId shard, std::uint32_t, std::uint32_t) override { last = shard; }
+  void close(SlotId, VisitId) override {}
+  void store(ShardId, std::vector<Response>) override {}
+  void store_level(ShardId, std::uint32_t) override {}
+  void record(const LedgerEntry&) override {}
+  void warn(const std::string&) override {}
+  ShardId last;
+};
+
+void schedule_per_shard(benchmark::State& state) {
+  constexpr std::uint32_t kShards = 10'000;
+  std::vector<Shard> shards(kShards, Shard{ModuleId{0}, TaskId{0}, {0}, 1});
+  for (auto _ : state) {
+    NowhereDoor door;
+    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}}, {ModuleOutlook{}}, shards, door);
+    conductor.on_agent(AgentId{0}, "n", 1, Moment(0));
+    conductor.on_report({AgentId{0}, 0}, 1, WorkerReady{}, Moment(0));
+    conductor.on_report({AgentId{0}, 0}, 1, VisitOpened{VisitId{1}, 0}, Moment(0));
+    for (std::uint32_t i = 0; i < kShards; ++i) {
+      const ShardId shard = door.last;
+      conductor.on_report({AgentId{0}, 0}, 1, ShardAnswered{VisitId{1}, shard, 1, std::vector<Response>(1), 1, 1},
+                          Moment(0));
+      conductor.on_stored(shard, Moment(0));
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * kShards);
+}
+BENCHMARK(schedule_per_shard)->Unit(benchmark::kMillisecond);
+
+void wire_round_trip(benchmark::State& state) {
+  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}};
+  for (int i = 0; i < 32; ++i)
+    order.requests.push_back({{std::string(400, 'q'), " choice"}, {{"type", "loglikelihood"}}});
+  for (auto _ : state) benchmark::DoNotOptimize(decode_worker_order(encode(WorkerOrder(order))));
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(wire_round_trip)->Unit(benchmark::kMicrosecond);
+
+void run_store_shards(benchmark::State& state) {
+  const fs::path path = fs::temp_directory_path() / ("proctor-bench-" + std::to_string(::getpid()) + ".db");
+  fs::remove(path);
+  std::uint64_t key = 0;
+  {
+    RunStore store(path.string());
+    const std::string payload(1000, 'p');
+    for (auto _ : state) {
+      store.begin();
+      for (std::int64_t i = 0; i < state.range(0); ++i) store.put("answer", std::to_string(++key), payload);
+      store.commit();
+    }
+  }
+  fs::remove(path);
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(run_store_shards)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
+
+std::string read(const fs::path& path) {
+  gzFile file = gzopen(path.c_str(), "rb");
+  std::string text;
+  char buffer[65536];
+  for (int n = 0; file && (n = gzread(file, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(n));
+  if (file) gzclose(file);
+  return text;
+}
+
+void tokenize_english(benchmark::State& state) {
+  const fs::path data = PROCTOR_TEST_DATA;
+  const std::string text = read(data / "wikitext2" / "test.txt");
+  if (text.empty()) return state.SkipWithError("no wikitext2");
+  const auto json = nlohmann::json::parse(read(data / "tokenizers" / "llama3_1" / "tokenizer.json.gz"));
+  for (auto _ : state) {
+    state.PauseTiming();
+    Tokenizer tokenizer(json, "llama3_1");  // anew each time: its word cache begins empty
+    state.ResumeTiming();
+    for (std::size_t at = 0; at < text.size();) {  // paragraph by paragraph, as documents come
+      const std::size_t end = std::min(text.find('\n', at), text.size() - 1) + 1;
+      benchmark::DoNotOptimize(tokenizer.encode(std::string_view(text).substr(at, end - at), Special::add));
+      at = end;
+    }
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
+}
+BENCHMARK(tokenize_english)->Iterations(3)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace proctor

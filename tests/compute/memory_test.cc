@@ -1,0 +1,69 @@
+#include <ATen/ops/empty.h>
+#include <c10/util/Exception.h>
+#include <gtest/gtest.h>
+
+#include "worker/cleanup.h"
+#include "worker/host_memory.h"
+
+namespace proctor {
+namespace {
+
+TEST(CountingAllocator, counts_live_and_peak_bytes_exactly) {
+  install_counting_allocator(0);
+  const std::uint64_t before = host_counters().live_bytes;
+  reset_host_peak();
+  {
+    const at::Tensor large = at::empty({1 << 20}, at::kFloat);
+    EXPECT_GE(host_counters().live_bytes, before + (4u << 20));
+  }
+  EXPECT_EQ(host_counters().live_bytes, before);
+  EXPECT_GE(host_counters().peak_bytes, before + (4u << 20));
+}
+
+TEST(CountingAllocator, past_its_limit_it_raises_cudas_error_type) {
+  install_counting_allocator(host_counters().live_bytes + (1 << 20));
+  EXPECT_THROW(at::empty({1 << 20}, at::kFloat), c10::OutOfMemoryError);
+  EXPECT_NO_THROW(at::empty({1 << 10}, at::kFloat));
+  install_counting_allocator(0);
+}
+
+/// A device whose memory a test sets.
+class FakeDevice final : public Device {
+ public:
+  c10::Device torch() const override { return c10::Device(c10::DeviceType::CPU); }
+  void synchronize() override { order += "s"; }
+  void clear_workspaces() override {}
+  void empty_host_cache() override {}
+  void empty_cache() override { order += "e"; }
+  void reset_peak() override {}
+  DeviceMemory memory() override { return now; }
+  DeviceMemory now{0, 0, 0, 0, 50, 100};
+  std::string order;
+};
+
+TEST(BatchCleanup, each_policy_empties_when_it_says) {
+  const auto cleanups = [](Cleanup policy, std::uint64_t free_bytes) {
+    FakeDevice device;
+    device.now.free_bytes = free_bytes;
+    BatchCleanup cleanup(policy, device);
+    for (int i = 0; i < 8; ++i) cleanup.after_batch();
+    EXPECT_EQ(cleanup.batches(), 8u);
+    return cleanup.cleanups();
+  };
+  EXPECT_EQ(cleanups({Cleanup::Policy::never, 0.2, 1, 0}, 0), 0u);
+  EXPECT_EQ(cleanups({Cleanup::Policy::on_oom, 0.2, 1, 0}, 0), 0u);
+  EXPECT_EQ(cleanups({Cleanup::Policy::always, 0.2, 1, 0}, 50), 8u);
+  EXPECT_EQ(cleanups({Cleanup::Policy::every, 0.2, 3, 0}, 50), 2u);
+  EXPECT_EQ(cleanups({Cleanup::Policy::watermark, 0.2, 1, 0}, 50), 0u);
+  EXPECT_EQ(cleanups({Cleanup::Policy::watermark, 0.2, 1, 0}, 19), 8u);
+}
+
+TEST(BatchCleanup, synchronises_before_it_empties) {
+  FakeDevice device;
+  BatchCleanup cleanup({Cleanup::Policy::on_oom, 0.2, 1, 0}, device);
+  cleanup.after_out_of_memory();
+  EXPECT_EQ(device.order, "se");
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,111 @@
+#include "orchestrator/agent.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(WorkerEnvironment, leaves_out_launchers_and_what_changes_arithmetic) {
+  const char* environment[] = {"PATH=/bin",       "OMPI_COMM_WORLD_RANK=1", "PMIX_RANK=1",
+                               "SLURM_STEP_ID=0", "SLURM_JOB_ID=5",         "OMP_NUM_THREADS=9",
+                               "MKL_CBWR=x",      "NVIDIA_TF32_OVERRIDE=1", "NCCL_COMM_ID=x",
+                               "NCCL_DEBUG=INFO", "LD_LIBRARY_PATH=/l",     nullptr};
+  EXPECT_EQ(worker_environment(environment),
+            (std::vector<std::string>{"PATH=/bin", "SLURM_JOB_ID=5", "NCCL_DEBUG=INFO", "LD_LIBRARY_PATH=/l"}));
+}
+
+TEST(RunCommand, gives_output_error_and_status) {
+  const CommandResult result = run_command({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_EQ(result.output, "out\n");
+  EXPECT_EQ(result.error, "err\n");
+  EXPECT_EQ(run_command({"/bin/sh", "-c", "kill -9 $$"}).status, 137);
+}
+
+/// An agent over a worker that is a shell script, so that every ending can be had at once.
+class AgentTest : public testing::Test {
+ protected:
+  AgentTest() { fs::create_directories(root_); }
+  ~AgentTest() override { fs::remove_all(root_); }
+  Agent agent(const std::string& script) {
+    const fs::path binary = root_ / "worker";
+    std::ofstream(binary) << "#!/bin/sh\n" << script;
+    fs::permissions(binary, fs::perms::owner_all);
+    return Agent(binary.string(), [this](AgentReport report) { reports_.push_back(std::move(report)); });
+  }
+  template <class Report>
+  const Report* wait_for(Agent& agent) {
+    for (int i = 0; i < 10000; ++i) {
+      for (const AgentReport& report : reports_)
+        if (const auto* found = std::get_if<Report>(&report)) return found;
+      agent.poll(10);
+    }
+    return nullptr;
+  }
+  static constexpr const char* kProbe =
+      "if [ \"$1\" = probe ]; then echo "
+      "'{\"kind\":\"cpu\",\"count\":1,\"bytes\":1,\"instruction_set\":\"x\",\"torch_version\":\"t\","
+      "\"nccl_version\":\"\",\"cuda_driver\":\"\",\"numerics\":\"n\",\"numa_nodes\":[-1]}'; exit 0; fi\n";
+  fs::path root_ = fs::temp_directory_path() / ("proctor-agent-" + std::to_string(::getpid()));
+  std::vector<AgentReport> reports_;
+};
+
+TEST_F(AgentTest, says_hello_with_its_slots) {
+  Agent one = agent(kProbe);
+  one.handle(Configure{"cpu", 3, 1, 0, 1, root_.string()});
+  const auto* hello = wait_for<AgentHello>(one);
+  ASSERT_TRUE(hello);
+  EXPECT_EQ(hello->slots, 3u);
+  EXPECT_EQ(hello->facts.numerics, "n");
+}
+
+TEST_F(AgentTest, passes_on_why_its_node_cannot_take_part) {
+  Agent one = agent("echo 'driver too old' >&2; exit 4\n");
+  one.handle(Configure{"cuda", 1, 1, 0, 1, root_.string()});
+  const auto* failed = wait_for<AgentFailed>(one);
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->message, "driver too old\n");
+}
+
+TEST_F(AgentTest, tells_how_a_worker_died_and_keeps_its_words_in_the_log) {
+  Agent one = agent(std::string(kProbe) + "echo last words >&2; kill -11 $$\n");
+  one.handle(Configure{"cpu", 1, 1, 0, 1, root_.string()});
+  one.handle(StartWorker{0, 1});
+  const auto* exited = wait_for<WorkerExited>(one);
+  ASSERT_TRUE(exited);
+  EXPECT_FALSE(exited->ordered);
+  EXPECT_EQ(exited->how, "signal 11 (Segmentation fault)");
+  std::ifstream log(root_ / ("worker-" + host_name() + "-0.log"));
+  std::string line;
+  std::getline(log, line);
+  EXPECT_EQ(line, "last words");
+}
+
+TEST_F(AgentTest, a_killed_worker_is_gone_before_the_next_starts) {
+  Agent one = agent(std::string(kProbe) + "exec sleep 1000\n");
+  one.handle(Configure{"cpu", 1, 1, 0, 1, root_.string()});
+  one.handle(StartWorker{0, 1});
+  one.handle(KillWorker{0});
+  one.handle(StartWorker{0, 2});
+  const auto* exited = wait_for<WorkerExited>(one);
+  ASSERT_TRUE(exited);
+  EXPECT_TRUE(exited->ordered);
+  EXPECT_EQ(exited->incarnation, 1u);
+  one.handle(KillWorker{0});
+  for (int i = 0;
+       i < 10000 && std::ranges::count_if(
+                        reports_, [](const AgentReport& r) { return std::holds_alternative<WorkerExited>(r); }) < 2;
+       ++i)
+    one.poll(10);
+  EXPECT_EQ(std::get<WorkerExited>(reports_.back()).incarnation, 2u);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,60 @@
+#include "orchestrator/options.h"
+
+#include <gtest/gtest.h>
+
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+Options parse(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "proctor");
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  return parse_options(static_cast<int>(pointers.size()), pointers.data());
+}
+std::string refusal(const std::vector<std::string>& arguments) {
+  try {
+    parse(arguments);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Options, run_with_everything) {
+  const RunOptions run = parse({"run",        "s.yaml", "--out",          "d",     "--workers", "3",
+                                "--device",   "cpu",    "--limit",        "5",     "--set",     "a.b=c",
+                                "--set",      "d=e",    "--memory-limit", "2 GiB", "--fresh",   "--redo-changed",
+                                "--progress", "none"})
+                             .run;
+  EXPECT_EQ(run.suite, "s.yaml");
+  EXPECT_EQ(run.workers, 3u);
+  EXPECT_EQ(run.limit, 5u);
+  EXPECT_EQ(run.settings, (std::vector<std::string>{"a.b=c", "d=e"}));
+  EXPECT_EQ(run.memory_limit_bytes, 2ull << 30);
+  EXPECT_TRUE(run.fresh && run.redo_changed);
+  EXPECT_EQ(run.progress, ProgressStyle::none);
+}
+
+TEST(Options, help_is_everywhere_and_has_an_example) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{}, {"--help"}, {"run", "--help"}, {"plan", "--help"}, {"show", "--help"}}) {
+    const Options options = parse(arguments);
+    EXPECT_EQ(options.command, Options::Command::help);
+    EXPECT_NE(options.help.find("example: "), std::string::npos);
+  }
+}
+
+TEST(Options, wrong_ones_are_refused_with_what_to_do) {
+  EXPECT_NE(refusal({"run", "s", "--workers", "0"}).find("--workers 0: expected at least 1"), std::string::npos);
+  EXPECT_NE(refusal({"run"}).find("takes one SUITE, found 0"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--devise", "cpu"}).find("--devise"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--device", "tpu"}).find("expected one of auto, cpu, cuda"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--limit", "0"}).find("at least 1"), std::string::npos);
+  EXPECT_NE(refusal({"walk"}).find("command 'walk' is not known (run, plan, show)"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--memory-limit", "lots"}).find("8 GiB"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace proctor

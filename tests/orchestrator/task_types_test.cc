@@ -1,0 +1,188 @@
+#include <gtest/gtest.h>
+
+#include "orchestrator/prompts/fewshot.h"
+#include "orchestrator/scoring/pair_score.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+Document row(const nlohmann::ordered_json& json, std::size_t line = 1) { return {json, "d.jsonl", line}; }
+
+Task choice_task() {
+  Task task;
+  task.name = "t";
+  task.type = "multiple_choice";
+  task.prompt = "Q: {{q}}\nA:";
+  task.choices = TemplateList("{{c}}");
+  task.answer = "{{gold}}";
+  task.metrics = {{"acc", {}}, {"acc_norm", {}}, {"acc_bytes", {}}, {"exact_match", {}}};
+  return task;
+}
+Response answer(double sum, bool greedy = false) { return {nlohmann::json::array({sum, greedy, 1, 0}), ""}; }
+
+TEST(MultipleChoice, one_request_a_choice_with_the_delimiter_in_the_continuation) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  const auto requests =
+      multiple_choice().requests(compiled, row({{"q", "x"}, {"c", {"a", "b"}}, {"gold", 1}}), "Q: x\nA:");
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[1].parts, (std::vector<std::string>{"Q: x\nA:", " b"}));
+}
+
+TEST(MultipleChoice, scores_raw_per_code_point_and_per_byte) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  const Document document = row({{"q", "x"}, {"c", {"aaaa", "é"}}, {"gold", "1"}});
+  const std::vector<Response> responses = {answer(-4.0), answer(-1.5, true)};
+  const MetricValues values = multiple_choice().score(compiled, document, responses, {});
+  EXPECT_EQ(values.at("acc").value, 1.0);
+  EXPECT_EQ(values.at("acc_norm").value, 0.0) << "-1.0 a character beats -1.5";
+  EXPECT_EQ(values.at("acc_bytes").value, 1.0) << "-0.75 a byte beats -1.0";
+  EXPECT_EQ(values.at("exact_match").value, 1.0);
+}
+
+TEST(MultipleChoice, the_first_of_equal_choices_wins) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  EXPECT_EQ(multiple_choice()
+                .score(compiled, row({{"q", "x"}, {"c", {"a", "b"}}, {"gold", 0}}),
+                       std::vector<Response>{answer(-1), answer(-1)}, {})
+                .at("acc")
+                .value,
+            1.0);
+}
+
+TEST(MultipleChoice, an_answer_is_an_index_digits_a_text_or_a_list_and_nothing_else) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  const auto acc = [&](const nlohmann::ordered_json& gold) {
+    return multiple_choice()
+        .score(compiled, row({{"q", "x"}, {"c", {"0", "7"}}, {"gold", gold}}, 3),
+               std::vector<Response>{answer(-2), answer(-1)}, {})
+        .at("acc")
+        .value;
+  };
+  EXPECT_EQ(acc(1), 1.0);
+  EXPECT_EQ(acc("1"), 1.0) << "digits are an index first";
+  EXPECT_EQ(acc("7"), 1.0);
+  EXPECT_EQ(acc({0, 1}), 1.0);
+  for (const nlohmann::ordered_json& wrong :
+       {nlohmann::ordered_json(2), nlohmann::ordered_json("x"), nlohmann::ordered_json(-1)})
+    try {
+      acc(wrong);
+      ADD_FAILURE() << wrong;
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find("d.jsonl:3: answer"), std::string::npos);
+    }
+}
+
+TEST(MultipleChoice, choices_may_stand_in_the_context) {
+  Task task = choice_task();
+  task.prompt = "";
+  task.choices.reset();
+  task.contexts = {"{{o[0]}}", "{{o[1]}}"};
+  task.target = TemplateList("{{end}}");
+  const auto compiled = compile(task);
+  const Document document = row({{"o", {"He", "She"}}, {"end", "ran."}, {"gold", 1}});
+  const auto requests = multiple_choice().requests(compiled, document, "shots ");
+  EXPECT_EQ(requests[1].parts, (std::vector<std::string>{"shots She", " ran."}));
+  EXPECT_EQ(multiple_choice().example_question(compiled, document) + task.target_delimiter +
+                multiple_choice().example_answer(compiled, document),
+            "She ran.");
+}
+
+TEST(GenerateUntil, asks_for_lm_evals_defaults_and_takes_any_accepted_answer) {
+  Task task;
+  task.name = "g";
+  task.type = "generate_until";
+  task.prompt = "{{q}}";
+  task.target = TemplateList("{{answers}}");
+  task.metrics = {{"exact_match", {{"ignore_case", true}}}, {"token_f1", {}}};
+  const auto compiled = compile(task);
+  const Document document = row({{"q", "x"}, {"answers", {"Paris", "City of Light"}}});
+  const auto request = generate_until().requests(compiled, document, "x").at(0);
+  EXPECT_EQ(request.ask["until"], nlohmann::json({"\n\n"}));
+  EXPECT_EQ(request.ask["max_gen_toks"], 256);
+  const std::vector<Response> responses = {{nlohmann::json::array({"city of light", 3, 0}), ""}};
+  EXPECT_EQ(
+      generate_until().score(compiled, document, responses, {"none", {{"take_first", {}}}}).at("exact_match").value,
+      1.0);
+}
+
+TEST(Rolling, weighs_by_words_and_bytes) {
+  Task task;
+  task.name = "r";
+  task.type = "loglikelihood_rolling";
+  task.text = "{{t}}";
+  for (const std::string& name : loglikelihood_rolling().default_metrics()) task.metrics.push_back({name, {}});
+  const auto compiled = compile(task);
+  const auto values = loglikelihood_rolling().score(compiled, row({{"t", "é b"}}),
+                                                    std::vector<Response>{{nlohmann::json::array({-3.0, 4}), ""}}, {});
+  EXPECT_EQ(values.at("word_perplexity").weight, 2.0);
+  EXPECT_EQ(values.at("byte_perplexity").weight, 4.0);
+}
+
+TEST(FewShot, never_shows_the_evaluated_document_and_follows_one_stream) {
+  Task task = choice_task();
+  task.fewshot.count = 3;
+  std::vector<Document> pool;
+  for (int i = 0; i < 12; ++i)
+    pool.push_back(row({{"q", i}, {"c", {"a", "b"}}, {"gold", 0}}, static_cast<std::size_t>(i + 1)));
+  FewShotSampler sampler(task, pool), again(task, pool);
+  for (const Document& document : pool) {
+    const auto drawn = sampler.draw(document);
+    EXPECT_EQ(drawn.size(), 3u);
+    for (const Document* one : drawn) EXPECT_NE(one->row, document.row);
+    EXPECT_EQ(drawn, again.draw(document));
+  }
+}
+
+TEST(FewShot, draws_again_where_copies_of_the_document_were_drawn) {
+  Task task = choice_task();
+  task.fewshot.count = 2;
+  const std::vector<Document> pool(8, row({{"q", "same"}, {"c", {"a"}}, {"gold", 0}}));
+  FewShotSampler sampler(task, pool);
+  EXPECT_THROW(sampler.draw(pool[0]), InputError) << "every row equals the evaluated one";
+}
+
+TEST(FewShot, a_pool_too_small_is_refused_with_the_numbers) {
+  Task task = choice_task();
+  task.fewshot.count = 5;
+  const std::vector<Document> pool(5, row({{"q", 1}}));
+  EXPECT_THROW(FewShotSampler(task, pool), UsageError);
+}
+
+TEST(Prompt, is_description_examples_question) {
+  Task task = choice_task();
+  task.description = "D\n\n";
+  const auto compiled = compile(task);
+  const Document example = row({{"q", "1"}, {"c", {"yes", "no"}}, {"gold", 1}}),
+                 question = row({{"q", "2"}, {"c", {"yes", "no"}}, {"gold", 0}});
+  EXPECT_EQ(assemble_prompt(compiled, multiple_choice(), {&example}, question), "D\n\nQ: 1\nA: no\n\nQ: 2\nA:");
+}
+
+TEST(PairScore, leaves_failed_requests_out_of_the_denominator_and_names_them) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  PairRequests pair;
+  for (std::size_t d = 0; d < 3; ++d) {
+    pair.documents.push_back(row({{"q", d}, {"c", {"a", "b"}}, {"gold", 0}}, d + 1));
+    pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+    for (auto& request : multiple_choice().requests(compiled, pair.documents.back(), "p"))
+      pair.requests.push_back(request);
+  }
+  pair.first_request.push_back(6);
+  std::vector<Response> responses = {answer(-1), answer(-2), answer(-2),
+                                     answer(-1), answer(-1), {nullptr, "worker died"}};
+  const PairScore score = score_pair(compiled, pair, responses, {});
+  EXPECT_EQ(score.documents, 3u);
+  EXPECT_EQ(score.effective, 2u);
+  EXPECT_EQ(score.failures, std::vector<std::string>{"d.jsonl:3: worker died"});
+  EXPECT_EQ(score.metrics[0].metric, "acc");
+  EXPECT_EQ(score.metrics[0].value, 0.5);
+  EXPECT_NE(score.samples.find("\"resps\": null, \"error\": \"worker died\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,141 @@
+#include "orchestrator/work.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "orchestrator/results.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FakeFacts final : public FactSource {
+ public:
+  ModelFacts check(const std::string&) override {
+    ModelFacts facts;
+    facts.parameters = 1000;
+    facts.checkpoint_dtype = "float32";
+    facts.model_hash = hash;
+    facts.max_length = 64;
+    return facts;
+  }
+  DeviceFacts probe() override { return {}; }
+  std::string hash = "h";
+};
+
+class WorkTest : public testing::Test {
+ protected:
+  WorkTest() {
+    fs::create_directories(root_);
+    std::ofstream rows(root_ / "rows.jsonl");
+    for (int i = 0; i < 10; ++i)
+      rows << nlohmann::json{{"q", "question " + std::to_string(9 - i)}, {"c", {"a", "b"}}, {"gold", i % 2}}.dump()
+           << "\n\n";
+  }
+  ~WorkTest() override { fs::remove_all(root_); }
+  Suite suite() {
+    Suite out;
+    out.name = "s";
+    out.modules.resize(1);
+    out.modules[0].name = "m";
+    Task task;
+    task.name = "t";
+    task.type = "multiple_choice";
+    task.file = "t.yaml";
+    task.data["test"] = (root_ / "rows.jsonl").string();
+    task.prompt = "{{q}}";
+    task.choices = TemplateList("{{c}}");
+    task.answer = "{{gold}}";
+    task.metrics = {{"acc", {}}};
+    out.tasks.push_back(task);
+    return out;
+  }
+  fs::path root_ = fs::temp_directory_path() / ("proctor-work-" + std::to_string(::getpid()));
+  FakeFacts facts_;
+};
+
+TEST_F(WorkTest, every_request_lands_in_one_shard) {
+  const Work work = prepare_work(suite(), 0, facts_);
+  std::vector<int> seen(20, 0);
+  for (const Shard& shard : work.shards)
+    for (auto r : shard.requests) ++seen[r];
+  EXPECT_EQ(seen, std::vector<int>(20, 1));
+  EXPECT_EQ(work.shards.size(), work.shard_hashes.size());
+}
+
+TEST_F(WorkTest, limit_takes_the_first_documents_and_leaves_examples_alone) {
+  Suite five = suite();
+  five.tasks[0].fewshot.count = 2;
+  const Work all = prepare_work(five, 0, facts_), some = prepare_work(five, 3, facts_);
+  EXPECT_EQ(some.requests[0].documents.size(), 3u);
+  for (std::size_t r = 0; r < some.requests[0].requests.size(); ++r)
+    EXPECT_EQ(some.requests[0].requests[r].parts, all.requests[0].requests[r].parts);
+}
+
+TEST_F(WorkTest, identity_holds_what_changes_answers_and_nothing_else) {
+  const auto fingerprint = [&](auto&& edit) {
+    Suite changed = suite();
+    edit(changed);
+    return prepare_work(changed, 0, facts_).pairs[0].fingerprint;
+  };
+  const std::string same = fingerprint([](Suite&) {});
+  EXPECT_EQ(same, fingerprint([](Suite& s) {
+              s.machine.workers = 9, s.modules[0].name = "other", s.cleanup.every = 3,
+              s.deadlines.load = Deadlines::Seconds(1);
+            }));
+  EXPECT_NE(same, fingerprint([](Suite& s) { s.modules[0].dtype = DType::bfloat16; }));
+  EXPECT_NE(same, fingerprint([](Suite& s) { s.machine.cpu_threads = 2; }));
+  EXPECT_NE(same, fingerprint([](Suite& s) { s.modules[0].max_batch_tokens = 64; }));
+  EXPECT_NE(same, fingerprint([](Suite& s) { s.tasks[0].prompt = "{{q}}?"; }));
+  facts_.hash = "other weights";
+  EXPECT_NE(same, fingerprint([](Suite&) {}));
+}
+
+TEST_F(WorkTest, bad_rows_are_found_before_anything_starts) {
+  const auto refusal = [&](const std::string& rows) {
+    std::ofstream(root_ / "rows.jsonl") << rows;
+    try {
+      prepare_work(suite(), 0, facts_);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_NE(refusal("").find("holds no rows"), std::string::npos);
+  EXPECT_NE(refusal("{\"q\": 1\n").find("rows.jsonl:1: not a JSON value"), std::string::npos);
+  EXPECT_NE(refusal("[1]\n").find("rows.jsonl:1: a row must be a JSON object"), std::string::npos);
+  EXPECT_NE(refusal("{\"q\": 1, \"c\": [\"a\"], \"gold\": 0}\n{\"q\": 1, \"gold\": 0}\n")
+                .find("rows.jsonl:2: the row has no field 'c'"),
+            std::string::npos);
+  EXPECT_NE(refusal("{\"q\": 1, \"c\": [\"a\"], \"gold\": 1}\n").find("rows.jsonl:1: answer 1"), std::string::npos);
+  EXPECT_NE(refusal("{\"q\": 1, \"c\": [], \"gold\": 0}\n").find("no choices"), std::string::npos);
+}
+
+TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
+  Suite two = suite();
+  two.tasks.push_back(two.tasks[0]);
+  two.tasks[1].name = "u";
+  two.tasks[0].group = two.tasks[1].group = "g";
+  const Work work = prepare_work(two, 0, facts_);
+  std::map<std::uint32_t, PairScore> scores;
+  for (std::uint32_t t = 0; t < 2; ++t) {
+    scores[t].documents = scores[t].effective = 10;
+    scores[t].metrics = {{"acc", "none", 0.5 + 0.2 * t, 0.1}};
+  }
+  const auto json = module_results(work, ModuleId{0}, scores, 0);
+  EXPECT_EQ(json["results"]["t"]["acc,none"], 0.5);
+  EXPECT_EQ(json["results"]["t"]["acc_stderr,none"], 0.1);
+  EXPECT_EQ(json["n-samples"]["u"]["effective"], 10);
+  EXPECT_DOUBLE_EQ(json["groups"]["g"]["acc,none"].get<double>(), 0.6);
+  const std::string table = results_table(json);
+  EXPECT_NE(table.find("| - t |      1|none  |     0|acc   |↑|0.5000|±|0.1000|"), std::string::npos) << table;
+  EXPECT_NE(table.find("|Groups|"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,152 @@
+"""Bad input: each with its message and exit code, before any work starts; nothing is left behind."""
+import json
+import struct
+import subprocess
+import unittest
+
+from support import BIN, RunCase, TASKS
+
+
+class BadInput(RunCase):
+    def refused(self, code, *parts, suite="suite.yaml", more=()):
+        done = self.proctor("run", suite, "--out", "run", "--device", "cpu", *(more or ("--workers", "1")))
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        for part in parts:
+            self.assertIn(part, done.stderr)
+        self.assertFalse((self.root / "run").exists(), "nothing may be written before the input is known to be good")
+
+    def task(self, **changes):
+        self.write("choice.yaml", {**TASKS["choice"], **changes})
+
+    def config(self, **changes):
+        path = self.root / "llama/config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    def weights(self, edit):
+        path = self.root / "llama/model.safetensors"
+        data = path.read_bytes()
+        size = struct.unpack("<Q", data[:8])[0]
+        header = edit(json.loads(data[8:8 + size]))
+        text = json.dumps(header).encode()
+        path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size:])
+
+    def test_suite_and_task_files(self):
+        self.write("suite.yaml", self.suite(modles=[]))
+        self.refused(2, "suite: unknown key 'modles'; did you mean 'modules'?", "suite.yaml:")
+        self.write("suite.yaml", self.suite(seed="x"))
+        self.refused(2, "seed: expected a whole number")
+        self.refused(2, "nowhere.yaml: no such file", suite="nowhere.yaml")
+        self.write("suite.yaml", self.suite(tasks=["gone.yaml"]))
+        self.refused(2, "gone.yaml: no such file")
+
+    def test_templates(self):
+        self.task(prompt="{% for x in y %}")
+        self.refused(2, "begins Jinja code", "lm-eval bridge", "choice.yaml")
+        self.task(prompt="no placeholder")
+        self.refused(2, "prompt: has no {{field}}")
+        self.task(prompt="{{question}}")
+        self.refused(5, "choice.jsonl:", "the row has no field 'question', which the template")
+
+    def test_data(self):
+        self.rows("choice", [])
+        self.refused(5, "choice.jsonl: holds no rows")
+        self.rows("choice", [{"q": "x", "c": ["a"], "gold": 0}, {"q": "x", "gold": 0}])
+        self.refused(5, "choice.jsonl:2: the row has no field 'c'")
+        self.rows("choice", [{"q": "x", "c": ["a", "b"], "gold": 0}, {"q": "y", "c": ["a", "b"], "gold": 7}])
+        self.refused(5, "choice.jsonl:2: answer 7 is neither one of the 2 choices nor an index")
+        self.rows("choice", [{"q": "x", "c": ["a", ""], "gold": 0}, {"q": "y", "c": ["a", "b"], "gold": 0}])
+        self.task(target_delimiter="")
+        self.refused(5, "choice.jsonl:1: a choice is empty")
+
+    def test_model_paths(self):
+        self.write("suite.yaml", self.suite(modules=[{"name": "a", "path": "./nowhere"}]))
+        self.refused(5, "nowhere: no such model folder")
+        self.write("suite.yaml", self.suite(modules=[{"name": "a", "path": "org/model@v2"}]))
+        self.refused(5, "huggingface-cli download org/model --revision v2")
+
+    def test_weights(self):
+        def all_but_last(header):
+            header.popitem()
+            return header
+        path = self.root / "llama/model.safetensors"
+        good = path.read_bytes()
+        path.write_bytes(good[:-100])
+        self.refused(5, "model.safetensors: tensor", "is the file truncated?")
+        path.write_bytes(struct.pack("<Q", 1 << 60) + good[8:])
+        self.refused(5, "header of 1152921504606846976 bytes (the bound is")
+        path.write_bytes(good)
+        self.weights(all_but_last)
+        self.refused(5, "is missing from the checkpoint")
+        path.write_bytes(good)
+
+        def overlap(header):
+            names = [n for n in header if header[n]["shape"] == [32]]
+            header[names[0]]["data_offsets"] = header[names[1]]["data_offsets"]
+            return header
+        self.weights(overlap)
+        self.refused(5, "overlap")
+        path.write_bytes(good)
+        self.weights(lambda header: {**header, "model.norm.weight": {**header["model.norm.weight"], "shape": [4, 8]}})
+        self.refused(5, "tensor model.norm.weight has shape [4,8], config.json asks for [32]")
+
+    def test_model_configuration(self):
+        self.config(architectures=["GPTNeoXForCausalLM"])
+        self.refused(5, "architecture GPTNeoXForCausalLM is not supported")
+        self.config(architectures=["LlamaForCausalLM"], attention_multiplier=2.0)
+        self.refused(5, "config.json: \"attention_multiplier\" is a key")
+        self.config(attention_multiplier=None, quantization_config={"quant_method": "gptq"})
+        self.refused(5, "quantised models are not supported")
+
+    def test_tokenizer(self):
+        path = self.root / "llama/tokenizer.json"
+        tokenizer = json.loads(path.read_text())
+        path.write_text(json.dumps({**tokenizer, "model": {"type": "Unigram", "vocab": []}}))
+        self.refused(5, "tokenizer model 'Unigram' is not supported yet")
+
+    def test_command_line(self):
+        self.refused(2, "--workers 0: expected at least 1", more=("--workers", "0"))
+        self.refused(2, "--devices", more=("--devices", "cpu"))
+
+    def test_a_run_directory_of_another_suite(self):
+        self.run_suite("other", "--limit", "2")
+        self.write("suite.yaml", self.suite(suite="else"))
+        done = self.proctor("run", "suite.yaml", "--out", "other", "--workers", "1", "--device", "cpu")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("the run directory belongs to suite 'tiny', not 'else'", done.stderr)
+
+    def test_a_run_directory_without_its_database(self):
+        self.run_suite("run", "--limit", "2")
+        (self.root / "run/run.db").unlink()
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--workers", "1", "--device", "cpu")
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("run.db: is missing beside suite.yaml", done.stderr)
+
+    def test_ranks_on_one_node_need_an_explicit_number_of_workers(self):
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", ranks=2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("2 ranks share a node", done.stderr)
+
+    def test_no_gpu(self):
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cuda")
+        if done.returncode == 0:
+            self.skipTest("this machine has a GPU")
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.assertIn("no CUDA device is visible", done.stderr)
+
+    def test_worker_commands(self):
+        def worker(*arguments, text=""):
+            return subprocess.run([str(BIN / "proctor-worker"), *arguments], input=text, capture_output=True, text=True, cwd=self.root, timeout=60)
+        self.assertEqual(worker("check", "nowhere").returncode, 5)
+        self.assertEqual(json.loads(worker("check", "llama").stdout)["max_length"], 64)
+        self.assertEqual(worker("tokenize", "llama", text='"ab"\n').stdout, "[97,98]\n")
+        self.assertEqual(worker("tokenize", "llama", "--types", text='["a","b"]\n').stdout, '{"ids":[97,98],"type_ids":[0,1]}\n')
+        self.assertEqual(worker("tokenize", "llama", "--decode", text="[97,256]\n").stdout, '"a"\n')
+        self.assertEqual(worker("tokenize", "llama", "--decode", "--keep-special", text="[97,256]\n").stdout, '"a<s>"\n')
+        wrong = worker("tokenize", "llama", text='"a"\nb\n')
+        self.assertEqual((wrong.returncode, "line 2" in wrong.stderr), (5, True))
+        self.assertEqual(worker("walk").returncode, 2)
+        self.assertIn("example", worker("--help").stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

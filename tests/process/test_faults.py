@@ -1,0 +1,103 @@
+"""Faults with real processes: a worker killed, the whole job killed, out of memory, Ctrl-C."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+from pathlib import Path
+
+from support import BIN, RunCase, TASKS
+
+
+def children(pid):
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+class Faults(RunCase):
+    def setUp(self):
+        super().setUp()
+        rows = [json.loads(line) for line in (self.root / "say.jsonl").read_text().splitlines()]
+        self.rows("say", rows * 150)  # long enough to be met while it runs
+        self.write("say.yaml", {**TASKS["say"], "generation": {"until": ["\n"], "max_gen_toks": 24}})
+
+    def start(self, out, workers=2):
+        return subprocess.Popen([str(BIN / "proctor"), "run", "suite.yaml", "--out", out, "--workers", str(workers), "--device", "cpu", "--progress", "none"],
+                                cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait_until(self, process, condition):
+        """Polls until condition() or the process ends; its own deadline is the test's."""
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            if condition():
+                return True
+            time.sleep(0.005)
+        return False
+
+    def some_stored(self, out):
+        """True once run.db holds a few answers (an empty one is 8 KiB)."""
+        database = self.root / out / "run.db"
+        return database.exists() and database.stat().st_size > 24000
+
+    def test_a_killed_worker_costs_one_shard_and_changes_no_byte(self):
+        self.run_suite("calm", workers=2)
+        process = self.start("killed")
+        killed = []
+
+        def kill_one():
+            workers = [p for p in children(process.pid) if p not in killed]
+            if not workers or not self.some_stored("killed"):
+                return False
+            os.kill(workers[0], signal.SIGKILL)
+            killed.append(workers[0])
+            return len(killed) == 2
+        self.wait_until(process, kill_one)
+        out, err = process.communicate(timeout=240)
+        self.assertEqual(process.returncode, 0, out + err)
+        self.assertTrue(killed)
+        self.assertIn("died: signal 9", err)
+        self.assertEqual(self.final_files("killed"), self.final_files("calm"))
+
+    def test_a_killed_job_goes_on_where_it_was(self):
+        self.run_suite("calm", workers=1)
+        process = self.start("killed")
+        self.assertTrue(self.wait_until(process, lambda: self.some_stored("killed")))
+        workers = children(process.pid)
+        process.kill()
+        process.communicate()
+        deadline = time.monotonic() + 30
+        while any(Path(f"/proc/{p}").exists() for p in workers) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertFalse([p for p in workers if Path(f"/proc/{p}").exists()], "a worker outlived its agent")
+        done = self.run_suite("killed", workers=1)
+        self.assertIn("shards are already answered", done.stderr)
+        self.assertEqual(self.final_files("killed"), self.final_files("calm"))
+
+    def test_ctrl_c_drains_and_says_how_to_go_on(self):
+        process = self.start("stopped")
+        self.assertTrue(self.wait_until(process, lambda: self.some_stored("stopped")))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 75, out + err)
+        self.assertIn("the same command goes on from here", out)
+        self.assertEqual(json.loads((self.root / "stopped/status.json").read_text())["state"], "stopped")
+        self.run_suite("stopped", workers=2)
+
+    def test_out_of_memory_halves_the_batch_or_fails_by_name_and_never_scores_wrong(self):
+        done = self.run_suite("small", "--memory-limit", "1 KiB", code=3)
+        self.assertIn("cannot be loaded: out of host memory", done.stdout + done.stderr)
+        results = json.loads((self.root / "small/results/a.json").read_text())
+        self.assertEqual(results["n-samples"]["choice"]["effective"], 0)
+
+    def test_two_proctors_do_not_share_a_run_directory(self):
+        process = self.start("run")
+        self.assertTrue(self.wait_until(process, lambda: (self.root / "run/owner.json").exists() and (self.root / "run/owner.json").stat().st_size > 0))
+        second = self.proctor("run", "suite.yaml", "--out", "run", "--workers", "1", "--device", "cpu")
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+        self.assertEqual(second.returncode, 4, second.stderr)
+        self.assertIn(f"another proctor has this run directory (pid {process.pid}", second.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,85 @@
+"""Real binaries, tiny models: the same bytes for any number of ranks and workers, resume, the ledger."""
+import json
+import unittest
+
+from support import RunCase
+
+
+class Run(RunCase):
+    def test_same_bytes_for_any_number_of_ranks_and_workers(self):
+        self.run_suite("one")
+        expected = self.final_files("one")
+        self.assertEqual(len(expected), 2 + 8)
+        for out, ranks, workers in (("two", 0, 2), ("mpi1", 1, 1), ("mpi2", 2, 1), ("mpi4", 4, 1)):
+            self.run_suite(out, ranks=ranks, workers=workers)
+            self.assertEqual(self.final_files(out), expected, out)
+
+    def test_every_visit_is_clean_to_the_byte(self):
+        self.run_suite("run", workers=2)
+        rows = self.ledger("run")
+        self.assertGreaterEqual(len(rows), 2)
+        for row in rows:
+            self.assertEqual((row["verdict"], row["allocated_after"], row["modules_left"]), ("clean", row["allocated_before"], 0), row)
+            self.assertGreater(row["allocated_peak"], row["allocated_before"])
+
+    def test_a_finished_run_prints_its_table_again_and_computes_nothing(self):
+        first = self.run_suite("run")
+        before = self.final_files("run")
+        again = self.run_suite("run")
+        self.assertEqual(self.final_files("run"), before)
+        self.assertEqual(again.stdout.split("ledger:")[0].split("files:")[0], first.stdout.split("ledger:")[0])
+        self.assertEqual(len(self.ledger("run")), len(self.ledger("run")))
+        self.assertIn("already answered", again.stderr)
+
+    def test_a_task_added_later_is_computed_and_the_rest_kept(self):
+        self.write("small.yaml", self.suite(tasks=["choice.yaml"]))
+        self.run_suite("run", suite="small.yaml")
+        kept = self.final_files("run")
+        visits = len(self.ledger("run"))
+        self.run_suite("run")
+        after = self.final_files("run")
+        self.assertEqual({k: v for k, v in after.items() if "choice" in k}, {k: v for k, v in kept.items() if "choice" in k})
+        self.assertGreater(len(self.ledger("run")), visits)
+
+    def test_a_changed_pair_is_refused_by_the_key_that_changed(self):
+        self.run_suite("run")
+        done = self.run_suite("run", "--set", "modules.a.dtype=bfloat16", code=2)
+        self.assertIn("a / choice has changed since this run began: dtype was \"auto\", is \"bfloat16\"", done.stderr)
+        self.run_suite("run", "--set", "modules.a.dtype=bfloat16", "--redo-changed")
+
+    def test_results_have_lm_evals_keys(self):
+        self.run_suite("run")
+        results = json.loads((self.root / "run/results/a.json").read_text())
+        self.assertEqual(list(results["results"]["choice"]), ["name", "alias", "sample_len", "acc,none", "acc_stderr,none", "acc_norm,none", "acc_norm_stderr,none"])
+        self.assertEqual(results["n-samples"]["choice"], {"original": 24, "effective": 24})
+        self.assertEqual(results["results"]["roll"]["word_perplexity_stderr,none"], "N/A")
+        samples = [json.loads(line) for line in (self.root / "run/samples/a/choice.jsonl").read_text().splitlines()]
+        self.assertEqual([s["doc_id"] for s in samples], list(range(24)))
+        self.assertIn("\n\n", samples[0]["arguments"]["gen_args_0"]["arg_0"])
+        for file in ("suite.yaml", "manifest.json", "status.json", "run.db"):
+            self.assertTrue((self.root / "run" / file).exists(), file)
+        self.assertFalse((self.root / "run/owner.json").exists())
+
+    def test_limit_plan_and_show(self):
+        self.run_suite("run", "--limit", "3")
+        self.assertEqual(len((self.root / "run/samples/b/choice.jsonl").read_text().splitlines()), 3)
+        plan = self.proctor("plan", "suite.yaml", "--device", "cpu")
+        self.assertEqual(plan.returncode, 0, plan.stderr)
+        self.assertIn("a / choice", plan.stdout)
+        self.assertIn("state: finished, exit code 0", self.proctor("show", "run").stdout)
+        self.assertIn("teardown", self.proctor("show", "run", "--ledger").stdout)
+
+    def test_fresh_keeps_the_old_directory(self):
+        self.run_suite("run", "--limit", "2")
+        self.run_suite("run", "--limit", "2", "--fresh")
+        self.assertTrue((self.root / "run.old-1/run.db").exists())
+
+    def test_plain_progress_names_every_pair(self):
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--workers", "1", "--device", "cpu", "--progress", "plain")
+        for pair in ("a / choice", "b / roll"):
+            self.assertIn(pair, done.stderr)
+        self.assertIn("ledger: 2 visits: 2 clean", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

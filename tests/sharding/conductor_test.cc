@@ -1,0 +1,314 @@
+#include "sharding/conductor.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "tests/sharding/recording_door.h"
+
+namespace proctor {
+namespace {
+
+using Said = std::vector<std::string>;
+constexpr AgentId kNode{0};
+SlotId slot(std::uint32_t n) { return {kNode, n}; }
+
+std::vector<Shard> shards(std::initializer_list<std::uint32_t> modules) {
+  std::vector<Shard> out;
+  for (std::uint32_t module : modules)
+    out.push_back({ModuleId{module}, TaskId{0}, {0}, 100.0 - static_cast<double>(out.size())});
+  return out;
+}
+
+/// A conductor with one agent whose workers answer as told.
+struct Stage {
+  RecordingDoor door;
+  Conductor conductor;
+  std::uint32_t incarnation = 1;
+
+  Stage(std::vector<Shard> work, std::size_t modules, std::uint32_t workers)
+      : conductor({Deadlines{}, 16u << 20, VisitId{1}, names(modules)},
+                  std::vector<ModuleOutlook>(modules, ModuleOutlook{1, 1, 0.001}), std::move(work), door) {
+    conductor.on_agent(kNode, "node0", workers, Moment(0));
+  }
+  static std::vector<std::string> names(std::size_t n) {
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < n; ++i) out.push_back("m" + std::to_string(i));
+    return out;
+  }
+  void report(std::uint32_t n, WorkerReport body, double now = 1, std::uint32_t inc = 1) {
+    conductor.on_report(slot(n), inc, std::move(body), Moment(now));
+  }
+  void ready(std::uint32_t n, double now = 1, std::uint32_t inc = 1) { report(n, WorkerReady{1, {}}, now, inc); }
+  void opened(std::uint32_t n, std::uint32_t visit, double now = 1, std::uint32_t inc = 1) {
+    report(n, VisitOpened{VisitId{visit}, 0.1}, now, inc);
+  }
+  void answered(std::uint32_t n, std::uint32_t visit, std::uint32_t shard, double now = 1, std::uint32_t inc = 1) {
+    report(n,
+           ShardAnswered{
+               VisitId{visit}, ShardId{shard}, 1, {Response{nlohmann::json::array({1.0, true, 1, 0}), ""}}, 1, 0.1},
+           now, inc);
+  }
+  void closed(std::uint32_t n, std::uint32_t visit, LedgerRow row = {}, double now = 1, std::uint32_t inc = 1) {
+    report(n, VisitClosed{VisitId{visit}, row}, now, inc);
+  }
+  void died(std::uint32_t n, double now = 1, std::uint32_t inc = 1, bool ordered = false) {
+    conductor.on_exit(slot(n), inc, ordered, "signal 9 (Killed)", Moment(now));
+  }
+};
+
+TEST(Conductor, runs_one_shard_from_start_to_a_clean_ledger_row) {
+  Stage stage(shards({0}), 1, 1);
+  EXPECT_EQ(stage.door.take(), Said{"start 0.0 #1"});
+  stage.ready(0);
+  EXPECT_EQ(stage.door.take(), Said{"open 0.0 visit 1 module 0 member 0/1"});
+  stage.opened(0, 1);
+  EXPECT_EQ(stage.door.take(), Said{"run 0.0 visit 1 shard 0 attempt 1"});
+  stage.answered(0, 1, 0);
+  EXPECT_EQ(stage.door.take(), (Said{"store 0", "close 0.0 visit 1"}));
+  EXPECT_FALSE(stage.conductor.finished()) << "an answer counts only when it is durable";
+  stage.conductor.on_stored(ShardId{0}, Moment(2));
+  stage.closed(0, 1);
+  EXPECT_EQ(stage.door.take(), Said{"ledger visit 1 clean"});
+  EXPECT_TRUE(stage.conductor.finished());
+  EXPECT_TRUE(stage.door.warnings.empty());
+}
+
+TEST(Conductor, nothing_is_sent_to_a_device_before_it_is_measured_clean) {
+  Stage stage(shards({0, 1}), 2, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.answered(0, 1, 0);
+  stage.door.take();
+  stage.conductor.on_tick(Moment(2));
+  EXPECT_EQ(stage.door.take(), Said{}) << "the second module waits for the teardown of the first";
+  stage.closed(0, 1);
+  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 clean", "open 0.0 visit 2 module 1 member 0/1"}));
+}
+
+TEST(Conductor, replaces_a_worker_that_leaks_and_says_how_many_bytes) {
+  Stage stage(shards({0, 1}), 2, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.answered(0, 1, 0);
+  stage.door.take();
+  LedgerRow leak;
+  leak.allocated_after = 4096;
+  stage.closed(0, 1, leak);
+  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 recycled", "kill 0.0"}));
+  ASSERT_EQ(stage.door.warnings.size(), 1u);
+  EXPECT_NE(stage.door.warnings[0].find("4096 allocated bytes"), std::string::npos);
+  stage.conductor.on_tick(Moment(3));
+  EXPECT_EQ(stage.door.take(), Said{"start 0.0 #2"});
+}
+
+TEST(Conductor, gives_a_dead_workers_shard_to_the_next_worker) {
+  Stage stage(shards({0, 0, 0}), 1, 2);
+  stage.ready(0);
+  stage.ready(1);
+  stage.opened(0, 1);
+  stage.opened(1, 2);
+  stage.door.take();
+  stage.died(0);
+  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "start 0.0 #2"}));
+  stage.answered(1, 2, 1);
+  EXPECT_EQ(stage.door.take(), (Said{"store 1", "run 0.1 visit 2 shard 0 attempt 2"}));
+}
+
+TEST(Conductor, sets_a_shard_aside_after_its_third_strike) {
+  Stage stage(shards({0}), 1, 1);
+  for (std::uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    stage.ready(0, attempt, attempt);
+    stage.opened(0, attempt, attempt, attempt);
+    stage.died(0, attempt, attempt);
+  }
+  ASSERT_EQ(stage.door.stored.size(), 1u);
+  EXPECT_NE(stage.door.stored[0].second[0].error.find("died: signal 9"), std::string::npos);
+  stage.conductor.on_stored(ShardId{0}, Moment(9));
+  EXPECT_TRUE(stage.conductor.finished());
+}
+
+TEST(Conductor, a_kill_by_order_is_no_strike) {
+  Stage stage(shards({0}), 1, 1);
+  for (std::uint32_t attempt = 1; attempt <= 8; ++attempt) {
+    stage.ready(0, attempt, attempt);
+    stage.opened(0, attempt, attempt, attempt);
+    stage.died(0, attempt, attempt, /*ordered=*/true);
+  }
+  EXPECT_TRUE(stage.door.stored.empty());
+}
+
+TEST(Conductor, halves_the_batch_after_out_of_memory_and_records_it_first) {
+  Stage stage(shards({0}), 1, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.door.take();
+  stage.report(0, ShardFailed{VisitId{1}, ShardId{0}, 1, true, "out of memory"});
+  EXPECT_EQ(stage.door.take(), (Said{"level 0 1", "run 0.0 visit 1 shard 0 attempt 2 level 1"}));
+}
+
+TEST(Conductor, kills_a_worker_that_makes_no_progress) {
+  Stage stage(shards({0}), 1, 1);
+  stage.ready(0);
+  stage.opened(0, 1, 1);
+  stage.report(0, Progress{VisitId{1}, "batch 1 of 2", 1}, 50);
+  stage.door.take();
+  stage.conductor.on_tick(Moment(109));
+  EXPECT_EQ(stage.door.take(), Said{}) << "60 s count from the last announced unit";
+  stage.conductor.on_tick(Moment(110.5));
+  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "kill 0.0", "start 0.0 #2"}));
+}
+
+TEST(Conductor, a_teardown_past_its_deadline_costs_the_worker_and_no_shard) {
+  Stage stage(shards({0}), 1, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.answered(0, 1, 0, 2);
+  stage.conductor.on_stored(ShardId{0}, Moment(2));
+  stage.door.take();
+  stage.conductor.on_tick(Moment(33));
+  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "kill 0.0"}));
+  EXPECT_TRUE(stage.conductor.finished());
+}
+
+TEST(Conductor, fails_a_module_by_name_that_two_gangs_could_not_load) {
+  Stage stage(shards({0, 1}), 2, 1);
+  stage.ready(0);
+  stage.report(0, OpenFailed{VisitId{1}, "input", "tensor x is missing"});
+  stage.conductor.on_tick(Moment(2));
+  stage.ready(0, 2, 2);
+  stage.report(0, OpenFailed{VisitId{2}, "input", "tensor x is missing"}, 3, 2);
+  ASSERT_EQ(stage.door.stored.size(), 1u);
+  EXPECT_NE(stage.door.stored[0].second[0].error.find("m0 cannot be loaded: tensor x is missing"), std::string::npos);
+  stage.conductor.on_tick(Moment(4));
+  stage.door.take();
+  stage.ready(0, 4, 3);
+  EXPECT_EQ(stage.door.take(), Said{"open 0.0 visit 3 module 1 member 0/1"}) << "the other module is not held up";
+}
+
+TEST(Conductor, ignores_reports_of_a_worker_that_was_replaced) {
+  Stage stage(shards({0}), 1, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.died(0);
+  stage.door.take();
+  stage.answered(0, 1, 0, 2, /*incarnation=*/1);
+  EXPECT_EQ(stage.door.take(), Said{});
+}
+
+TEST(Conductor, refuses_an_answer_with_too_few_responses) {
+  Stage stage(shards({0}), 1, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.door.take();
+  stage.report(0, ShardAnswered{VisitId{1}, ShardId{0}, 1, {}, 1, 0.1});
+  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "kill 0.0"}));
+}
+
+TEST(Conductor, draining_hands_out_nothing_and_closes_what_runs) {
+  Stage stage(shards({0, 0}), 1, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.conductor.drain();
+  stage.door.take();
+  stage.answered(0, 1, 0);
+  EXPECT_EQ(stage.door.take(), (Said{"store 0", "close 0.0 visit 1"}));
+  stage.closed(0, 1);
+  EXPECT_TRUE(stage.conductor.drained());
+  EXPECT_EQ(stage.conductor.unstored(), 2u);
+}
+
+TEST(Conductor, a_worker_that_never_starts_is_tried_again_and_then_given_up) {
+  Stage stage(shards({0}), 1, 1);
+  double now = 0;
+  for (std::uint32_t incarnation = 1; incarnation <= 4; ++incarnation) {
+    stage.conductor.on_tick(Moment(now));
+    EXPECT_EQ(stage.door.take(), Said{"start 0.0 #" + std::to_string(incarnation)}) << "at " << now;
+    stage.died(0, now, incarnation);
+    now += 26;
+  }
+  EXPECT_TRUE(stage.conductor.stuck().has_value());
+}
+
+TEST(Conductor, does_not_run_what_the_store_already_holds) {
+  RecordingDoor door;
+  Conductor conductor({Deadlines{}, 0, VisitId{7}, {"m0"}}, {ModuleOutlook{}}, shards({0, 0}), door);
+  conductor.restore_answered(ShardId{0});
+  conductor.on_agent(kNode, "node0", 1, Moment(0));
+  conductor.on_report(slot(0), 1, WorkerReady{1, {}}, Moment(1));
+  conductor.on_report(slot(0), 1, VisitOpened{VisitId{7}, 0.1}, Moment(1));
+  EXPECT_EQ(door.take(),
+            (Said{"start 0.0 #1", "open 0.0 visit 7 module 0 member 0/1", "run 0.0 visit 7 shard 1 attempt 1"}));
+  EXPECT_EQ(conductor.unstored(), 1u);
+}
+
+/// Random completion orders, deaths and late stores on the real state machines: each shard is stored exactly once.
+TEST(Conductor, answers_every_shard_once_in_any_order) {
+  for (std::uint32_t seed = 0; seed < 300; ++seed) {
+    std::mt19937 random(seed);
+    const std::uint32_t workers = 1 + random() % 4;
+    Stage stage(shards({0, 0, 1, 1, 1, 2, 0, 2}), 3, workers);
+    std::vector<std::uint32_t> incarnation(workers, 0);
+    struct Pending {
+      std::uint32_t worker, visit, shard;
+      char kind;
+    };
+    std::vector<Pending> pending;
+    std::vector<std::uint32_t> unstored;
+    double now = 0;
+    std::size_t seen = 0, deaths = 0;
+    for (int step = 0; step < 5000 && !stage.conductor.finished(); ++step) {
+      for (const std::string& said : stage.door.take()) {
+        unsigned worker = 0, number = 0, other = 0;
+        if (std::sscanf(said.c_str(), "start 0.%u #%u", &worker, &number) == 2)
+          incarnation[worker] = number, pending.push_back({worker, 0, 0, 'r'});
+        if (std::sscanf(said.c_str(), "open 0.%u visit %u", &worker, &number) == 2)
+          pending.push_back({worker, number, 0, 'o'});
+        if (std::sscanf(said.c_str(), "run 0.%u visit %u shard %u", &worker, &number, &other) == 3)
+          pending.push_back({worker, number, other, 'a'});
+        if (std::sscanf(said.c_str(), "close 0.%u visit %u", &worker, &number) == 2)
+          pending.push_back({worker, number, 0, 'c'});
+        if (std::sscanf(said.c_str(), "store %u", &number) == 1) unstored.push_back(number), ++seen;
+        if (std::sscanf(said.c_str(), "kill 0.%u", &worker) == 1)
+          std::erase_if(pending, [&](const Pending& p) { return p.worker == worker; });
+      }
+      now += 0.01;
+      if (!unstored.empty() && random() % 2) {
+        std::swap(unstored[random() % unstored.size()], unstored.back());
+        stage.conductor.on_stored(ShardId{unstored.back()}, Moment(now));
+        unstored.pop_back();
+        continue;
+      }
+      if (pending.empty()) {
+        stage.conductor.on_tick(Moment(now += 1));
+        continue;
+      }
+      std::swap(pending[random() % pending.size()], pending.back());
+      const Pending event = pending.back();
+      pending.pop_back();
+      const std::uint32_t inc = incarnation[event.worker];
+      if (event.kind != 'r' && deaths < 2 && random() % 10 == 0) {
+        ++deaths;
+        std::erase_if(pending, [&](const Pending& p) { return p.worker == event.worker; });
+        stage.died(event.worker, now, inc);
+        continue;
+      }
+      if (event.kind == 'r') stage.ready(event.worker, now, inc);
+      if (event.kind == 'o') stage.opened(event.worker, event.visit, now, inc);
+      if (event.kind == 'a') stage.answered(event.worker, event.visit, event.shard, now, inc);
+      if (event.kind == 'c') stage.closed(event.worker, event.visit, {}, now, inc);
+    }
+    std::vector<bool> stored(8, false);
+    for (const auto& [shard, responses] : stage.door.stored) {
+      EXPECT_FALSE(stored[shard.value]) << "seed " << seed << ": shard " << shard.value << " stored twice";
+      stored[shard.value] = true;
+      EXPECT_EQ(responses.at(0).error, "") << "seed " << seed;
+    }
+    ASSERT_TRUE(stage.conductor.finished()) << "seed " << seed;
+    ASSERT_EQ(std::ranges::count(stored, true), 8) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace proctor

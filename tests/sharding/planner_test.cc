@@ -1,0 +1,92 @@
+#include "sharding/planner.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "sharding/cost.h"
+
+namespace proctor {
+namespace {
+
+ModelFacts facts() {
+  ModelFacts out;
+  out.parameters = 1000;
+  out.layers = 1;
+  out.heads = out.head_dim = 1;
+  return out;
+}
+
+Request request(const std::string& context, const std::string& continuation) {
+  return {{context, continuation}, {{"type", "loglikelihood"}}};
+}
+
+std::vector<Shard> plan(const std::vector<Request>& requests, const std::vector<std::uint32_t>& bundles,
+                        double target) {
+  return plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), target);
+}
+
+std::vector<std::uint32_t> all_requests(const std::vector<Shard>& shards) {
+  std::vector<std::uint32_t> out;
+  for (const Shard& shard : shards) out.insert(out.end(), shard.requests.begin(), shard.requests.end());
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+TEST(Planner, an_empty_pair_has_no_shards) { EXPECT_TRUE(plan({}, {}, 1e9).empty()); }
+
+TEST(Planner, one_request_is_one_shard) {
+  const auto shards = plan({request("a", "b")}, {0}, 1e9);
+  ASSERT_EQ(shards.size(), 1u);
+  EXPECT_EQ(shards[0].requests, std::vector<std::uint32_t>{0});
+}
+
+TEST(Planner, never_cuts_a_bundle_and_loses_nothing) {
+  std::vector<Request> requests;
+  std::vector<std::uint32_t> bundles;
+  for (std::uint32_t d = 0; d < 97; ++d) {
+    bundles.push_back(static_cast<std::uint32_t>(requests.size()));
+    for (std::uint32_t c = 0; c < 2 + d % 4; ++c)
+      requests.push_back(request("question " + std::to_string(d * 7919 % 97), "choice " + std::to_string(c)));
+  }
+  const auto shards = plan(requests, bundles, 5e4);
+  std::vector<std::uint32_t> expected(requests.size());
+  std::iota(expected.begin(), expected.end(), 0u);
+  EXPECT_EQ(all_requests(shards), expected);
+  for (std::size_t b = 0; b < bundles.size(); ++b)
+    for (const Shard& shard : shards) {
+      const auto inside = std::ranges::count_if(shard.requests, [&](std::uint32_t r) {
+        return r >= bundles[b] && r < (b + 1 < bundles.size() ? bundles[b + 1] : requests.size());
+      });
+      const auto size = (b + 1 < bundles.size() ? bundles[b + 1] : requests.size()) - bundles[b];
+      EXPECT_TRUE(inside == 0 || inside == static_cast<long>(size)) << "bundle " << b << " is cut";
+    }
+}
+
+TEST(Planner, puts_equal_beginnings_side_by_side_and_tapers_the_end) {
+  std::vector<Request> requests;
+  std::vector<std::uint32_t> bundles;
+  for (std::uint32_t i = 0; i < 400; ++i)
+    bundles.push_back(i), requests.push_back(request(std::string(40, 'a' + static_cast<char>(i % 4)), "x"));
+  const auto shards = plan(requests, bundles, 1e6);
+  EXPECT_LT(shards.back().flops, shards.front().flops / 2) << "the last tenth goes in quarter-size shards";
+  std::vector<char> order;
+  for (const Shard& shard : shards)
+    for (auto r : shard.requests) order.push_back(requests[r].parts[0][0]);
+  EXPECT_TRUE(std::ranges::is_sorted(order));
+}
+
+TEST(Planner, a_plan_is_a_function_of_its_input) {
+  const std::vector<Request> requests = {request("b", "1"), request("a", "2"), request("c", "3")};
+  EXPECT_EQ(describe(plan(requests, {0, 1, 2}, 1e9)), describe(plan(requests, {0, 1, 2}, 1e9)));
+  EXPECT_NE(describe(plan(requests, {0, 1, 2}, 1e9)), describe(plan(requests, {0, 2}, 1e9)));
+}
+
+TEST(Cost, a_shared_context_is_counted_once) {
+  const Request one = request(std::string(400, 'a'), "b");
+  EXPECT_LT(request_flops(facts(), one, true), request_flops(facts(), one, false) / 10);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,92 @@
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "sharding/channel.h"
+#include "sharding/error.h"
+#include "sharding/message.h"
+#include "sharding/wire.h"
+
+namespace proctor {
+namespace {
+
+TEST(Wire, gives_back_frames_however_the_bytes_arrive) {
+  const std::string bytes = frame("one") + frame("") + frame(std::string(100000, 'x'));
+  for (std::size_t step : {1u, 3u, 7u, 4096u}) {
+    FrameReader reader;
+    std::vector<std::string> got;
+    for (std::size_t at = 0; at < bytes.size(); at += step) {
+      reader.feed(std::string_view(bytes).substr(at, step));
+      while (auto payload = reader.next()) got.push_back(*payload);
+    }
+    EXPECT_EQ(got, (std::vector<std::string>{"one", "", std::string(100000, 'x')}));
+    EXPECT_FALSE(reader.torn());
+  }
+}
+
+TEST(Wire, refuses_a_wild_length_and_knows_a_torn_frame) {
+  FrameReader reader;
+  reader.feed("\xff\xff\xff\xff");
+  EXPECT_THROW(reader.next(), Error);
+  FrameReader torn;
+  torn.feed(frame("abc").substr(0, 5));
+  EXPECT_EQ(torn.next(), std::nullopt);
+  EXPECT_TRUE(torn.torn());
+}
+
+TEST(Message, survives_the_wire) {
+  RunShard order{VisitId{7}, ShardId{9}, 2, 512, {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}}};
+  const auto back = std::get<RunShard>(decode_worker_order(encode(WorkerOrder(order))));
+  EXPECT_EQ(back.shard, order.shard);
+  EXPECT_EQ(back.requests[0].parts, order.requests[0].parts);
+  LedgerRow row;
+  row.allocated_peak = 1ull << 40;
+  row.steps["measure"] = 0.25;
+  const auto closed = std::get<VisitClosed>(decode_worker_report(encode(WorkerReport(VisitClosed{VisitId{1}, row}))));
+  EXPECT_EQ(closed.row.allocated_peak, 1ull << 40);
+  EXPECT_EQ(closed.row.steps["measure"], 0.25);
+  OpenVisit open{VisitId{2}, {}, 1, 4, 2048, {}};
+  open.module.name = "m";
+  open.module.max_length = 77;
+  const auto opened = std::get<OpenVisit>(decode_worker_order(encode(WorkerOrder(open))));
+  EXPECT_EQ(opened.module.max_length, 77);
+  EXPECT_EQ(opened.module.add_bos_token, std::nullopt);
+}
+
+TEST(Message, log_likelihoods_keep_every_bit) {
+  const double value = -23.254154205322266;
+  ShardAnswered answered{VisitId{1}, ShardId{0}, 1, {Response{nlohmann::json::array({value, false, 3, 0}), ""}},
+                         9,          0.5};
+  const auto back = std::get<ShardAnswered>(decode_worker_report(encode(WorkerReport(answered))));
+  EXPECT_EQ(back.responses[0].value[0].get<double>(), value);
+}
+
+TEST(Message, unreadable_bytes_are_an_error_not_a_crash) {
+  EXPECT_THROW(decode_worker_order("\xc1"), Error);
+  EXPECT_THROW(decode_worker_order(""), Error);
+  EXPECT_THROW(decode_agent_report("\x81\xa1t\x63"), Error);
+}
+
+TEST(Channel, carries_frames_both_ways_and_sees_the_end) {
+  auto [mine, theirs] = make_channel_pair();
+  std::thread echo([&theirs = theirs] {
+    while (auto payload = theirs.receive())
+      if (!theirs.send(*payload + "!")) return;
+  });
+  ASSERT_TRUE(mine.send(std::string(1 << 20, 'a')));
+  EXPECT_EQ(mine.receive()->size(), (1u << 20) + 1);
+  { Channel gone = std::move(mine); }
+  echo.join();
+}
+
+TEST(Channel, a_post_never_waits_for_a_reader_that_sleeps) {
+  auto [mine, theirs] = make_channel_pair();
+  ASSERT_TRUE(mine.post(std::string(4 << 20, 'b')));
+  EXPECT_TRUE(mine.has_unsent());
+  std::thread reader([&theirs = theirs] { EXPECT_EQ(theirs.receive()->size(), 4u << 20); });
+  while (mine.has_unsent()) ASSERT_TRUE(mine.flush());
+  reader.join();
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,111 @@
+#include "sharding/schedule.h"
+
+#include <gtest/gtest.h>
+
+#include "sharding/attempts.h"
+#include "sharding/placement.h"
+#include "sharding/roster.h"
+
+namespace proctor {
+namespace {
+
+const auto kFits = [](ModuleId) { return true; };
+
+std::vector<Shard> shards(std::initializer_list<std::pair<std::uint32_t, double>> work) {
+  std::vector<Shard> out;
+  for (const auto& [module, flops] : work) out.push_back({ModuleId{module}, TaskId{0}, {}, flops});
+  return out;
+}
+
+TEST(Schedule, a_free_gang_keeps_its_module_while_that_has_shards) {
+  Schedule schedule({{1, 1, 1}, {1, 1, 1}}, shards({{0, 1}, {1, 100}}));
+  EXPECT_EQ(schedule.choose(ModuleId{0}, kFits), ModuleId{0});
+}
+
+TEST(Schedule, takes_the_widest_unserved_module_then_the_longest) {
+  Schedule schedule({{1, 1, 1}, {2, 1, 1}, {1, 1, 1}}, shards({{0, 10}, {1, 1}, {2, 20}}));
+  EXPECT_EQ(schedule.choose(std::nullopt, kFits), ModuleId{1});
+  schedule.on_gang_opening(ModuleId{1});
+  EXPECT_EQ(schedule.choose(std::nullopt, kFits), ModuleId{2});
+}
+
+TEST(Schedule, leaves_out_what_does_not_fit_now) {
+  Schedule schedule({{4, 1, 1}, {1, 1, 1}}, shards({{0, 10}, {1, 1}}));
+  EXPECT_EQ(schedule.choose(std::nullopt, [](ModuleId m) { return m.value == 1; }), ModuleId{1});
+}
+
+TEST(Schedule, joins_a_served_module_only_if_that_shortens_the_finish) {
+  Schedule worth({{1, 1, 10}}, shards({{0, 40}, {0, 40}, {0, 40}}));
+  worth.on_gang_opening(ModuleId{0});
+  EXPECT_EQ(worth.choose(std::nullopt, kFits), ModuleId{0}) << "120 s alone, 65 s as two";
+  Schedule not_worth({{1, 1, 500}}, shards({{0, 40}, {0, 40}, {0, 40}}));
+  not_worth.on_gang_opening(ModuleId{0});
+  EXPECT_EQ(not_worth.choose(std::nullopt, kFits), std::nullopt);
+}
+
+TEST(Schedule, never_loads_a_module_on_more_gangs_than_it_has_shards) {
+  Schedule schedule({{1, 1, 0.1}}, shards({{0, 1000}}));
+  schedule.on_gang_opening(ModuleId{0});
+  EXPECT_EQ(schedule.choose(std::nullopt, kFits), std::nullopt);
+}
+
+TEST(Schedule, hands_out_the_longest_shard_first_and_a_returned_one_again) {
+  Schedule schedule({{1, 1, 1}}, shards({{0, 1}, {0, 3}, {0, 2}}));
+  EXPECT_EQ(schedule.take(ModuleId{0}), ShardId{1});
+  schedule.give_back(ShardId{1});
+  EXPECT_EQ(schedule.take(ModuleId{0}), ShardId{1});
+  EXPECT_EQ(schedule.take(ModuleId{0}), ShardId{2});
+  schedule.withdraw(ShardId{0});
+  EXPECT_EQ(schedule.take(ModuleId{0}), std::nullopt);
+}
+
+TEST(Schedule, a_module_whose_gangs_all_died_is_unserved_again) {
+  Schedule schedule({{1, 1, 500}}, shards({{0, 40}, {0, 40}}));
+  schedule.on_gang_opening(ModuleId{0});
+  EXPECT_EQ(schedule.choose(std::nullopt, kFits), std::nullopt);
+  schedule.on_gang_gone(ModuleId{0});
+  EXPECT_EQ(schedule.choose(std::nullopt, kFits), ModuleId{0});
+}
+
+using Slots = std::vector<std::uint32_t>;
+TEST(Placement, prefers_an_aligned_set) { EXPECT_EQ(place({false, true, true, true}, 2), (Slots{2, 3})); }
+TEST(Placement, takes_a_run_where_no_aligned_set_is_free) {
+  EXPECT_EQ(place({false, true, true, false}, 2), (Slots{1, 2}));
+}
+TEST(Placement, knows_when_nothing_fits) {
+  EXPECT_EQ(place({true, false, true}, 2), std::nullopt);
+  EXPECT_EQ(place({}, 1), std::nullopt);
+  EXPECT_EQ(place({true}, 0), std::nullopt);
+}
+
+TEST(Attempts, the_third_strike_sets_aside_and_out_of_memory_halves_first) {
+  Attempts attempts(1);
+  EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::again);
+  EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::again);
+  EXPECT_EQ(attempts.level(ShardId{0}), 1u);
+  EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::again);
+  EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::set_aside);
+}
+
+TEST(Roster, quarantines_a_device_after_three_deaths_on_two_shards_but_never_the_last) {
+  Roster roster(Moment(60));
+  roster.on_agent(AgentId{0}, "node", 2, Moment(0));
+  roster.take_due(Moment(0));
+  const auto die = [&](std::uint32_t slot, std::uint32_t shard) {
+    roster.on_ready({AgentId{0}, slot});
+    roster.on_busy({AgentId{0}, slot});
+    const ShardId id{shard};
+    roster.on_death({AgentId{0}, slot}, &id, "signal 11", Moment(1));
+  };
+  die(0, 1);
+  die(0, 1);
+  die(0, 1);
+  EXPECT_EQ(roster.count(SlotState::quarantined), 0u) << "one shard alone proves nothing about the device";
+  die(0, 2);
+  EXPECT_EQ(roster.count(SlotState::quarantined), 1u);
+  for (std::uint32_t shard = 3; shard < 8; ++shard) die(1, shard);
+  EXPECT_TRUE(roster.any_usable());
+}
+
+}  // namespace
+}  // namespace proctor

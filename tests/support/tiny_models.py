@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Writes tiny models of every family, for tests: weights by a formula, a byte-level tokenizer without merges.
+
+    tiny_models.py FOLDER
+
+Used by the process tests, by the C++ tests of the decoder, and by tests/oracle/make_decoder_goldens.py, so that all three
+see the same numbers. Standard library only.
+"""
+import json
+import math
+import struct
+import sys
+from pathlib import Path
+
+SIZES = {"vocab_size": 258, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+         "num_key_value_heads": 2, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+         "hidden_act": "silu", "bos_token_id": 256, "eos_token_id": 257, "torch_dtype": "float32"}
+FAMILIES = {
+    "llama": ("LlamaForCausalLM", {"tie_word_embeddings": False}),
+    "llama_tied_linear": ("LlamaForCausalLM", {"tie_word_embeddings": True, "rope_scaling": {"type": "linear", "factor": 2.0}}),
+    "llama_biases_llama3": ("LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True, "head_dim": 16, "rope_scaling": {
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}}),
+    "mistral_window": ("MistralForCausalLM", {"sliding_window": 5, "tie_word_embeddings": False}),
+    "qwen2_window": ("Qwen2ForCausalLM", {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1, "tie_word_embeddings": True}),
+    "qwen3": ("Qwen3ForCausalLM", {"head_dim": 12, "tie_word_embeddings": True, "attention_bias": False}),
+}
+
+
+def byte_characters():
+    printable = [b for b in range(256) if 33 <= b <= 126 or 161 <= b <= 172 or b >= 174]
+    table, extra = {}, 256
+    for byte in range(256):
+        table[byte] = chr(byte) if byte in printable else chr(extra)
+        extra += byte not in printable
+    return table
+
+
+def tokenizer():
+    added = [{"id": i, "content": c, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+             for i, c in ((256, "<s>"), (257, "</s>"))]
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    return {"version": "1.0", "added_tokens": added, "normalizer": None, "pre_tokenizer": level, "post_processor": None, "decoder": level,
+            "model": {"type": "BPE", "vocab": {c: b for b, c in byte_characters().items()}, "merges": [], "unk_token": None}}
+
+
+def shapes(name):
+    architecture, more = FAMILIES[name]
+    c = {**SIZES, **more}
+    hidden, inner = c["hidden_size"], c["intermediate_size"]
+    dim = c.get("head_dim", hidden // c["num_attention_heads"])
+    q, kv = dim * c["num_attention_heads"], dim * c["num_key_value_heads"]
+    qkv_bias = c.get("attention_bias", architecture == "Qwen2ForCausalLM")
+    out = {"model.embed_tokens.weight": [c["vocab_size"], hidden], "model.norm.weight": [hidden]}
+    if not c["tie_word_embeddings"] if "tie_word_embeddings" in c else True:
+        out["lm_head.weight"] = [c["vocab_size"], hidden]
+    for layer in range(c["num_hidden_layers"]):
+        at = f"model.layers.{layer}."
+        linears = {"self_attn.q_proj": (q, hidden, qkv_bias), "self_attn.k_proj": (kv, hidden, qkv_bias), "self_attn.v_proj": (kv, hidden, qkv_bias),
+                   "self_attn.o_proj": (hidden, q, c.get("attention_bias", False)), "mlp.gate_proj": (inner, hidden, c.get("mlp_bias", False)),
+                   "mlp.up_proj": (inner, hidden, c.get("mlp_bias", False)), "mlp.down_proj": (hidden, inner, c.get("mlp_bias", False))}
+        for linear, (rows, columns, bias) in linears.items():
+            out[f"{at}{linear}.weight"] = [rows, columns]
+            if bias:
+                out[f"{at}{linear}.bias"] = [rows]
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            out[f"{at}{norm}.weight"] = [hidden]
+        if architecture == "Qwen3ForCausalLM":
+            for norm in ("q_norm", "k_norm"):
+                out[f"{at}self_attn.{norm}.weight"] = [dim]
+    return out
+
+
+def values(index, name, shape):
+    """Deterministic, spread out; norms near one."""
+    count = math.prod(shape)
+    scale, shift = (0.1, 1.0) if "norm" in name else (0.25, 0.0)
+    return [shift + scale * math.sin(1.0 + 12.9898 * i + 78.233 * index) for i in range(count)]
+
+
+def safetensors(tensors):
+    header, data = {}, b""
+    for name, (shape, numbers) in tensors.items():
+        raw = struct.pack(f"<{len(numbers)}f", *numbers)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def write_model(folder, name, **changes):
+    """One model folder; `changes` go to config.json."""
+    architecture, more = FAMILIES[name]
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"architectures": [architecture], **SIZES, **more, **changes}
+    tensors = {tensor: (shape, values(i, tensor, shape)) for i, (tensor, shape) in enumerate(sorted(shapes(name).items()))}
+    (folder / "model.safetensors").write_bytes(safetensors(tensors))
+    for file, content in {"config.json": config, "generation_config.json": {"eos_token_id": 257}, "tokenizer.json": tokenizer(),
+                          "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>"}}.items():
+        (folder / file).write_text(json.dumps(content))
+    return folder
+
+
+def main(root):
+    for name in FAMILIES:
+        write_model(Path(root) / name, name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
