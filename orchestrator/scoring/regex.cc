@@ -10,9 +10,9 @@
 namespace proctor {
 
 struct Regex::Compiled {
-  pcre2_code* code;
-  pcre2_match_context* context;
-  std::uint32_t groups;
+  pcre2_code* code = nullptr;
+  pcre2_match_context* context = nullptr;
+  std::uint32_t groups = 0;
   std::string pattern;
   ~Compiled() {
     pcre2_match_context_free(context);
@@ -56,7 +56,12 @@ Regex::Regex(const std::string& pattern, const std::string& where) {
   pcre2_set_heap_limit(context, 64 << 10);
   std::uint32_t groups = 0;
   pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
-  compiled_ = std::make_shared<Compiled>(code, context, groups, pattern);
+  const auto compiled = std::make_shared<Compiled>();
+  compiled->code = code;
+  compiled->context = context;
+  compiled->groups = groups;
+  compiled->pattern = pattern;
+  compiled_ = compiled;
 }
 
 template <class OnMatch>

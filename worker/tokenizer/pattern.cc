@@ -10,9 +10,9 @@
 namespace proctor {
 
 struct Pattern::Compiled {
-  pcre2_code* code;
-  pcre2_match_data* match;
-  pcre2_match_context* context;
+  pcre2_code* code = nullptr;
+  pcre2_match_data* match = nullptr;
+  pcre2_match_context* context = nullptr;
   ~Compiled() {
     pcre2_match_context_free(context);
     pcre2_match_data_free(match);
@@ -43,7 +43,11 @@ Pattern Pattern::regex(const std::string& expression) {
   pcre2_set_match_limit(context, kMatchLimit);
   pcre2_set_heap_limit(context, kHeapLimitKiB);
   Pattern pattern;
-  pattern.compiled_ = std::make_shared<Compiled>(code, pcre2_match_data_create_from_pattern(code, nullptr), context);
+  const auto compiled = std::make_shared<Compiled>();
+  compiled->code = code;
+  compiled->match = pcre2_match_data_create_from_pattern(code, nullptr);
+  compiled->context = context;
+  pattern.compiled_ = compiled;
   return pattern;
 }
 
