@@ -78,7 +78,7 @@ class Orchestrator final : private Door {
   std::vector<std::string> events_;
   std::vector<nlohmann::ordered_json> ledger_;
   std::vector<std::string> hosts_;
-  std::uint64_t tokens_ = 0, ledger_rows_ = 0;
+  std::uint64_t tokens_ = 0;
   double busy_seconds_ = 0;
 };
 

@@ -2,8 +2,11 @@
 // requests (L1) and the scores (L3) without a model. Rows are shuffled and rewritten here, not by the product.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <sstream>
 
 #include "orchestrator/prompts/fewshot.h"
 #include "orchestrator/prompts/python_random.h"
@@ -167,6 +170,25 @@ TEST_F(GoldenLmEval, boolq_metrics) {
   Task spec = task("{{query}}");
   spec.metrics = {{"acc", {}}};
   expect_values(run(spec, shuffled(rows)), golden("boolq-v1"));
+}
+
+TEST_F(GoldenLmEval, hellaswag_metrics) {
+  const fs::path file = kData / "hellaswag" / "hellaswag_val_full.txt.bz2";
+  std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(("bzip2 -dc '" + file.string() + "'").c_str(), "r"), pclose);
+  std::string text;
+  char buffer[65536];
+  for (std::size_t n = 0; pipe && (n = fread(buffer, 1, sizeof buffer, pipe.get())) > 0;) text.append(buffer, n);
+  if (text.empty()) GTEST_SKIP() << "bzip2 cannot read " << file;
+  std::istringstream lines(text);
+  std::vector<Json> rows;
+  for (std::string query, gold; std::getline(lines, query) && std::getline(lines, gold);) {
+    Json choices = Json::array();
+    std::string ending;
+    for (int i = 0; i < 4 && std::getline(lines, ending); ++i) choices.push_back(ending);
+    rows.push_back({{"query", query}, {"gold", std::stoi(gold)}, {"choices", choices}});
+  }
+  ASSERT_EQ(rows.size(), 10042u);
+  expect_values(run(task("{{query}}"), shuffled(rows)), golden("hellaswag-v0"));
 }
 
 }  // namespace
