@@ -54,8 +54,8 @@ std::uint64_t usable_memory_bytes() {
   return bytes;
 }
 
-Agent::Agent(std::string worker_binary, std::function<void(AgentReport)> report)
-    : worker_binary_(std::move(worker_binary)), report_(std::move(report)) {
+Agent::Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report)
+    : worker_binary_(std::move(worker_binary)), node_rank_(node_rank), report_(std::move(report)) {
   widen_affinity();
 }
 
@@ -71,9 +71,11 @@ void Agent::on(const Configure& order) {
     const auto facts = nlohmann::json::parse(probe.output).get<DeviceFacts>();
     std::uint32_t workers = order.workers;
     if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
-    if (facts.kind != "cpu" && workers > facts.count)
-      throw UsageError(std::to_string(workers) + " workers on " + std::to_string(facts.count) +
+    if (facts.kind != "cpu" && (node_rank_ + 1) * workers > facts.count)
+      throw UsageError(std::to_string(workers) + " workers for rank " + std::to_string(node_rank_) +
+                       " of this node, which has " + std::to_string(facts.count) +
                        " devices; there is one worker per device");
+    workers_ = workers;
     report_(AgentHello{host_name(), workers, facts});
   } catch (const Error& error) {
     report_(AgentFailed{host_name(), to_string(error.fault()), error.what()});
@@ -90,12 +92,12 @@ void Agent::on(const StartWorker& order) {
 }
 
 void Agent::start(const StartWorker& order) {
-  const std::string name = "worker-" + host_name() + "-" + std::to_string(order.slot) + ".log";
+  const std::string name = "worker-" + host_name() + "-" + std::to_string(node_rank_ * workers_ + order.slot) + ".log";
   try {
     Slot slot;
-    slot.process = std::make_unique<WorkerProcess>(
-        WorkerCommand{worker_binary_, configuration_.device, order.slot, configuration_.cpu_threads,
-                      configuration_.memory_limit_bytes, configuration_.log_folder + "/" + name});
+    slot.process = std::make_unique<WorkerProcess>(WorkerCommand{
+        worker_binary_, configuration_.device, node_rank_ * workers_ + order.slot, configuration_.cpu_threads,
+        configuration_.memory_limit_bytes, configuration_.log_folder + "/" + name});
     slot.incarnation = order.incarnation;
     slots_.emplace(order.slot, std::move(slot));
   } catch (const Error& error) {
@@ -104,6 +106,7 @@ void Agent::start(const StartWorker& order) {
 }
 
 void Agent::on(const KillWorker& order) {
+  waiting_.erase(order.slot);
   const auto slot = slots_.find(order.slot);
   if (slot == slots_.end()) return;
   slot->second.ordered_to_end = true;
@@ -116,12 +119,12 @@ void Agent::on(const ToWorker& order) {
   (void)slot->second.process->channel().post({reinterpret_cast<const char*>(order.frame.data()), order.frame.size()});
 }
 
-void Agent::on(const Leave&) {
+void Agent::on(const LeaveNode& order) {
   leaving_ = true;
   waiting_.clear();
   for (auto& [number, slot] : slots_) {
     slot.ordered_to_end = true;
-    if (!slot.process->channel().post(encode(WorkerOrder(Leave{})))) slot.process->kill();
+    if (order.at_once || !slot.process->channel().post(encode(WorkerOrder(Leave{})))) slot.process->kill();
   }
 }
 
@@ -143,10 +146,14 @@ void Agent::poll(int timeout_ms) {
 void Agent::relay(std::uint32_t number, Slot& slot) {
   Channel& channel = slot.process->channel();
   (void)channel.flush();
-  const bool open = channel.fill();
-  while (auto frame = channel.take()) {
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame->data());
-    report_(FromWorker{number, slot.incarnation, {std::vector<std::uint8_t>(bytes, bytes + frame->size())}});
+  bool open = channel.fill();
+  try {
+    while (auto frame = channel.take()) {
+      const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame->data());
+      report_(FromWorker{number, slot.incarnation, {std::vector<std::uint8_t>(bytes, bytes + frame->size())}});
+    }
+  } catch (const Error&) {  // a wild length: nothing on this stream can be read any more
+    open = false;
   }
   if (open) return;
   slot.stream_ended = true;

@@ -14,13 +14,14 @@ namespace proctor {
 
 class Agent {
  public:
-  /// `report` is called from handle() and poll().
-  Agent(std::string worker_binary, std::function<void(AgentReport)> report);
+  /// `node_rank`: this agent's place among those of its node, which decides which devices are its own. `report` is
+  /// called from handle() and poll().
+  Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report);
 
   void handle(const AgentOrder& order);
   /// Moves bytes and notices deaths; waits at most `timeout_ms` for something to happen.
   void poll(int timeout_ms);
-  /// True once Leave came and no worker is left.
+  /// True once LeaveNode came and no worker is left.
   bool left() const { return leaving_ && slots_.empty(); }
 
  private:
@@ -34,14 +35,16 @@ class Agent {
   void on(const StartWorker& order);
   void on(const KillWorker& order);
   void on(const ToWorker& order);
-  void on(const Leave& order);
+  void on(const LeaveNode& order);
   void start(const StartWorker& order);
   void relay(std::uint32_t number, Slot& slot);
   void reap();
 
   std::string worker_binary_;
+  std::uint32_t node_rank_;
   std::function<void(AgentReport)> report_;
   Configure configuration_;
+  std::uint32_t workers_ = 0;  // of this agent
   std::map<std::uint32_t, Slot> slots_;
   std::map<std::uint32_t, StartWorker> waiting_;  ///< starts that wait for the old process to be gone
   bool leaving_ = false;

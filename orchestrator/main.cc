@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <set>
 
+#include "orchestrator/agent_rank.h"
 #include "orchestrator/exit_code.h"
 #include "orchestrator/mpi_session.h"
 #include "orchestrator/options.h"
@@ -51,6 +53,19 @@ std::string default_directory(const Suite& suite) {
   return "runs/" + suite.name + (index ? std::string("-") + index : "");
 }
 
+/// Modules and tasks that the suite no longer has leave the results.
+void remove_leftovers(const RunDirectory& directory, const Work& work) {
+  std::set<std::filesystem::path> wanted;
+  for (const Pair& pair : work.pairs) {
+    const std::string& module = work.suite.modules[pair.module.value].name;
+    wanted.insert(directory.results(module));
+    wanted.insert(directory.samples(module, work.suite.tasks[pair.task.value].name));
+  }
+  for (const char* part : {"results", "samples"})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.root() / part))
+      if (entry.is_regular_file() && !wanted.contains(entry.path())) std::filesystem::remove(entry.path());
+}
+
 int run_suite(const RunOptions& options, MpiSession& mpi) {
   SuiteFile file = read_suite(options.suite, options.settings);
   if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
@@ -69,6 +84,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
         ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
   RunStore store(directory.database().string());
   Resumed resumed = resume(store, work, options.redo_changed);
+  remove_leftovers(directory, work);
   write_file(directory.suite(), file.resolved);
   Orchestrator orchestrator(work, options, directory, store, mpi, std::move(resumed));
   return orchestrator.run();
@@ -90,7 +106,7 @@ int run_ranks(int argc, char** argv, const RunOptions& options) {
     mpi.finalize();
     return code;
   } catch (const std::exception&) {
-    for (int rank = 1; rank < mpi.size(); ++rank) mpi.send(rank, encode(AgentOrder(Leave{})));
+    for (int rank = 1; rank < mpi.size(); ++rank) mpi.send(rank, encode(AgentOrder(LeaveNode{true})));
     throw;
   }
 }

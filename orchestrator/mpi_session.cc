@@ -56,6 +56,7 @@ MpiSession::MpiSession(int& argc, char**& argv) {
     MPI_Comm node = MPI_COMM_NULL;
     PROCTOR_MPI(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node));
     PROCTOR_MPI(MPI_Comm_size(node, &ranks_on_node_));
+    PROCTOR_MPI(MPI_Comm_rank(node, &node_rank_));
     MPI_Comm_free(&node);
   }
   const int tasks = number("SLURM_STEP_NUM_TASKS", 1);
@@ -70,7 +71,8 @@ MpiSession::~MpiSession() {
 }
 
 void MpiSession::send(int rank, std::string bytes) {
-  PROCTOR_CHECK(bytes.size() <= kMaxFrameBytes, "a message must fit a frame");
+  if (bytes.size() > kMaxFrameBytes)
+    throw Error(Fault::internal, "a message of " + std::to_string(bytes.size()) + " bytes is past the bound");
   auto sending = std::make_unique<Sending>();
   sending->bytes = std::move(bytes);
   PROCTOR_MPI(MPI_Isend(sending->bytes.data(), static_cast<int>(sending->bytes.size()), MPI_BYTE, rank, kTag,

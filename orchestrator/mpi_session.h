@@ -22,6 +22,7 @@ class MpiSession {
   int rank() const { return rank_; }
   int size() const { return size_; }
   int ranks_on_node() const { return ranks_on_node_; }
+  int node_rank() const { return node_rank_; }  ///< this rank's place among those of its node
 
   void send(int rank, std::string bytes);
   /// The next message that has come, from any rank.
@@ -33,7 +34,7 @@ class MpiSession {
 
  private:
   struct Sending;
-  int rank_ = 0, size_ = 1, ranks_on_node_ = 1;
+  int rank_ = 0, size_ = 1, ranks_on_node_ = 1, node_rank_ = 0;
   bool initialized_ = false;
   std::deque<std::unique_ptr<Sending>> sending_;
 };

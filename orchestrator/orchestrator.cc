@@ -52,7 +52,7 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
       directory_(directory),
       mpi_(mpi),
       scoreboard_(work, directory, options.limit),
-      local_agent_(worker_binary_path(),
+      local_agent_(worker_binary_path(), static_cast<std::uint32_t>(mpi.node_rank()),
                    [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }),
       store_thread_(store),
       view_(options.progress, std::cerr) {
@@ -64,6 +64,7 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
     conductor_->restore_answered(ShardId{shard});
     scoreboard_.add(work.shards[shard], responses);
   }
+  events_ = resumed.events;
   for (const auto& [shard, level] : resumed.levels) conductor_->restore_level(ShardId{shard}, level);
   if (!resumed.answers.empty())
     view_.say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) +
@@ -91,6 +92,7 @@ void Orchestrator::kill(SlotId slot) { send(slot.agent, KillWorker{slot.slot}); 
 void Orchestrator::close(SlotId slot, VisitId visit) { to_worker(slot, CloseVisit{visit}); }
 
 void Orchestrator::open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) {
+  store_thread_.put({"meta", "last_visit", std::to_string(visit.value), std::nullopt});
   to_worker(slot, OpenVisit{visit, work_.suite.modules[module.value], rank, size, work_.max_batch_tokens[module.value],
                             work_.suite.cleanup});
 }
@@ -106,6 +108,11 @@ void Orchestrator::run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t 
 void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
   store_thread_.put({"answer", work_.shard_hashes[shard.value], encode_responses(responses), shard});
   unstored_[shard.value] = std::move(responses);
+}
+
+void Orchestrator::give_up(ShardId shard, std::vector<Response> responses) {
+  unstored_[shard.value] = std::move(responses);
+  given_up_.push_back(shard);
 }
 
 void Orchestrator::store_level(ShardId shard, std::uint32_t level) {
@@ -124,8 +131,8 @@ void Orchestrator::record(const LedgerEntry& entry) {
   for (const auto& [key, value] : measured.items()) row[key] = value;
   busy_seconds_ += entry.row.load_s + entry.row.run_s + entry.row.teardown_s;
   const std::string line = row.dump();
-  char key[32];
-  std::snprintf(key, sizeof key, "%010u", entry.visit.value);
+  char key[64];
+  std::snprintf(key, sizeof key, "%010u %u.%u", entry.visit.value, entry.slot.agent.value, entry.slot.slot);
   store_thread_.put({"ledger", key, line, std::nullopt});
   std::ofstream(directory_.ledger(), std::ios::app) << line << "\n";
   ledger_.push_back(std::move(row));
@@ -133,6 +140,9 @@ void Orchestrator::record(const LedgerEntry& entry) {
 
 void Orchestrator::warn(const std::string& event) {
   events_.push_back(event);
+  char key[32];
+  std::snprintf(key, sizeof key, "%010zu", events_.size());
+  store_thread_.put({"event", key, event, std::nullopt});
   view_.say("proctor: " + event);
 }
 
@@ -163,7 +173,14 @@ void Orchestrator::on(AgentId, const AgentFailed& report) {
 }
 
 void Orchestrator::on(AgentId agent, FromWorker& report) {
-  WorkerReport body = decode_worker_report({reinterpret_cast<const char*>(report.frame.data()), report.frame.size()});
+  WorkerReport body;
+  try {
+    body = decode_worker_report({reinterpret_cast<const char*>(report.frame.data()), report.frame.size()});
+  } catch (const Error& error) {  // costs that worker and its shard, not the run
+    warn("worker " + std::to_string(report.slot) + " sent a message that cannot be read (" + error.what() +
+         "); it is killed");
+    return kill({agent, report.slot});
+  }
   if (const auto* answered = std::get_if<ShardAnswered>(&body)) tokens_ += answered->tokens;
   conductor_->on_report({agent, report.slot}, report.incarnation, std::move(body), now());
 }
@@ -187,7 +204,10 @@ void Orchestrator::drain(const std::string& why) {
 // ---- loop
 
 void Orchestrator::on_durable() {
-  for (ShardId shard : store_thread_.acknowledged()) {
+  std::vector<ShardId> countable = store_thread_.acknowledged();
+  countable.insert(countable.end(), given_up_.begin(), given_up_.end());
+  given_up_.clear();
+  for (ShardId shard : countable) {
     scoreboard_.add(work_.shards[shard.value], unstored_.at(shard.value));
     unstored_.erase(shard.value);
     conductor_->on_stored(shard, now());
@@ -221,14 +241,18 @@ void Orchestrator::start_agents() {
   for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, order);
 }
 
-void Orchestrator::stop_agents() {
-  for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, Leave{});
-  const Moment until = now() + kLeaveDeadline;
-  while ((!local_agent_.left() || !mpi_.all_sent()) && now() < until) {
-    while (mpi_.receive()) {
-    }
+/// Every rank answers AgentLeft when its workers are gone; one that does not in time would hold MPI_Finalize for ever.
+void Orchestrator::stop_agents(bool at_once) {
+  for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, LeaveNode{at_once});
+  const Moment until = now() + kLeaveDeadline + Moment(2);
+  const auto all_left = [&] { return local_agent_.left() && agents_left_ == mpi_.size() - 1 && mpi_.all_sent(); };
+  while (!all_left() && now() < until) {
+    mpi_.progress();
+    while (const auto message = mpi_.receive())
+      if (std::holds_alternative<AgentLeft>(decode_agent_report(message->second))) ++agents_left_;
     local_agent_.poll(1);
   }
+  agents_gone_ = agents_left_ == mpi_.size() - 1;
 }
 
 int Orchestrator::run() {
@@ -252,12 +276,15 @@ int Orchestrator::run() {
   } catch (const StoreFailure& error) {
     view_.say(std::string("proctor: ") + error.what() +
               "; what was acknowledged is kept. Make room and run the same command again");
+    write_status("stopped", kStoppedEarly);
     code = kStoppedEarly;
   } catch (...) {
-    stop_agents();
+    write_status("failed", std::nullopt);
+    stop_agents(true);
     throw;
   }
-  stop_agents();
+  stop_agents(code == kStoppedEarly || code == kInterrupted);
+  if (!agents_gone_) mpi_.abort(code);
   return code;
 }
 
@@ -269,7 +296,7 @@ int Orchestrator::finish() {
     code = asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
   else if (scoreboard_.failed_requests() > 0)
     code = kSomeFailed;
-  write_manifest(code);
+  if (!ledger_.empty() || !std::filesystem::exists(directory_.manifest())) write_manifest(code);
   write_status(code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished", code);
   std::cout << scoreboard_.tables() << "\n" << ledger_verdict();
   for (const std::string& failure : scoreboard_.failures()) std::cout << "failed: " << failure << "\n";
@@ -311,7 +338,7 @@ void Orchestrator::write_status(const std::string& state, std::optional<int> cod
                              {"total", scoreboard_.progress(p).total}});
   json["scores"] = scoreboard_.provisional();
   json["failures"] = scoreboard_.failures();
-  write_file(directory_.status(), json.dump(2) + "\n");
+  write_status_file(directory_.status(), json.dump(2) + "\n");
 }
 
 void Orchestrator::write_manifest(int code) {
@@ -361,37 +388,6 @@ std::string Orchestrator::ledger_verdict() const {
     text += line;
   }
   return text;
-}
-
-// ---- the other ranks
-
-int run_agent(MpiSession& mpi, const std::string& worker_binary) {
-  Agent agent(worker_binary, [&](AgentReport report) { mpi.send(0, encode(report)); });
-  const auto begin = std::chrono::steady_clock::now();
-  Moment last_beat{0};
-  bool told = false;
-  std::uint64_t beat = 0;
-  std::optional<Moment> leave_by;
-  while (!(agent.left() && mpi.all_sent())) {
-    const Moment now = std::chrono::steady_clock::now() - begin;
-    mpi.progress();
-    while (auto message = mpi.receive()) {
-      const AgentOrder order = decode_agent_order(message->second);
-      if (std::holds_alternative<Leave>(order)) leave_by = now + kLeaveDeadline;
-      agent.handle(order);
-    }
-    agent.poll(1);
-    if (!leave_by && now - last_beat > Moment(1)) {
-      last_beat = now;
-      mpi.send(0, encode(AgentReport(Heartbeat{++beat})));
-    }
-    if (asked() != Asked::nothing && !told) {
-      told = true;
-      mpi.send(0, encode(AgentReport(DrainAsked{last_signal()})));
-    }
-    if (leave_by && now > *leave_by) break;
-  }
-  return kDone;
 }
 
 }  // namespace proctor

@@ -35,6 +35,7 @@ class Orchestrator final : private Door {
   void run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) override;
   void close(SlotId slot, VisitId visit) override;
   void store(ShardId shard, std::vector<Response> responses) override;
+  void give_up(ShardId shard, std::vector<Response> responses) override;
   void store_level(ShardId shard, std::uint32_t level) override;
   void record(const LedgerEntry& entry) override;
   void warn(const std::string& event) override;
@@ -42,7 +43,7 @@ class Orchestrator final : private Door {
   void send(AgentId agent, const AgentOrder& order);
   void to_worker(SlotId slot, const WorkerOrder& order);
   void start_agents();
-  void stop_agents();
+  void stop_agents(bool at_once);
   void step();
   void on_report(AgentId agent, AgentReport report);
   void on(AgentId agent, const AgentHello& report);
@@ -51,6 +52,7 @@ class Orchestrator final : private Door {
   void on(AgentId agent, const WorkerExited& report);
   void on(AgentId agent, const Heartbeat&) { (void)agent; }
   void on(AgentId agent, const DrainAsked& report);
+  void on(AgentId, const AgentLeft&) { ++agents_left_; }
   void on_durable();
   void drain(const std::string& why);
   void show_progress(bool force);
@@ -68,6 +70,9 @@ class Orchestrator final : private Door {
   std::map<std::uint32_t, std::vector<Response>> unstored_;  // answered, not yet durable
   std::optional<Conductor> conductor_;
   std::deque<std::pair<AgentId, AgentReport>> inbox_;
+  std::vector<ShardId> given_up_;  // failed for this run only: count without being stored
+  int agents_left_ = 0;            // remote ranks that have answered LeaveNode
+  bool agents_gone_ = true;
   Agent local_agent_;
   StoreThread store_thread_;
   ProgressView view_;
@@ -81,8 +86,5 @@ class Orchestrator final : private Door {
   std::uint64_t tokens_ = 0;
   double busy_seconds_ = 0;
 };
-
-/// Every other rank: obeys until told to leave. Returns the exit code.
-int run_agent(MpiSession& mpi, const std::string& worker_binary);
 
 }  // namespace proctor

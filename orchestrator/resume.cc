@@ -45,8 +45,9 @@ Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
   for (const auto& [hash, level] : store.all("level"))
     if (const auto shard = shard_of.find(hash); shard != shard_of.end())
       resumed.levels[shard->second] = static_cast<std::uint32_t>(std::stoul(level));
-  for (const auto& [visit, row] : store.all("ledger"))
-    resumed.next_visit = std::max(resumed.next_visit, static_cast<std::uint32_t>(std::stoul(visit)) + 1);
+  for (auto& [key, event] : store.all("event")) resumed.events.push_back(std::move(event));
+  if (const auto last = store.get("meta", "last_visit"))
+    resumed.next_visit = static_cast<std::uint32_t>(std::stoul(*last)) + 1;
   return resumed;
 }
 

@@ -13,6 +13,7 @@ namespace proctor {
 struct Resumed {
   std::map<std::uint32_t, std::vector<Response>> answers;  ///< by shard index
   std::map<std::uint32_t, std::uint32_t> levels;           ///< `halved`, by shard index
+  std::vector<std::string> events;                         ///< of earlier starts
   std::uint32_t next_visit = 1;
 };
 

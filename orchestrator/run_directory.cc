@@ -17,7 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const fs::path& path, const char* what) {
-  throw EnvironmentError(path.string() + ": " + what + ": " + std::strerror(errno));
+  const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
+  if (errno == ENOSPC || errno == EDQUOT || errno == EIO) throw StoreFailure(message);
+  throw EnvironmentError(message);
 }
 
 std::string first_line(const fs::path& path) {
@@ -58,6 +60,10 @@ bool gone(const nlohmann::json& owner) {
 
 }  // namespace
 
+RunDirectory::RunDirectory(const fs::path& root) : root_(root.lexically_normal()) {
+  if (!root_.has_filename()) root_ = root_.parent_path();  // "runs/x/"
+}
+
 void RunDirectory::create() const {
   std::error_code error;
   for (const fs::path& folder : {root_, root_ / "results", root_ / "samples", logs()}) {
@@ -68,15 +74,23 @@ void RunDirectory::create() const {
 
 void RunDirectory::set_aside() const {
   if (!fs::exists(root_)) return;
+  const RunLock lock(*this);  // a live run keeps its directory
   for (int i = 1;; ++i) {
     const fs::path other = root_.string() + ".old-" + std::to_string(i);
     if (fs::exists(other)) continue;
-    fs::rename(root_, other);
+    std::error_code error;
+    fs::remove(owner(), error);
+    fs::rename(root_, other, error);
+    if (error) throw EnvironmentError(root_.string() + ": cannot be renamed: " + error.message());
     return;
   }
 }
 
-void write_file(const fs::path& path, const std::string& content) {
+namespace {
+
+enum class Sync { yes, no };
+
+void write_and_rename(const fs::path& path, const std::string& content, Sync sync) {
   const fs::path temporary = path.string() + ".tmp";
   std::error_code ignored;
   fs::create_directories(path.parent_path(), ignored);
@@ -94,10 +108,22 @@ void write_file(const fs::path& path, const std::string& content) {
     }
     done += static_cast<std::size_t>(n);
   }
-  const bool synced = ::fsync(descriptor) == 0;
+  const bool synced = sync == Sync::no || ::fsync(descriptor) == 0;
   ::close(descriptor);
   if (!synced) fail(temporary, "cannot be synced");
   if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "cannot be put in place");
+}
+
+}  // namespace
+
+void write_file(const fs::path& path, const std::string& content) { write_and_rename(path, content, Sync::yes); }
+
+void write_status_file(const fs::path& path, const std::string& content) {
+  try {
+    write_and_rename(path, content, Sync::no);
+  } catch (const EnvironmentError&) {
+  } catch (const StoreFailure&) {
+  }
 }
 
 RunLock::RunLock(const RunDirectory& directory) : path_(directory.owner()) {
@@ -107,7 +133,10 @@ RunLock::RunLock(const RunDirectory& directory) : path_(directory.owner()) {
       const std::string text = this_owner().dump(2) + "\n";
       const bool written = ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
       ::close(descriptor);
-      if (!written) fail(path_, "cannot be written");
+      if (!written) {
+        fs::remove(path_);
+        fail(path_, "cannot be written");
+      }
       return;
     }
     if (errno != EEXIST) fail(path_, "cannot be made");

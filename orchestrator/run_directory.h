@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <string>
 
+#include "sharding/error.h"
+
 namespace proctor {
 
 class RunDirectory {
  public:
-  explicit RunDirectory(std::filesystem::path root) : root_(std::move(root)) {}
+  explicit RunDirectory(const std::filesystem::path& root);
   const std::filesystem::path& root() const { return root_; }
   std::filesystem::path database() const { return root_ / "run.db"; }
   std::filesystem::path suite() const { return root_ / "suite.yaml"; }
@@ -22,15 +24,24 @@ class RunDirectory {
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path owner() const { return root_ / "owner.json"; }
 
-  void create() const;     ///< the folders
-  void set_aside() const;  ///< --fresh: renames what is there, never deletes
+  void create() const;  ///< the folders
+  /// --fresh: renames what is there, never deletes. Throws EnvironmentError if a live run has it.
+  void set_aside() const;
 
  private:
   std::filesystem::path root_;
 };
 
-/// Throws EnvironmentError naming the file and the system's words.
+/// Disk full or an I/O error: nothing more may be written, what is stored stays good.
+struct StoreFailure : Error {
+  explicit StoreFailure(const std::string& message) : Error(Fault::environment, message) {}
+};
+
+/// To a temporary name, synced, renamed. Throws StoreFailure where the disk is full or fails, else EnvironmentError.
 void write_file(const std::filesystem::path& path, const std::string& content);
+
+/// As write_file, but not synced and without a word if it fails: a stalled or full disk must not stop the loop.
+void write_status_file(const std::filesystem::path& path, const std::string& content);
 
 /// Held while a run owns its directory. Throws EnvironmentError saying who has it.
 class RunLock {

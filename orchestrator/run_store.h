@@ -10,18 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include "sharding/error.h"
+#include "orchestrator/run_directory.h"
 #include "sharding/request.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
 
 namespace proctor {
-
-/// Disk full or an I/O error: nothing more may be written, what is stored stays good.
-struct StoreFailure : Error {
-  explicit StoreFailure(const std::string& message) : Error(Fault::environment, message) {}
-};
 
 class RunStore {
  public:

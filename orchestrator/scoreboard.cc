@@ -1,6 +1,7 @@
 #include "orchestrator/scoreboard.h"
 
 #include <chrono>
+#include <utility>
 
 #include "orchestrator/prompts/python_text.h"
 
@@ -10,7 +11,7 @@ Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::siz
     : work_(work), directory_(directory), limit_(limit) {
   for (const Pair& pair : work.pairs) {
     const std::size_t total = work.requests[pair.task.value].requests.size();
-    pairs_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false});
+    pairs_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false, false});
   }
   for (const Shard& shard : work.shards)
     pairs_[index_of_pair(work, shard.module, shard.task)].progress.flops_left += shard.flops;
@@ -26,19 +27,30 @@ void Scoreboard::add(const Shard& shard, const std::vector<Response>& responses)
   pair.progress.done += shard.requests.size();
   pair.progress.flops_left -= shard.flops;
   if (pair.progress.done < pair.progress.total) return;
-  const auto task = shard.task.value;
-  pair.scoring = std::async(std::launch::async, [this, task, &pair] {
-    return score_pair(work_.templates[task], work_.requests[task], pair.responses, StderrOptions{});
-  });
+  pair.complete = true;
+  begin_next();
+}
+
+void Scoreboard::begin_next() {
+  for (std::size_t i = 0; i < pairs_.size() && !scoring_; ++i) {
+    PairState& pair = pairs_[i];
+    if (!pair.complete || pair.scored) continue;
+    const std::uint32_t task = work_.pairs[i].task.value;
+    scoring_ = i;
+    pair.scoring = std::async(std::launch::async, [this, task, &pair] {
+      return score_pair(work_.templates[task], work_.requests[task], pair.responses, StderrOptions{});
+    });
+  }
 }
 
 void Scoreboard::collect(bool wait) {
-  for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    PairState& pair = pairs_[i];
-    if (pair.scored || !pair.scoring.valid()) continue;
-    if (!wait && pair.scoring.wait_for(std::chrono::seconds(0)) != std::future_status::ready) continue;
+  while (scoring_) {
+    PairState& pair = pairs_[*scoring_];
+    if (!wait && pair.scoring.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+    const std::size_t index = *std::exchange(scoring_, std::nullopt);
     pair.scored = true;
-    finish(i, pair.scoring.get());
+    finish(index, pair.scoring.get());
+    begin_next();
   }
 }
 

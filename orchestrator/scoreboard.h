@@ -4,6 +4,7 @@
 
 #include <future>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,9 @@ class Scoreboard {
     std::vector<Response> responses;
     Progress progress;
     std::future<PairScore> scoring;
-    bool scored = false;
+    bool complete = false, scored = false;
   };
+  void begin_next();
   void finish(std::size_t pair, PairScore score);
 
   const Work& work_;
@@ -47,6 +49,7 @@ class Scoreboard {
   std::vector<PairState> pairs_;
   std::map<std::uint32_t, std::map<std::uint32_t, PairScore>> scores_;  // module -> task
   std::map<std::uint32_t, std::string> tables_;
+  std::optional<std::size_t> scoring_;  // the pair being scored; one at a time, so that threads do not pile up
   std::size_t failed_requests_ = 0;
   std::vector<std::string> failures_;
 };

@@ -3,12 +3,10 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "orchestrator/model_path.h"
-#include "orchestrator/scoring/text_metrics.h"
+#include "orchestrator/task_file.h"
 #include "orchestrator/task_types/task_type.h"
 #include "orchestrator/yaml_fields.h"
 
@@ -16,215 +14,6 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-using Changes = std::vector<std::pair<std::string, std::string>>;
-
-nlohmann::json to_json(const YAML::Node& node) {
-  if (node.IsMap()) {
-    nlohmann::json json = nlohmann::json::object();
-    for (const auto& entry : node) json[entry.first.Scalar()] = to_json(entry.second);
-    return json;
-  }
-  if (node.IsSequence()) {
-    nlohmann::json json = nlohmann::json::array();
-    for (const auto& item : node) json.push_back(to_json(item));
-    return json;
-  }
-  if (node.IsNull()) return nullptr;
-  bool flag = false;
-  std::int64_t whole = 0;
-  double number = 0;
-  if (node.Tag() != "!" && YAML::convert<bool>::decode(node, flag)) return flag;
-  if (node.Tag() != "!" && YAML::convert<std::int64_t>::decode(node, whole)) return whole;
-  if (node.Tag() != "!" && YAML::convert<double>::decode(node, number)) return number;
-  return node.Scalar();
-}
-
-/// Sets "fewshot.count" below `node`; a step into a list of named maps goes by name (modules.NAME).
-void set_path(YAML::Node node, const std::string& path, const std::string& value, const std::string& where) {
-  const auto dot = path.find('.');
-  const std::string key = path.substr(0, dot);
-  if (node.IsSequence()) {
-    for (YAML::Node item : node)
-      if (item.IsMap() && item["name"].IsDefined() && item["name"].Scalar() == key && dot != std::string::npos)
-        return set_path(item, path.substr(dot + 1), value, where);
-    throw UsageError(where + ": nothing here is named '" + key + "'");
-  }
-  if (!node.IsMap()) throw UsageError(where + ": '" + key + "' lies below a value that is no map");
-  if (dot == std::string::npos) {
-    try {
-      node[key] = YAML::Load(value);
-    } catch (const YAML::Exception&) {
-      throw UsageError(where + ": '" + value + "' is not a YAML value");
-    }
-    return;
-  }
-  if (!node[key].IsDefined()) node[key] = YAML::Node(YAML::NodeType::Map);
-  set_path(node[key], path.substr(dot + 1), value, where);
-}
-
-std::string beside(const std::string& file, const std::string& path) {
-  const fs::path given(path);
-  return fs::absolute(given.is_absolute() ? given : fs::path(file).parent_path() / given).lexically_normal().string();
-}
-
-// ---- task files
-
-std::optional<TemplateList> template_list(YamlFields& fields, const std::string& key) {
-  const YAML::Node node = fields.find(key);
-  if (!node.IsDefined() || node.IsNull()) return std::nullopt;
-  if (node.IsScalar()) return TemplateList(node.Scalar());
-  return TemplateList(fields.texts(key));
-}
-
-FewShot read_fewshot(YamlFields fields) {
-  FewShot out;
-  out.count = fields.whole("count", 0, 0);
-  out.split = fields.text("split", out.split);
-  const std::string sampler = fields.text("sampler", "random");
-  if (sampler != "random" && sampler != "first_n")
-    fields.refuse("sampler", "expected random or first_n, found '" + sampler + "'");
-  out.sampler = sampler == "random" ? FewShot::Sampler::random : FewShot::Sampler::first_n;
-  out.delimiter = fields.text("delimiter", out.delimiter);
-  out.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));
-  fields.finish();
-  return out;
-}
-
-std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
-  std::vector<Metric> metrics;
-  const YAML::Node node = fields.find("metrics");
-  if (node.IsDefined() && !node.IsSequence()) fields.refuse("metrics", "expected a list");
-  if (node.IsDefined())
-    for (const auto& item : node) {
-      Metric metric;
-      if (item.IsMap() && item.size() == 1) {
-        metric.name = item.begin()->first.Scalar();
-        metric.options = to_json(item.begin()->second);
-      } else if (item.IsScalar()) {
-        metric.name = item.Scalar();
-      } else {
-        throw UsageError(fields.where(item) + ": a metric is a name, or {name: {options}}");
-      }
-      metrics.push_back(metric);
-    }
-  if (metrics.empty())
-    for (const std::string& name : type.default_metrics()) metrics.push_back({name, nlohmann::json::object()});
-  const auto known = type.metrics();
-  for (const Metric& metric : metrics) {
-    if (std::ranges::find(known, metric.name) == known.end())
-      fields.refuse("metrics",
-                    "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
-    if (metric.name == "exact_match")
-      check_exact_match_options(metric.options, fields.file());
-    else if (!metric.options.empty())
-      fields.refuse("metrics", "'" + metric.name + "' takes no options");
-  }
-  return metrics;
-}
-
-std::vector<FilterPipeline> read_filters(YamlFields& fields) {
-  std::vector<FilterPipeline> filters;
-  const YAML::Node node = fields.find("filters");
-  if (!node.IsDefined()) return filters;
-  if (!node.IsSequence()) fields.refuse("filters", "expected a list of {name, filter}");
-  for (const auto& item : node) {
-    YamlFields entry(item, fields.file(), "filter");
-    FilterPipeline pipeline{entry.required_text("name"), {}};
-    const YAML::Node steps = entry.find("filter");
-    if (!steps.IsSequence() || steps.size() == 0) entry.refuse("filter", "expected a list of steps");
-    for (const auto& step : steps) {
-      nlohmann::json options = to_json(YamlFields(step, fields.file(), "filter step").node());
-      FilterStep one{options.value("function", std::string()), std::move(options)};
-      one.options.erase("function");
-      pipeline.steps.push_back(std::move(one));
-    }
-    entry.finish();
-    check_filter(pipeline, fields.where(item));
-    filters.push_back(std::move(pipeline));
-  }
-  return filters;
-}
-
-Generation read_generation(YamlFields fields) {
-  Generation out;
-  if (fields.has("until")) out.until = fields.texts("until");
-  out.max_gen_toks = fields.whole("max_gen_toks", out.max_gen_toks, 1);
-  fields.finish();
-  return out;
-}
-
-void read_data(YamlFields fields, Task& task, const std::string& file) {
-  for (const auto& entry : fields.node()) {
-    const std::string split = entry.first.Scalar(), path = fields.required_text(split), full = beside(file, path);
-    if (!fs::is_regular_file(full)) fields.refuse(split, full + ": no such data file");
-    task.data[split] = full;
-  }
-  if (!task.data.contains("test"))
-    throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: the split 'test' is missing");
-}
-
-/// What each type needs and what would be left unread.
-void check_task(YamlFields& fields, const Task& task) {
-  const TaskTemplates compiled = compile(task);
-  const auto need = [&](bool there, const char* key) {
-    if (!there) fields.refuse(key, "is missing (task type " + task.type + " needs it)");
-  };
-  const auto need_placeholder = [&](const Template& one, const char* key) {
-    if (!one.has_placeholder()) fields.refuse(key, "has no {{field}}, so every row would be the same");
-  };
-  if (task.type == "multiple_choice") {
-    need(!task.answer.empty(), "answer");
-    if (task.contexts.empty())
-      need(task.choices.has_value(), "choices");
-    else
-      need(task.target.has_value(), "target");
-  }
-  if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
-  if (task.type == "loglikelihood_rolling") {
-    need(!task.text.empty(), "text");
-    if (task.fewshot.count > 0) fields.refuse("fewshot", "a rolling task has no examples");
-    return need_placeholder(*compiled.text, "text");
-  }
-  if (task.contexts.empty()) {
-    need(!task.prompt.empty(), "prompt");
-    need_placeholder(*compiled.prompt, "prompt");
-  }
-  if (task.fewshot.count > 0 && !task.data.contains(task.fewshot.split))
-    fields.refuse("fewshot", "its split '" + task.fewshot.split + "' is not under data");
-}
-
-Task parse_task(YAML::Node node, const std::string& file, const std::string& name) {
-  YamlFields fields(node, file, "task");
-  Task task;
-  task.file = file;
-  const std::string own = fields.required_text("task");
-  task.name = name.empty() ? own : name;
-  task.type = fields.required_text("type");
-  const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
-  read_data(fields.map("data", "data"), task, file);
-  task.description = fields.text("description", "");
-  task.prompt = fields.text("prompt", "");
-  task.choices = template_list(fields, "choices");
-  task.contexts = fields.texts("contexts");
-  task.answer = fields.text("answer", "");
-  task.target = template_list(fields, "target");
-  task.text = fields.text("text", "");
-  task.target_delimiter = fields.text("target_delimiter", task.target_delimiter);
-  task.fewshot = read_fewshot(fields.map("fewshot", "fewshot"));
-  task.metrics = read_metrics(fields, type);
-  task.filters = read_filters(fields);
-  task.generation = read_generation(fields.map("generation", "generation"));
-  task.group = fields.text("group", "");
-  const std::string on_long = fields.text("on_long", "truncate");
-  if (on_long != "truncate" && on_long != "fail")
-    fields.refuse("on_long", "expected truncate or fail, found '" + on_long + "'");
-  task.fail_on_long = on_long == "fail";
-  fields.finish();
-  check_task(fields, task);
-  return task;
-}
-
-// ---- suite
 
 Module read_module(YAML::Node node, const std::string& file) {
   YamlFields fields(node, file, "module");
@@ -262,7 +51,7 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
 /// A path, a glob, or {path, name, set}. `resolved` is rewritten with absolute paths.
 void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>& tasks, YAML::Node& resolved) {
   if (node.IsScalar()) {
-    const std::string pattern = beside(file, node.Scalar());
+    const std::string pattern = path_beside(file, node.Scalar());
     const std::vector<std::string> paths = expand_glob(pattern);
     if (paths.empty())
       throw UsageError(file + ":" + std::to_string(node.Mark().line + 1) + ":" +
@@ -274,8 +63,8 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
     return;
   }
   YamlFields fields(node, file, "task entry");
-  const std::string path = beside(file, fields.required_text("path")), name = fields.text("name", "");
-  Changes changes;
+  const std::string path = path_beside(file, fields.required_text("path")), name = fields.text("name", "");
+  std::vector<std::pair<std::string, std::string>> changes;
   YamlFields set = fields.map("set", "set");
   for (const auto& entry : set.node()) {
     YAML::Emitter value;
@@ -373,12 +162,6 @@ const std::vector<std::string>& request_types_of_kind(const std::string& kind, c
   return found->second;
 }
 
-Task read_task(const std::string& path, const std::string& name, const Changes& changes) {
-  YAML::Node node = load_yaml(path);
-  for (const auto& [key, value] : changes) set_path(node, key, value, path + ": set " + key);
-  return parse_task(node, path, name);
-}
-
 SuiteFile read_suite(const std::string& given, const std::vector<std::string>& settings) {
   const std::string path = fs::absolute(given).lexically_normal().string();
   YAML::Node node = load_yaml(given);
@@ -387,7 +170,7 @@ SuiteFile read_suite(const std::string& given, const std::vector<std::string>& s
     const auto equals = setting.find('=');
     if (equals == std::string::npos || equals == 0)
       throw UsageError("--set " + setting + ": expected KEY=VALUE, such as modules.NAME.dtype=bfloat16");
-    set_path(node, setting.substr(0, equals), setting.substr(equals + 1), "--set " + setting.substr(0, equals));
+    set_yaml_path(node, setting.substr(0, equals), setting.substr(equals + 1), "--set " + setting.substr(0, equals));
   }
   SuiteFile out;
   Suite& suite = out.suite;
@@ -410,6 +193,10 @@ SuiteFile read_suite(const std::string& given, const std::vector<std::string>& s
   fields.finish();
   refuse_twice(suite.modules, path, "modules");
   refuse_twice(suite.tasks, path, "tasks");
+  for (const Task& task : suite.tasks)
+    for (const Task& other : suite.tasks)
+      if (!task.group.empty() && task.group == other.name)
+        throw UsageError(path + ": group '" + task.group + "' of task " + task.name + " is also a task's name");
   check_pairs(suite, path);
   resolved["tasks"] = tasks;
   for (std::size_t i = 0; i < suite.modules.size(); ++i) resolved["modules"][i]["path"] = suite.modules[i].path;

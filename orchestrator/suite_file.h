@@ -17,10 +17,6 @@ struct SuiteFile {
 /// `settings`: --set's "modules.NAME.dtype=bfloat16". Throws UsageError or InputError.
 SuiteFile read_suite(const std::string& path, const std::vector<std::string>& settings);
 
-/// One task file, with changes ("fewshot.count" -> 5) applied. `name`: another name, or empty.
-Task read_task(const std::string& path, const std::string& name,
-               const std::vector<std::pair<std::string, std::string>>& changes);
-
 /// The request types a module kind answers; throws UsageError naming the kinds there are.
 const std::vector<std::string>& request_types_of_kind(const std::string& kind, const std::string& where);
 

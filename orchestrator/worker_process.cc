@@ -113,7 +113,7 @@ WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Ch
   posix_spawn_file_actions_adddup2(actions, high, kChildSocket);
   pid_ = spawn({command.binary, "serve", "--fd", std::to_string(kChildSocket), "--device", command.device, "--index",
                 std::to_string(command.index), "--threads", std::to_string(command.threads), "--memory-limit",
-                std::to_string(command.memory_limit_bytes)},
+                std::to_string(command.memory_limit_bytes), "--parent", std::to_string(getpid())},
                files);
 }
 

@@ -69,6 +69,38 @@ std::optional<double> parse_seconds(const std::string& text) {
   return with_unit(text, {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"min", 60}, {"m", 60}, {"h", 3600}});
 }
 
+/// Sets "fewshot.count" below `node`; a step into a list of named maps goes by name (modules.NAME).
+void set_yaml_path(YAML::Node node, const std::string& path, const std::string& value, const std::string& where) {
+  const auto dot = path.find('.');
+  const std::string key = path.substr(0, dot);
+  if (node.IsSequence()) {  // a name may have dots of its own
+    for (YAML::Node item : node) {
+      if (!item.IsMap() || !item["name"].IsDefined()) continue;
+      const std::string prefix = item["name"].Scalar() + ".";
+      if (path.starts_with(prefix)) return set_yaml_path(item, path.substr(prefix.size()), value, where);
+    }
+    throw UsageError(where + ": nothing here is named '" + key + "'");
+  }
+  if (!node.IsMap()) throw UsageError(where + ": '" + key + "' lies below a value that is no map");
+  if (dot == std::string::npos) {
+    try {
+      node[key] = YAML::Load(value);
+    } catch (const YAML::Exception&) {
+      throw UsageError(where + ": '" + value + "' is not a YAML value");
+    }
+    return;
+  }
+  if (!node[key].IsDefined()) node[key] = YAML::Node(YAML::NodeType::Map);
+  set_yaml_path(node[key], path.substr(dot + 1), value, where);
+}
+
+std::string path_beside(const std::string& file, const std::string& path) {
+  const std::filesystem::path given(path);
+  return std::filesystem::absolute(given.is_absolute() ? given : std::filesystem::path(file).parent_path() / given)
+      .lexically_normal()
+      .string();
+}
+
 YAML::Node load_yaml(const std::string& path) {
   if (!std::filesystem::is_regular_file(path)) throw UsageError(path + ": no such file");
   try {

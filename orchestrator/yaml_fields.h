@@ -59,6 +59,12 @@ std::string nearest(const std::string& name, const std::set<std::string>& known)
 std::optional<std::uint64_t> parse_bytes(const std::string& text);
 std::optional<double> parse_seconds(const std::string& text);
 
+/// Sets "fewshot.count" below `node`; a step into a list of named maps goes by name (modules.NAME). Throws UsageError.
+void set_yaml_path(YAML::Node node, const std::string& path, const std::string& value, const std::string& where);
+
+/// `path`, absolute, relative to the folder of `file`.
+std::string path_beside(const std::string& file, const std::string& path);
+
 /// Parses a file; throws UsageError with file:line:column.
 YAML::Node load_yaml(const std::string& path);
 

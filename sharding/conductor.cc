@@ -57,19 +57,31 @@ void Conductor::on_report(SlotId slot, std::uint32_t incarnation, WorkerReport r
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened&, Moment now) {
-  visit.on_opened(*visit.member(slot), now);
+  if (visit.on_opened(*visit.member(slot), now)) open_failures_[visit.module().value] = 0;
 }
 
 void Conductor::handle(SlotId, Visit& visit, const OpenFailed& report, Moment now) {
   const ModuleId module = visit.module();
   abort(visit.id(), "load failed: " + report.message, false, now);
-  if (++open_failures_[module.value] < kOpenFailures) return;
+  count_open_failure(module, report.message);
+}
+
+/// A module that two visits in a row could not load, and that no gang holds, fails its requests by name. That is not
+/// stored as an answer: with more memory, or a mended file system, the same command computes them.
+void Conductor::count_open_failure(ModuleId module, const std::string& why) {
+  if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
   schedule_.drop(module);
-  door_.warn("module " + name(module) + " could not be loaded on " + std::to_string(kOpenFailures) +
-             " gangs; its requests fail: " + report.message);
+  door_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
+             " times in a row; its requests fail: " + why);
   for (std::uint32_t s = 0; s < shards_.size(); ++s)
     if (shards_[s].module == module && state_[s] == ShardState::waiting)
-      fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + report.message);
+      fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + why, Durable::no);
+}
+
+bool Conductor::held(ModuleId module) const {
+  return std::ranges::any_of(visits_, [&](const auto& entry) {
+    return entry.second.module() == module && entry.second.state() != VisitState::opening;
+  });
 }
 
 void Conductor::handle(SlotId, Visit& visit, ShardAnswered& report, Moment now) {
@@ -94,7 +106,10 @@ void Conductor::handle(SlotId, Visit& visit, const ShardFailed& report, Moment n
   if (visit.shard() != report.shard) return;
   visit.on_shard_done(now);
   const std::string reason = "shard " + std::to_string(report.shard.value) + ": " + report.message;
-  if (!report.out_of_memory) return strike(report.shard, reason);
+  if (!report.out_of_memory) {  // whatever went wrong may still be wrong in this process: it is replaced
+    strike(report.shard, reason);
+    return abort(visit.id(), reason, false, now);
+  }
   if (attempts_.on_out_of_memory(report.shard) == Attempts::Next::set_aside)
     return set_aside(report.shard, "out of memory at every batch size: " + report.message);
   door_.warn(reason + "; it runs again with batches of half the tokens");
@@ -116,7 +131,12 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, co
   door_.warn(who);
   roster_.on_death(slot, shard ? &*shard : nullptr, how, now);
   if (roster_.at(slot).state == SlotState::quarantined) door_.warn(who + "; its device is quarantined for this run");
-  if (visit) abort(visit->id(), who, !ordered, now);
+  if (visit) {
+    const bool opening = visit->state() == VisitState::opening;
+    const ModuleId module = visit->module();
+    abort(visit->id(), who, !ordered, now);
+    if (opening && !ordered) count_open_failure(module, who);
+  }
   on_tick(now);
 }
 
@@ -135,7 +155,9 @@ void Conductor::on_tick(Moment now) {
     const std::string what = *visits_.at(id).late(now);
     door_.warn("visit " + std::to_string(id.value) + " of " + name(visits_.at(id).module()) + " is past its " + what +
                " deadline; its workers are replaced");
+    const ModuleId module = visits_.at(id).module();
     abort(id, "past its " + what + " deadline", what == "progress", now);
+    if (what == "load") count_open_failure(module, "past its load deadline");
   }
   for (SlotId slot : roster_.too_late_to_start(now)) {
     door_.kill(slot);
@@ -176,7 +198,7 @@ void Conductor::feed(Visit& visit, Moment now) {
   }
   state_[shard->value] = ShardState::running;
   const std::uint32_t attempt = attempts_.begin(*shard);
-  visit.on_shard(*shard, now);
+  visit.on_shard(*shard, now, expected_seconds(*shard));
   for (SlotId slot : visit.members()) door_.run(slot, visit.id(), *shard, attempt, attempts_.level(*shard));
 }
 
@@ -271,13 +293,23 @@ void Conductor::strike(ShardId shard, const std::string& reason) {
 void Conductor::set_aside(ShardId shard, const std::string& reason) {
   door_.warn("shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module) +
              " is set aside: " + reason);
-  fail_requests(shard, reason);
+  fail_requests(shard, reason, Durable::yes);
 }
 
-void Conductor::fail_requests(ShardId shard, const std::string& reason) {
+/// Slower than estimated is no hang: 20 times the estimate is allowed where that is more than the deadline.
+Moment Conductor::expected_seconds(ShardId shard) const {
+  const Shard& planned = shards_[shard.value];
+  return Moment(planned.flops * modules_[planned.module.value].seconds_per_flop);
+}
+
+void Conductor::fail_requests(ShardId shard, const std::string& reason, Durable durable) {
   state_[shard.value] = ShardState::answered;
   --unanswered_[shards_[shard.value].module.value];
-  door_.store(shard, std::vector<Response>(shards_[shard.value].requests.size(), Response{nullptr, reason}));
+  std::vector<Response> failed(shards_[shard.value].requests.size(), Response{nullptr, reason});
+  if (durable == Durable::yes)
+    door_.store(shard, std::move(failed));
+  else
+    door_.give_up(shard, std::move(failed));
 }
 
 }  // namespace proctor

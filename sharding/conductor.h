@@ -39,6 +39,8 @@ class Door {
   virtual void close(SlotId slot, VisitId visit) = 0;
   /// To be made durable; answer with Conductor::on_stored.
   virtual void store(ShardId shard, std::vector<Response> responses) = 0;
+  /// Failed for this run only, not stored; answer with Conductor::on_stored.
+  virtual void give_up(ShardId shard, std::vector<Response> responses) = 0;
   virtual void store_level(ShardId shard, std::uint32_t level) = 0;  ///< `halved`, recorded before it takes effect
   virtual void record(const LedgerEntry& entry) = 0;
   virtual void warn(const std::string& event) = 0;
@@ -96,7 +98,11 @@ class Conductor {
   void abort(VisitId visit, const std::string& reason, bool strike, Moment now);
   void strike(ShardId shard, const std::string& reason);
   void set_aside(ShardId shard, const std::string& reason);
-  void fail_requests(ShardId shard, const std::string& reason);
+  enum class Durable { no, yes };
+  void fail_requests(ShardId shard, const std::string& reason, Durable durable);
+  void count_open_failure(ModuleId module, const std::string& why);
+  bool held(ModuleId module) const;
+  Moment expected_seconds(ShardId shard) const;
   const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
 
   Options options_;
@@ -108,7 +114,7 @@ class Conductor {
   Attempts attempts_;
   std::map<VisitId, Visit> visits_;
   std::vector<ShardState> state_;
-  std::vector<std::uint32_t> open_failures_;  // of each module
+  std::vector<std::uint32_t> open_failures_;  // of each module, in a row
   std::vector<std::size_t> unanswered_;       // shards of each module
   std::size_t unstored_;
   std::uint32_t next_visit_;

@@ -27,6 +27,9 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerExited, slot, incarnation, ordered, how
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Heartbeat, beat)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DrainAsked, signal)
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaveNode, at_once)
+void to_json(nlohmann::json& json, const AgentLeft&) { json = nullptr; }
+void from_json(const nlohmann::json&, AgentLeft&) {}
 void to_json(nlohmann::json& json, const Leave&) { json = nullptr; }
 void from_json(const nlohmann::json&, Leave&) {}
 

@@ -127,6 +127,12 @@ struct WorkerExited {
 struct AgentFailed {  ///< this node cannot take part
   std::string host, fault, message;
 };
+struct LeaveNode {       ///< the last order: stop the workers, answer AgentLeft
+  bool at_once = false;  ///< do not let shards in hand finish
+};
+struct AgentLeft {
+  bool operator==(const AgentLeft&) const = default;
+};
 struct Heartbeat {
   std::uint64_t beat = 0;
 };
@@ -137,8 +143,8 @@ struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
 using WorkerOrder = std::variant<OpenVisit, RunShard, CloseVisit, Leave>;
 using WorkerReport =
     std::variant<WorkerReady, Progress, VisitOpened, OpenFailed, ShardAnswered, ShardFailed, VisitClosed>;
-using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, Leave>;
-using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked>;
+using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, LeaveNode>;
+using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;
 
 /// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
 std::string encode(const WorkerOrder& order);

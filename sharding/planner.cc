@@ -8,9 +8,12 @@
 namespace proctor {
 namespace {
 
+constexpr std::size_t kMaxShardBytes = 64u << 20;  // of text: a shard has to fit a frame (wire.h)
+
 struct Bundle {
   std::uint32_t first, last;  // requests [first, last)
   double flops;
+  std::size_t bytes;
 };
 
 std::vector<Bundle> weigh(const PairWork& work, const ModelFacts& facts) {
@@ -21,11 +24,13 @@ std::vector<Bundle> weigh(const PairWork& work, const ModelFacts& facts) {
     const auto last =
         i + 1 < work.bundles.size() ? work.bundles[i + 1] : static_cast<std::uint32_t>(work.requests.size());
     double flops = 0;
+    std::size_t bytes = 0;
     for (auto r = first; r < last; ++r) {
       const bool shared = r > first && work.requests[r].parts.front() == work.requests[first].parts.front();
       flops += request_flops(facts, work.requests[r], shared);
+      for (const std::string& part : work.requests[r].parts) bytes += part.size();
     }
-    bundles.push_back({first, last, flops});
+    bundles.push_back({first, last, flops, bytes});
   }
   return bundles;
 }
@@ -42,10 +47,16 @@ std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, doub
   const double full = std::min(target_flops, total / 4);
   std::vector<Shard> shards;
   double planned = 0;
+  std::size_t bytes = 0;
   for (const Bundle& bundle : bundles) {
     const double size = planned < 0.9 * total ? full : full / 4;
-    if (shards.empty() || shards.back().flops + bundle.flops / 2 > size)
+    const bool full_now =
+        !shards.empty() && (shards.back().flops + bundle.flops / 2 > size || bytes + bundle.bytes > kMaxShardBytes);
+    if (shards.empty() || full_now) {
       shards.push_back({work.module, work.task, {}, 0});
+      bytes = 0;
+    }
+    bytes += bundle.bytes;
     Shard& shard = shards.back();
     for (auto r = bundle.first; r < bundle.last; ++r) shard.requests.push_back(r);
     shard.flops += bundle.flops;

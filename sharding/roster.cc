@@ -39,7 +39,10 @@ void Roster::on_death(SlotId slot, const ShardId* shard, const std::string& how,
     return;
   }
   ++record.deaths;
-  if (shard) record.died_in.insert(*shard);
+  if (shard)
+    record.died_in.insert(*shard);
+  else
+    record.due = now + Moment(kStartPauses.front());  // nothing was computed: do not spin
   const bool last_one = count(SlotState::quarantined) + 1 >= size();
   if (record.deaths >= kDeathsToQuarantine && record.died_in.size() >= kShardsToQuarantine && !last_one)
     record.state = SlotState::quarantined;

@@ -3,6 +3,9 @@
 #include <algorithm>
 
 namespace proctor {
+namespace {
+constexpr double kPatience = 20;  // times the estimated cost, before slow counts as hung
+}
 
 std::string to_string(Verdict verdict) {
   switch (verdict) {
@@ -38,7 +41,8 @@ Visit::Visit(VisitId id, ModuleId module, std::vector<SlotId> members, Moment no
       deadlines_(deadlines),
       opened_(members_.size(), false),
       rows_(members_.size()),
-      due_(now + deadlines.load) {}
+      due_(now + deadlines.load),
+      unit_(deadlines.progress) {}
 
 std::optional<std::uint32_t> Visit::member(SlotId slot) const {
   const auto found = std::find(members_.begin(), members_.end(), slot);
@@ -55,9 +59,10 @@ bool Visit::on_opened(std::uint32_t member, Moment now) {
   return true;
 }
 
-void Visit::on_shard(ShardId shard, Moment now) {
+void Visit::on_shard(ShardId shard, Moment now, Moment expected) {
   shard_ = shard;
-  due_ = now + deadlines_.progress;
+  unit_ = std::max(Moment(deadlines_.progress), kPatience * expected);
+  due_ = now + unit_;
 }
 
 void Visit::on_progress(Moment now) {
@@ -66,7 +71,7 @@ void Visit::on_progress(Moment now) {
       due_ = now + deadlines_.load;
       break;
     case VisitState::serving:
-      due_ = now + deadlines_.progress;
+      due_ = now + unit_;
       break;
     case VisitState::closing:
       due_ = now + deadlines_.teardown;

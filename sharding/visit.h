@@ -36,7 +36,8 @@ class Visit {
 
   /// True when the last member has opened: the gang serves.
   bool on_opened(std::uint32_t member, Moment now);
-  void on_shard(ShardId shard, Moment now);
+  /// `expected`: estimated seconds of the whole shard; units of it may take 20 times that.
+  void on_shard(ShardId shard, Moment now, Moment expected = Moment(0));
   void on_progress(Moment now);  ///< an announced unit began
   void on_shard_done(Moment now) {
     shard_.reset();
@@ -64,6 +65,7 @@ class Visit {
   std::vector<std::optional<LedgerRow>> rows_;
   std::optional<ShardId> shard_;
   Moment due_;
+  Moment unit_;  // how long the next unit of a shard may take
   bool aborted_ = false;
 };
 

@@ -8,7 +8,7 @@ ROOT = Path(sys.argv[1])
 ALLOWED = {"sharding": {"sharding"}, "orchestrator": {"sharding", "orchestrator"}, "worker": {"sharding", "worker"}}
 HOMES = {r"mpi\.h|sqlite3\.h|yaml-cpp/|boost/|spdlog/": "orchestrator", r"ATen/|c10/|torch/|cuda|nccl": "worker"}
 # What must build without LibTorch, so that sanitizers and fuzzers reach it.
-NO_TORCH = re.compile(r"worker/(tokenizer/.*|safetensors|batcher|text_codec|model_folder|generation_text|tokenize_command|models/(config_reader|families|decoder_config))\.(h|cc)$")
+NO_TORCH = re.compile(r"worker/(tokenizer/.*|safetensors|batcher|text_codec|model_folder|generation_text|json_file|tokenize_command|models/(config_reader|families|decoder_config))\.(h|cc)$")
 
 
 def problems():

@@ -8,12 +8,12 @@
 namespace proctor {
 namespace {
 
-/// Bytes the kernel calls available.
-std::uint64_t available_bytes() {
+/// A line of /proc/meminfo, in bytes; 0 if there is none.
+std::uint64_t host_memory(const std::string& wanted) {
   std::ifstream stream("/proc/meminfo");
   std::string key, unit;
   for (std::uint64_t kib = 0; stream >> key >> kib; std::getline(stream, unit))
-    if (key == "MemAvailable:") return kib << 10;
+    if (key == wanted) return kib << 10;
   return 0;
 }
 
@@ -25,11 +25,11 @@ class CpuDevice final : public Device {
   void empty_host_cache() override {}
   void empty_cache() override { malloc_trim(0); }
   void reset_peak() override { reset_host_peak(); }
-  /// No cache lies between tensors and malloc: reserved is allocated. What is free is the whole node's, shared with
-  /// others, so it is not reported per visit.
+  /// No cache lies between tensors and malloc: reserved is allocated. Free and total are the whole node's.
   DeviceMemory memory() override {
     const HostCounters counters = host_counters();
-    return {counters.live_bytes, counters.peak_bytes, counters.live_bytes, counters.peak_bytes, 0, available_bytes()};
+    return {counters.live_bytes, counters.peak_bytes,          counters.live_bytes,
+            counters.peak_bytes, host_memory("MemAvailable:"), host_memory("MemTotal:")};
   }
 };
 

@@ -1,4 +1,5 @@
 // The CUDA and NCCL half of the worker: a shared module, so that a CPU worker neither maps nor starts them.
+#include <ATen/Context.h>
 #include <ATen/cuda/CUDAContextLight.h>
 #include <ATen/cuda/CachingHostAllocator.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -30,7 +31,10 @@ std::uint64_t aggregate(const c10::CachingAllocator::StatArray& stat, bool peak)
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(int index) : index_(static_cast<c10::DeviceIndex>(index)) { c10::cuda::set_device(index_); }
+  explicit CudaDevice(int index) : index_(static_cast<c10::DeviceIndex>(index)) {
+    at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);  // the allocator's counters exist from here on
+    c10::cuda::set_device(index_);
+  }
   c10::Device torch() const override { return {c10::DeviceType::CUDA, index_}; }
   void synchronize() override { PROCTOR_CUDA(cudaDeviceSynchronize()); }
   void clear_workspaces() override { at::cuda::clearCublasWorkspaces(); }

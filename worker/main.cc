@@ -67,15 +67,15 @@ void refuse_rest(const Arguments& arguments, std::size_t expected) {
 }
 
 /// A child leaves with its agent, is killed first when memory runs out, and hears of stopping over its socket only.
-void become_child() {
+void become_child(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() == 1) _exit(0);
+  if (getppid() != parent) _exit(0);
   for (int number : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGPIPE}) signal(number, SIG_IGN);
   std::ofstream("/proc/self/oom_score_adj") << 800;
 }
 
 int serve_command(Arguments arguments) {
-  become_child();
+  become_child(std::stoi(take_option(arguments, "--parent", "0")));
   WorkerOptions options;
   const int descriptor = std::stoi(take_option(arguments, "--fd", "3"));
   options.device = device_choice(take_option(arguments, "--device", "auto"));

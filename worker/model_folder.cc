@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "sharding/error.h"
+#include "worker/json_file.h"
 #include "worker/models/families.h"
 #include "worker/safetensors.h"
 
@@ -18,24 +19,17 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kHashedBytes = 64 << 10;  // of each tensor, beside the headers
 
 Json read_json(const fs::path& path, bool required) {
-  std::ifstream stream(path);
-  if (!stream) {
-    if (!required) return Json::object();
-    throw InputError(path.string() +
-                     ": cannot be read; a model folder has config.json, tokenizer.json and *.safetensors");
-  }
-  try {
-    return Json::parse(stream);
-  } catch (const Json::exception& error) {
-    throw InputError(path.string() + ": " + error.what());
-  }
+  if (!required && !fs::exists(path)) return Json::object();
+  return read_json_file(path.string());
 }
 
-/// "dtype" of transformers 5, "torch_dtype" before; the weights' own where neither is there.
-std::string checkpoint_dtype(const Json& config) {
+/// "dtype" of transformers 5, "torch_dtype" before; the first tensor's own where neither is there.
+std::string checkpoint_dtype(const Json& config, const std::string& folder) {
   for (const char* key : {"dtype", "torch_dtype"})
     if (config.contains(key) && config.at(key).is_string()) return config.at(key);
-  return "float32";
+  const Checkpoint checkpoint(folder);
+  const std::string first = checkpoint.tensors().empty() ? "F32" : checkpoint.tensors().begin()->second.entry->dtype;
+  return first == "BF16" ? "bfloat16" : first == "F16" ? "float16" : "float32";
 }
 
 std::vector<std::int32_t> int_or_list(const Json& json) {
@@ -66,11 +60,20 @@ void refuse_other_processors(const Json& json, const std::string& file) {
                                               {"penalty_alpha", 0.0},
                                               {"dola_layers", Json()},
                                               {"watermarking_config", Json()},
+                                              {"max_time", Json()},
+                                              {"token_healing", false},
                                               {"stop_strings", Json()}};
   for (const auto& [key, value] : off)
     if (json.contains(key) && !json.at(key).is_null() && json.at(key) != value)
       throw InputError(file + ": \"" + key + "\" = " + json.at(key).dump() +
                        " changes generated text and is not implemented");
+}
+
+/// What the transformers class says where no file does.
+std::vector<std::int32_t> default_eos_ids(const Json& config) {
+  const std::string architecture = config.at("architectures").at(0);
+  return architecture.starts_with("Llama") || architecture.starts_with("Mistral") ? std::vector<std::int32_t>{2}
+                                                                                  : std::vector<std::int32_t>{};
 }
 
 GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
@@ -80,6 +83,9 @@ GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
   refuse_other_processors(json, path.string());
   const Json* source = fs::exists(path) ? &json : &config;
   if (source->contains("eos_token_id")) defaults.eos_ids = int_or_list(source->at("eos_token_id"));
+  if (!fs::exists(path) && !config.contains("eos_token_id")) defaults.eos_ids = default_eos_ids(config);
+  if (json.contains("max_new_tokens") && json.at("max_new_tokens").is_number_integer())
+    defaults.max_new_tokens = json.at("max_new_tokens").get<std::int64_t>();
   if (json.contains("repetition_penalty") && json.at("repetition_penalty").is_number())
     defaults.repetition_penalty = json.at("repetition_penalty");
   return defaults;
@@ -106,12 +112,21 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
   };
   settings.add_bos_token = flag("add_bos_token");
   settings.add_eos_token = flag("add_eos_token");
+  settings.add_prefix_space = flag("add_prefix_space");
   settings.clean_up_spaces = flag("clean_up_tokenization_spaces").value_or(false);
   if (json.contains("model_max_length") && json.at("model_max_length").is_number() &&
       json.at("model_max_length").get<double>() < 1e18)
     settings.model_max_length = static_cast<std::int64_t>(json.at("model_max_length").get<double>());
   if (json.contains("added_tokens_decoder")) settings.added_tokens = json.at("added_tokens_decoder");
   return settings;
+}
+
+/// config.json's own, else what AutoTokenizer picks for the model's class.
+std::string default_tokenizer_class(const Json& config) {
+  if (config.contains("tokenizer_class") && config.at("tokenizer_class").is_string())
+    return config.at("tokenizer_class");
+  const std::string architecture = config.at("architectures").at(0);
+  return architecture.starts_with("Llama") || architecture.starts_with("Mistral") ? "LlamaTokenizerFast" : "";
 }
 
 void check_shape(const WeightSource& source, const TensorEntry& entry, const std::string& file) {
@@ -134,7 +149,8 @@ void add_file(XXH3_state_t* state, const fs::path& path) {
 std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
   XXH3_state_t* state = XXH3_createState();
   XXH3_128bits_reset(state);
-  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"})
+  for (const char* name :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"})
     add_file(state, fs::path(folder.path) / name);
   std::string buffer;
   for (const auto& [name, found] : checkpoint.tensors()) {
@@ -153,7 +169,7 @@ std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
 
 }  // namespace
 
-ModelFolder read_model_folder(const std::string& path) {
+ModelFolder read_model_folder(const std::string& path) try {
   if (!fs::is_directory(path)) throw InputError(path + ": no such model folder");
   ModelFolder folder;
   folder.path = path;
@@ -163,14 +179,18 @@ ModelFolder read_model_folder(const std::string& path) {
       json.at("architectures").empty() || !json.at("architectures")[0].is_string())
     throw InputError(file.string() + ": \"architectures\" is missing, so the kind of model is not known");
   folder.architecture = json.at("architectures")[0];
-  folder.checkpoint_dtype = checkpoint_dtype(json);
+  folder.checkpoint_dtype = checkpoint_dtype(json, path);
   ConfigReader reader(json, file.string());
   folder.decoder = read_decoder_config(folder.architecture, reader);
   folder.generation = read_generation(path, json);
   folder.tokenizer = read_tokenizer_settings(path);
-  folder.max_length = json.contains("max_position_embeddings") ? folder.decoder.max_position
-                                                               : folder.tokenizer.model_max_length.value_or(2048);
+  if (folder.tokenizer.tokenizer_class.empty()) folder.tokenizer.tokenizer_class = default_tokenizer_class(json);
+  folder.max_length = folder.decoder.max_position;
   return folder;
+} catch (const Json::exception& error) {
+  throw InputError(path + ": a configuration file is not as expected: " + error.what());
+} catch (const fs::filesystem_error& error) {
+  throw InputError(error.what());
 }
 
 ModelFacts check_model(const ModelFolder& folder) {

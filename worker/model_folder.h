@@ -15,12 +15,13 @@ namespace proctor {
 struct GenerationDefaults {
   std::vector<std::int32_t> eos_ids;
   double repetition_penalty = 1.0;
+  std::optional<std::int64_t> max_new_tokens;  ///< wins over what a task asks for, as in transformers
 };
 
 /// tokenizer_config.json.
 struct TokenizerSettings {
   std::string tokenizer_class, bos_token, eos_token;
-  std::optional<bool> add_bos_token, add_eos_token;
+  std::optional<bool> add_bos_token, add_eos_token, add_prefix_space;
   bool clean_up_spaces = false;
   std::optional<std::int64_t> model_max_length;
   nlohmann::json added_tokens;  ///< added_tokens_decoder: id -> token
@@ -31,7 +32,7 @@ struct ModelFolder {
   DecoderConfig decoder;
   GenerationDefaults generation;
   TokenizerSettings tokenizer;
-  std::int64_t max_length = 2048;  ///< as lm-eval: max_position_embeddings, else the tokenizer's, else 2048
+  std::int64_t max_length = 2048;  ///< as lm-eval: max_position_embeddings, or its class's default
 };
 
 /// Throws InputError naming the file and what is wrong with it.

@@ -5,6 +5,8 @@
 #include <torch/headeronly/version.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "sharding/error.h"
 
 namespace proctor {
@@ -16,6 +18,12 @@ std::uint64_t host_bytes() {
 
 /// True if the kernel has an NVIDIA driver: without one there is no need to open the CUDA half.
 bool has_driver() { return ::access("/dev/nvidiactl", F_OK) == 0; }
+
+/// The user hid every device on purpose.
+bool hidden() {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  return visible && *visible == '\0';
+}
 
 }  // namespace
 
@@ -31,7 +39,7 @@ DeviceFacts probe(DeviceChoice choice) {
     add_cuda_facts(cuda);
     if (cuda.count > 0)
       facts = cuda;
-    else if (choice == DeviceChoice::cuda)
+    else if (choice == DeviceChoice::cuda || !hidden())
       throw EnvironmentError(
           "--device cuda: no CUDA device is visible (driver " +
           (cuda.cuda_driver.empty() ? std::string("none") : cuda.cuda_driver) +

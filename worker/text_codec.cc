@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "sharding/error.h"
+#include "worker/json_file.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {
@@ -10,18 +11,45 @@ namespace {
 
 using What = TemplatePart::What;
 
-/// Classes whose fast tokenizer rebuilds its template from add_bos_token and add_eos_token (transformers 4.57.1).
-bool rebuilds_template(const std::string& name) {
+bool is_llama(const std::string& name) {
   return name.starts_with("LlamaTokenizer") || name.starts_with("CodeLlamaTokenizer") ||
          name.starts_with("GemmaTokenizer");
 }
 
-void rebuild_template(Tokenizer& tokenizer, const TokenizerSettings& settings) {
+/// Classes whose fast tokenizer rebuilds its template from add_bos_token and add_eos_token (transformers 4.57.1).
+bool rebuilds_template(const std::string& name) { return is_llama(name) || name.starts_with("GPTNeoXTokenizer"); }
+
+void rebuild_template(Tokenizer& tokenizer, const TokenizerSettings& settings, std::optional<bool> add_bos) {
   std::vector<TemplatePart> parts;
-  if (settings.add_bos_token.value_or(true)) parts.push_back({What::special, {tokenizer.id(settings.bos_token)}, 0});
+  const bool bos = add_bos ? *add_bos : settings.add_bos_token.value_or(is_llama(settings.tokenizer_class));
+  if (bos) parts.push_back({What::special, {tokenizer.id(settings.bos_token)}, 0});
   parts.push_back({What::first, {}, 0});
   if (settings.add_eos_token.value_or(false)) parts.push_back({What::special, {tokenizer.id(settings.eos_token)}, 0});
   tokenizer.set_single_template(std::move(parts));
+}
+
+/// tokenizer.json with what transformers overrides: a top-level pre-tokenizer's add_prefix_space.
+Tokenizer read_tokenizer(const ModelFolder& folder) {
+  const std::string path = (std::filesystem::path(folder.path) / "tokenizer.json").string();
+  nlohmann::json json = read_json_file(path);
+  if (!is_llama(folder.tokenizer.tokenizer_class) && json.is_object() && json.contains("pre_tokenizer") &&
+      json["pre_tokenizer"].is_object() && json["pre_tokenizer"].contains("add_prefix_space"))
+    json["pre_tokenizer"]["add_prefix_space"] = folder.tokenizer.add_prefix_space.value_or(false);
+  return Tokenizer(json, path);
+}
+
+/// added_tokens_decoder's tokens, then BOS and EOS where they are in the vocabulary only: all special tokens are found
+/// in the text as they stand.
+void add_configured_tokens(Tokenizer& tokenizer, const TokenizerSettings& settings) {
+  std::vector<AddedToken> tokens;
+  for (const auto& [id, token] : settings.added_tokens.items())
+    tokens.push_back({std::stoi(id), token.value("content", ""), token.value("single_word", false),
+                      token.value("lstrip", false), token.value("rstrip", false), token.value("normalized", false),
+                      token.value("special", false)});
+  tokenizer.add_tokens(tokens);
+  for (const std::string& content : {settings.bos_token, settings.eos_token})
+    if (const std::int32_t id = content.empty() ? -1 : tokenizer.id(content); id >= 0 && !tokenizer.is_added(id))
+      tokenizer.add_tokens({{id, content, false, false, false, false, true}});
 }
 
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
@@ -51,20 +79,18 @@ std::size_t trailing_white_space(std::string_view text) {
   return text.size() - end;
 }
 
-TextCodec::TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_token)
-    : tokenizer_(Tokenizer::read((std::filesystem::path(folder.path) / "tokenizer.json").string())),
-      settings_(folder.tokenizer),
-      add_bos_token_(add_bos_token) {
-  for (const auto& [id, token] : settings_.added_tokens.items()) {
-    if (tokenizer_.id(token.value("content", "")) >= 0) continue;
-    tokenizer_.add_token({std::stoi(id), token.value("content", ""), token.value("single_word", false),
-                          token.value("lstrip", false), token.value("rstrip", false), token.value("normalized", false),
-                          token.value("special", false)});
-  }
+TextCodec::TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_token) try
+    : tokenizer_(read_tokenizer(folder)), settings_(folder.tokenizer), add_bos_token_(add_bos_token) {
+  add_configured_tokens(tokenizer_, settings_);
   if (!settings_.bos_token.empty()) bos_id_ = tokenizer_.id(settings_.bos_token);
   if (!settings_.eos_token.empty()) eos_id_ = tokenizer_.id(settings_.eos_token);
-  if (rebuilds_template(settings_.tokenizer_class) && bos_id_ >= 0) rebuild_template(tokenizer_, settings_);
+  if (rebuilds_template(settings_.tokenizer_class) && bos_id_ >= 0)
+    rebuild_template(tokenizer_, settings_, add_bos_token_);
   prefix_text_ = bos_id_ >= 0 ? settings_.bos_token : settings_.eos_token;
+} catch (const nlohmann::json::exception& error) {
+  throw InputError(folder.path + ": tokenizer_config.json is not as expected: " + error.what());
+} catch (const std::logic_error& error) {  // an id that is no number
+  throw InputError(folder.path + ": tokenizer_config.json: added_tokens_decoder has an id that is no number");
 }
 
 std::int32_t TextCodec::prefix_id() const {

@@ -24,7 +24,8 @@ Filter each(Map map) {
   };
 }
 
-Filter take_first_k(const Json& options, const std::string&) {
+Filter take_first_k(const Json& options, const std::string& where) {
+  if (options.value("k", 1) < 1) throw UsageError(where + ": filter take_first_k: k must be at least 1");
   return [k = options.value("k", std::size_t{1})](Responses responses) {
     responses.resize(std::min(k, responses.size()));
     return responses;

@@ -4,6 +4,7 @@
 
 #include "orchestrator/prompts/python_text.h"
 #include "orchestrator/scoring/hashes.h"
+#include "sharding/error.h"
 
 namespace proctor {
 namespace {
@@ -18,11 +19,7 @@ struct Answered {
   std::span<const Request> requests;
   std::span<const Response> responses;
 
-  std::string error() const {
-    for (const Response& response : responses)
-      if (!response.error.empty()) return response.error;
-    return "";
-  }
+  std::string failure;  // why there is no score; "" if there is one
 };
 
 std::vector<FilterPipeline> filters_of(const Task& task) {
@@ -62,8 +59,7 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
   line["doc"] = answered.document->row;
   line["target"] = type.target(task, *answered.document);
   line["arguments"] = arguments_of(answered);
-  const std::string error = answered.error();
-  if (error.empty()) {
+  if (answered.failure.empty()) {
     Json responses = Json::array(), filtered = Json::array();
     for (const Response& response : answered.responses) {
       const Json text = response_text(response);
@@ -76,7 +72,7 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
     line["filtered_resps"] = std::move(filtered);
   } else {
     line["resps"] = nullptr;
-    line["error"] = error;
+    line["error"] = answered.failure;
   }
   line["filter"] = filter.name;
   Json names = Json::array();
@@ -86,10 +82,35 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
   line["prompt_hash"] = sha256_hex(answered.requests.front().parts.front());
   line["target_hash"] = sha256_hex(line["target"].get<std::string>());
   for (const auto& [name, value] : values)
-    line[name] = value.weight == 1 && !name.ends_with("perplexity") ? Json(value.value)
-                 : name == "perplexity"                             ? Json(value.value)
-                                                                    : Json::array({value.value, value.weight});
+    line[name] = name.ends_with("_perplexity") || name == "bits_per_byte" ? Json::array({value.value, value.weight})
+                                                                          : Json(value.value);
   return line;
+}
+
+std::string first_error(std::span<const Response> responses) {
+  for (const Response& response : responses)
+    if (!response.error.empty()) return response.error;
+  return "";
+}
+
+/// A response that a filter cannot read (a pattern past its match limit) costs its document, not the run.
+MetricValues score_one(const TaskTemplates& task, const TaskType& type, Answered& one, const FilterPipeline& filter) {
+  if (!one.failure.empty()) return {};
+  try {
+    return type.score(task, *one.document, one.responses, filter);
+  } catch (const Error& error) {
+    one.failure = error.what();
+  }
+  return {};
+}
+
+/// Requests whose context lost its left end: the last value of their response.
+std::size_t truncated(std::span<const Response> responses) {
+  std::size_t count = 0;
+  for (const Response& response : responses)
+    if (response.error.empty() && response.value.size() > 2 && response.value.back().is_number())
+      count += response.value.back() > 0;
+  return count;
 }
 
 }  // namespace
@@ -98,36 +119,31 @@ PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::s
                      const StderrOptions& options) {
   const TaskType& type = task_type_of(*task.task);
   PairScore score;
-  score.documents = pair.documents.size();
   std::vector<Answered> answered;
   for (std::size_t d = 0; d < pair.documents.size(); ++d) {
     const std::uint32_t first = pair.first_request[d], count = pair.first_request[d + 1] - first;
-    answered.push_back(
-        {&pair.documents[d], d, std::span(pair.requests).subspan(first, count), responses.subspan(first, count)});
-    if (const std::string error = answered.back().error(); !error.empty())
-      score.failures.push_back(pair.documents[d].where() + ": " + error);
-    else
-      ++score.effective;
+    answered.push_back({&pair.documents[d], d, std::span(pair.requests).subspan(first, count),
+                        responses.subspan(first, count), first_error(responses.subspan(first, count))});
   }
-  for (const Response& response : responses)
-    if (response.error.empty() && response.value.is_array() && response.value.size() > 2)
-      score.truncated += response.value.back().is_number() && response.value.back() > 0;
   std::string hashes;
   for (const FilterPipeline& filter : filters_of(*task.task)) {
     std::map<std::string, std::vector<MetricValue>> columns;
-    for (const Answered& one : answered) {
-      const MetricValues values =
-          one.error().empty() ? type.score(task, *one.document, one.responses, filter) : MetricValues{};
+    for (Answered& one : answered) {
+      const MetricValues values = score_one(task, type, one, filter);
       for (const auto& [name, value] : values) columns[name].push_back(value);
       const Json line = sample_line(task, type, one, filter, values);
-      hashes += line["doc_hash"].get<std::string>() + line["prompt_hash"].get<std::string>() +
-                line["target_hash"].get<std::string>();
+      for (const char* hash : {"doc_hash", "prompt_hash", "target_hash"}) hashes += line[hash].get<std::string>();
       score.samples += python::json_dumps(line, Ascii::keep) + "\n";
     }
     for (const auto& [name, values] : columns)
       score.metrics.push_back(
           {name, filter.name, aggregate(name, values, options.sum), standard_error(name, values, options)});
   }
+  for (const Answered& one : answered)
+    if (!one.failure.empty()) score.failures.push_back(one.document->where() + ": " + one.failure);
+  score.documents = answered.size();
+  score.effective = answered.size() - score.failures.size();
+  score.truncated = truncated(responses);
   score.task_hash = sha256_hex(hashes);
   return score;
 }

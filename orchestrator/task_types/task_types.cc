@@ -58,6 +58,7 @@ std::vector<std::string> render_list(const std::vector<Template>& templates, con
     const nlohmann::ordered_json value = templates[0].value(document);
     if (value.is_array()) {
       for (const auto& item : value) texts.push_back(python::str(item));
+      if (texts.empty()) throw InputError(document.where() + ": '" + templates[0].text() + "' gives an empty list");
       return texts;
     }
     return {python::str(value)};

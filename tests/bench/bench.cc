@@ -47,6 +47,7 @@ class NowhereDoor final : public Door {
   void run(SlotId, VisitId, ShardId shard, std::uint32_t, std::uint32_t) override { last = shard; }
   void close(SlotId, VisitId) override {}
   void store(ShardId, std::vector<Response>) override {}
+  void give_up(ShardId, std::vector<Response>) override {}
   void store_level(ShardId, std::uint32_t) override {}
   void record(const LedgerEntry&) override {}
   void warn(const std::string&) override {}

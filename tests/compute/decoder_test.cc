@@ -182,6 +182,24 @@ TEST_F(GeneratorTest, a_rolling_text_is_the_sum_of_its_windows) {
   EXPECT_LT(response.value[0].get<double>(), 0);
 }
 
+TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
+  const fs::path copy = fs::temp_directory_path() / "proctor-extra-token";
+  fs::remove_all(copy);
+  fs::copy(folder("llama"), copy, fs::copy_options::recursive);
+  std::ofstream(copy / "tokenizer_config.json")
+      << R"({"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>",
+             "added_tokens_decoder": {"400": {"content": "[PAD]", "special": true}}})";
+  Module module;
+  module.path = copy.string();
+  const auto open = find_kind("generator").open(module, *device_, kQuiet);
+  BatchCleanup cleanup({}, *device_);
+  const std::vector<Request> requests = {score("a[PAD]", "b"), score("a", "b")};
+  const auto responses = open->run(requests, 4096, cleanup, kQuiet);
+  EXPECT_EQ(responses[0].error, "token id 400 is outside the model's vocabulary of 258");
+  EXPECT_EQ(responses[1].error, "");
+  fs::remove_all(copy);
+}
+
 TEST_F(GeneratorTest, repetition_penalty_changes_greedy_text_as_transformers_does) {
   const fs::path copy = fs::temp_directory_path() / "proctor-penalty";
   fs::remove_all(copy);

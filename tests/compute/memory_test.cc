@@ -58,6 +58,12 @@ TEST(BatchCleanup, each_policy_empties_when_it_says) {
   EXPECT_EQ(cleanups({Cleanup::Policy::watermark, 0.2, 1, 0}, 19), 8u);
 }
 
+TEST(CpuDevice, says_what_is_free_of_what_there_is) {
+  const DeviceMemory memory = make_cpu_device()->memory();
+  EXPECT_GT(memory.free_bytes, 0u);
+  EXPECT_GT(memory.total_bytes, memory.free_bytes);
+}
+
 TEST(BatchCleanup, synchronises_before_it_empties) {
   FakeDevice device;
   BatchCleanup cleanup({Cleanup::Policy::on_oom, 0.2, 1, 0}, device);

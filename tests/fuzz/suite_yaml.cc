@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "orchestrator/suite_file.h"
+#include "orchestrator/task_file.h"
 #include "sharding/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

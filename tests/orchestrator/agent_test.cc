@@ -38,7 +38,7 @@ class AgentTest : public testing::Test {
     const fs::path binary = root_ / "worker";
     std::ofstream(binary) << "#!/bin/sh\n" << script;
     fs::permissions(binary, fs::perms::owner_all);
-    return Agent(binary.string(), [this](AgentReport report) { reports_.push_back(std::move(report)); });
+    return Agent(binary.string(), 0, [this](AgentReport report) { reports_.push_back(std::move(report)); });
   }
   template <class Report>
   const Report* wait_for(Agent& agent) {

@@ -113,7 +113,7 @@ TEST_F(WorkTest, bad_rows_are_found_before_anything_starts) {
                 .find("rows.jsonl:2: the row has no field 'c'"),
             std::string::npos);
   EXPECT_NE(refusal("{\"q\": 1, \"c\": [\"a\"], \"gold\": 1}\n").find("rows.jsonl:1: answer 1"), std::string::npos);
-  EXPECT_NE(refusal("{\"q\": 1, \"c\": [], \"gold\": 0}\n").find("no choices"), std::string::npos);
+  EXPECT_NE(refusal("{\"q\": 1, \"c\": [], \"gold\": 0}\n").find("gives an empty list"), std::string::npos);
 }
 
 TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {

@@ -32,6 +32,10 @@ class RecordingDoor final : public Door {
     say("store " + std::to_string(shard.value) + (responses.empty() || responses[0].error.empty() ? "" : " failed"));
     stored.emplace_back(shard, std::move(responses));
   }
+  void give_up(ShardId shard, std::vector<Response> responses) override {
+    say("give up " + std::to_string(shard.value));
+    given_up.emplace_back(shard, std::move(responses));
+  }
   void store_level(ShardId shard, std::uint32_t level) override {
     say("level " + std::to_string(shard.value) + " " + std::to_string(level));
   }
@@ -43,7 +47,7 @@ class RecordingDoor final : public Door {
   std::vector<std::string> take() { return std::exchange(said, {}); }
 
   std::vector<std::string> said, warnings;
-  std::vector<std::pair<ShardId, std::vector<Response>>> stored;
+  std::vector<std::pair<ShardId, std::vector<Response>>> stored, given_up;
 
  private:
   void say(std::string what) { said.push_back(std::move(what)); }

@@ -99,6 +99,7 @@ TEST(ModelFolder, refuses_what_it_would_miscompute_by_name) {
   expect(with("hidden_size", "wide"), "\"hidden_size\" has the wrong type");
   expect(with("num_key_value_heads", 3), "does not divide");
   expect(with("hidden_size", 40), "config.json asks for");
+  expect(with("num_hidden_layers", 1000000000000), "which is no number of layers");
   expect(with("num_hidden_layers", 3), "tensor model.layers.2.self_attn.q_proj.weight is missing");
 }
 
@@ -110,6 +111,27 @@ TEST(ModelFolder, refuses_generation_settings_that_change_text) {
   const GenerationDefaults defaults = read_model_folder(folder.path().string()).generation;
   EXPECT_EQ(defaults.eos_ids, (std::vector<std::int32_t>{257, 3}));
   EXPECT_EQ(defaults.repetition_penalty, 1.1);
+}
+
+TEST(ModelFolder, odd_files_are_refused_not_crashed_on) {
+  expect(Folder("llama").change("generation_config.json", [](Json& c) { c["eos_token_id"] = {"a"}; }).refusal(),
+         "not as expected");
+  expect(Folder("llama")
+             .change("tokenizer_config.json",
+                     [](Json& c) {
+                       c["bos_token"] = {{"content", 3}};
+                     })
+             .refusal(),
+         "not as expected");
+  Folder deep("llama");
+  std::ofstream(deep.path() / "config.json") << std::string(100000, '[') << std::string(100000, ']');
+  expect(deep.refusal(), "nested deeper than 64");
+}
+
+TEST(ModelFolder, without_a_dtype_key_the_weights_own_counts) {
+  Folder folder("llama");
+  folder.change("config.json", [](Json& c) { c.erase("torch_dtype"); });
+  EXPECT_EQ(read_model_folder(folder.path().string()).checkpoint_dtype, "float32");
 }
 
 TEST(ModelFolder, its_hash_changes_with_the_weights_and_the_tokenizer) {

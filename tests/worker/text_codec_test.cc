@@ -41,6 +41,7 @@ TEST(TextCodec, adds_bos_as_the_tokenizer_class_says) {
   folder.tokenizer.add_bos_token = false;
   folder.tokenizer.add_eos_token = true;
   EXPECT_EQ(TextCodec(folder, std::nullopt).encode("a"), (Ids{'a', 257}));
+  EXPECT_EQ(TextCodec(folder, true).encode("a"), (Ids{256, 'a', 257})) << "the suite's word wins over the file's";
 }
 
 TEST(TextCodec, decodes_without_specials_and_cleans_up_only_where_asked) {
@@ -49,6 +50,16 @@ TEST(TextCodec, decodes_without_specials_and_cleans_up_only_where_asked) {
   EXPECT_EQ(TextCodec(folder, std::nullopt).decode(ids), "Hi ,");
   folder.tokenizer.clean_up_spaces = true;
   EXPECT_EQ(TextCodec(folder, std::nullopt).decode(ids), "Hi,");
+}
+
+TEST(TextCodec, takes_tokens_from_tokenizer_config_and_says_what_is_wrong_there) {
+  ModelFolder folder = tiny();
+  folder.tokenizer.added_tokens = nlohmann::json{{"300", {{"content", "<x>"}, {"special", true}}}};
+  EXPECT_EQ(TextCodec(folder, std::nullopt).encode("a<x>"), (Ids{'a', 300}));
+  folder.tokenizer.added_tokens = nlohmann::json{{"abc", {{"content", "<x>"}}}};
+  EXPECT_THROW(TextCodec(folder, std::nullopt), InputError);
+  folder.tokenizer.added_tokens = "text";
+  EXPECT_THROW(TextCodec(folder, std::nullopt), InputError);
 }
 
 TEST(CleanUpSpaces, is_transformers_list) {

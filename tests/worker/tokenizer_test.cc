@@ -99,6 +99,11 @@ TEST(Tokenizer, added_tokens_strip_the_space_they_say) {
       << "inside a word it is text";
 }
 
+TEST(Tokenizer, the_last_of_equal_merges_counts) {
+  Tokenizer tokenizer(bpe({{"a", 0}, {"b", 1}, {"c", 2}, {"ab", 3}, {"bc", 4}}, {"a b", "b c", "a b"}), "t");
+  EXPECT_EQ(tokenizer.encode("abc", Special::add).ids, (std::vector<std::int32_t>{0, 4}));
+}
+
 TEST(Tokenizer, names_what_it_does_not_support) {
   const auto refusal = [](const Json& json) {
     try {

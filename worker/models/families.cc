@@ -10,6 +10,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::int64_t kMaxHeads = 1 << 16, kMaxLayers = 4096;
+
 RopeScaling read_rope_scaling(ConfigReader& reader, const std::string& key, const Json& json) {
   RopeScaling scaling;
   const std::string type = json.contains("rope_type") ? json.at("rope_type") : json.value("type", Json("default"));
@@ -51,8 +53,12 @@ void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t defaul
   config.intermediate = reader.get("intermediate_size", config.intermediate);
   config.layers = reader.get("num_hidden_layers", config.layers);
   config.heads = reader.get("num_attention_heads", config.heads);
-  config.kv_heads = reader.get("num_key_value_heads", default_kv_heads ? default_kv_heads : config.heads);
-  if (config.heads <= 0) reader.refuse("num_attention_heads", "must be positive");
+  const Json* kv_heads = reader.find("num_key_value_heads");
+  config.kv_heads = reader.get("num_key_value_heads", default_kv_heads && !kv_heads ? default_kv_heads : config.heads);
+  if (config.heads <= 0 || config.heads > kMaxHeads)
+    reader.refuse("num_attention_heads", "is " + std::to_string(config.heads) + ", which is no number of heads");
+  if (config.layers <= 0 || config.layers > kMaxLayers)
+    reader.refuse("num_hidden_layers", "is " + std::to_string(config.layers) + ", which is no number of layers");
   config.head_dim = reader.get("head_dim", default_head_dim ? default_head_dim : config.hidden / config.heads);
   config.norm_epsilon = reader.get("rms_norm_eps", config.norm_epsilon);
   config.max_position = reader.get("max_position_embeddings", config.max_position);
@@ -64,7 +70,7 @@ void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t defaul
   reader.require("is_encoder_decoder", false, "marks an encoder-decoder");
   reader.require("add_cross_attention", false, "asks for cross attention");
   read_rope(reader, config);
-  config.windows.assign(static_cast<std::size_t>(std::max<std::int64_t>(config.layers, 0)), 0);
+  config.windows.assign(static_cast<std::size_t>(config.layers), 0);
 }
 
 DecoderConfig read_llama(ConfigReader& reader) {
@@ -75,13 +81,21 @@ DecoderConfig read_llama(ConfigReader& reader) {
   return config;
 }
 
+/// 4096 where the key is absent, none where it is null.
+std::int64_t read_window(ConfigReader& reader) {
+  const Json* window = reader.find("sliding_window");
+  if (window && window->is_null()) return 0;
+  const auto size = reader.get<std::int64_t>("sliding_window", 4096);
+  if (size < 0) reader.refuse("sliding_window", "is negative");
+  return size;
+}
+
 DecoderConfig read_mistral(ConfigReader& reader) {
   DecoderConfig config;
   config.intermediate = 14336;
   config.max_position = 4096 * 32;
   read_sizes(reader, config, 8, 0);
-  const Json* window = reader.find("sliding_window");
-  const std::int64_t size = !window ? 4096 : window->is_null() ? 0 : reader.get<std::int64_t>("sliding_window", 0);
+  const std::int64_t size = read_window(reader);
   config.windows.assign(config.windows.size(), size);
   return config;
 }
@@ -89,7 +103,7 @@ DecoderConfig read_mistral(ConfigReader& reader) {
 /// Qwen2 and Qwen3: a window per layer, from layer_types or from max_window_layers on.
 void read_qwen_windows(ConfigReader& reader, DecoderConfig& config) {
   const bool use = reader.get("use_sliding_window", false);
-  const auto size = reader.get<std::int64_t>("sliding_window", 4096);
+  const std::int64_t size = read_window(reader);
   const auto first = reader.get<std::int64_t>("max_window_layers", 28);
   const auto types = reader.get("layer_types", std::vector<std::string>{});
   reader.require("use_mrope", false, "asks for multimodal rotary positions");

@@ -72,7 +72,7 @@ void Bpe::read_merges(const nlohmann::json& merges) {
     const auto left_id = id(left), right_id = id(right), merged = id(left + tail);
     if (!left_id || !right_id || !merged)
       throw InputError("merge '" + left + "' + '" + right + "' names a token that the vocabulary lacks");
-    merges_.try_emplace(pair_key(*left_id, *right_id), Merge{rank++, *merged});
+    merges_.insert_or_assign(pair_key(*left_id, *right_id), Merge{rank++, *merged});  // the last one counts
   }
 }
 

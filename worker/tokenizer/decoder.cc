@@ -99,8 +99,7 @@ TokenDecoder metaspace(const nlohmann::json& json) {
   if (json.contains("add_prefix_space")) prefixed = prefixed && json.at("add_prefix_space").get<bool>();
   return [mark, prefixed](Tokens tokens) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
-      tokens[i] = mark.replace_all(tokens[i], " ");
-      if (i == 0 && prefixed && tokens[i].starts_with(' ')) tokens[i].erase(0, 1);
+      tokens[i] = mark.replace_all(tokens[i], i == 0 && prefixed ? "" : " ");
     }
     return tokens;
   };

@@ -1,8 +1,7 @@
 #include "worker/tokenizer/tokenizer.h"
 
-#include <fstream>
-
 #include "sharding/error.h"
+#include "worker/json_file.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {
@@ -39,31 +38,25 @@ Tokenizer::Tokenizer(const Json& json, const std::string& file) try
       model_(make_model(json.at("model"))),
       post_(make_post_processor(part(json, "post_processor"))),
       decoder_(make_token_decoder(part(json, "decoder"))) {
+  std::vector<AddedToken> tokens;
   if (json.contains("added_tokens"))
-    for (const auto& added : json.at("added_tokens")) add_token(read_added(added));
+    for (const auto& added : json.at("added_tokens")) tokens.push_back(read_added(added));
+  add_tokens(tokens);
 } catch (const Json::exception& error) {
   throw InputError(file + ": not a tokenizer.json as expected: " + error.what());
 } catch (const InputError& error) {
   throw InputError(file + ": " + error.what());
 }
 
-Tokenizer Tokenizer::read(const std::string& path) {
-  std::ifstream stream(path);
-  if (!stream) throw InputError(path + ": cannot be read; a model folder needs its tokenizer.json");
-  try {
-    return Tokenizer(Json::parse(stream), path);
-  } catch (const Json::parse_error& error) {
-    throw InputError(path + ": " + error.what());
-  }
-}
+Tokenizer Tokenizer::read(const std::string& path) { return Tokenizer(read_json_file(path), path); }
 
-void Tokenizer::add_token(AddedToken token) {
-  added_[token.id] = token;
-  if (token.normalized) {
-    token.content = normalizer_(token.content);
-    normalized_added_.add(std::move(token));
-  } else {
-    raw_added_.add(std::move(token));
+void Tokenizer::add_tokens(const std::vector<AddedToken>& tokens) {
+  for (const AddedToken& token : tokens) added_[token.id] = token;
+  raw_added_ = normalized_added_ = AddedTokenMatcher();
+  for (const auto& [id, added] : added_) {
+    AddedToken token = added;
+    if (token.normalized) token.content = normalizer_(token.content);
+    (token.normalized ? normalized_added_ : raw_added_).add(std::move(token));
   }
 }
 

@@ -38,8 +38,9 @@ class Tokenizer {
   std::string decode(std::span<const std::int32_t> ids, Decoding decoding) const;
   std::int32_t id(std::string_view token) const;  ///< -1 if there is none
 
-  /// tokenizer_config.json's and others' later additions; `special` decides what decode leaves out.
-  void add_token(AddedToken token);
+  /// tokenizer_config.json's additions and changes; a token with the id of an earlier one takes its place.
+  void add_tokens(const std::vector<AddedToken>& tokens);
+  bool is_added(std::int32_t id) const { return added_.contains(id); }
   /// add_bos_token: puts `id` before (or leaves nothing before) the first text.
   void set_single_template(std::vector<TemplatePart> parts) { post_.single = std::move(parts); }
   const PostProcessor& post_processor() const { return post_; }

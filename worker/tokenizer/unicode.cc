@@ -167,7 +167,8 @@ std::string lower_case(std::string_view text) {
 
 std::string without_marks(std::string_view text) {
   return each_code_point(text, [](std::string& out, char32_t c) {
-    if (category(c) != UTF8PROC_CATEGORY_MN) append_utf8(out, c);
+    const auto of = category(c);
+    if (of != UTF8PROC_CATEGORY_MN && of != UTF8PROC_CATEGORY_MC && of != UTF8PROC_CATEGORY_ME) append_utf8(out, c);
   });
 }
 

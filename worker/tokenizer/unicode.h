@@ -24,6 +24,6 @@ bool is_numeric(char32_t code_point);         ///< Unicode N
 enum class NormalForm { nfc, nfd, nfkc, nfkd };
 std::string normalized(std::string_view text, NormalForm form);  ///< throws InputError on invalid UTF-8
 std::string lower_case(std::string_view text);
-std::string without_marks(std::string_view text);  ///< code points of category Mn dropped
+std::string without_marks(std::string_view text);  ///< code points of category M dropped
 
 }  // namespace proctor

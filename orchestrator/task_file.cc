@@ -1,0 +1,202 @@
+#include "orchestrator/task_file.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "orchestrator/scoring/text_metrics.h"
+#include "orchestrator/task_types/task_type.h"
+#include "orchestrator/yaml_fields.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+using Changes = std::vector<std::pair<std::string, std::string>>;
+
+nlohmann::json to_json(const YAML::Node& node) {
+  if (node.IsMap()) {
+    nlohmann::json json = nlohmann::json::object();
+    for (const auto& entry : node) json[entry.first.Scalar()] = to_json(entry.second);
+    return json;
+  }
+  if (node.IsSequence()) {
+    nlohmann::json json = nlohmann::json::array();
+    for (const auto& item : node) json.push_back(to_json(item));
+    return json;
+  }
+  if (node.IsNull()) return nullptr;
+  bool flag = false;
+  std::int64_t whole = 0;
+  double number = 0;
+  if (node.Tag() != "!" && YAML::convert<bool>::decode(node, flag)) return flag;
+  if (node.Tag() != "!" && YAML::convert<std::int64_t>::decode(node, whole)) return whole;
+  if (node.Tag() != "!" && YAML::convert<double>::decode(node, number)) return number;
+  return node.Scalar();
+}
+
+std::optional<TemplateList> template_list(YamlFields& fields, const std::string& key) {
+  const YAML::Node node = fields.find(key);
+  if (!node.IsDefined() || node.IsNull()) return std::nullopt;
+  if (node.IsScalar()) return TemplateList(node.Scalar());
+  return TemplateList(fields.texts(key));
+}
+
+FewShot read_fewshot(YamlFields fields) {
+  FewShot out;
+  out.count = fields.whole("count", 0, 0);
+  out.split = fields.text("split", out.split);
+  const std::string sampler = fields.text("sampler", "random");
+  if (sampler != "random" && sampler != "first_n")
+    fields.refuse("sampler", "expected random or first_n, found '" + sampler + "'");
+  out.sampler = sampler == "random" ? FewShot::Sampler::random : FewShot::Sampler::first_n;
+  out.delimiter = fields.text("delimiter", out.delimiter);
+  out.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));
+  fields.finish();
+  return out;
+}
+
+std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
+  std::vector<Metric> metrics;
+  const YAML::Node node = fields.find("metrics");
+  if (node.IsDefined() && !node.IsSequence()) fields.refuse("metrics", "expected a list");
+  if (node.IsDefined())
+    for (const auto& item : node) {
+      Metric metric;
+      if (item.IsMap() && item.size() == 1) {
+        metric.name = item.begin()->first.Scalar();
+        metric.options = to_json(item.begin()->second);
+      } else if (item.IsScalar()) {
+        metric.name = item.Scalar();
+      } else {
+        throw UsageError(fields.where(item) + ": a metric is a name, or {name: {options}}");
+      }
+      metrics.push_back(metric);
+    }
+  if (metrics.empty())
+    for (const std::string& name : type.default_metrics()) metrics.push_back({name, nlohmann::json::object()});
+  const auto known = type.metrics();
+  for (const Metric& metric : metrics) {
+    if (std::ranges::find(known, metric.name) == known.end())
+      fields.refuse("metrics",
+                    "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
+    if (metric.name == "exact_match")
+      check_exact_match_options(metric.options, fields.file());
+    else if (!metric.options.empty())
+      fields.refuse("metrics", "'" + metric.name + "' takes no options");
+  }
+  return metrics;
+}
+
+std::vector<FilterPipeline> read_filters(YamlFields& fields) {
+  std::vector<FilterPipeline> filters;
+  const YAML::Node node = fields.find("filters");
+  if (!node.IsDefined()) return filters;
+  if (!node.IsSequence()) fields.refuse("filters", "expected a list of {name, filter}");
+  for (const auto& item : node) {
+    YamlFields entry(item, fields.file(), "filter");
+    FilterPipeline pipeline{entry.required_text("name"), {}};
+    const YAML::Node steps = entry.find("filter");
+    if (!steps.IsSequence() || steps.size() == 0) entry.refuse("filter", "expected a list of steps");
+    for (const auto& step : steps) {
+      nlohmann::json options = to_json(YamlFields(step, fields.file(), "filter step").node());
+      FilterStep one{options.value("function", std::string()), std::move(options)};
+      one.options.erase("function");
+      pipeline.steps.push_back(std::move(one));
+    }
+    entry.finish();
+    check_filter(pipeline, fields.where(item));
+    filters.push_back(std::move(pipeline));
+  }
+  return filters;
+}
+
+Generation read_generation(YamlFields fields) {
+  Generation out;
+  if (fields.has("until")) out.until = fields.texts("until");
+  out.max_gen_toks = fields.whole("max_gen_toks", out.max_gen_toks, 1);
+  fields.finish();
+  return out;
+}
+
+void read_data(YamlFields fields, Task& task, const std::string& file) {
+  for (const auto& entry : fields.node()) {
+    const std::string split = entry.first.Scalar(), path = fields.required_text(split), full = path_beside(file, path);
+    if (!fs::is_regular_file(full)) fields.refuse(split, full + ": no such data file");
+    task.data[split] = full;
+  }
+  if (!task.data.contains("test"))
+    throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: the split 'test' is missing");
+}
+
+/// What each type needs and what would be left unread.
+void check_task(YamlFields& fields, const Task& task) {
+  const TaskTemplates compiled = compile(task);
+  const auto need = [&](bool there, const char* key) {
+    if (!there) fields.refuse(key, "is missing (task type " + task.type + " needs it)");
+  };
+  const auto need_placeholder = [&](const Template& one, const char* key) {
+    if (!one.has_placeholder()) fields.refuse(key, "has no {{field}}, so every row would be the same");
+  };
+  if (task.type == "multiple_choice") {
+    need(!task.answer.empty(), "answer");
+    if (task.contexts.empty())
+      need(task.choices.has_value(), "choices");
+    else
+      need(task.target.has_value(), "target");
+  }
+  if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
+  if (task.type == "loglikelihood_rolling") {
+    need(!task.text.empty(), "text");
+    if (task.fewshot.count > 0) fields.refuse("fewshot", "a rolling task has no examples");
+    return need_placeholder(*compiled.text, "text");
+  }
+  if (task.contexts.empty()) {
+    need(!task.prompt.empty(), "prompt");
+    need_placeholder(*compiled.prompt, "prompt");
+  }
+  if (task.fewshot.count > 0 && !task.data.contains(task.fewshot.split))
+    fields.refuse("fewshot", "its split '" + task.fewshot.split + "' is not under data");
+}
+
+Task parse_task(YAML::Node node, const std::string& file, const std::string& name) {
+  YamlFields fields(node, file, "task");
+  Task task;
+  task.file = file;
+  const std::string own = fields.required_text("task");
+  task.name = name.empty() ? own : name;
+  if (task.name.find_first_of("/\\ ") != std::string::npos || task.name[0] == '.')
+    fields.refuse("task", "'" + task.name + "' cannot name a file (no blanks, no slashes)");
+  task.type = fields.required_text("type");
+  const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
+  read_data(fields.map("data", "data"), task, file);
+  task.description = fields.text("description", "");
+  task.prompt = fields.text("prompt", "");
+  task.choices = template_list(fields, "choices");
+  task.contexts = fields.texts("contexts");
+  task.answer = fields.text("answer", "");
+  task.target = template_list(fields, "target");
+  task.text = fields.text("text", "");
+  task.target_delimiter = fields.text("target_delimiter", task.target_delimiter);
+  task.fewshot = read_fewshot(fields.map("fewshot", "fewshot"));
+  task.metrics = read_metrics(fields, type);
+  task.filters = read_filters(fields);
+  task.generation = read_generation(fields.map("generation", "generation"));
+  task.group = fields.text("group", "");
+  const std::string on_long = fields.text("on_long", "truncate");
+  if (on_long != "truncate" && on_long != "fail")
+    fields.refuse("on_long", "expected truncate or fail, found '" + on_long + "'");
+  task.fail_on_long = on_long == "fail";
+  fields.finish();
+  check_task(fields, task);
+  return task;
+}
+
+}  // namespace
+
+Task read_task(const std::string& path, const std::string& name, const Changes& changes) {
+  YAML::Node node = load_yaml(path);
+  for (const auto& [key, value] : changes) set_yaml_path(node, key, value, path + ": set " + key);
+  return parse_task(node, path, name);
+}
+
+}  // namespace proctor
