@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "orchestrator/exit_code.h"
+#include "orchestrator/ledger_view.h"
 #include "orchestrator/prompts/python_text.h"
 #include "orchestrator/signals.h"
 
@@ -298,7 +299,8 @@ int Orchestrator::finish() {
     code = kSomeFailed;
   if (!ledger_.empty() || !std::filesystem::exists(directory_.manifest())) write_manifest(code);
   write_status(code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished", code);
-  std::cout << scoreboard_.tables() << "\n" << ledger_verdict();
+  std::cout << scoreboard_.tables() << "\n"
+            << ledger_summary(ledger_) << (ledger_.empty() ? "" : ledger_table(ledger_));
   for (const std::string& failure : scoreboard_.failures()) std::cout << "failed: " << failure << "\n";
   std::cout << "files: " << directory_.root().string() << "/{results,samples,ledger.jsonl,manifest.json,logs}\n";
   if (code == kStoppedEarly || code == kInterrupted)
@@ -358,36 +360,6 @@ void Orchestrator::write_manifest(int code) {
       conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
   json["events"] = events_;
   write_file(directory_.manifest(), json.dump(2) + "\n");
-}
-
-std::string Orchestrator::ledger_verdict() const {
-  std::map<std::string, int> verdicts;
-  double teardown = 0, run = 0;
-  for (const Json& row : ledger_) {
-    ++verdicts[row["verdict"]];
-    teardown += row["teardown_s"].get<double>();
-    run += row["run_s"].get<double>();
-  }
-  if (ledger_.empty()) return "";
-  std::string text = "ledger: " + std::to_string(ledger_.size()) + " visits:";
-  for (const auto& [verdict, count] : verdicts) text += " " + std::to_string(count) + " " + verdict;
-  char cost[96];
-  std::snprintf(cost, sizeof cost, "; teardown %.2f s of %.1f s computed\n", teardown, run);
-  text += cost;
-  for (const Json& row : ledger_) {
-    char line[256];
-    std::snprintf(line, sizeof line,
-                  "  visit %-3u %-24s worker %-5s %-8s load %6.2f s  run %7.2f s  peak %6.1f MiB  left %lld B%s%s\n",
-                  row["visit"].get<unsigned>(), row["module"].get<std::string>().c_str(),
-                  row["worker"].get<std::string>().c_str(), row["verdict"].get<std::string>().c_str(),
-                  row["load_s"].get<double>(), row["run_s"].get<double>(),
-                  static_cast<double>(row["allocated_peak"].get<std::uint64_t>()) / (1 << 20),
-                  static_cast<long long>(row["allocated_after"].get<std::int64_t>() -
-                                         row["allocated_before"].get<std::int64_t>()),
-                  row["reason"].get<std::string>().empty() ? "" : "  ", row["reason"].get<std::string>().c_str());
-    text += line;
-  }
-  return text;
 }
 
 }  // namespace proctor

@@ -59,7 +59,6 @@ class Orchestrator final : private Door {
   void write_status(const std::string& state, std::optional<int> code);
   void write_manifest(int code);
   int finish();
-  std::string ledger_verdict() const;
   Moment now() const;
 
   const Work& work_;

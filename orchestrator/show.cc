@@ -1,10 +1,10 @@
 #include "orchestrator/show.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 #include <ostream>
 
+#include "orchestrator/ledger_view.h"
 #include "orchestrator/results.h"
 #include "orchestrator/run_directory.h"
 #include "sharding/error.h"
@@ -22,34 +22,11 @@ Json read_json(const fs::path& path) {
 
 void show_ledger(const RunDirectory& directory, std::ostream& out) {
   std::ifstream stream(directory.ledger());
-  double load = 0, run = 0, teardown = 0;
-  std::uint64_t peak = 0;
-  char text[320];
-  std::snprintf(text, sizeof text, "%5s  %-24s %-8s %-9s %8s %9s %9s %11s %8s %8s\n", "visit", "module", "worker",
-                "verdict", "load s", "run s", "teardown", "peak MiB", "left B", "batches");
-  out << text;
-  for (std::string line; std::getline(stream, line);) {
-    const Json row = Json::parse(line, nullptr, false);
-    if (!row.is_object()) continue;  // a torn last line of a run that was killed
-    std::snprintf(text, sizeof text, "%5u  %-24s %-8s %-9s %8.2f %9.2f %9.3f %11.1f %8lld %8llu  %s\n",
-                  row["visit"].get<unsigned>(), row["module"].get<std::string>().c_str(),
-                  row["worker"].get<std::string>().c_str(), row["verdict"].get<std::string>().c_str(),
-                  row["load_s"].get<double>(), row["run_s"].get<double>(), row["teardown_s"].get<double>(),
-                  row["allocated_peak"].get<double>() / (1 << 20),
-                  static_cast<long long>(row["allocated_after"].get<std::int64_t>() -
-                                         row["allocated_before"].get<std::int64_t>()),
-                  static_cast<unsigned long long>(row["batches"].get<std::uint64_t>()),
-                  row["reason"].get<std::string>().c_str());
-    out << text;
-    load += row["load_s"].get<double>();
-    run += row["run_s"].get<double>();
-    teardown += row["teardown_s"].get<double>();
-    peak = std::max(peak, row["allocated_peak"].get<std::uint64_t>());
-  }
-  std::snprintf(text, sizeof text,
-                "total: load %.2f s, run %.2f s, teardown %.3f s (%.2f %% of the run); peak %.1f MiB\n", load, run,
-                teardown, run > 0 ? 100 * teardown / run : 0.0, static_cast<double>(peak) / (1 << 20));
-  out << text;
+  std::vector<Json> rows;
+  for (std::string line; std::getline(stream, line);)
+    if (Json row = Json::parse(line, nullptr, false); row.is_object())
+      rows.push_back(std::move(row));  // the last may be torn
+  out << ledger_summary(rows) << ledger_table(rows);
 }
 
 void show_status(const Json& status, std::ostream& out) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "orchestrator/ledger_view.h"
 #include "orchestrator/results.h"
 #include "sharding/error.h"
 
@@ -135,6 +136,36 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   const std::string table = results_table(json);
   EXPECT_NE(table.find("| - t |      1|none  |     0|acc   |↑|0.5000|±|0.1000|"), std::string::npos) << table;
   EXPECT_NE(table.find("|Groups|"), std::string::npos);
+}
+
+TEST(LedgerView, shows_what_was_left_and_adds_up) {
+  const std::vector<nlohmann::ordered_json> rows = {{{"visit", 1},
+                                                     {"module", "a"},
+                                                     {"worker", "0.0"},
+                                                     {"verdict", "clean"},
+                                                     {"reason", ""},
+                                                     {"load_s", 1.0},
+                                                     {"run_s", 8.0},
+                                                     {"teardown_s", 0.25},
+                                                     {"allocated_before", 10},
+                                                     {"allocated_peak", 3 << 20},
+                                                     {"allocated_after", 10}},
+                                                    {{"visit", 2},
+                                                     {"module", "b"},
+                                                     {"worker", "0.0"},
+                                                     {"verdict", "recycled"},
+                                                     {"reason", "7 allocated bytes more than before"},
+                                                     {"load_s", 1.0},
+                                                     {"run_s", 2.0},
+                                                     {"teardown_s", 0.25},
+                                                     {"allocated_before", 10},
+                                                     {"allocated_peak", 1 << 20},
+                                                     {"allocated_after", 17}}};
+  EXPECT_EQ(ledger_summary(rows), "ledger: 2 visits: 1 clean 1 recycled; teardown 0.50 s of 10.0 s computed\n");
+  const std::string table = ledger_table(rows);
+  EXPECT_NE(table.find("        7  7 allocated bytes more than before\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("2.00    10.00     0.500        3.0\n"), std::string::npos) << table;
+  EXPECT_EQ(ledger_summary({}), "");
 }
 
 }  // namespace

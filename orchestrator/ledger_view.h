@@ -1,0 +1,16 @@
+// The ledger as a person reads it: a line per visit, and totals. For the end of a run and for `proctor show --ledger`.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+/// `rows`: lines of ledger.jsonl (docs/results.md).
+std::string ledger_table(const std::vector<nlohmann::ordered_json>& rows);
+
+/// "ledger: 3 visits: 3 clean; teardown 0.12 s of 24.8 s computed", or "" without rows.
+std::string ledger_summary(const std::vector<nlohmann::ordered_json>& rows);
+
+}  // namespace proctor
