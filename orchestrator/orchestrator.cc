@@ -1,5 +1,7 @@
 #include "orchestrator/orchestrator.h"
 
+#include <unistd.h>
+
 #include <fstream>
 #include <iostream>
 
@@ -56,7 +58,9 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
       local_agent_(worker_binary_path(), static_cast<std::uint32_t>(mpi.node_rank()),
                    [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }),
       store_thread_(store),
-      view_(options.progress, std::cerr) {
+      view_(options.progress, std::cerr),
+      log_(directory.logs() / "orchestrator.log", std::ios::app) {
+  log_ << "# started by host " << host_name() << ", pid " << getpid() << std::endl;
   Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes,
                               VisitId{resumed.next_visit}, module_names(work.suite)};
   Door& door = *this;
@@ -68,8 +72,16 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
   events_ = resumed.events;
   for (const auto& [shard, level] : resumed.levels) conductor_->restore_level(ShardId{shard}, level);
   if (!resumed.answers.empty())
-    view_.say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) +
-              " shards are already answered");
+    say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) +
+        " shards are already answered");
+}
+
+/// To the terminal and to logs/orchestrator.log, with the seconds since the start.
+void Orchestrator::say(const std::string& message) {
+  view_.say(message);
+  char seconds[32];
+  std::snprintf(seconds, sizeof seconds, "%9.3f ", now().count());
+  log_ << seconds << message << std::endl;
 }
 
 Moment Orchestrator::now() const { return std::chrono::steady_clock::now() - begin_; }
@@ -144,7 +156,7 @@ void Orchestrator::warn(const std::string& event) {
   char key[32];
   std::snprintf(key, sizeof key, "%010zu", events_.size());
   store_thread_.put({"event", key, event, std::nullopt});
-  view_.say("proctor: " + event);
+  say("proctor: " + event);
 }
 
 // ---- reports
@@ -196,8 +208,8 @@ void Orchestrator::drain(const std::string& why) {
   if (!drain_reason_.empty()) return;
   drain_reason_ = why;
   drain_until_ = now() + work_.suite.deadlines.drain;
-  view_.say("proctor: " + why + ": no new shards; running ones finish within " +
-            duration_text(work_.suite.deadlines.drain.count()));
+  say("proctor: " + why + ": no new shards; running ones finish within " +
+      duration_text(work_.suite.deadlines.drain.count()));
   conductor_->drain();
   conductor_->on_tick(now());
 }
@@ -275,8 +287,8 @@ int Orchestrator::run() {
     on_durable();
     code = finish();
   } catch (const StoreFailure& error) {
-    view_.say(std::string("proctor: ") + error.what() +
-              "; what was acknowledged is kept. Make room and run the same command again");
+    say(std::string("proctor: ") + error.what() +
+        "; what was acknowledged is kept. Make room and run the same command again");
     write_status("stopped", kStoppedEarly);
     code = kStoppedEarly;
   } catch (...) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,6 +55,7 @@ class Orchestrator final : private Door {
   void on(AgentId agent, const DrainAsked& report);
   void on(AgentId, const AgentLeft&) { ++agents_left_; }
   void on_durable();
+  void say(const std::string& message);
   void drain(const std::string& why);
   void show_progress(bool force);
   void write_status(const std::string& state, std::optional<int> code);
@@ -75,6 +77,7 @@ class Orchestrator final : private Door {
   Agent local_agent_;
   StoreThread store_thread_;
   ProgressView view_;
+  std::ofstream log_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   Moment last_status_{-1}, drain_until_{0};
   std::string drain_reason_, refused_;

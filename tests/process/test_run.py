@@ -24,11 +24,11 @@ class Run(RunCase):
 
     def test_a_finished_run_prints_its_table_again_and_computes_nothing(self):
         first = self.run_suite("run")
-        before = self.final_files("run")
+        before, visits = self.final_files("run"), len(self.ledger("run"))
         again = self.run_suite("run")
         self.assertEqual(self.final_files("run"), before)
         self.assertEqual(again.stdout.split("ledger:")[0].split("files:")[0], first.stdout.split("ledger:")[0])
-        self.assertEqual(len(self.ledger("run")), len(self.ledger("run")))
+        self.assertEqual(len(self.ledger("run")), visits)
         self.assertIn("already answered", again.stderr)
 
     def test_a_task_added_later_is_computed_and_the_rest_kept(self):
@@ -56,7 +56,7 @@ class Run(RunCase):
         samples = [json.loads(line) for line in (self.root / "run/samples/a/choice.jsonl").read_text().splitlines()]
         self.assertEqual([s["doc_id"] for s in samples], list(range(24)))
         self.assertIn("\n\n", samples[0]["arguments"]["gen_args_0"]["arg_0"])
-        for file in ("suite.yaml", "manifest.json", "status.json", "run.db"):
+        for file in ("suite.yaml", "manifest.json", "status.json", "run.db", "logs/orchestrator.log"):
             self.assertTrue((self.root / "run" / file).exists(), file)
         self.assertFalse((self.root / "run/owner.json").exists())
 
@@ -73,6 +73,16 @@ class Run(RunCase):
         self.run_suite("run", "--limit", "2")
         self.run_suite("run", "--limit", "2", "--fresh")
         self.assertTrue((self.root / "run.old-1/run.db").exists())
+
+    def test_workers_are_as_many_as_the_machine_allows_by_default(self):
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--progress", "none", "--limit", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_a_removed_task_leaves_the_results(self):
+        self.run_suite("run", "--limit", "2")
+        self.write("suite.yaml", self.suite(tasks=["choice.yaml"]))
+        self.run_suite("run", "--limit", "2")
+        self.assertEqual(sorted(self.final_files("run")), ["results/a.json", "results/b.json", "samples/a/choice.jsonl", "samples/b/choice.jsonl"])
 
     def test_plain_progress_names_every_pair(self):
         done = self.proctor("run", "suite.yaml", "--out", "run", "--workers", "1", "--device", "cpu", "--progress", "plain")
