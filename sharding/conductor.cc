@@ -137,7 +137,8 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, co
     abort(visit->id(), who, !ordered, now);
     if (opening && !ordered) count_open_failure(module, who);
   }
-  on_tick(now);
+  start_due(now);  // not on_tick: after a stall, news of progress may still wait behind this event
+  hand_out(now);
 }
 
 void Conductor::on_stored(ShardId shard, Moment now) {
@@ -163,9 +164,13 @@ void Conductor::on_tick(Moment now) {
     door_.kill(slot);
     roster_.on_death(slot, nullptr, "did not start in time", now);
   }
-  if (!finished())
-    for (SlotId slot : roster_.take_due(now)) door_.start(slot, roster_.at(slot).incarnation);
+  start_due(now);
   hand_out(now);
+}
+
+void Conductor::start_due(Moment now) {
+  if (finished()) return;
+  for (SlotId slot : roster_.take_due(now)) door_.start(slot, roster_.at(slot).incarnation);
 }
 
 bool Conductor::finished() const { return (unstored_ == 0 || draining_) && visits_.empty(); }

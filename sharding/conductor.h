@@ -88,6 +88,7 @@ class Conductor {
   void handle(SlotId, Visit& visit, const Progress&, Moment now) { visit.on_progress(now); }
 
   Visit* visit_of(SlotId slot);
+  void start_due(Moment now);
   void hand_out(Moment now);
   void feed(Visit& visit, Moment now);
   bool open_one(Moment now);

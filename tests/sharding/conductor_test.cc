@@ -224,6 +224,20 @@ TEST(Conductor, a_shard_that_fails_costs_the_worker_too) {
       << "a poisoned process gets no other shard";
 }
 
+TEST(Conductor, a_death_seen_after_a_stall_costs_nobody_else) {
+  Stage stage(shards({0, 0}), 1, 2);
+  stage.ready(0);
+  stage.ready(1);
+  stage.opened(0, 1);
+  stage.opened(1, 2);
+  stage.door.take();
+  stage.died(0, 500);  // the loop stood still; the other worker's progress is still in the queue
+  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "start 0.0 #2"}));
+  stage.report(1, Progress{VisitId{2}, "batch 2 of 2", 2}, 500);
+  stage.conductor.on_tick(Moment(501));
+  EXPECT_EQ(stage.door.take(), Said{});
+}
+
 TEST(Conductor, a_slow_shard_is_no_hang) {
   RecordingDoor door;
   Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m0"}}, {ModuleOutlook{1, 1, 0.001}}, shards({0}),
