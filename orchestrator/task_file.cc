@@ -98,8 +98,8 @@ std::vector<FilterPipeline> read_filters(YamlFields& fields) {
     const YAML::Node steps = entry.find("filter");
     if (!steps.IsSequence() || steps.size() == 0) entry.refuse("filter", "expected a list of steps");
     for (const auto& step : steps) {
-      nlohmann::json options = to_json(YamlFields(step, fields.file(), "filter step").node());
-      FilterStep one{options.value("function", std::string()), std::move(options)};
+      YamlFields step_fields(step, fields.file(), "filter step");
+      FilterStep one{step_fields.required_text("function"), to_json(step)};
       one.options.erase("function");
       pipeline.steps.push_back(std::move(one));
     }

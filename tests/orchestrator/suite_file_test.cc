@@ -149,6 +149,10 @@ TEST_F(SuiteFileTest, tasks_that_cannot_work_are_refused) {
          "its split 'train' is not under data");
   expect(task_refusal(std::string(kTask) + "filters: [{name: f, filter: [{function: regx}]}]\n"),
          "filter 'regx' is not known");
+  expect(task_refusal(std::string(kTask) + "filters: [{name: f, filter: [{function: {a: b}}]}]\n"),
+         "filter step: function: expected a text");
+  expect(task_refusal(std::string(kTask) + "filters: [{name: f, filter: [{functoin: regex}]}]\n"),
+         "filter step: function: is missing");
 }
 
 TEST_F(SuiteFileTest, set_changes_the_suite_before_it_is_read) {
