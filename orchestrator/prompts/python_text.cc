@@ -75,7 +75,7 @@ void json_string(std::string& out, std::string_view text, Ascii ascii) {
       out += "\\f";
     else if (c == '\b')
       out += "\\b";
-    else if (c < 0x20 || (c >= 0x7F && ascii == Ascii::escape && (c > 0x7F))) {
+    else if (c < 0x20 || (c > 0x7F && ascii == Ascii::escape)) {
       if (c >= 0x10000) {
         const unsigned v = static_cast<unsigned>(c) - 0x10000;
         std::snprintf(buffer, sizeof buffer, "\\u%04x\\u%04x", 0xD800 + (v >> 10), 0xDC00 + (v & 0x3FF));

@@ -12,22 +12,12 @@
 
 #include "orchestrator/model_path.h"
 #include "sharding/error.h"
+#include "tests/orchestrator/fake_facts.h"
 
 namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-
-class FakeFacts final : public FactSource {
- public:
-  ModelFacts check(const std::string&) override {
-    ModelFacts facts;
-    facts.parameters = 1000;
-    facts.checkpoint_dtype = "float32";
-    return facts;
-  }
-  DeviceFacts probe() override { return {}; }
-};
 
 class ScoreboardTest : public testing::Test {
  protected:

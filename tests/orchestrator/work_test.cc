@@ -9,25 +9,12 @@
 #include "orchestrator/ledger_view.h"
 #include "orchestrator/results.h"
 #include "sharding/error.h"
+#include "tests/orchestrator/fake_facts.h"
 
 namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-
-class FakeFacts final : public FactSource {
- public:
-  ModelFacts check(const std::string&) override {
-    ModelFacts facts;
-    facts.parameters = 1000;
-    facts.checkpoint_dtype = "float32";
-    facts.model_hash = hash;
-    facts.max_length = 64;
-    return facts;
-  }
-  DeviceFacts probe() override { return {}; }
-  std::string hash = "h";
-};
 
 class WorkTest : public testing::Test {
  protected:

@@ -29,7 +29,6 @@ class Bpe {
   void encode(std::string_view word, std::vector<std::int32_t>& ids);
   std::optional<std::int32_t> id(std::string_view token) const;
   const std::string* token(std::int32_t id) const;
-  std::size_t size() const { return vocabulary_.size(); }
 
  private:
   struct Merge {

@@ -130,10 +130,4 @@ std::int32_t Tokenizer::id(std::string_view token) const {
   return model_->id(token).value_or(-1);
 }
 
-std::size_t Tokenizer::size() const {
-  std::size_t count = model_->size();
-  for (const auto& [id, added] : added_) count += !model_->token(id) || model_->token(id)->empty();
-  return count;
-}
-
 }  // namespace proctor

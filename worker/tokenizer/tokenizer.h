@@ -43,8 +43,6 @@ class Tokenizer {
   bool is_added(std::int32_t id) const { return added_.contains(id); }
   /// add_bos_token: puts `id` before (or leaves nothing before) the first text.
   void set_single_template(std::vector<TemplatePart> parts) { post_.single = std::move(parts); }
-  const PostProcessor& post_processor() const { return post_; }
-  std::size_t size() const;  ///< ids that have a token
 
  private:
   std::vector<std::int32_t> ids_of(std::string_view text);

@@ -1,0 +1,24 @@
+// Facts without a worker binary: a small model whose hash a test may set, on a CPU.
+#pragma once
+
+#include <string>
+
+#include "orchestrator/work.h"
+
+namespace proctor {
+
+class FakeFacts final : public FactSource {
+ public:
+  ModelFacts check(const std::string&) override {
+    ModelFacts facts;
+    facts.parameters = 1000;
+    facts.checkpoint_dtype = "float32";
+    facts.model_hash = hash;
+    facts.max_length = 64;
+    return facts;
+  }
+  DeviceFacts probe() override { return {}; }
+  std::string hash = "h";
+};
+
+}  // namespace proctor
