@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <fstream>
 
 #include "sharding/error.h"
+#include "sharding/gang_memory.h"
 
 namespace proctor {
 namespace {
@@ -117,6 +119,17 @@ void Agent::on(const ToWorker& order) {
   const auto slot = slots_.find(order.slot);
   if (slot == slots_.end()) return;  // it died; its exit is on the way up
   (void)slot->second.process->channel().post({reinterpret_cast<const char*>(order.frame.data()), order.frame.size()});
+}
+
+/// A memory file without a name: the kernel frees it with the last member that maps it. Without one (no memory) the
+/// members fail to open, and say so.
+void Agent::on(const ShareMemory& order) {
+  const Descriptor memory(::memfd_create("proctor-gang", MFD_CLOEXEC));
+  const auto bytes = gang_memory_bytes(static_cast<std::uint32_t>(order.slots.size()));
+  if (memory.value() < 0 || ::ftruncate(memory.value(), static_cast<off_t>(bytes)) != 0) return;
+  for (std::uint32_t number : order.slots)
+    if (const auto slot = slots_.find(number); slot != slots_.end())
+      (void)slot->second.process->channel().post(encode(WorkerOrder(GangMemory{order.visit})), memory.value());
 }
 
 void Agent::on(const LeaveNode& order) {

@@ -35,6 +35,7 @@ class Agent {
   void on(const StartWorker& order);
   void on(const KillWorker& order);
   void on(const ToWorker& order);
+  void on(const ShareMemory& order);
   void on(const LeaveNode& order);
   void start(const StartWorker& order);
   void relay(std::uint32_t number, Slot& slot);

@@ -9,6 +9,7 @@
 #include "orchestrator/ledger_view.h"
 #include "orchestrator/prompts/python_text.h"
 #include "orchestrator/signals.h"
+#include "sharding/tensor_parallel.h"
 
 namespace proctor {
 namespace {
@@ -62,7 +63,8 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
       log_(directory.logs() / "orchestrator.log", std::ios::app) {
   log_ << "# started by host " << host_name() << ", pid " << getpid() << std::endl;
   Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes,
-                              VisitId{resumed.next_visit}, module_names(work.suite)};
+                              VisitId{resumed.next_visit}, module_names(work.suite),
+                              work.device.kind == "cpu" ? Reach::node : Reach::nodes};
   Door& door = *this;
   conductor_.emplace(std::move(settings), outlooks(work), work.shards, door);
   for (const auto& [shard, responses] : resumed.answers) {
@@ -104,16 +106,33 @@ void Orchestrator::start(SlotId slot, std::uint32_t incarnation) {
 void Orchestrator::kill(SlotId slot) { send(slot.agent, KillWorker{slot.slot}); }
 void Orchestrator::close(SlotId slot, VisitId visit) { to_worker(slot, CloseVisit{visit}); }
 
-void Orchestrator::open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) {
-  store_thread_.put({"meta", "last_visit", std::to_string(visit.value), std::nullopt});
-  to_worker(slot, OpenVisit{visit, work_.suite.modules[module.value], rank, size, work_.max_batch_tokens[module.value],
-                            work_.suite.cleanup});
+void Orchestrator::tear_down(SlotId slot, VisitId visit) { to_worker(slot, TearDown{visit}); }
+void Orchestrator::abort(SlotId slot, VisitId visit, const std::string& reason) {
+  to_worker(slot, AbortVisit{visit, reason});
+}
+void Orchestrator::join(SlotId slot, VisitId visit, const std::string& address) {
+  to_worker(slot, JoinGang{visit, address});
 }
 
-void Orchestrator::run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) {
-  const Shard& planned = work_.shards[shard.value];
-  RunShard order{
-      visit, shard, attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> level), {}};
+void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId module) {
+  store_thread_.put({"meta", "last_visit", std::to_string(visit.value), std::nullopt});
+  const auto size = static_cast<std::uint32_t>(members.size());
+  if (size > 1 && work_.device.kind == "cpu") {
+    ShareMemory memory{visit, {}};
+    for (SlotId member : members) memory.slots.push_back(member.slot);
+    send(members[0].agent, memory);
+  }
+  for (std::uint32_t rank = 0; rank < size; ++rank)
+    to_worker(members[rank],
+              OpenVisit{visit, work_.suite.modules[module.value], rank, size, work_.max_batch_tokens[module.value],
+                        work_.suite.cleanup, work_.suite.deadlines});
+}
+
+void Orchestrator::run(SlotId slot, const Turn& turn) {
+  const Shard& planned = work_.shards[turn.shard.value];
+  RunShard order{turn.visit,   turn.shard,
+                 turn.attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> turn.level),
+                 {},           turn.unit.count()};
   for (std::uint32_t r : planned.requests) order.requests.push_back(work_.requests[planned.task.value].requests[r]);
   to_worker(slot, order);
 }
@@ -137,6 +156,8 @@ void Orchestrator::record(const LedgerEntry& entry) {
               {"visit", entry.visit.value},
               {"worker", std::to_string(entry.slot.agent.value) + "." + std::to_string(entry.slot.slot)},
               {"incarnation", entry.incarnation},
+              {"member", entry.member},
+              {"members", entry.members},
               {"device", work_.device.kind},
               {"verdict", to_string(entry.verdict)},
               {"reason", entry.reason}};
@@ -178,6 +199,22 @@ void Orchestrator::on(AgentId agent, const AgentHello& report) {
   differs("build of proctor", report.facts.numerics, work_.device.numerics);
   hosts_.push_back(report.host);
   if (refused_.empty()) conductor_->on_agent(agent, report.host, report.slots, now());
+  if (refused_.empty() && hosts_.size() == static_cast<std::size_t>(mpi_.size())) refuse_gangs_without_a_place();
+}
+
+/// Once every agent has said how many workers it has.
+void Orchestrator::refuse_gangs_without_a_place() {
+  for (std::size_t m = 0; m < work_.suite.modules.size(); ++m) {
+    const Module& module = work_.suite.modules[m];
+    const std::uint32_t wanted = module.tensor_parallel, place = conductor_->widest_place(wanted);
+    if (place == wanted || !conductor_->has_work(ModuleId{static_cast<std::uint32_t>(m)})) continue;
+    refused_ = "module " + module.name + ": tensor_parallel " + std::to_string(wanted) + " needs " +
+               std::to_string(wanted) + " workers side by side on one node, and there are at most " +
+               std::to_string(place) + "; start with --workers " + std::to_string(wanted) +
+               ", or set its tensor_parallel to one of " + usable_sizes(work_.facts[m], place);
+    refused_fault_ = Fault::environment;
+    return;
+  }
 }
 
 void Orchestrator::on(AgentId, const AgentFailed& report) {

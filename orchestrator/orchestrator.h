@@ -32,9 +32,12 @@ class Orchestrator final : private Door {
   // Door
   void start(SlotId slot, std::uint32_t incarnation) override;
   void kill(SlotId slot) override;
-  void open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) override;
-  void run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) override;
+  void open(std::span<const SlotId> members, VisitId visit, ModuleId module) override;
+  void join(SlotId slot, VisitId visit, const std::string& address) override;
+  void run(SlotId slot, const Turn& turn) override;
   void close(SlotId slot, VisitId visit) override;
+  void tear_down(SlotId slot, VisitId visit) override;
+  void abort(SlotId slot, VisitId visit, const std::string& reason) override;
   void store(ShardId shard, std::vector<Response> responses) override;
   void give_up(ShardId shard, std::vector<Response> responses) override;
   void store_level(ShardId shard, std::uint32_t level) override;
@@ -48,6 +51,7 @@ class Orchestrator final : private Door {
   void step();
   void on_report(AgentId agent, AgentReport report);
   void on(AgentId agent, const AgentHello& report);
+  void refuse_gangs_without_a_place();
   void on(AgentId agent, const AgentFailed& report);
   void on(AgentId agent, FromWorker& report);
   void on(AgentId agent, const WorkerExited& report);

@@ -9,6 +9,7 @@
 #include "orchestrator/task_file.h"
 #include "orchestrator/task_types/task_type.h"
 #include "orchestrator/yaml_fields.h"
+#include "sharding/gang_memory.h"
 
 namespace proctor {
 namespace {
@@ -29,8 +30,10 @@ Module read_module(YAML::Node node, const std::string& file) {
   const auto known = dtype_from(dtype);
   if (!known) fields.refuse("dtype", "expected auto, float32, bfloat16 or float16, found '" + dtype + "'");
   module.dtype = *known;
-  module.tensor_parallel = static_cast<std::uint32_t>(fields.whole("tensor_parallel", 1, 1));
-  if (module.tensor_parallel > 1) fields.refuse("tensor_parallel", "gangs wider than 1 are not built yet");
+  const std::int64_t members = fields.whole("tensor_parallel", 1, 1);
+  if (members > kMaxGangMembers)
+    fields.refuse("tensor_parallel", "a gang has at most " + std::to_string(kMaxGangMembers) + " members");
+  module.tensor_parallel = static_cast<std::uint32_t>(members);
   if (fields.has("max_batch_tokens")) module.max_batch_tokens = fields.whole("max_batch_tokens", 0, 1);
   if (fields.has("max_length")) module.max_length = fields.whole("max_length", 0, 2);
   if (fields.has("add_bos_token")) module.add_bos_token = fields.get<bool>("add_bos_token", false, "true or false");

@@ -7,6 +7,8 @@
 #include "orchestrator/suite_file.h"
 #include "sharding/cost.h"
 #include "sharding/error.h"
+#include "sharding/gang_memory.h"
+#include "sharding/tensor_parallel.h"
 
 namespace proctor {
 namespace {
@@ -95,7 +97,12 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   work.suite = std::move(suite);
   for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
   for (const TaskTemplates& task : work.templates) work.requests.push_back(build_requests(task, limit));
-  for (const Module& module : work.suite.modules) work.facts.push_back(facts.check(module.path));
+  for (const Module& module : work.suite.modules) {
+    work.facts.push_back(facts.check(module.path));
+    if (const auto why = cannot_split(work.facts.back(), module.tensor_parallel))
+      throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +
+                       *why + "; sizes that can be used: " + usable_sizes(work.facts.back(), kMaxGangMembers));
+  }
   work.device = facts.probe();
   for (const Module& module : work.suite.modules)
     work.max_batch_tokens.push_back(

@@ -1,5 +1,6 @@
 // How often a shard was tried, and what its failures mean: a worker that dies by itself, or hangs, in a shard strikes
-// it; after the third strike its requests are set aside by name. Out of memory halves its batches instead. Pure.
+// it; after the third strike its requests are set aside by name. Out of memory: once in a fresh worker (what was left
+// in the old one must not change a byte), then with half the tokens a batch, a quarter, ... Pure.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@ namespace proctor {
 
 class Attempts {
  public:
-  enum class Next { again, set_aside };
+  enum class Next { again, fresh_worker, halved, set_aside };
 
   explicit Attempts(std::size_t shards) : records_(shards) {}
 
@@ -21,9 +22,14 @@ class Attempts {
   [[nodiscard]] Next on_strike(ShardId shard) {
     return ++records_[shard.value].strikes >= kStrikes ? Next::set_aside : Next::again;
   }
-  /// It did not fit: from now on it runs at max_batch_tokens >> level(shard).
+  /// It did not fit. Halved: from now on it runs at max_batch_tokens >> level(shard).
   [[nodiscard]] Next on_out_of_memory(ShardId shard) {
-    return ++records_[shard.value].level > kLevels ? Next::set_aside : Next::again;
+    Record& record = records_[shard.value];
+    if (record.level == 0 && !record.had_fresh_worker) {
+      record.had_fresh_worker = true;
+      return Next::fresh_worker;
+    }
+    return ++record.level > kLevels ? Next::set_aside : Next::halved;
   }
   std::uint32_t strikes(ShardId shard) const { return records_[shard.value].strikes; }
   std::uint32_t level(ShardId shard) const { return records_[shard.value].level; }
@@ -33,6 +39,7 @@ class Attempts {
   static constexpr std::uint32_t kStrikes = 3, kLevels = 6;
   struct Record {
     std::uint32_t attempts = 0, strikes = 0, level = 0;
+    bool had_fresh_worker = false;
   };
   std::vector<Record> records_;
 };

@@ -1,7 +1,8 @@
-// A stream socket that carries frames. Owns its descriptor. The agent's end is non-blocking with an outbox; the
-// worker's end blocks. One thread sends, one thread receives.
+// A stream socket that carries frames, and with a frame a file descriptor. Owns its descriptor. The agent's end is
+// non-blocking with an outbox; the worker's end blocks. One thread sends, one thread receives.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,23 +12,38 @@
 
 namespace proctor {
 
+/// Owns a file descriptor; -1: none.
+class Descriptor {
+ public:
+  explicit Descriptor(int value = -1) : value_(value) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
+  int value() const { return value_; }
+
+ private:
+  int value_;
+};
+
 class Channel {
  public:
   explicit Channel(int descriptor) : descriptor_(descriptor) {}
-  ~Channel();
-  Channel(Channel&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  Channel(const Channel&) = delete;  // one owner of the descriptor
-  Channel& operator=(const Channel&) = delete;
 
-  int descriptor() const { return descriptor_; }
+  int descriptor() const { return descriptor_.value(); }
 
   /// Blocks until all is written; false if the peer is gone.
   [[nodiscard]] bool send(std::string_view payload);
   /// Blocks for the next frame; nullopt at end of stream.
   std::optional<std::string> receive();
+  /// Descriptors that came with the frames received so far, in order.
+  std::optional<Descriptor> take_descriptor();
 
-  /// Queues a frame and writes what the socket takes now; false if the peer is gone.
-  [[nodiscard]] bool post(std::string_view payload);
+  /// Queues a frame and writes what the socket takes now; false if the peer is gone. `attached` (none: -1) is
+  /// duplicated here and arrives with the frame.
+  [[nodiscard]] bool post(std::string_view payload, int attached = -1);
   [[nodiscard]] bool flush();
   bool has_unsent() const { return !outbox_.empty(); }
   /// Reads what is there without waiting; false at end of stream. Then take() gives the frames.
@@ -35,9 +51,17 @@ class Channel {
   std::optional<std::string> take() { return reader_.next(); }
 
  private:
-  int descriptor_;
+  struct Attached {
+    std::size_t offset;  // in outbox_, of the frame it belongs to
+    Descriptor descriptor;
+  };
+  long write_some(std::string_view bytes, int attached);
+
+  Descriptor descriptor_;
   FrameReader reader_;
   std::string outbox_;
+  std::deque<Attached> attached_;
+  std::deque<Descriptor> received_;
 };
 
 /// Two connected ends, close-on-exec. Throws Error(environment).

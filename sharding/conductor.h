@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,9 +25,18 @@ struct LedgerEntry {
   VisitId visit;
   SlotId slot;
   std::uint32_t incarnation = 0;
+  std::uint32_t member = 0, members = 1;
   Verdict verdict = Verdict::clean;
   std::string reason;  ///< why it is not clean
   LedgerRow row;
+};
+
+/// A shard handed to a gang.
+struct Turn {
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 1, level = 0;  ///< level: max_batch_tokens is halved that often
+  Moment unit{60};                       ///< what one announced unit of it may take
 };
 
 /// The one door to the world. Commands are carried out in order.
@@ -34,9 +45,13 @@ class Door {
   virtual ~Door() = default;
   virtual void start(SlotId slot, std::uint32_t incarnation) = 0;
   virtual void kill(SlotId slot) = 0;
-  virtual void open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) = 0;
-  virtual void run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) = 0;
-  virtual void close(SlotId slot, VisitId visit) = 0;
+  /// A gang, in order of rank: each loads its share of the module and answers VisitOpened or OpenFailed.
+  virtual void open(std::span<const SlotId> members, VisitId visit, ModuleId module) = 0;
+  virtual void join(SlotId slot, VisitId visit, const std::string& address) = 0;
+  virtual void run(SlotId slot, const Turn& turn) = 0;
+  virtual void close(SlotId slot, VisitId visit) = 0;                             ///< answered by Quiesced
+  virtual void tear_down(SlotId slot, VisitId visit) = 0;                         ///< answered by VisitClosed
+  virtual void abort(SlotId slot, VisitId visit, const std::string& reason) = 0;  ///< answered by VisitClosed
   /// To be made durable; answer with Conductor::on_stored.
   virtual void store(ShardId shard, std::vector<Response> responses) = 0;
   /// Failed for this run only, not stored; answer with Conductor::on_stored.
@@ -53,6 +68,7 @@ class Conductor {
     std::uint64_t leak_tolerance_bytes = 16u << 20;
     VisitId first_visit;
     std::vector<std::string> module_names;  ///< for messages
+    Reach reach = Reach::node;              ///< of a gang
   };
   Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Door& door);
 
@@ -62,6 +78,8 @@ class Conductor {
 
   void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
   void on_report(SlotId slot, std::uint32_t incarnation, WorkerReport report, Moment now);
+  /// The width of the widest gang that the devices here could form, were they all free.
+  std::uint32_t widest_place(std::uint32_t most) const;
   void on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, const std::string& how, Moment now);
   void on_stored(ShardId shard, Moment now);
   void on_tick(Moment now);
@@ -73,6 +91,7 @@ class Conductor {
   bool drained() const { return draining_ && visits_.empty(); }
   /// Why nothing can go on (no usable worker is left), or nullopt.
   std::optional<std::string> stuck() const;
+  bool has_work(ModuleId module) const { return unanswered_[module.value] > 0; }
   std::size_t unstored() const { return unstored_; }
   std::size_t busy() const { return roster_.count(SlotState::busy); }
   std::size_t slots() const { return roster_.size(); }
@@ -80,25 +99,39 @@ class Conductor {
  private:
   enum class ShardState { waiting, running, answered, stored };
 
+  void handle(SlotId slot, Visit& visit, const GangAddress& report, Moment now);
   void handle(SlotId slot, Visit& visit, const VisitOpened& report, Moment now);
   void handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now);
   void handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment now);
   void handle(SlotId slot, Visit& visit, const ShardFailed& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const Quiesced& report, Moment now);
   void handle(SlotId slot, Visit& visit, const VisitClosed& report, Moment now);
-  void handle(SlotId, Visit& visit, const Progress&, Moment now) { visit.on_progress(now); }
+  void handle(SlotId slot, Visit& visit, const Progress& report, Moment now);
 
   Visit* visit_of(SlotId slot);
+  std::string name_of(SlotId slot) const;
   void start_due(Moment now);
   void hand_out(Moment now);
   void feed(Visit& visit, Moment now);
   bool open_one(Moment now);
-  std::optional<std::vector<SlotId>> place_gang(std::uint32_t width) const;
+  std::vector<NodeSlots> unreserved_slots() const;
+  bool frees_soon(SlotId slot, const SlotRecord& record) const;
+  bool dispensable(SlotId slot) const;
   bool needed_elsewhere(const Visit& visit) const;
   void close(Visit& visit, Moment now);
   void end(VisitId visit, Moment now);
-  void abort(VisitId visit, const std::string& reason, bool strike, Moment now);
+  std::string end_member(const Visit& visit, std::uint32_t member, Verdict verdict, Moment now);
+  void forgive(const std::set<std::string>& counters);
+  enum class Blame { nobody, shard };
+  void abort(VisitId visit, const std::string& reason, Blame blame, Moment now,
+             std::span<const std::uint32_t> hung = {});
+  void kill(Visit& visit, std::uint32_t member, Moment now);
+  void end_aborted(VisitId visit, Moment now);
+  void on_late(VisitId visit, const Late& late, Moment now);
+  void out_of_memory(Visit& visit, const ShardFailed& report, Moment now);
   void strike(ShardId shard, const std::string& reason);
   void set_aside(ShardId shard, const std::string& reason);
+  void run_again(ShardId shard);
   enum class Durable { no, yes };
   void fail_requests(ShardId shard, const std::string& reason, Durable durable);
   void count_open_failure(ModuleId module, const std::string& why);
@@ -115,8 +148,10 @@ class Conductor {
   Attempts attempts_;
   std::map<VisitId, Visit> visits_;
   std::vector<ShardState> state_;
-  std::vector<std::uint32_t> open_failures_;  // of each module, in a row
-  std::vector<std::size_t> unanswered_;       // shards of each module
+  std::vector<std::uint32_t> open_failures_;           // of each module, in a row
+  std::vector<std::size_t> unanswered_;                // shards of each module
+  std::map<std::string, std::uint32_t> recycled_for_;  // visits in a row that a counter made unclean
+  std::set<std::string> forgiven_;                     // counters that no longer replace a worker
   std::size_t unstored_;
   std::uint32_t next_visit_;
   bool draining_ = false;

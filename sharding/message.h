@@ -24,23 +24,34 @@ struct LedgerRow {
   std::uint64_t device_free_before = 0, device_free_after = 0;                  ///< bytes
   std::uint64_t resident_before = 0, resident_after = 0;                        ///< bytes
   std::uint64_t communicators_left = 0, graphs_left = 0, modules_left = 0;
-  std::int64_t file_descriptors = 0, threads = 0;  ///< open after the visit
+  std::int64_t file_descriptors_before = 0, threads_before = 0;  ///< of the baseline
+  std::int64_t file_descriptors = 0, threads = 0, mappings = 0;  ///< after the visit
+  bool warmed_up = false;  ///< this process had ended a visit before, so that one-time growth is in the baseline
   std::uint64_t batches = 0, cleanups = 0, bytes_read = 0, tokens = 0;
   double cleanup_s = 0;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LedgerRow, load_s, run_s, teardown_s, steps, allocated_before, allocated_peak,
                                    allocated_after, reserved_before, reserved_peak, reserved_after, device_free_before,
                                    device_free_after, resident_before, resident_after, communicators_left, graphs_left,
-                                   modules_left, file_descriptors, threads, batches, cleanups, bytes_read, tokens,
-                                   cleanup_s)
+                                   modules_left, file_descriptors_before, threads_before, file_descriptors, threads,
+                                   mappings, warmed_up, batches, cleanups, bytes_read, tokens, cleanup_s)
 
 // ---- to a worker
+struct GangMemory {  ///< before OpenVisit of a gang of CPU workers: a descriptor of their common memory travels with it
+  VisitId visit;
+};
 struct OpenVisit {
   VisitId visit;
   Module module;
   std::uint32_t gang_rank = 0, gang_size = 1;
   std::int64_t max_batch_tokens = 0;
   Cleanup cleanup;
+  Deadlines deadlines;
+};
+struct JoinGang {  ///< a gang of GPU workers: where member 0 is met; then the communicator is made and the module
+                   ///< loaded
+  VisitId visit;
+  std::string address;
 };
 struct RunShard {
   VisitId visit;
@@ -48,9 +59,18 @@ struct RunShard {
   std::uint32_t attempt = 0;
   std::int64_t max_batch_tokens = 0;
   std::vector<Request> requests;
+  double unit_s = 60;  ///< how long one announced unit may take before this member counts as hung
 };
-struct CloseVisit {
+struct CloseVisit {  ///< synchronise and say how you are: Quiesced
   VisitId visit;
+};
+struct TearDown {  ///< every member is well: the orderly path; answered by VisitClosed
+  VisitId visit;
+};
+struct AbortVisit {  ///< some member is not: touch nothing that can wait, measure, answer VisitClosed; you will be
+                     ///< replaced
+  VisitId visit;
+  std::string reason;
 };
 struct Leave {
   bool operator==(const Leave&) const = default;
@@ -65,6 +85,10 @@ struct Progress {  ///< announced before the unit is run: what is being waited f
   std::string unit;
   std::uint64_t counter = 0;
 };
+struct GangAddress {  ///< from member 0; passed on to every member as JoinGang
+  VisitId visit;
+  std::string address;
+};
 struct VisitOpened {
   VisitId visit;
   double load_s = 0;
@@ -73,7 +97,7 @@ struct OpenFailed {
   VisitId visit;
   std::string fault, message;
 };
-struct ShardAnswered {
+struct ShardAnswered {  ///< from member 0
   VisitId visit;
   ShardId shard;
   std::uint32_t attempt = 0;
@@ -81,12 +105,18 @@ struct ShardAnswered {
   std::uint64_t tokens = 0;  ///< computed
   double seconds = 0;
 };
-struct ShardFailed {
+struct ShardFailed {  ///< from every member that can still speak
   VisitId visit;
   ShardId shard;
   std::uint32_t attempt = 0;
   bool out_of_memory = false;
+  bool gang_broken = false;  ///< the communicator cannot be used any more: the visit has to be aborted
   std::string message;
+};
+struct Quiesced {
+  VisitId visit;
+  bool ok = false;
+  std::string message;  ///< why not
 };
 struct VisitClosed {
   VisitId visit;
@@ -109,6 +139,10 @@ struct KillWorker {
 struct ToWorker {
   std::uint32_t slot = 0;
   nlohmann::json::binary_t frame;  ///< an encoded Order
+};
+struct ShareMemory {  ///< make common memory for a gang of this node's workers; each gets it with GangMemory
+  VisitId visit;
+  std::vector<std::uint32_t> slots;
 };
 struct AgentHello {
   std::string host;
@@ -140,10 +174,10 @@ struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
   int signal = 0;
 };
 
-using WorkerOrder = std::variant<OpenVisit, RunShard, CloseVisit, Leave>;
-using WorkerReport =
-    std::variant<WorkerReady, Progress, VisitOpened, OpenFailed, ShardAnswered, ShardFailed, VisitClosed>;
-using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, LeaveNode>;
+using WorkerOrder = std::variant<GangMemory, OpenVisit, JoinGang, RunShard, CloseVisit, TearDown, AbortVisit, Leave>;
+using WorkerReport = std::variant<WorkerReady, Progress, GangAddress, VisitOpened, OpenFailed, ShardAnswered,
+                                  ShardFailed, Quiesced, VisitClosed>;
+using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, ShareMemory, LeaveNode>;
 using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;
 
 /// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.

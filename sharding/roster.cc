@@ -27,7 +27,7 @@ void Roster::on_replaced(SlotId slot, Moment now) {
   at(slot).due = now;
 }
 
-void Roster::on_death(SlotId slot, const ShardId* shard, const std::string& how, Moment now) {
+void Roster::on_death(SlotId slot, const ShardId* shard, const std::string& how, bool dispensable, Moment now) {
   SlotRecord& record = at(slot);
   const bool was_starting = record.state == SlotState::starting;
   record.last_death = how;
@@ -43,8 +43,7 @@ void Roster::on_death(SlotId slot, const ShardId* shard, const std::string& how,
     record.died_in.insert(*shard);
   else
     record.due = now + Moment(kStartPauses.front());  // nothing was computed: do not spin
-  const bool last_one = count(SlotState::quarantined) + 1 >= size();
-  if (record.deaths >= kDeathsToQuarantine && record.died_in.size() >= kShardsToQuarantine && !last_one)
+  if (record.deaths >= kDeathsToQuarantine && record.died_in.size() >= kShardsToQuarantine && dispensable)
     record.state = SlotState::quarantined;
 }
 
@@ -68,25 +67,6 @@ std::vector<SlotId> Roster::too_late_to_start(Moment now) const {
     for (std::uint32_t s = 0; s < agent.slots.size(); ++s)
       if (agent.slots[s].state == SlotState::starting && agent.slots[s].due <= now) late.push_back({id, s});
   return late;
-}
-
-bool Roster::any_usable() const {
-  for (const auto& [id, agent] : agents_)
-    for (const SlotRecord& slot : agent.slots)
-      if (slot.state != SlotState::quarantined) return true;
-  return false;
-}
-
-std::vector<bool> Roster::free_slots(AgentId agent) const {
-  std::vector<bool> free;
-  for (const SlotRecord& slot : agents_.at(agent).slots) free.push_back(slot.state == SlotState::free);
-  return free;
-}
-
-std::vector<AgentId> Roster::agents() const {
-  std::vector<AgentId> ids;
-  for (const auto& [id, agent] : agents_) ids.push_back(id);
-  return ids;
 }
 
 std::size_t Roster::size() const {

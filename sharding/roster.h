@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sharding/ids.h"
+#include "sharding/placement.h"
 
 namespace proctor {
 
@@ -37,18 +38,26 @@ class Roster {
   void on_free(SlotId slot) { at(slot).state = SlotState::free; }
   /// A replaced worker is no failure of its slot: it may start at once.
   void on_replaced(SlotId slot, Moment now);
-  /// The worker died by itself, in `shard` if it held one.
-  void on_death(SlotId slot, const ShardId* shard, const std::string& how, Moment now);
+  /// The worker died by itself, in `shard` if it held one. A device that some module could not do without is never
+  /// quarantined for its deaths (`dispensable`).
+  void on_death(SlotId slot, const ShardId* shard, const std::string& how, bool dispensable, Moment now);
 
   /// Slots whose worker is to be started now; they count as starting from here on.
   std::vector<SlotId> take_due(Moment now);
   std::vector<SlotId> too_late_to_start(Moment now) const;
-  bool any_usable() const;
-  std::vector<bool> free_slots(AgentId agent) const;
-  std::vector<AgentId> agents() const;
+  /// Every node's slots, those marked for which test(SlotId, const SlotRecord&) holds.
+  template <class Test>
+  std::vector<NodeSlots> nodes(Test&& test) const {
+    std::vector<NodeSlots> nodes;
+    for (const auto& [id, agent] : agents_) {
+      nodes.push_back({id, {}});
+      for (std::uint32_t s = 0; s < agent.slots.size(); ++s)
+        nodes.back().free.push_back(test(SlotId{id, s}, agent.slots[s]));
+    }
+    return nodes;
+  }
   const std::string& host(AgentId agent) const { return agents_.at(agent).host; }
   SlotRecord& at(SlotId slot) { return agents_.at(slot.agent).slots.at(slot.slot); }
-  std::uint32_t slots(AgentId agent) const { return static_cast<std::uint32_t>(agents_.at(agent).slots.size()); }
   std::size_t count(SlotState state) const;
   std::size_t size() const;  ///< slots of all agents
 

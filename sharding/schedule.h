@@ -44,6 +44,7 @@ class Schedule {
   void drop(ModuleId module);  ///< no shard of it is handed out again
   bool has_unassigned(ModuleId module) const { return !at(module).unassigned.empty(); }
   std::size_t unassigned(ModuleId module) const { return at(module).unassigned.size(); }
+  bool unserved(ModuleId module) const { return at(module).gangs == 0; }
 
  private:
   struct Entry {

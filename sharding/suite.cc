@@ -72,4 +72,17 @@ void from_json(const Json& json, Cleanup& cleanup) {
   cleanup.leak_tolerance_bytes = json.at("leak_tolerance_bytes");
 }
 
+/// Seconds of each wait that a worker has to know.
+void to_json(Json& json, const Deadlines& deadlines) {
+  json = {{"load", deadlines.load.count()},
+          {"progress", deadlines.progress.count()},
+          {"teardown", deadlines.teardown.count()}};
+}
+
+void from_json(const Json& json, Deadlines& deadlines) {
+  deadlines.load = Deadlines::Seconds(json.at("load").get<double>());
+  deadlines.progress = Deadlines::Seconds(json.at("progress").get<double>());
+  deadlines.teardown = Deadlines::Seconds(json.at("teardown").get<double>());
+}
+
 }  // namespace proctor

@@ -103,6 +103,8 @@ struct Deadlines {
   using Seconds = std::chrono::duration<double>;
   Seconds load{600}, progress{60}, teardown{30}, agent{15}, restart{60}, drain{60};
 };
+void to_json(nlohmann::json& json, const Deadlines& deadlines);
+void from_json(const nlohmann::json& json, Deadlines& deadlines);
 
 struct Suite {
   std::string name;

@@ -4,8 +4,27 @@
 
 namespace proctor {
 namespace {
-constexpr double kPatience = 20;  // times the estimated cost, before slow counts as hung
+
+constexpr double kPatience = 20;      // times the estimated cost, before slow counts as hung
+constexpr Moment kAbortPatience{10};  // for a member to measure and answer on the abort path, before it is killed
+
+std::string deadline_name(VisitState state) {
+  switch (state) {
+    case VisitState::opening:
+      return "load";
+    case VisitState::serving:
+      return "progress";
+    case VisitState::closing:
+    case VisitState::tearing_down:
+      return "teardown";
+    case VisitState::aborting:
+    case VisitState::ended:
+      break;
+  }
+  return "abort";
 }
+
+}  // namespace
 
 std::string to_string(Verdict verdict) {
   switch (verdict) {
@@ -19,101 +38,138 @@ std::string to_string(Verdict verdict) {
   return "aborted";
 }
 
-std::optional<std::string> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes) {
+std::optional<Dirt> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven) {
   const auto left = [](std::uint64_t n, const char* what) { return std::to_string(n) + " " + what + " left"; };
-  if (row.modules_left) return left(row.modules_left, "modules");
-  if (row.communicators_left) return left(row.communicators_left, "communicators");
-  if (row.graphs_left) return left(row.graphs_left, "graphs");
+  const auto more = [](std::int64_t after, std::int64_t before, const char* what) {
+    return std::to_string(after - before) + " " + what + " more than before";
+  };
+  if (row.modules_left) return Dirt{"modules_left", left(row.modules_left, "modules"), true};
+  if (row.communicators_left) return Dirt{"communicators_left", left(row.communicators_left, "communicators"), true};
+  if (row.graphs_left) return Dirt{"graphs_left", left(row.graphs_left, "graphs"), true};
   if (row.allocated_after != row.allocated_before)
-    return std::to_string(static_cast<std::int64_t>(row.allocated_after - row.allocated_before)) +
-           " allocated bytes more than before";
-  if (row.reserved_after > row.reserved_before + tolerance_bytes)
-    return left(row.reserved_after - row.reserved_before, "reserved bytes");
-  if (row.device_free_after + tolerance_bytes < row.device_free_before)
-    return std::to_string(row.device_free_before - row.device_free_after) + " device bytes less free than before";
+    return Dirt{"allocated_after",
+                more(static_cast<std::int64_t>(row.allocated_after), static_cast<std::int64_t>(row.allocated_before),
+                     "allocated bytes"),
+                true};
+  if (!row.warmed_up) return std::nullopt;
+  const auto counts = [&](const char* counter) { return !forgiven.contains(counter); };
+  if (counts("reserved_after") && row.reserved_after > row.reserved_before + tolerance_bytes)
+    return Dirt{"reserved_after", left(row.reserved_after - row.reserved_before, "reserved bytes"), false};
+  if (counts("device_free_after") && row.device_free_after + tolerance_bytes < row.device_free_before)
+    return Dirt{"device_free_after",
+                std::to_string(row.device_free_before - row.device_free_after) + " device bytes less free than before",
+                false};
+  if (counts("file_descriptors") && row.file_descriptors > row.file_descriptors_before)
+    return Dirt{"file_descriptors", more(row.file_descriptors, row.file_descriptors_before, "file descriptors"), false};
+  if (counts("threads") && row.threads > row.threads_before)
+    return Dirt{"threads", more(row.threads, row.threads_before, "threads"), false};
   return std::nullopt;
 }
 
-Visit::Visit(VisitId id, ModuleId module, std::vector<SlotId> members, Moment now, const Deadlines& deadlines)
-    : id_(id),
-      module_(module),
-      members_(std::move(members)),
-      deadlines_(deadlines),
-      opened_(members_.size(), false),
-      rows_(members_.size()),
-      due_(now + deadlines.load),
-      unit_(deadlines.progress) {}
-
-std::optional<std::uint32_t> Visit::member(SlotId slot) const {
-  const auto found = std::find(members_.begin(), members_.end(), slot);
-  if (found == members_.end()) return std::nullopt;
-  return static_cast<std::uint32_t>(found - members_.begin());
+Visit::Visit(VisitId id, ModuleId module, std::span<const Seat> seats, Moment now, const Deadlines& deadlines)
+    : id_(id), module_(module), deadlines_(deadlines), allowance_(deadlines.load) {
+  for (const Seat& seat : seats) members_.emplace_back().seat = seat;
+  begin(VisitState::opening, now, deadlines.load);
 }
 
-bool Visit::on_opened(std::uint32_t member, Moment now) {
-  opened_[member] = true;
-  if (state_ != VisitState::opening || !std::all_of(opened_.begin(), opened_.end(), [](bool b) { return b; }))
-    return false;
-  state_ = VisitState::serving;
-  due_ = now + deadlines_.progress;
-  return true;
-}
-
-void Visit::on_shard(ShardId shard, Moment now, Moment expected) {
-  shard_ = shard;
-  unit_ = std::max(Moment(deadlines_.progress), kPatience * expected);
-  due_ = now + unit_;
-}
-
-void Visit::on_progress(Moment now) {
-  switch (state_) {
-    case VisitState::opening:
-      due_ = now + deadlines_.load;
-      break;
-    case VisitState::serving:
-      due_ = now + unit_;
-      break;
-    case VisitState::closing:
-      due_ = now + deadlines_.teardown;
-      break;
-    case VisitState::ended:
-      break;
+void Visit::begin(VisitState state, Moment now, Moment allowance) {
+  state_ = state;
+  allowance_ = allowance;
+  for (Member& member : members_) {
+    member.done = member.row.has_value();  // measured already: an abort asks nothing more of it
+    member.due = now + allowance;
   }
 }
 
-void Visit::on_closing(Moment now) {
-  state_ = VisitState::closing;
-  due_ = now + deadlines_.teardown;
+bool Visit::all_done() const {
+  return std::ranges::all_of(members_, [](const Member& m) { return m.done || !m.here; });
 }
 
-bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
-  rows_[member] = row;
-  if (state_ != VisitState::closing ||
-      !std::all_of(rows_.begin(), rows_.end(), [](const auto& r) { return r.has_value(); }))
-    return false;
+std::optional<std::uint32_t> Visit::member(SlotId slot) const {
+  for (std::uint32_t m = 0; m < members_.size(); ++m)
+    if (members_[m].here && members_[m].seat.slot == slot) return m;
+  return std::nullopt;
+}
+
+bool Visit::on_opened(std::uint32_t member, Moment now) {
+  if (state_ != VisitState::opening) return false;
+  members_[member].done = true;
+  if (!all_done()) return false;
+  begin(VisitState::serving, now, deadlines_.progress);
+  return true;
+}
+
+Moment Visit::on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment expected) {
+  shard_ = shard;
+  attempt_ = attempt;
+  begin(VisitState::serving, now, std::max(Moment(deadlines_.progress), kPatience * expected));
+  return allowance_;
+}
+
+void Visit::on_progress(std::uint32_t member, const std::string& unit, std::uint64_t counter, Moment now) {
+  members_[member].units = counter;
+  members_[member].unit = unit;
+  if (state_ != VisitState::aborting) members_[member].due = now + allowance_;
+}
+
+void Visit::on_shard_done(Moment now) {
+  shard_.reset();
+  begin(VisitState::serving, now, deadlines_.progress);
+}
+
+Visit::Agreement Visit::on_quiesced(std::uint32_t member, bool ok) {
+  if (state_ != VisitState::closing) return Agreement::pending;
+  if (!ok) return Agreement::abort;
+  members_[member].done = true;
+  return all_done() ? Agreement::orderly : Agreement::pending;
+}
+
+void Visit::on_aborting(Moment now, const std::string& reason) {
+  aborted_ = true;
+  abort_reason_ = reason;
+  shard_.reset();
+  begin(VisitState::aborting, now, std::min(Moment(deadlines_.teardown), kAbortPatience));
+}
+
+bool Visit::on_gone(std::uint32_t member) {
+  members_[member].here = false;
+  if (state_ != VisitState::aborting || !all_done()) return false;
   state_ = VisitState::ended;
   return true;
 }
 
-std::optional<std::string> Visit::late(Moment now) const {
-  if (now < due_) return std::nullopt;
-  switch (state_) {
-    case VisitState::opening:
-      return "load";
-    case VisitState::serving:
-      return shard_ ? std::optional<std::string>("progress") : std::nullopt;
-    case VisitState::closing:
-      return "teardown";
-    case VisitState::ended:
-      break;
-  }
-  return std::nullopt;
+bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
+  if (state_ != VisitState::tearing_down && state_ != VisitState::aborting) return false;
+  members_[member].row = row;
+  members_[member].done = true;
+  if (!all_done()) return false;
+  state_ = VisitState::ended;
+  return true;
 }
 
-Verdict Visit::verdict(std::uint64_t tolerance_bytes) const {
+std::optional<Late> Visit::late(Moment now) const {
+  if (state_ == VisitState::ended || (state_ == VisitState::serving && !shard_)) return std::nullopt;
+  Late late{deadline_name(state_), {}, ""};
+  std::uint64_t fewest = 0;
+  for (std::uint32_t m = 0; m < members_.size(); ++m) {
+    const Member& member = members_[m];
+    if (!member.here || member.done || now < member.due) continue;
+    if (late.members.empty() || member.units < fewest) {
+      fewest = member.units;
+      late.members.clear();
+      late.unit = member.unit;
+    }
+    if (member.units == fewest) late.members.push_back(m);
+  }
+  if (late.members.empty()) return std::nullopt;
+  return late;
+}
+
+Verdict Visit::verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven) const {
   if (aborted_) return Verdict::aborted;
-  for (const auto& row : rows_)
-    if (!row || dirt(*row, tolerance_bytes)) return Verdict::recycled;
+  if (!recycle_reason_.empty()) return Verdict::recycled;
+  for (const Member& member : members_)
+    if (!member.row || dirt(*member.row, tolerance_bytes, forgiven)) return Verdict::recycled;
   return Verdict::clean;
 }
 

@@ -1,9 +1,11 @@
-// One stay of a module on a gang: opening -> serving -> closing -> ended, with a deadline on every wait and a measured
-// verdict. Pure; the conductor feeds it and carries out what it says. Members are numbered 0..size-1.
+// One stay of a module on a gang: opening -> serving -> closing (members synchronise and say how they are) -> tearing
+// down (all are well) -> ended; or, from anywhere, aborting -> ended. A deadline on every wait, by announced unit and
+// member; a measured verdict. Pure; the conductor feeds it and carries out what it says. docs/teardown.md draws it.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -14,59 +16,101 @@
 
 namespace proctor {
 
-enum class VisitState { opening, serving, closing, ended };
+enum class VisitState { opening, serving, closing, tearing_down, aborting, ended };
 enum class Verdict { clean, recycled, aborted };
 std::string to_string(Verdict verdict);
 
-/// Why a member's row is not clean, or nullopt: exact for allocated bytes, communicators, graphs and modules; within
-/// the tolerance for reserved, device-free bytes.
-std::optional<std::string> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes);
+/// What a member left behind.
+struct Dirt {
+  std::string counter;  ///< the ledger field that tells
+  std::string text;     ///< "4096 allocated bytes more than before"
+  bool exact = false;   ///< a leak beyond doubt; the others are caches, within the tolerance
+};
+
+/// The first thing that makes a member's row unclean, or nullopt: exact for allocated bytes, communicators, graphs and
+/// modules; within the tolerance for reserved and device-free bytes; descriptors and threads as in the baseline. Those
+/// four are compared once the process has warmed up, and not where `forgiven` names them.
+std::optional<Dirt> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes,
+                         const std::set<std::string>& forgiven = {});
+
+/// Who is being waited for in vain.
+struct Late {
+  std::string what;                    ///< the deadline: load, progress, teardown, abort
+  std::vector<std::uint32_t> members;  ///< of those past it, the furthest behind
+  std::string unit;                    ///< what the first of them announced last
+};
+
+/// A member's place: the slot, and which start of its worker.
+struct Seat {
+  SlotId slot;
+  std::uint32_t incarnation = 0;
+};
 
 class Visit {
  public:
-  Visit(VisitId id, ModuleId module, std::vector<SlotId> members, Moment now, const Deadlines& deadlines);
+  Visit(VisitId id, ModuleId module, std::span<const Seat> seats, Moment now, const Deadlines& deadlines);
 
   VisitId id() const { return id_; }
   ModuleId module() const { return module_; }
   VisitState state() const { return state_; }
-  std::span<const SlotId> members() const { return members_; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(members_.size()); }
+  SlotId slot(std::uint32_t member) const { return members_[member].seat.slot; }
+  std::uint32_t incarnation(std::uint32_t member) const { return members_[member].seat.incarnation; }
+  const std::optional<LedgerRow>& row(std::uint32_t member) const { return members_[member].row; }
+  /// False once its process was replaced or died; its slot may then serve elsewhere.
+  bool here(std::uint32_t member) const { return members_[member].here; }
+  /// The member in this slot, if it is here.
   std::optional<std::uint32_t> member(SlotId slot) const;
   std::optional<ShardId> shard() const { return shard_; }
-  const std::vector<std::optional<LedgerRow>>& rows() const { return rows_; }
+  std::uint32_t attempt() const { return attempt_; }
 
   /// True when the last member has opened: the gang serves.
   bool on_opened(std::uint32_t member, Moment now);
-  /// `expected`: estimated seconds of the whole shard; units of it may take 20 times that.
-  void on_shard(ShardId shard, Moment now, Moment expected = Moment(0));
-  void on_progress(Moment now);  ///< an announced unit began
-  void on_shard_done(Moment now) {
-    shard_.reset();
-    on_progress(now);
-  }
-  void on_closing(Moment now);
+  /// `expected`: estimated seconds of the whole shard; units of it may take 20 times that. Returns what one may take.
+  Moment on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment expected = Moment(0));
+  /// A member announced its `counter`th unit.
+  void on_progress(std::uint32_t member, const std::string& unit, std::uint64_t counter, Moment now);
+  void on_shard_done(Moment now);
+  void on_closing(Moment now) { begin(VisitState::closing, now, deadlines_.teardown); }
+  enum class Agreement { pending, orderly, abort };
+  /// Orderly when the last member said that it is well; abort at the first that is not.
+  Agreement on_quiesced(std::uint32_t member, bool ok);
+  void on_tearing_down(Moment now) { begin(VisitState::tearing_down, now, deadlines_.teardown); }
+  void on_aborting(Moment now, const std::string& reason);
+  /// The member died or was killed: nothing is expected of it. True when this ends an aborted visit.
+  bool on_gone(std::uint32_t member);
   /// True when the last member has closed: the visit ended.
   bool on_closed(std::uint32_t member, const LedgerRow& row);
-  void abort() {
-    state_ = VisitState::ended;
-    aborted_ = true;
-  }
+  /// Ends an orderly visit with fresh workers although nothing was left behind.
+  void recycle(const std::string& reason) { recycle_reason_ = reason; }
 
-  /// Past its deadline: names what was waited for.
-  std::optional<std::string> late(Moment now) const;
-  Verdict verdict(std::uint64_t tolerance_bytes) const;
+  std::optional<Late> late(Moment now) const;
+  Verdict verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven = {}) const;
+  /// Why it was aborted or is to be recycled; "" otherwise.
+  const std::string& reason() const { return aborted_ ? abort_reason_ : recycle_reason_; }
 
  private:
+  struct Member {
+    Seat seat;
+    bool here = true, done = false;  // done: with what the state waits for
+    std::uint64_t units = 0;         // announced so far
+    std::string unit = "nothing yet";
+    Moment due{0};
+    std::optional<LedgerRow> row;
+  };
+  void begin(VisitState state, Moment now, Moment allowance);
+  bool all_done() const;
+
   VisitId id_;
   ModuleId module_;
-  std::vector<SlotId> members_;
+  std::vector<Member> members_;
   Deadlines deadlines_;
   VisitState state_ = VisitState::opening;
-  std::vector<bool> opened_;
-  std::vector<std::optional<LedgerRow>> rows_;
+  Moment allowance_;  // how long one unit may take
   std::optional<ShardId> shard_;
-  Moment due_;
-  Moment unit_;  // how long the next unit of a shard may take
+  std::uint32_t attempt_ = 0;
   bool aborted_ = false;
+  std::string abort_reason_, recycle_reason_;
 };
 
 }  // namespace proctor

@@ -17,10 +17,14 @@ struct DeviceMemory {
                 total_bytes = 0;
 };
 
+class Nccl;
+
 class Device {
  public:
   virtual ~Device() = default;
   virtual c10::Device torch() const = 0;
+  /// False after a sticky error: no further call can succeed, the process has to end.
+  virtual bool healthy() = 0;
   virtual void synchronize() = 0;       ///< throws what asynchronous work left behind
   virtual void clear_workspaces() = 0;  ///< cuBLAS's, of this thread
   virtual void empty_host_cache() = 0;  ///< pinned memory
@@ -36,11 +40,13 @@ std::unique_ptr<Device> make_cpu_device();
 void open_cuda_half();
 std::unique_ptr<Device> make_cuda_device(int index);
 void add_cuda_facts(DeviceFacts& facts);
+Nccl& nccl_library();  ///< of the CUDA half
 
 /// What the shared module exports (device_cuda.cc).
 extern "C" {
 using MakeCudaDevice = Device* (*)(int index);
 using AddCudaFacts = void (*)(DeviceFacts* facts);
+using GetNccl = Nccl* (*)();
 }
 
 }  // namespace proctor

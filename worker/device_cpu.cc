@@ -1,5 +1,6 @@
 #include <malloc.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "worker/device.h"
@@ -20,16 +21,20 @@ std::uint64_t host_memory(const std::string& wanted) {
 class CpuDevice final : public Device {
  public:
   c10::Device torch() const override { return c10::Device(c10::DeviceType::CPU); }
+  bool healthy() override { return true; }
   void synchronize() override {}
   void clear_workspaces() override {}
   void empty_host_cache() override {}
   void empty_cache() override { malloc_trim(0); }
   void reset_peak() override { reset_host_peak(); }
-  /// No cache lies between tensors and malloc: reserved is allocated. Free and total are the whole node's.
+  /// No cache lies between tensors and malloc: reserved is allocated. Free and total are what --memory-limit leaves,
+  /// or the whole node's.
   DeviceMemory memory() override {
-    const HostCounters counters = host_counters();
-    return {counters.live_bytes, counters.peak_bytes,          counters.live_bytes,
-            counters.peak_bytes, host_memory("MemAvailable:"), host_memory("MemTotal:")};
+    const HostCounters c = host_counters();
+    const std::uint64_t free =
+        c.limit_bytes ? c.limit_bytes - std::min(c.live_bytes, c.limit_bytes) : host_memory("MemAvailable:");
+    const std::uint64_t total = c.limit_bytes ? c.limit_bytes : host_memory("MemTotal:");
+    return {c.live_bytes, c.peak_bytes, c.live_bytes, c.peak_bytes, free, total};
   }
 };
 

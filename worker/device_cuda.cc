@@ -36,6 +36,10 @@ class CudaDevice final : public Device {
     c10::cuda::set_device(index_);
   }
   c10::Device torch() const override { return {c10::DeviceType::CUDA, index_}; }
+  bool healthy() override {  // a sticky error is what every call answers from then on; this one does not wait
+    const cudaError_t state = cudaStreamQuery(nullptr);
+    return state == cudaSuccess || state == cudaErrorNotReady;
+  }
   void synchronize() override { PROCTOR_CUDA(cudaDeviceSynchronize()); }
   void clear_workspaces() override { at::cuda::clearCublasWorkspaces(); }
   void empty_host_cache() override { at::getHostAllocator(at::kCUDA)->empty_cache(); }

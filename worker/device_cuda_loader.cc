@@ -36,6 +36,8 @@ std::unique_ptr<Device> make_cuda_device(int index) {
   return std::unique_ptr<Device>(exported<MakeCudaDevice>("proctor_make_cuda_device")(index));
 }
 
+Nccl& nccl_library() { return *exported<GetNccl>("proctor_nccl")(); }
+
 void add_cuda_facts(DeviceFacts& facts) { exported<AddCudaFacts>("proctor_add_cuda_facts")(&facts); }
 
 }  // namespace proctor

@@ -13,8 +13,8 @@
 
 namespace proctor {
 
-/// The prompts, packed, one causal chain each; their keys and values go to the cache. Returns logits [rows,
-/// vocabulary].
+/// The prompts, packed, one causal chain each; their keys and values go to the cache. Returns
+/// Decoder::logits of their last tokens.
 at::Tensor GreedyDecoding::prefill(std::span<GenerationRow> rows, KvCache& cache, const Announce& announce) {
   std::vector<at::Tensor> last;
   for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -39,7 +39,7 @@ at::Tensor GreedyDecoding::prefill(std::span<GenerationRow> rows, KvCache& cache
   return decoder_.logits(at::cat(last, 0));
 }
 
-/// One token of each row. Returns logits [rows, vocabulary].
+/// One token of each row. Returns Decoder::logits.
 at::Tensor GreedyDecoding::step(const std::vector<std::int32_t>& tokens, KvCache& cache) {
   std::vector<std::int32_t> positions;
   for (std::int64_t row = 0; row < cache.rows(); ++row)
@@ -54,18 +54,20 @@ at::Tensor GreedyDecoding::step(const std::vector<std::int32_t>& tokens, KvCache
   return decoder_.logits(states);
 }
 
-/// Greedy, after the repetition penalty over prompt and generated tokens (logits [rows, vocabulary], float32).
+/// Collective. Greedy, after the repetition penalty over prompt and generated tokens.
 std::vector<std::int32_t> GreedyDecoding::choose(at::Tensor logits, const std::vector<GenerationRow*>& rows) const {
   const double penalty = defaults_.repetition_penalty;
   for (std::size_t r = 0; penalty != 1.0 && r < rows.size(); ++r) {
     std::vector<std::int32_t> seen = rows[r]->prompt;
     seen.insert(seen.end(), rows[r]->generated.begin(), rows[r]->generated.end());
+    const VocabularyShare& mine = decoder_.vocabulary();
+    std::erase_if(seen, [&](std::int32_t id) { return id < mine.begin || id >= mine.begin + mine.rows; });
+    for (std::int32_t& id : seen) id -= static_cast<std::int32_t>(mine.begin);
     const at::Tensor ids = token_tensor(seen, logits.device());
     const at::Tensor row = logits[static_cast<std::int64_t>(r)], values = row.index_select(0, ids);
     row.scatter_(0, ids, at::where(values < 0, values * penalty, values / penalty));
   }
-  const at::Tensor best = logits.argmax(1).to(at::kInt).cpu();
-  return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
+  return best_tokens(decoder_, logits);
 }
 
 bool GreedyDecoding::finished(GenerationRow& row, std::int32_t token) const {

@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -66,7 +67,7 @@ void install_counting_allocator(std::uint64_t limit_bytes) {
   c10::SetCPUAllocator(&allocator, /*priority=*/100);
 }
 
-HostCounters host_counters() { return {counters.live.load(), counters.peak.load()}; }
+HostCounters host_counters() { return {counters.live.load(), counters.peak.load(), counters.limit.load()}; }
 void reset_host_peak() { counters.peak.store(counters.live.load()); }
 
 ProcessCounters process_counters() {
@@ -80,6 +81,8 @@ ProcessCounters process_counters() {
   };
   out.file_descriptors = entries("/proc/self/fd") - 1;  // less the one that reads the folder
   out.threads = entries("/proc/self/task");
+  std::ifstream maps("/proc/self/maps");
+  out.mappings = std::count(std::istreambuf_iterator<char>(maps), {}, '\n');
   return out;
 }
 

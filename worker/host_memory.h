@@ -7,7 +7,7 @@
 namespace proctor {
 
 struct HostCounters {
-  std::uint64_t live_bytes = 0, peak_bytes = 0;
+  std::uint64_t live_bytes = 0, peak_bytes = 0, limit_bytes = 0;
 };
 
 /// `limit_bytes` 0: none. PyTorch keeps allocators for ever, so the counters are the process's.
@@ -17,7 +17,7 @@ void reset_host_peak();
 
 struct ProcessCounters {
   std::uint64_t resident_bytes = 0;
-  std::int64_t file_descriptors = 0, threads = 0;
+  std::int64_t file_descriptors = 0, threads = 0, mappings = 0;
 };
 ProcessCounters process_counters();  ///< from /proc/self
 

@@ -212,6 +212,7 @@ ModelFacts check_model(const ModelFolder& folder) {
   facts.heads = static_cast<std::uint64_t>(c.heads);
   facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
   facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
+  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
   facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
   facts.max_length = folder.max_length;
   facts.bytes_per_token = c.vocabulary > 1000 ? 4.0 : 2.0;

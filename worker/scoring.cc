@@ -1,20 +1,22 @@
 #include "worker/scoring.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "worker/tree_attention.h"
 
 namespace proctor {
 namespace {
 
-constexpr std::int64_t kHeadRows = 512;          // logits are never [tokens, vocabulary] at once
-constexpr std::int64_t kVocabularyChunk = 8192;  // the same at every tensor-parallel size
+constexpr std::int64_t kHeadRows = 512;  // logits are never [tokens, vocabulary] at once
+constexpr std::int64_t kVocabularyChunk = 8192;
 
 /// logsumexp over fixed chunks of the vocabulary: logits [rows, vocabulary] float32 -> [rows] float32.
 at::Tensor chunked_log_sum_exp(const at::Tensor& logits) {
@@ -24,7 +26,38 @@ at::Tensor chunked_log_sum_exp(const at::Tensor& logits) {
   return parts.size() == 1 ? parts[0] : at::logsumexp(at::stack(parts, 1), {1});
 }
 
+/// What members tell each other of a row of logits, each over its part of the vocabulary.
+enum Told { kLogSumExp, kTarget, kBestLogit, kBestToken, kTold };
+
+/// logits [rows, padded] -> [kTold, rows], float32 (ids are exact up to 2^24). Without targets theirs are left at -inf.
+at::Tensor tell(const Decoder& decoder, const at::Tensor& logits, const at::Tensor& targets) {
+  at::Tensor told = at::full({kTold, logits.size(0)}, -std::numeric_limits<float>::infinity(), logits.options());
+  if (targets.defined()) {
+    const VocabularyShare& mine = decoder.vocabulary();
+    const at::Tensor local = targets - mine.begin;
+    const at::Tensor elsewhere = local.lt(0).logical_or(local.ge(mine.rows));
+    const at::Tensor logit = at::gather(logits, 1, local.masked_fill(elsewhere, 0).unsqueeze(1)).squeeze(1);
+    told[kTarget].copy_(logit.masked_fill(elsewhere, -std::numeric_limits<float>::infinity()));
+    told[kLogSumExp].copy_(chunked_log_sum_exp(logits));
+  }
+  const at::Tensor best = logits.argmax(1);
+  told[kBestLogit].copy_(at::gather(logits, 1, best.unsqueeze(1)).squeeze(1));
+  told[kBestToken].copy_(best + decoder.vocabulary().begin);
+  return told;
+}
+
+/// all [members, kTold, rows] -> [rows]: the first member with the highest logit has the lowest id.
+at::Tensor best_of(const at::Tensor& all) {
+  const at::Tensor winner = all.select(1, kBestLogit).argmax(0, /*keepdim=*/true);
+  return at::gather(all.select(1, kBestToken), 0, winner).squeeze(0);
+}
+
 }  // namespace
+
+std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits) {
+  const at::Tensor best = best_of(decoder.gang().all_gather(tell(decoder, logits, {}))).to(at::kInt).cpu();
+  return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
+}
 
 at::Tensor token_tensor(const std::vector<std::int32_t>& values, const at::Device& device) {
   return at::tensor(values, at::kInt).to(at::kLong).to(device);
@@ -55,9 +88,10 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
     const std::int64_t count = std::min(kHeadRows, scored.size(0) - begin);
     const at::Tensor logits = decoder.logits(scored.narrow(0, begin, count));
     const at::Tensor target = wanted.narrow(0, begin, count);
+    const at::Tensor all = decoder.gang().all_gather(tell(decoder, logits, target));  // [members, kTold, rows]
     const at::Tensor log_p =
-        (at::gather(logits, 1, target.unsqueeze(1)).squeeze(1) - chunked_log_sum_exp(logits)).to(at::kDouble).cpu();
-    const at::Tensor greedy = logits.argmax(1).eq(target).cpu();
+        (all.select(1, kTarget).amax(0) - at::logsumexp(all.select(1, kLogSumExp), {0})).to(at::kDouble).cpu();
+    const at::Tensor greedy = best_of(all).eq(target).cpu();
     for (std::int64_t i = 0; i < count; ++i) {
       RowScore& score = scores[owners[static_cast<std::size_t>(begin + i)]];
       score.sum += log_p.data_ptr<double>()[i];

@@ -1,74 +1,111 @@
 #include "worker/teardown.h"
 
-#include "worker/host_memory.h"
+#include <cstdio>
+#include <future>
+#include <thread>
 
 namespace proctor {
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-void measure(Device& device, const Baseline& before, const Gang& gang, LedgerRow& row) {
+void measure(Device& device, const Baseline& before, LedgerRow& row) {
   const DeviceMemory memory = device.memory();
   const ProcessCounters process = process_counters();
-  row.allocated_before = before.allocated_bytes;
+  row.allocated_before = before.memory.allocated_bytes;
   row.allocated_peak = memory.peak_bytes;
   row.allocated_after = memory.allocated_bytes;
-  row.reserved_before = before.reserved_bytes;
+  row.reserved_before = before.memory.reserved_bytes;
   row.reserved_peak = memory.reserved_peak_bytes;
   row.reserved_after = memory.reserved_bytes;
   const bool own_memory = !device.torch().is_cpu();  // a CPU's free memory is the whole node's: others move it
-  row.device_free_before = own_memory ? before.free_bytes : 0;
+  row.device_free_before = own_memory ? before.memory.free_bytes : 0;
   row.device_free_after = own_memory ? memory.free_bytes : 0;
-  row.resident_before = before.resident_bytes;
+  row.resident_before = before.process.resident_bytes;
   row.resident_after = process.resident_bytes;
+  row.file_descriptors_before = before.process.file_descriptors;
   row.file_descriptors = process.file_descriptors;
+  row.threads_before = before.process.threads;
   row.threads = process.threads;
-  row.graphs_left = gang.graphs;
-  row.communicators_left = gang.communicator ? 1 : 0;
+  row.mappings = process.mappings;
+  row.warmed_up = before.warmed_up;
+}
+
+/// On a thread of its own, since it may never return. True if it did in time.
+bool abort_communicator(const std::shared_ptr<Communicator>& communicator, Deadline deadline) {
+  auto done = std::make_shared<std::promise<void>>();
+  std::future<void> joined = done->get_future();
+  std::thread([communicator, done] {
+    communicator->abort();
+    done->set_value();
+  }).detach();
+  return joined.wait_until(deadline) == std::future_status::ready;
+}
+
+/// Graphs first: a communicator is never gone while a graph that captured its collectives is alive.
+bool end_communicator(Gang& gang, Path path, std::uint64_t graphs, Clock::duration patience) {
+  if (!gang.communicator) return true;
+  if (graphs > 0) return false;
+  if (path == Path::orderly && gang.communicator->close(Clock::now() + patience)) {
+    gang.communicator.reset();
+    return true;
+  }
+  if (!abort_communicator(gang.communicator, Clock::now() + patience)) return false;
+  if (path == Path::abort) gang.communicator.reset();
+  return true;
 }
 
 }  // namespace
 
-Baseline measure_baseline(Device& device) {
-  device.reset_peak();
-  const DeviceMemory memory = device.memory();
-  return {memory.allocated_bytes, memory.reserved_bytes, memory.free_bytes, process_counters().resident_bytes};
+Baseline measure_baseline(Device& device, bool warmed_up) { return {device.memory(), process_counters(), warmed_up}; }
+
+std::string quiesce(const Gang& gang, Device& device) {
+  if (!gang.communicator || !gang.module) return "the module is not open";
+  try {
+    device.synchronize();
+    return gang.communicator->error();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
 }
 
-void tear_down(Gang& gang, Device& device, const Baseline& before, Deadline deadline, const Announce& announce,
-               LedgerRow& row) {
-  const auto begin = std::chrono::steady_clock::now();
+Aftermath tear_down(Gang& gang, Device& device, const Baseline& before, Path path,
+                    std::chrono::duration<double> step_limit, const Announce& announce, LedgerRow& row) {
+  const auto begin = Clock::now();
+  const auto patience = std::chrono::duration_cast<Clock::duration>(step_limit / 3);
   const auto step = [&](const char* name, auto&& act) {
     announce(std::string("teardown ") + name);
-    const auto started = std::chrono::steady_clock::now();
+    const auto started = Clock::now();
     act();
     row.steps[name] = seconds_since(started);
   };
-  bool agreed = false;
-  step("synchronize", [&] { device.synchronize(); });
-  step("agree", [&] { agreed = gang.communicator->agree(true, deadline); });
-  step("drop_batches", [&] { gang.module->drop_batches(); });
-  step("communicators", [&] {
-    if (!agreed || !gang.communicator->close(deadline))
-      gang.communicator->abort();
-    else
-      gang.communicator.reset();
+  bool ended = false;
+  step("drop_batches", [&] {
+    if (gang.module) gang.module->drop_batches();
   });
-  std::weak_ptr<OpenModule> watch = gang.module;
+  step("graphs", [&] { row.graphs_left = gang.module ? gang.module->drop_graphs() : 0; });
+  step("communicators", [&] { ended = end_communicator(gang, path, row.graphs_left, patience); });
+  row.communicators_left = gang.communicator ? 1 : 0;
+  if (!ended || !device.healthy()) {
+    row.teardown_s += seconds_since(begin);
+    return Aftermath::leave;
+  }
+  const std::weak_ptr<OpenModule> watch = gang.module;
   step("drop_weights", [&] { gang.module.reset(); });
   row.modules_left = watch.expired() ? 0 : 1;
   step("clear_workspaces", [&] { device.clear_workspaces(); });
   step("empty_caches", [&] {
+    device.synchronize();  // pinned blocks are freed only when their events are done
     device.empty_host_cache();
     device.empty_cache();
   });
   step("measure", [&] {
     device.synchronize();
-    measure(device, before, gang, row);
+    measure(device, before, row);
   });
-  row.teardown_s = seconds_since(begin);
+  row.teardown_s += seconds_since(begin);
+  return Aftermath::measured;
 }
 
 }  // namespace proctor

@@ -1,4 +1,4 @@
-// A module's parameters, read straight into their final (fused) buffers.
+// A module's parameters, read straight into their final (fused, sliced) buffers.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +18,7 @@ using Announce =
 
 class Weights {
  public:
-  /// Reads every source; a unit is announced for each tensor. Throws InputError.
+  /// Reads every source's part; a unit is announced for each tensor and each 256 MiB. Throws InputError.
   Weights(const Checkpoint& checkpoint, const std::vector<ParameterShape>& parameters,
           const std::vector<WeightSource>& sources, const at::TensorOptions& options, const Announce& announce);
 
@@ -28,7 +28,7 @@ class Weights {
   std::uint64_t bytes_read() const { return bytes_read_; }
 
  private:
-  void read(const Checkpoint& checkpoint, const WeightSource& source);
+  void read(const Checkpoint& checkpoint, const WeightSource& source, const Announce& announce);
 
   std::unordered_map<std::string, at::Tensor> tensors_;
   std::uint64_t bytes_read_ = 0;

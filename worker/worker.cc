@@ -1,6 +1,8 @@
 #include "worker/worker.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <c10/util/Exception.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@
 
 #include "sharding/error.h"
 #include "sharding/message.h"
+#include "worker/communicator_nccl.h"
+#include "worker/fault_hook.h"
 #include "worker/gang.h"
 #include "worker/host_memory.h"
 #include "worker/teardown.h"
@@ -24,24 +28,47 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
-/// Frames from the agent, read on a thread of their own so that the agent's death is seen while a batch runs.
+/// The visit was aborted while a unit of it was about to begin. Not a std::exception: only the loop catches it.
+struct VisitAborted {};
+
+/// Frames from the agent, read on a thread of their own so that the agent's death, and an abort, are seen while a batch
+/// runs.
 class Inbox {
  public:
-  explicit Inbox(Channel& channel) : thread_([this, &channel] { read(channel); }) { thread_.detach(); }
+  Inbox(Channel& channel, AbortSwitch& abort_switch)
+      : thread_([this, &channel, &abort_switch] { read(channel, abort_switch); }) {
+    thread_.detach();
+  }
 
   WorkerOrder take() {
     std::unique_lock lock(mutex_);
-    filled_.wait(lock, [&] { return !frames_.empty(); });
-    const std::string frame = std::move(frames_.front());
-    frames_.pop_front();
-    return decode_worker_order(frame);
+    filled_.wait(lock, [&] { return !orders_.empty(); });
+    WorkerOrder order = std::move(orders_.front());
+    orders_.pop_front();
+    return order;
+  }
+  /// The memory that came with the last GangMemory.
+  Descriptor take_memory() {
+    const std::lock_guard lock(mutex_);
+    return std::move(memory_);
   }
 
  private:
-  void read(Channel& channel) {
-    while (auto frame = channel.receive()) {
+  static WorkerOrder decoded(const std::string& frame) try {
+    return decode_worker_order(frame);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "proctor-worker: %s; do proctor and proctor-worker belong together?\n", error.what());
+    std::fflush(nullptr);
+    _exit(1);
+  }
+
+  void read(Channel& channel, AbortSwitch& abort_switch) {
+    while (const auto frame = channel.receive()) {
+      WorkerOrder order = decoded(*frame);
+      if (const auto* abort = std::get_if<AbortVisit>(&order)) abort_switch.pull(abort->visit);
       const std::lock_guard lock(mutex_);
-      frames_.push_back(std::move(*frame));
+      if (auto descriptor = channel.take_descriptor()) memory_ = std::move(*descriptor);
+      orders_.push_back(std::move(order));
       filled_.notify_one();
     }
     _exit(0);  // the agent is gone: nobody would hear an answer
@@ -49,36 +76,132 @@ class Inbox {
 
   std::mutex mutex_;
   std::condition_variable filled_;
-  std::deque<std::string> frames_;
+  std::deque<WorkerOrder> orders_;
+  Descriptor memory_;
   std::thread thread_;
 };
 
 struct OpenVisitState {
-  VisitId id;
+  OpenVisit order;
+  MeetingPlace place;
   Gang gang;
-  Baseline before;
   std::optional<BatchCleanup> cleanup;
-  std::int64_t max_batch_tokens = 0;
+  std::uint64_t units = 0;  // announced
   LedgerRow row;
+};
+
+/// How one try at a shard ended for this member, and for the gang.
+struct Try {
+  StepEnd mine = StepEnd::done, gang = StepEnd::done;
+  bool gang_broken = false;
+  std::vector<Response> responses;
+  std::string message;
 };
 
 class Worker {
  public:
-  Worker(Channel& channel, Device& device) : channel_(channel), device_(device) {}
+  Worker(Channel& channel, Device& device, Inbox& inbox, AbortSwitch& abort_switch)
+      : channel_(channel), device_(device), inbox_(inbox), abort_switch_(abort_switch) {}
+
+  /// Its descriptor waits in the inbox for OpenVisit.
+  void handle(const GangMemory&) {}
 
   void handle(const OpenVisit& order) {
+    if (!warmed_up_) baseline_ = measure_baseline(device_, false);
+    device_.reset_peak();
     visit_.emplace();
-    visit_->id = order.visit;
-    visit_->before = measure_baseline(device_);
-    visit_->max_batch_tokens = order.max_batch_tokens;
+    visit_->order = order;
+    visit_->place.rank = order.gang_rank;
+    visit_->place.size = order.gang_size;
     visit_->cleanup.emplace(order.cleanup, device_);
-    std::string failure, fault;
-    const auto begin = Clock::now();
+    abort_switch_.arm(order.visit);
+    if (order.gang_size == 1 || device_.torch().is_cpu()) {
+      if (order.gang_size > 1) visit_->place.memory = inbox_.take_memory();
+      return load();
+    }
+    if (order.gang_rank > 0) return;  // JoinGang says where
     try {
-      if (order.gang_size != 1)
-        throw EnvironmentError("tensor_parallel " + std::to_string(order.gang_size) + " is not built yet");
-      visit_->gang.communicator = make_solo_communicator();
-      visit_->gang.module = find_kind(order.module.kind).open(order.module, device_, announcer());
+      report(GangAddress{order.visit, make_nccl_address(nccl_library())});
+    } catch (const std::exception& error) {
+      report(OpenFailed{order.visit, to_string(Fault::environment), error.what()});
+    }
+  }
+
+  void handle(const JoinGang& order) {
+    if (!has(order.visit)) return;
+    visit_->place.address = order.address;
+    load();
+  }
+
+  void handle(const RunShard& order) {
+    if (!has(order.visit) || !visit_->gang.module) return;
+    const auto begin = Clock::now();
+    const std::uint64_t tokens = visit_->gang.module->tokens_computed();
+    // The orchestrator's watchdog names who is late after one unit; this is for when nobody listens any more.
+    visit_->gang.communicator->wait_at_most(std::chrono::duration<double>(2 * order.unit_s));
+    Try outcome = run_once(order);
+    if (outcome.gang == StepEnd::out_of_memory) {  // once more after emptying the caches, in step with the others
+      visit_->cleanup->after_out_of_memory();
+      outcome = run_once(order);
+    }
+    const double seconds = seconds_since(begin);
+    visit_->row.run_s += seconds;
+    if (outcome.gang == StepEnd::done) {
+      if (visit_->place.rank == 0)
+        report(ShardAnswered{order.visit, order.shard, order.attempt, std::move(outcome.responses),
+                             visit_->gang.module->tokens_computed() - tokens, seconds});
+      return;
+    }
+    if (outcome.mine == StepEnd::done && !outcome.gang_broken) return;  // who failed says so
+    report(ShardFailed{order.visit, order.shard, order.attempt, outcome.gang == StepEnd::out_of_memory,
+                       outcome.gang_broken, outcome.message});
+    if (!device_.healthy()) leave("the device is lost");
+  }
+
+  void handle(const CloseVisit& order) {
+    if (!has(order.visit)) return;
+    std::string trouble;
+    try {
+      announce("teardown synchronize");
+      trouble = quiesce(visit_->gang, device_);
+    } catch (const std::exception& error) {
+      trouble = error.what();
+    }
+    report(Quiesced{order.visit, trouble.empty(), trouble});
+  }
+
+  void handle(const TearDown& order) {
+    if (!has(order.visit)) return;
+    end_visit(Path::orderly, [this](const std::string& unit) { announce(unit); });
+    if (!warmed_up_) baseline_ = measure_baseline(device_, true);
+    warmed_up_ = true;
+  }
+
+  void handle(const AbortVisit& order) {
+    if (!has(order.visit)) return report(VisitClosed{order.visit, {}});
+    std::fprintf(stderr, "proctor-worker: visit %u is aborted: %s\n", order.visit.value, order.reason.c_str());
+    end_visit(Path::abort, [this](const std::string& unit) { progress(unit); });
+  }
+
+  void handle(const Leave&) {}
+
+ private:
+  bool has(VisitId visit) const { return visit_ && visit_->order.visit == visit; }
+
+  /// Forms the gang, then loads: communicators come before weights.
+  void load() {
+    const OpenVisit& order = visit_->order;
+    const auto begin = Clock::now();
+    std::string failure, fault;
+    try {
+      visit_->gang.communicator = make_communicator(visit_->place, device_);
+      visit_->place.memory = Descriptor();  // mapped
+      Communicator& communicator = *visit_->gang.communicator;
+      abort_switch_.arm(order.visit, visit_->gang.communicator);
+      announce("form gang");
+      communicator.join(begin + std::chrono::duration_cast<Clock::duration>(order.deadlines.load));
+      communicator.wait_at_most(2 * order.deadlines.progress);
+      visit_->gang.module = find_kind(order.module.kind).open(order.module, device_, communicator, announcer());
     } catch (const Error& error) {
       failure = error.what();
       fault = to_string(error.fault());
@@ -86,95 +209,131 @@ class Worker {
       failure = error.what();
       fault = to_string(Fault::environment);
     }
-    if (failure.empty()) {
-      visit_->row.load_s = seconds_since(begin);
-      visit_->row.bytes_read = visit_->gang.module->bytes_read();
-      return report(VisitOpened{order.visit, visit_->row.load_s});
-    }
-    visit_.reset();
-    report(OpenFailed{order.visit, fault, failure});
+    if (!failure.empty()) return report(OpenFailed{order.visit, fault, failure});
+    visit_->row.load_s = seconds_since(begin);
+    visit_->row.bytes_read = visit_->gang.module->bytes_read();
+    report(VisitOpened{order.visit, visit_->row.load_s});
   }
 
-  void handle(const RunShard& order) {
-    if (!visit_ || visit_->id != order.visit) return;
-    const auto begin = Clock::now();
-    ShardFailed failed{order.visit, order.shard, order.attempt, false, ""};
-    // Out of memory: once more after emptying the caches, outside the catch block, so that the exception holds nothing.
-    for (int attempt = 0; attempt < 2; ++attempt) {
-      const auto outcome = run_once(order, begin, failed);
-      if (outcome) return report(*outcome);
-      if (!failed.out_of_memory) break;
-      visit_->cleanup->after_out_of_memory();
+  /// Members leave the step together, whatever happened to each: by agree(), or not at all (the gang is then broken).
+  Try run_once(const RunShard& order) {
+    OpenModule& module = *visit_->gang.module;
+    Communicator& communicator = *visit_->gang.communicator;
+    const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
+    Try outcome;
+    try {
+      outcome.responses = module.run(order.requests, budget, *visit_->cleanup, announcer());
+      check_equal(communicator, outcome.responses);
+      announce("end step");
+    } catch (const c10::OutOfMemoryError& error) {
+      outcome.mine = StepEnd::out_of_memory;
+      outcome.message = error.what_without_backtrace();
+    } catch (const StepAbandoned&) {
+      outcome.message = "another member left the step";  // the agreement tells why
+    } catch (const GangError& error) {
+      outcome.mine = StepEnd::failed;
+      outcome.gang_broken = true;
+      outcome.message = error.what();
+    } catch (const std::exception& error) {
+      outcome.mine = StepEnd::failed;
+      outcome.message = error.what();
     }
-    visit_->row.run_s += seconds_since(begin);
-    report(failed);
+    agree(communicator, outcome);
+    return outcome;
   }
 
-  void handle(const CloseVisit& order) {
-    if (!visit_ || visit_->id != order.visit) return;
-    visit_->row.tokens = visit_->gang.module->tokens_computed();
+  void agree(Communicator& communicator, Try& outcome) {
+    if (outcome.mine != StepEnd::done && !communicator.can_leave_step()) outcome.gang_broken = true;
+    outcome.gang = outcome.mine;
+    if (outcome.gang_broken) return;
+    try {
+      outcome.gang = communicator.agree(outcome.mine);
+    } catch (const std::exception& error) {
+      outcome.gang = StepEnd::failed;
+      outcome.gang_broken = true;
+      outcome.message = error.what();
+    }
+  }
+
+  /// Every member computed the same answers: what differs by one bit would diverge further.
+  void check_equal(Communicator& communicator, const std::vector<Response>& responses) const {
+    if (communicator.size() == 1) return;
+    const auto digest = static_cast<std::int64_t>(std::hash<std::string>()(nlohmann::json(responses).dump()));
+    const at::Tensor mine = at::full({1}, digest, at::TensorOptions().dtype(at::kLong).device(device_.torch()));
+    if (!communicator.all_gather(mine).eq(digest).all().item<bool>())
+      throw std::runtime_error("the members of the gang computed different answers");
+  }
+
+  void end_visit(Path path, const Announce& announce_step) {
+    const Gang& gang = visit_->gang;
+    if (gang.module) visit_->row.tokens = gang.module->tokens_computed();
     visit_->row.batches = visit_->cleanup->batches();
     visit_->row.cleanups = visit_->cleanup->cleanups();
     visit_->row.cleanup_s = visit_->cleanup->seconds();
-    tear_down(visit_->gang, device_, visit_->before, Clock::now() + std::chrono::hours(1), announcer(), visit_->row);
-    VisitClosed closed{order.visit, visit_->row};
-    visit_.reset();
+    const auto limit = visit_->order.deadlines.teardown;
+    const Aftermath aftermath =
+        tear_down(visit_->gang, device_, baseline_, path, path == Path::abort ? std::min(limit, kAbortPatience) : limit,
+                  announce_step, visit_->row);
+    VisitClosed closed{visit_->order.visit, visit_->row};
     report(closed);
+    if (aftermath == Aftermath::leave) leave("a communicator or the device cannot be ended");
+    visit_.reset();
   }
 
-  void handle(const Leave&) {}
-
- private:
-  std::optional<ShardAnswered> run_once(const RunShard& order, Clock::time_point begin, ShardFailed& failed) {
-    OpenModule& module = *visit_->gang.module;
-    const std::uint64_t tokens = module.tokens_computed();
-    const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->max_batch_tokens;
-    try {
-      std::vector<Response> responses = module.run(order.requests, budget, *visit_->cleanup, announcer());
-      const double seconds = seconds_since(begin);
-      visit_->row.run_s += seconds;
-      return ShardAnswered{
-          order.visit, order.shard, order.attempt, std::move(responses), module.tokens_computed() - tokens, seconds};
-    } catch (const c10::OutOfMemoryError& error) {
-      failed.out_of_memory = true;
-      failed.message = error.what_without_backtrace();
-    } catch (const std::exception& error) {
-      failed.out_of_memory = false;
-      failed.message = error.what();
-    }
-    return std::nullopt;
+  [[noreturn]] void leave(const char* why) {
+    std::fprintf(stderr, "proctor-worker: %s; this process ends\n", why);
+    std::fflush(nullptr);
+    _exit(1);
   }
 
   Announce announcer() {
-    return [this](const std::string& unit) { report(Progress{visit_->id, unit, ++counter_}); };
+    return [this](const std::string& unit) { announce(unit); };
   }
+
+  /// Begins a unit, unless the visit was aborted meanwhile.
+  void announce(const std::string& unit) {
+    if (abort_switch_.pulled(visit_->order.visit)) throw VisitAborted();
+    progress(unit);
+    faults_.at(unit, visit_->place.rank, visit_->order.module.name);
+  }
+  void progress(const std::string& unit) { report(Progress{visit_->order.visit, unit, ++visit_->units}); }
 
   void report(const WorkerReport& message) {
     if (!channel_.send(encode(message))) _exit(0);
   }
 
+  static constexpr Deadlines::Seconds kAbortPatience{10};  // as long as the orchestrator waits for an answer
+
   Channel& channel_;
   Device& device_;
+  Inbox& inbox_;
+  AbortSwitch& abort_switch_;
+  const FaultHook faults_ = FaultHook::from_environment();
   std::optional<OpenVisitState> visit_;
-  std::uint64_t counter_ = 0;
+  Baseline baseline_;
+  bool warmed_up_ = false;
 };
 
 }  // namespace
 
 int serve(Channel channel, const WorkerOptions& options) {
-  Inbox inbox(channel);
+  AbortSwitch abort_switch;
+  Inbox inbox(channel, abort_switch);
   try {
     install_counting_allocator(options.memory_limit_bytes);
     DeviceFacts facts = probe(options.device);
     at::set_num_threads(options.cpu_threads);
     at::set_num_interop_threads(1);
     const auto device = make_device(facts.kind == "cpu" ? DeviceChoice::cpu : DeviceChoice::cuda, options.device_index);
-    Worker worker(channel, *device);
+    Worker worker(channel, *device, inbox, abort_switch);
     if (!channel.send(encode(WorkerReport(WorkerReady{getpid(), facts})))) return 0;
     for (;;) {
       const WorkerOrder order = inbox.take();
       if (std::holds_alternative<Leave>(order)) break;
-      std::visit([&](const auto& body) { worker.handle(body); }, order);
+      try {
+        std::visit([&](const auto& body) { worker.handle(body); }, order);
+      } catch (const VisitAborted&) {  // the order to abort is in the inbox
+      }
     }
   } catch (const std::exception& error) {
     std::fprintf(stderr, "proctor-worker: %s\n", error.what());

@@ -43,9 +43,12 @@ class NowhereDoor final : public Door {
  public:
   void start(SlotId, std::uint32_t) override {}
   void kill(SlotId) override {}
-  void open(SlotId, VisitId, ModuleId, std::uint32_t, std::uint32_t) override {}
-  void run(SlotId, VisitId, ShardId shard, std::uint32_t, std::uint32_t) override { last = shard; }
+  void open(std::span<const SlotId>, VisitId, ModuleId) override {}
+  void join(SlotId, VisitId, const std::string&) override {}
+  void run(SlotId, const Turn& turn) override { last = turn.shard; }
   void close(SlotId, VisitId) override {}
+  void tear_down(SlotId, VisitId) override {}
+  void abort(SlotId, VisitId, const std::string&) override {}
   void store(ShardId, std::vector<Response>) override {}
   void give_up(ShardId, std::vector<Response>) override {}
   void store_level(ShardId, std::uint32_t) override {}
@@ -59,7 +62,7 @@ void schedule_per_shard(benchmark::State& state) {
   std::vector<Shard> shards(kShards, Shard{ModuleId{0}, TaskId{0}, {0}, 1});
   for (auto _ : state) {
     NowhereDoor door;
-    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}}, {ModuleOutlook{}}, shards, door);
+    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{}}, shards, door);
     conductor.on_agent(AgentId{0}, "n", 1, Moment(0));
     conductor.on_report({AgentId{0}, 0}, 1, WorkerReady{}, Moment(0));
     conductor.on_report({AgentId{0}, 0}, 1, VisitOpened{VisitId{1}, 0}, Moment(0));
@@ -75,7 +78,7 @@ void schedule_per_shard(benchmark::State& state) {
 BENCHMARK(schedule_per_shard)->Unit(benchmark::kMillisecond);
 
 void wire_round_trip(benchmark::State& state) {
-  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}};
+  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, 60};
   for (int i = 0; i < 32; ++i)
     order.requests.push_back({{std::string(400, 'q'), " choice"}, {{"type", "loglikelihood"}}});
   for (auto _ : state) benchmark::DoNotOptimize(decode_worker_order(encode(WorkerOrder(order))));

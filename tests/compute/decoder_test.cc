@@ -31,13 +31,14 @@ std::string folder(const std::string& model) { return (fs::path(PROCTOR_TINY_MOD
 
 struct Loaded {
   ModelFolder files;
+  std::unique_ptr<Communicator> solo = make_solo_communicator();
   Weights weights;
   Decoder decoder;
   explicit Loaded(const std::string& model, at::ScalarType type = at::kFloat)
       : files(read_model_folder(folder(model))),
         weights(Checkpoint(folder(model)), decoder_parameters(files.decoder), decoder_weight_sources(files.decoder),
                 at::TensorOptions().dtype(type), kQuiet),
-        decoder(files.decoder, weights) {}
+        decoder(files.decoder, weights, *solo) {}
   at::Tensor logits(const std::vector<std::int64_t>& tokens) {
     const at::NoGradGuard no_grad;
     Tree chain;
@@ -85,7 +86,7 @@ class GeneratorTest : public testing::Test {
                             std::int64_t budget = 4096) {
     Module module;
     module.path = folder(model);
-    const auto open = find_kind("generator").open(module, *device_, kQuiet);
+    const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
     BatchCleanup cleanup({}, *device_);
     return open->run(requests, budget, cleanup, kQuiet);
   }
@@ -96,6 +97,7 @@ class GeneratorTest : public testing::Test {
     return {{context}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", count}}};
   }
   std::unique_ptr<Device> device_ = make_cpu_device();
+  std::unique_ptr<Communicator> solo_ = make_solo_communicator();
 };
 
 TEST_F(GeneratorTest, log_likelihoods_are_the_log_softmax_of_the_decoder) {
@@ -191,7 +193,7 @@ TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
              "added_tokens_decoder": {"400": {"content": "[PAD]", "special": true}}})";
   Module module;
   module.path = copy.string();
-  const auto open = find_kind("generator").open(module, *device_, kQuiet);
+  const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
   BatchCleanup cleanup({}, *device_);
   const std::vector<Request> requests = {score("a[PAD]", "b"), score("a", "b")};
   const auto responses = open->run(requests, 4096, cleanup, kQuiet);
@@ -207,7 +209,7 @@ TEST_F(GeneratorTest, repetition_penalty_changes_greedy_text_as_transformers_doe
   std::ofstream(copy / "generation_config.json") << R"({"eos_token_id": 257, "repetition_penalty": 1e6})";
   Module module;
   module.path = copy.string();
-  const auto open = find_kind("generator").open(module, *device_, kQuiet);
+  const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
   BatchCleanup cleanup({}, *device_);
   const std::vector<Request> requests = {generate("abc", 8)};
   const std::string text = open->run(requests, 4096, cleanup, kQuiet).at(0).value[0];

@@ -2,6 +2,7 @@
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
+#include "tests/compute/fake_device.h"
 #include "worker/cleanup.h"
 #include "worker/host_memory.h"
 
@@ -27,20 +28,6 @@ TEST(CountingAllocator, past_its_limit_it_raises_cudas_error_type) {
   install_counting_allocator(0);
 }
 
-/// A device whose memory a test sets.
-class FakeDevice final : public Device {
- public:
-  c10::Device torch() const override { return c10::Device(c10::DeviceType::CPU); }
-  void synchronize() override { order += "s"; }
-  void clear_workspaces() override {}
-  void empty_host_cache() override {}
-  void empty_cache() override { order += "e"; }
-  void reset_peak() override {}
-  DeviceMemory memory() override { return now; }
-  DeviceMemory now{0, 0, 0, 0, 50, 100};
-  std::string order;
-};
-
 TEST(BatchCleanup, each_policy_empties_when_it_says) {
   const auto cleanups = [](Cleanup policy, std::uint64_t free_bytes) {
     FakeDevice device;
@@ -62,6 +49,16 @@ TEST(CpuDevice, says_what_is_free_of_what_there_is) {
   const DeviceMemory memory = make_cpu_device()->memory();
   EXPECT_GT(memory.free_bytes, 0u);
   EXPECT_GT(memory.total_bytes, memory.free_bytes);
+}
+
+TEST(CpuDevice, under_a_limit_free_is_what_the_limit_leaves) {
+  const std::uint64_t limit = host_counters().live_bytes + (8u << 20);
+  install_counting_allocator(limit);
+  const at::Tensor held = at::empty({1 << 20}, at::kByte);
+  const DeviceMemory memory = make_cpu_device()->memory();
+  EXPECT_EQ(memory.total_bytes, limit);
+  EXPECT_EQ(memory.free_bytes, limit - host_counters().live_bytes);
+  install_counting_allocator(0);
 }
 
 TEST(BatchCleanup, synchronises_before_it_empties) {

@@ -15,6 +15,10 @@ class FakeFacts final : public FactSource {
     facts.checkpoint_dtype = "float32";
     facts.model_hash = hash;
     facts.max_length = 64;
+    facts.heads = 9;
+    facts.kv_heads = 3;
+    facts.intermediate = 1536;
+    facts.vocabulary = 49152;
     return facts;
   }
   DeviceFacts probe() override { return {}; }

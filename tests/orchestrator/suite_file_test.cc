@@ -105,6 +105,8 @@ TEST_F(SuiteFileTest, wrong_types_and_values_say_what_was_expected) {
   expect(refusal("suite: s\nmodules: {}\ntasks: [task.yaml]\n"), "modules: expected a list");
   expect(refusal("suite: s\nmodules: [{name: m, path: model, tensor_parallel: 0}]\ntasks: [task.yaml]\n"),
          "at least 1");
+  expect(refusal("suite: s\nmodules: [{name: m, path: model, tensor_parallel: 65}]\ntasks: [task.yaml]\n"),
+         "a gang has at most 64 members");
   expect(refusal(std::string(kSuite) + "deadlines: {load: soon}\n"), "expected a time such as '30 s'");
   expect(refusal(std::string(kSuite) + "cleanup: {batch: sometimes}\n"), "expected never, on_oom, watermark");
   expect(refusal("suite: s\nmodules: [{name: m, path: model, chat_template: x}]\ntasks: [task.yaml]\n"),

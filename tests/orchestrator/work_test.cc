@@ -56,6 +56,18 @@ TEST_F(WorkTest, every_request_lands_in_one_shard) {
   EXPECT_EQ(work.shards.size(), work.shard_hashes.size());
 }
 
+TEST_F(WorkTest, a_model_that_cannot_be_divided_is_refused_with_its_numbers_and_what_would_do) {
+  Suite wide = suite();
+  wide.modules[0].tensor_parallel = 2;
+  try {
+    prepare_work(std::move(wide), 0, facts_);
+    FAIL();
+  } catch (const UsageError& error) {
+    EXPECT_STREQ(error.what(),
+                 "module m: tensor_parallel 2: 9 attention heads cannot be divided by 2; sizes that can be used: 1, 3");
+  }
+}
+
 TEST_F(WorkTest, limit_takes_the_first_documents_and_leaves_examples_alone) {
   Suite five = suite();
   five.tasks[0].fewshot.count = 2;

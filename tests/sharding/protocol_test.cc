@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -35,21 +37,25 @@ TEST(Wire, refuses_a_wild_length_and_knows_a_torn_frame) {
 }
 
 TEST(Message, survives_the_wire) {
-  RunShard order{VisitId{7}, ShardId{9}, 2, 512, {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}}};
+  RunShard order{VisitId{7}, ShardId{9}, 2, 512, {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}},
+                 7.5};
   const auto back = std::get<RunShard>(decode_worker_order(encode(WorkerOrder(order))));
   EXPECT_EQ(back.shard, order.shard);
   EXPECT_EQ(back.requests[0].parts, order.requests[0].parts);
+  EXPECT_EQ(back.unit_s, 7.5);
   LedgerRow row;
   row.allocated_peak = 1ull << 40;
   row.steps["measure"] = 0.25;
   const auto closed = std::get<VisitClosed>(decode_worker_report(encode(WorkerReport(VisitClosed{VisitId{1}, row}))));
   EXPECT_EQ(closed.row.allocated_peak, 1ull << 40);
   EXPECT_EQ(closed.row.steps["measure"], 0.25);
-  OpenVisit open{VisitId{2}, {}, 1, 4, 2048, {}};
+  OpenVisit open{VisitId{2}, {}, 1, 4, 2048, {}, {}};
+  open.deadlines.teardown = Deadlines::Seconds(0.5);
   open.module.name = "m";
   open.module.max_length = 77;
   const auto opened = std::get<OpenVisit>(decode_worker_order(encode(WorkerOrder(open))));
   EXPECT_EQ(opened.module.max_length, 77);
+  EXPECT_EQ(opened.deadlines.teardown.count(), 0.5);
   EXPECT_EQ(opened.module.add_bos_token, std::nullopt);
 }
 
@@ -84,6 +90,34 @@ TEST(Channel, a_post_never_waits_for_a_reader_that_sleeps) {
   ASSERT_TRUE(mine.post(std::string(4 << 20, 'b')));
   EXPECT_TRUE(mine.has_unsent());
   std::thread reader([&theirs = theirs] { EXPECT_EQ(theirs.receive()->size(), 4u << 20); });
+  while (mine.has_unsent()) ASSERT_TRUE(mine.flush());
+  reader.join();
+}
+
+TEST(Channel, a_descriptor_arrives_with_its_frame) {
+  auto [mine, theirs] = make_channel_pair();
+  const std::string large(1 << 20, 'c');
+  std::thread reader([&theirs = theirs] {
+    EXPECT_EQ(theirs.receive()->size(), 1u << 20);
+    EXPECT_FALSE(theirs.take_descriptor()) << "it belongs to the next frame";
+    EXPECT_EQ(theirs.receive(), "first");
+    EXPECT_EQ(theirs.receive(), "second");
+    for (const char* expected : {"one", "two"}) {
+      const auto received = theirs.take_descriptor();
+      ASSERT_TRUE(received);
+      char text[3];
+      EXPECT_EQ(::pread(received->value(), text, 3, 0), 3);
+      EXPECT_EQ(std::string(text, 3), expected);
+    }
+  });
+  ASSERT_TRUE(mine.post(large));
+  const char* content[] = {"one", "two"};
+  const char* frames[] = {"first", "second"};
+  for (int i = 0; i < 2; ++i) {
+    const Descriptor memory(::memfd_create("test", MFD_CLOEXEC));
+    ASSERT_EQ(::write(memory.value(), content[i], 3), 3);
+    ASSERT_TRUE(mine.post(frames[i], memory.value()));  // duplicated there: ours may be closed at once
+  }
   while (mine.has_unsent()) ASSERT_TRUE(mine.flush());
   reader.join();
 }

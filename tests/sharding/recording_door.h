@@ -17,16 +17,23 @@ class RecordingDoor final : public Door {
     say("start " + text(slot) + " #" + std::to_string(incarnation));
   }
   void kill(SlotId slot) override { say("kill " + text(slot)); }
-  void open(SlotId slot, VisitId visit, ModuleId module, std::uint32_t rank, std::uint32_t size) override {
-    say("open " + text(slot) + " visit " + std::to_string(visit.value) + " module " + std::to_string(module.value) +
-        " member " + std::to_string(rank) + "/" + std::to_string(size));
+  void open(std::span<const SlotId> members, VisitId visit, ModuleId module) override {
+    for (std::size_t m = 0; m < members.size(); ++m)
+      say("open " + text(members[m]) + " visit " + std::to_string(visit.value) + " module " +
+          std::to_string(module.value) + " member " + std::to_string(m) + "/" + std::to_string(members.size()));
   }
-  void run(SlotId slot, VisitId visit, ShardId shard, std::uint32_t attempt, std::uint32_t level) override {
-    say("run " + text(slot) + " visit " + std::to_string(visit.value) + " shard " + std::to_string(shard.value) +
-        " attempt " + std::to_string(attempt) + (level ? " level " + std::to_string(level) : ""));
+  void join(SlotId slot, VisitId visit, const std::string& address) override {
+    say("join " + text(slot) + " visit " + std::to_string(visit.value) + " at " + address);
   }
-  void close(SlotId slot, VisitId visit) override {
-    say("close " + text(slot) + " visit " + std::to_string(visit.value));
+  void run(SlotId slot, const Turn& turn) override {
+    say("run " + text(slot) + " visit " + std::to_string(turn.visit.value) + " shard " +
+        std::to_string(turn.shard.value) + " attempt " + std::to_string(turn.attempt) +
+        (turn.level ? " level " + std::to_string(turn.level) : ""));
+  }
+  void close(SlotId slot, VisitId visit) override { say("close " + text(slot) + " visit " + number(visit)); }
+  void tear_down(SlotId slot, VisitId visit) override { say("tear down " + text(slot) + " visit " + number(visit)); }
+  void abort(SlotId slot, VisitId visit, const std::string&) override {
+    say("abort " + text(slot) + " visit " + number(visit));
   }
   void store(ShardId shard, std::vector<Response> responses) override {
     say("store " + std::to_string(shard.value) + (responses.empty() || responses[0].error.empty() ? "" : " failed"));
@@ -41,6 +48,7 @@ class RecordingDoor final : public Door {
   }
   void record(const LedgerEntry& entry) override {
     say("ledger visit " + std::to_string(entry.visit.value) + " " + to_string(entry.verdict));
+    ledger.push_back(entry);
   }
   void warn(const std::string& event) override { warnings.push_back(event); }
 
@@ -48,8 +56,10 @@ class RecordingDoor final : public Door {
 
   std::vector<std::string> said, warnings;
   std::vector<std::pair<ShardId, std::vector<Response>>> stored, given_up;
+  std::vector<LedgerEntry> ledger;
 
  private:
+  static std::string number(VisitId visit) { return std::to_string(visit.value); }
   void say(std::string what) { said.push_back(std::move(what)); }
 };
 

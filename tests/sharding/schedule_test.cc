@@ -5,6 +5,7 @@
 #include "sharding/attempts.h"
 #include "sharding/placement.h"
 #include "sharding/roster.h"
+#include "sharding/tensor_parallel.h"
 
 namespace proctor {
 namespace {
@@ -68,6 +69,30 @@ TEST(Schedule, a_module_whose_gangs_all_died_is_unserved_again) {
 }
 
 using Slots = std::vector<std::uint32_t>;
+TEST(Placement, a_gang_wider_than_every_node_takes_whole_nodes_where_it_may_cross_them) {
+  const std::vector<NodeSlots> nodes = {
+      {AgentId{0}, {true, true}}, {AgentId{1}, {true, false}}, {AgentId{2}, {true, true}}};
+  EXPECT_EQ(place_gang(nodes, 4, Reach::node), std::nullopt);
+  EXPECT_EQ(place_gang(nodes, 4, Reach::nodes),
+            (std::vector<SlotId>{{AgentId{0}, 0}, {AgentId{0}, 1}, {AgentId{2}, 0}, {AgentId{2}, 1}}));
+  EXPECT_EQ(place_gang(nodes, 3, Reach::nodes), std::nullopt) << "half a node is no place";
+  EXPECT_EQ(place_gang(std::span(nodes).first(2), 2, Reach::nodes),
+            (std::vector<SlotId>{{AgentId{0}, 0}, {AgentId{0}, 1}}));
+}
+TEST(TensorParallel, sizes_that_do_not_divide_are_named_with_their_numbers) {
+  ModelFacts smollm2;
+  smollm2.heads = 9;
+  smollm2.kv_heads = 3;
+  smollm2.intermediate = 1536;
+  smollm2.vocabulary = 49152;
+  EXPECT_EQ(cannot_split(smollm2, 2), "9 attention heads cannot be divided by 2");
+  EXPECT_EQ(cannot_split(smollm2, 3), std::nullopt);
+  EXPECT_EQ(cannot_split(smollm2, 9), "1536 feed-forward rows cannot be divided by 9");
+  EXPECT_EQ(usable_sizes(smollm2, 16), "1, 3");
+  smollm2.heads = 12;
+  EXPECT_EQ(cannot_split(smollm2, 2), "3 key-value heads cannot be divided by 2, nor replicated to it");
+  EXPECT_EQ(cannot_split(smollm2, 6), std::nullopt) << "three heads, twice each";
+}
 TEST(Placement, prefers_an_aligned_set) { EXPECT_EQ(place({false, true, true, true}, 2), (Slots{2, 3})); }
 TEST(Placement, takes_a_run_where_no_aligned_set_is_free) {
   EXPECT_EQ(place({false, true, true, false}, 2), (Slots{1, 2}));
@@ -78,16 +103,21 @@ TEST(Placement, knows_when_nothing_fits) {
   EXPECT_EQ(place({true}, 0), std::nullopt);
 }
 
-TEST(Attempts, the_third_strike_sets_aside_and_out_of_memory_halves_first) {
+TEST(Attempts, the_third_strike_sets_aside_and_out_of_memory_takes_a_fresh_worker_then_halves) {
   Attempts attempts(1);
   EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::again);
-  EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::again);
-  EXPECT_EQ(attempts.level(ShardId{0}), 1u);
+  EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::fresh_worker);
+  EXPECT_EQ(attempts.level(ShardId{0}), 0u);
+  for (std::uint32_t level = 1; level <= 6; ++level) {
+    EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::halved);
+    EXPECT_EQ(attempts.level(ShardId{0}), level);
+  }
+  EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::set_aside);
   EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::again);
   EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::set_aside);
 }
 
-TEST(Roster, quarantines_a_device_after_three_deaths_on_two_shards_but_never_the_last) {
+TEST(Roster, quarantines_a_device_after_three_deaths_on_two_shards_but_none_that_is_needed) {
   Roster roster(Moment(60));
   roster.on_agent(AgentId{0}, "node", 2, Moment(0));
   roster.take_due(Moment(0));
@@ -95,7 +125,7 @@ TEST(Roster, quarantines_a_device_after_three_deaths_on_two_shards_but_never_the
     roster.on_ready({AgentId{0}, slot});
     roster.on_busy({AgentId{0}, slot});
     const ShardId id{shard};
-    roster.on_death({AgentId{0}, slot}, &id, "signal 11", Moment(1));
+    roster.on_death({AgentId{0}, slot}, &id, "signal 11", /*dispensable=*/slot == 0, Moment(1));
   };
   die(0, 1);
   die(0, 1);
@@ -104,7 +134,7 @@ TEST(Roster, quarantines_a_device_after_three_deaths_on_two_shards_but_never_the
   die(0, 2);
   EXPECT_EQ(roster.count(SlotState::quarantined), 1u);
   for (std::uint32_t shard = 3; shard < 8; ++shard) die(1, shard);
-  EXPECT_TRUE(roster.any_usable());
+  EXPECT_EQ(roster.count(SlotState::quarantined), 1u);
 }
 
 }  // namespace

@@ -43,9 +43,9 @@ def tokenizer():
             "model": {"type": "BPE", "vocab": {c: b for b, c in byte_characters().items()}, "merges": [], "unk_token": None}}
 
 
-def shapes(name):
+def shapes(name, changes):
     architecture, more = FAMILIES[name]
-    c = {**SIZES, **more}
+    c = {**SIZES, **more, **changes}
     hidden, inner = c["hidden_size"], c["intermediate_size"]
     dim = c.get("head_dim", hidden // c["num_attention_heads"])
     q, kv = dim * c["num_attention_heads"], dim * c["num_key_value_heads"]
@@ -93,7 +93,7 @@ def write_model(folder, name, **changes):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = {"architectures": [architecture], **SIZES, **more, **changes}
-    tensors = {tensor: (shape, values(i, tensor, shape)) for i, (tensor, shape) in enumerate(sorted(shapes(name).items()))}
+    tensors = {tensor: (shape, values(i, tensor, shape)) for i, (tensor, shape) in enumerate(sorted(shapes(name, changes).items()))}
     (folder / "model.safetensors").write_bytes(safetensors(tensors))
     for file, content in {"config.json": config, "generation_config.json": {"eos_token_id": 257}, "tokenizer.json": tokenizer(),
                           "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>"}}.items():
@@ -104,6 +104,8 @@ def write_model(folder, name, **changes):
 def main(root):
     for name in FAMILIES:
         write_model(Path(root) / name, name)
+        for kv_heads in (1, 2, 12):  # for tensor parallelism: 12 heads go into 2, 3 and 4 shares, so do 48 feed-forward rows
+            write_model(Path(root) / f"{name}-kv{kv_heads}", name, num_attention_heads=12, num_key_value_heads=kv_heads, head_dim=4)
 
 
 if __name__ == "__main__":

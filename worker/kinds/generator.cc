@@ -31,14 +31,16 @@ struct ScoringWork {
 
 class Generator final : public OpenModule {
  public:
-  Generator(const Module& module, Device& device, const Announce& announce)
+  Generator(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : folder_(read_model_folder(module.path)),
         codec_(folder_, module.add_bos_token),
         max_length_(module.max_length.value_or(folder_.max_length)),
-        weights_(Checkpoint(module.path), decoder_parameters(folder_.decoder), decoder_weight_sources(folder_.decoder),
+        share_{gang.rank(), gang.size()},
+        weights_(Checkpoint(module.path), decoder_parameters(member_config(folder_.decoder, share_)),
+                 member_sources(folder_.decoder, share_),
                  at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
                  announce),
-        decoder_(folder_.decoder, weights_),
+        decoder_(folder_.decoder, weights_, gang),
         decoding_(decoder_, codec_, folder_.generation) {}
 
   std::vector<Response> run(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
@@ -67,6 +69,7 @@ class Generator final : public OpenModule {
   ModelFolder folder_;
   TextCodec codec_;
   std::int64_t max_length_;
+  Share share_;
   Weights weights_;
   Decoder decoder_;
   GreedyDecoding decoding_;
@@ -198,8 +201,9 @@ void Generator::generate_all(std::span<const Request> requests, std::int64_t max
 
 }  // namespace
 
-std::shared_ptr<OpenModule> open_generator(const Module& module, Device& device, const Announce& announce) {
-  return std::make_shared<Generator>(module, device, announce);
+std::shared_ptr<OpenModule> open_generator(const Module& module, Device& device, Communicator& gang,
+                                           const Announce& announce) {
+  return std::make_shared<Generator>(module, device, gang, announce);
 }
 
 }  // namespace proctor

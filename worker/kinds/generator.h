@@ -7,6 +7,7 @@
 
 namespace proctor {
 
-std::shared_ptr<OpenModule> open_generator(const Module& module, Device& device, const Announce& announce);
+std::shared_ptr<OpenModule> open_generator(const Module& module, Device& device, Communicator& gang,
+                                           const Announce& announce);
 
 }  // namespace proctor

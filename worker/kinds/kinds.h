@@ -10,20 +10,23 @@
 #include "sharding/request.h"
 #include "sharding/suite.h"
 #include "worker/cleanup.h"
+#include "worker/communicator.h"
 #include "worker/device.h"
 #include "worker/weights.h"
 
 namespace proctor {
 
-/// A module on this worker's device. Compute thread only.
+/// A module, or this member's share of it, on this worker's device. Compute thread only.
 class OpenModule {
  public:
   virtual ~OpenModule() = default;
-  /// One answer a request, in order. A request that cannot be answered has its error; out of memory is thrown
-  /// (c10::OutOfMemoryError). Announces each batch before it runs.
+  /// Collective. One answer a request, in order. A request that cannot be answered has its error; out of memory is
+  /// thrown (c10::OutOfMemoryError). Announces each batch before it runs.
   virtual std::vector<Response> run(std::span<const Request> requests, std::int64_t max_batch_tokens,
                                     BatchCleanup& cleanup, const Announce& announce) = 0;
   virtual void drop_batches() = 0;  ///< teardown: what batches left cached
+  /// Teardown: destroys CUDA graphs, which would hold communicators for ever. Returns how many are still alive.
+  virtual std::uint64_t drop_graphs() { return 0; }
   virtual std::uint64_t tokens_computed() const = 0;
   virtual std::uint64_t bytes_read() const = 0;
 };
@@ -31,7 +34,8 @@ class OpenModule {
 struct Kind {
   std::string name;
   std::vector<std::string> request_types;
-  std::function<std::shared_ptr<OpenModule>(const Module&, Device&, const Announce&)> open;
+  /// The communicator outlives every run(), not necessarily the module.
+  std::function<std::shared_ptr<OpenModule>(const Module&, Device&, Communicator&, const Announce&)> open;
 };
 
 /// Throws InputError naming the kinds there are.

@@ -12,6 +12,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
+#include <limits>
 #include <numbers>
 #include <optional>
 
@@ -49,8 +50,10 @@ at::Tensor rope_inverse_frequencies(const DecoderConfig& config) {
   return inverse;
 }
 
-Decoder::Decoder(DecoderConfig config, const Weights& weights)
-    : config_(std::move(config)),
+Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang)
+    : config_(member_config(config, {gang.rank(), gang.size()})),
+      vocabulary_(vocabulary_share(config.vocabulary, {gang.rank(), gang.size()})),
+      gang_(gang),
       embedding_(weights.at("embedding")),
       final_norm_(weights.at("final_norm")),
       head_(config_.tied_embeddings ? embedding_ : weights.at("head")),
@@ -62,6 +65,23 @@ Decoder::Decoder(DecoderConfig config, const Weights& weights)
                        find("output"), find("output_bias"), find("mlp_norm"), find("gate_up"), find("gate_up_bias"),
                        find("down"), find("down_bias")});
   }
+}
+
+/// Collective. Each member has some of the ids: of a token's row all but one add zeros.
+at::Tensor Decoder::embed(const at::Tensor& tokens) const {
+  if (gang_.size() == 1) return at::embedding(embedding_, tokens);
+  const at::Tensor local = tokens - vocabulary_.begin;
+  const at::Tensor elsewhere = local.lt(0).logical_or(local.ge(vocabulary_.rows));
+  at::Tensor x = at::embedding(embedding_, local.masked_fill(elsewhere, 0)).masked_fill(elsewhere.unsqueeze(-1), 0);
+  gang_.all_reduce(x);
+  return x;
+}
+
+/// Collective. Every member has some columns of the weight; the bias is added once, by member 0.
+at::Tensor Decoder::row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const {
+  at::Tensor sum = linear(x, weight, gang_.rank() == 0 ? bias : at::Tensor());
+  gang_.all_reduce(sum);
+  return sum;
 }
 
 /// Rounds to the module's dtype before the weight is multiplied, as transformers does.
@@ -93,17 +113,18 @@ at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const at:
     q = norm(q, layer.q_norm);
     k = norm(k, layer.k_norm);
   }
-  return linear(attend(index, rotate(q, cos, sin), rotate(k, cos, sin), v), layer.output, layer.output_bias);
+  return row_parallel(attend(index, rotate(q, cos, sin), rotate(k, cos, sin), v), layer.output, layer.output_bias);
 }
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x) const {
   const at::Tensor both = linear(x, layer.gate_up, layer.gate_up_bias);
   const std::int64_t width = both.size(-1) / 2;
-  return linear(at::silu(both.narrow(-1, 0, width)).mul_(both.narrow(-1, width, width)), layer.down, layer.down_bias);
+  return row_parallel(at::silu(both.narrow(-1, 0, width)).mul_(both.narrow(-1, width, width)), layer.down,
+                      layer.down_bias);
 }
 
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend) const {
-  at::Tensor x = at::embedding(embedding_, tokens);
+  at::Tensor x = embed(tokens);
   const at::Tensor angles = at::outer(positions.to(at::kFloat), inverse_frequencies_);
   const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);  // [total_tokens, 1, head_dim]
   const at::Tensor cos = both.cos().to(x.scalar_type()), sin = both.sin().to(x.scalar_type());
@@ -115,6 +136,11 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
   return norm(x, final_norm_);
 }
 
-at::Tensor Decoder::logits(const at::Tensor& states) const { return at::linear(states, head_).to(at::kFloat); }
+at::Tensor Decoder::logits(const at::Tensor& states) const {
+  at::Tensor logits = at::linear(states, head_).to(at::kFloat);
+  const std::int64_t padding = vocabulary_.padded - vocabulary_.rows;
+  if (padding > 0) logits.narrow(1, vocabulary_.rows, padding).fill_(-std::numeric_limits<float>::infinity());
+  return logits;
+}
 
 }  // namespace proctor

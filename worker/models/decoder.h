@@ -1,5 +1,7 @@
 // A decoder-only transformer over packed tokens: [total_tokens, hidden], no padding. It knows layers and rotary
-// positions; what a token may attend comes in from outside, so scoring, prefill and decoding share it.
+// positions; what a token may attend comes in from outside, so scoring, prefill and decoding share it. In a gang each
+// member computes its heads and feed-forward columns, and the sums are added up: Megatron's tensor parallelism
+// (Shoeybi et al. 2019, arXiv:1909.08053).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,7 +9,9 @@
 #include <functional>
 #include <vector>
 
+#include "worker/communicator.h"
 #include "worker/models/decoder_config.h"
+#include "worker/models/tensor_parallel.h"
 #include "worker/weights.h"
 
 namespace proctor {
@@ -19,14 +23,20 @@ using Attend =
 
 class Decoder {
  public:
-  Decoder(DecoderConfig config, const Weights& weights);
+  /// `config`: the whole model's. `weights`: of member_sources. The communicator must outlive every forward().
+  Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang);
 
-  /// tokens, positions: [total_tokens], int64. Returns the last layer's normalised states, [total_tokens, hidden].
+  /// Collective. tokens, positions: [total_tokens], int64. Returns the last layer's normalised states, [total_tokens,
+  /// hidden], the same in every member.
   at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend) const;
-  /// states [rows, hidden] -> logits [rows, vocabulary], float32 (the product itself in the module's dtype).
+  /// states [rows, hidden] -> logits [rows, vocabulary().padded] of this member's part of the vocabulary, float32 (the
+  /// product itself in the module's dtype); -inf where it is padded.
   at::Tensor logits(const at::Tensor& states) const;
 
+  /// This member's: its heads, its feed-forward width.
   const DecoderConfig& config() const { return config_; }
+  const VocabularyShare& vocabulary() const { return vocabulary_; }
+  Communicator& gang() const { return gang_; }
   at::TensorOptions options() const { return embedding_.options(); }
 
  private:
@@ -34,6 +44,8 @@ class Decoder {
     at::Tensor input_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias, mlp_norm, gate_up, gate_up_bias, down,
         down_bias;
   };
+  at::Tensor embed(const at::Tensor& tokens) const;
+  at::Tensor row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
   at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
   at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) const;
   at::Tensor attention(std::int64_t layer, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
@@ -41,6 +53,8 @@ class Decoder {
   at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
 
   DecoderConfig config_;
+  VocabularyShare vocabulary_;
+  Communicator& gang_;
   std::vector<Layer> layers_;
   at::Tensor embedding_, final_norm_, head_;
   at::Tensor inverse_frequencies_;  // [head_dim / 2], float32

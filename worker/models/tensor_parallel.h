@@ -1,0 +1,28 @@
+// What one member of a tensor-parallel gang holds of a decoder: its heads, its rows and columns of each weight, its
+// part of the vocabulary. From the same source list as everything else. Includes no torch. Which sizes are possible at
+// all: sharding/tensor_parallel.h.
+#pragma once
+
+#include <vector>
+
+#include "worker/models/decoder_config.h"
+
+namespace proctor {
+
+struct Share {
+  std::uint32_t rank = 0, size = 1;
+};
+
+/// Token ids [begin, begin + rows) of the vocabulary; every member's embedding has `padded` rows.
+struct VocabularyShare {
+  std::int64_t begin = 0, rows = 0, padded = 0;
+};
+VocabularyShare vocabulary_share(std::int64_t vocabulary, Share share);
+
+/// The decoder that the member computes: heads, KV heads (at least one), feed-forward width and vocabulary of its own.
+DecoderConfig member_config(DecoderConfig config, Share share);
+
+/// decoder_weight_sources(config), each with the part of the file's tensor that the member reads and where it goes.
+std::vector<WeightSource> member_sources(const DecoderConfig& config, Share share);
+
+}  // namespace proctor
