@@ -28,42 +28,67 @@ long long bytes_left(const Json& row) {
 
 std::string line(const Json& row) {
   const std::string reason = row.value("reason", "");
-  return formatted("  %5lld  %-24s %-7s %-9s %7.2f %8.2f %9.3f %10.1f %8lld%s%s\n", row.value("visit", 0ll),
-                   row.value("module", "?").c_str(), row.value("worker", "?").c_str(),
+  const std::string member = std::to_string(row.value("member", 0)) + "/" + std::to_string(row.value("members", 1));
+  return formatted("  %5lld  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld", row.value("visit", 0ll),
+                   row.value("module", "?").c_str(), row.value("worker", "?").c_str(), member.c_str(),
                    row.value("verdict", "?").c_str(), seconds(row, "load_s"), seconds(row, "run_s"),
-                   seconds(row, "teardown_s"), mebibytes(row, "allocated_peak"), bytes_left(row),
-                   reason.empty() ? "" : "  ", reason.c_str());
+                   seconds(row, "teardown_s"), mebibytes(row, "allocated_peak"), bytes_left(row)) +
+         (reason.empty() ? "" : "  " + reason) + "\n";
 }
+
+/// What all rows come to.
+struct Totals {
+  double load = 0, run = 0, teardown = 0, cleanup = 0, peak = 0;
+  long long bytes_left = 0;
+  std::uint64_t communicators = 0, graphs = 0, modules = 0, cleanups = 0, batches = 0;
+
+  explicit Totals(const std::vector<Json>& rows) {
+    for (const Json& row : rows) {
+      load += seconds(row, "load_s");
+      run += seconds(row, "run_s");
+      teardown += seconds(row, "teardown_s");
+      cleanup += seconds(row, "cleanup_s");
+      peak = std::max(peak, mebibytes(row, "allocated_peak"));
+      bytes_left += proctor::bytes_left(row);
+      communicators += row.value("communicators_left", 0u);
+      graphs += row.value("graphs_left", 0u);
+      modules += row.value("modules_left", 0u);
+      cleanups += row.value("cleanups", 0u);
+      batches += row.value("batches", 0u);
+    }
+  }
+  double share(double part) const { return run + teardown > 0 ? 100 * part / (run + teardown) : 0; }
+};
 
 }  // namespace
 
 std::string ledger_table(const std::vector<Json>& rows) {
-  std::string text = formatted("  %5s  %-24s %-7s %-9s %7s %8s %9s %10s %8s\n", "visit", "module", "worker", "verdict",
-                               "load s", "run s", "teardown", "peak MiB", "left B");
-  double load = 0, run = 0, teardown = 0, peak = 0;
-  for (const Json& row : rows) {
-    text += line(row);
-    load += seconds(row, "load_s");
-    run += seconds(row, "run_s");
-    teardown += seconds(row, "teardown_s");
-    peak = std::max(peak, mebibytes(row, "allocated_peak"));
-  }
+  std::string text = formatted("  %5s  %-24s %-7s %-6s %-9s %7s %8s %10s %9s %8s\n", "visit", "module", "worker",
+                               "member", "verdict", "load s", "run s", "teardown s", "peak MiB", "left B");
+  for (const Json& row : rows) text += line(row);
+  const Totals all(rows);
   return text +
-         formatted("  %5s  %-24s %-7s %-9s %7.2f %8.2f %9.3f %10.1f\n", "total", "", "", "", load, run, teardown, peak);
+         formatted("  %5s  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld\n", "total", "", "", "", "", all.load,
+                   all.run, all.teardown, all.peak, all.bytes_left) +
+         formatted(
+             "  teardown took %.2f %% of the time, %llu cleanups of %llu batches %.2f %%; left behind: %lld bytes, "
+             "%llu communicators, %llu graphs, %llu modules\n",
+             all.share(all.teardown), static_cast<unsigned long long>(all.cleanups),
+             static_cast<unsigned long long>(all.batches), all.share(all.cleanup), all.bytes_left,
+             static_cast<unsigned long long>(all.communicators), static_cast<unsigned long long>(all.graphs),
+             static_cast<unsigned long long>(all.modules));
 }
 
 std::string ledger_summary(const std::vector<Json>& rows) {
   if (rows.empty()) return "";
+  std::map<long long, std::string> visits;  // the members of a gang share its verdict
+  for (const Json& row : rows) visits[row.value("visit", 0ll)] = row.value("verdict", "?");
   std::map<std::string, int> verdicts;
-  double teardown = 0, run = 0;
-  for (const Json& row : rows) {
-    ++verdicts[row.value("verdict", "?")];
-    teardown += seconds(row, "teardown_s");
-    run += seconds(row, "run_s");
-  }
-  std::string text = "ledger: " + std::to_string(rows.size()) + " visits:";
+  for (const auto& [visit, verdict] : visits) ++verdicts[verdict];
+  const Totals all(rows);
+  std::string text = "ledger: " + std::to_string(visits.size()) + " visits:";
   for (const auto& [verdict, count] : verdicts) text += " " + std::to_string(count) + " " + verdict;
-  return text + formatted("; teardown %.2f s of %.1f s computed\n", teardown, run);
+  return text + formatted("; teardown %.2f s of %.1f s computed\n", all.teardown, all.run);
 }
 
 }  // namespace proctor

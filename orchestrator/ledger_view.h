@@ -1,4 +1,5 @@
-// The ledger as a person reads it: a line per visit, and totals. For the end of a run and for `proctor show --ledger`.
+// The ledger as a person reads it: a line per visit and member, and totals. For the end of a run and for `proctor show
+// --ledger`.
 #pragma once
 
 #include <nlohmann/json.hpp>

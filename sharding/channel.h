@@ -38,7 +38,7 @@ class Channel {
   [[nodiscard]] bool send(std::string_view payload);
   /// Blocks for the next frame; nullopt at end of stream.
   std::optional<std::string> receive();
-  /// Descriptors that came with the frames received so far, in order.
+  /// Descriptors in the order they were sent; each is here at the latest with its frame.
   std::optional<Descriptor> take_descriptor();
 
   /// Queues a frame and writes what the socket takes now; false if the peer is gone. `attached` (none: -1) is

@@ -107,6 +107,7 @@ class Conductor {
   void handle(SlotId slot, Visit& visit, const Quiesced& report, Moment now);
   void handle(SlotId slot, Visit& visit, const VisitClosed& report, Moment now);
   void handle(SlotId slot, Visit& visit, const Progress& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const Waiting&, Moment) { visit.on_waiting(*visit.member(slot)); }
 
   Visit* visit_of(SlotId slot);
   std::string name_of(SlotId slot) const;

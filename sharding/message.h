@@ -85,6 +85,10 @@ struct Progress {  ///< announced before the unit is run: what is being waited f
   std::string unit;
   std::uint64_t counter = 0;
 };
+struct Waiting {  ///< this member has waited long for another one in a collective: it is not the one that hangs
+  VisitId visit;
+  std::uint32_t member = 0;
+};
 struct GangAddress {  ///< from member 0; passed on to every member as JoinGang
   VisitId visit;
   std::string address;
@@ -175,7 +179,7 @@ struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
 };
 
 using WorkerOrder = std::variant<GangMemory, OpenVisit, JoinGang, RunShard, CloseVisit, TearDown, AbortVisit, Leave>;
-using WorkerReport = std::variant<WorkerReady, Progress, GangAddress, VisitOpened, OpenFailed, ShardAnswered,
+using WorkerReport = std::variant<WorkerReady, Progress, Waiting, GangAddress, VisitOpened, OpenFailed, ShardAnswered,
                                   ShardFailed, Quiesced, VisitClosed>;
 using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, ShareMemory, LeaveNode>;
 using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;

@@ -77,6 +77,7 @@ void Visit::begin(VisitState state, Moment now, Moment allowance) {
   allowance_ = allowance;
   for (Member& member : members_) {
     member.done = member.row.has_value();  // measured already: an abort asks nothing more of it
+    member.waits = false;
     member.due = now + allowance;
   }
 }
@@ -109,6 +110,7 @@ Moment Visit::on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment 
 void Visit::on_progress(std::uint32_t member, const std::string& unit, std::uint64_t counter, Moment now) {
   members_[member].units = counter;
   members_[member].unit = unit;
+  members_[member].waits = false;
   if (state_ != VisitState::aborting) members_[member].due = now + allowance_;
 }
 
@@ -149,11 +151,12 @@ bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
 
 std::optional<Late> Visit::late(Moment now) const {
   if (state_ == VisitState::ended || (state_ == VisitState::serving && !shard_)) return std::nullopt;
+  const bool all_wait = std::ranges::all_of(members_, [](const Member& m) { return m.waits || m.done || !m.here; });
   Late late{deadline_name(state_), {}, ""};
   std::uint64_t fewest = 0;
   for (std::uint32_t m = 0; m < members_.size(); ++m) {
     const Member& member = members_[m];
-    if (!member.here || member.done || now < member.due) continue;
+    if (!member.here || member.done || now < member.due || (member.waits && !all_wait)) continue;
     if (late.members.empty() || member.units < fewest) {
       fewest = member.units;
       late.members.clear();

@@ -36,7 +36,7 @@ std::optional<Dirt> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes,
 /// Who is being waited for in vain.
 struct Late {
   std::string what;                    ///< the deadline: load, progress, teardown, abort
-  std::vector<std::uint32_t> members;  ///< of those past it, the furthest behind
+  std::vector<std::uint32_t> members;  ///< of those past it that wait for no other, the furthest behind
   std::string unit;                    ///< what the first of them announced last
 };
 
@@ -70,6 +70,8 @@ class Visit {
   Moment on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment expected = Moment(0));
   /// A member announced its `counter`th unit.
   void on_progress(std::uint32_t member, const std::string& unit, std::uint64_t counter, Moment now);
+  /// It waits for another member in a collective, until it announces its next unit.
+  void on_waiting(std::uint32_t member) { members_[member].waits = true; }
   void on_shard_done(Moment now);
   void on_closing(Moment now) { begin(VisitState::closing, now, deadlines_.teardown); }
   enum class Agreement { pending, orderly, abort };
@@ -93,6 +95,7 @@ class Visit {
   struct Member {
     Seat seat;
     bool here = true, done = false;  // done: with what the state waits for
+    bool waits = false;              // for another member
     std::uint64_t units = 0;         // announced so far
     std::string unit = "nothing yet";
     Moment due{0};

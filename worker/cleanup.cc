@@ -6,11 +6,13 @@ namespace proctor {
 
 void BatchCleanup::after_batch() {
   ++batches_;
-  if (due()) empty();
+  timed([&] {
+    if (due()) empty();
+  });
 }
 
 void BatchCleanup::after_out_of_memory() {
-  if (policy_.policy != Cleanup::Policy::never) empty();
+  if (policy_.policy != Cleanup::Policy::never) timed([&] { empty(); });
 }
 
 bool BatchCleanup::due() {
@@ -31,10 +33,15 @@ bool BatchCleanup::due() {
 }
 
 void BatchCleanup::empty() {
-  const auto begin = std::chrono::steady_clock::now();
   device_.synchronize();
   device_.empty_cache();
   ++cleanups_;
+}
+
+template <class Act>
+void BatchCleanup::timed(Act&& act) {
+  const auto begin = std::chrono::steady_clock::now();
+  act();
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 

@@ -17,11 +17,13 @@ class BatchCleanup {
 
   std::uint64_t batches() const { return batches_; }
   std::uint64_t cleanups() const { return cleanups_; }
-  double seconds() const { return seconds_; }
+  double seconds() const { return seconds_; }  ///< looking and emptying
 
  private:
   bool due();
   void empty();
+  template <class Act>
+  void timed(Act&& act);
 
   Cleanup policy_;
   Device& device_;

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -57,6 +58,8 @@ class Communicator {
 
   /// How long a collective may wait for the others.
   virtual void wait_at_most(std::chrono::duration<double> patience) = 0;
+  /// Called once in a wait that has become long, with the member that is missing; where that can be told.
+  virtual void on_long_wait(std::function<void(std::uint32_t member)>) {}
   /// What asynchronous work left behind, before teardown: "" if the communicator is sound.
   virtual std::string error() = 0;
   /// False once a member could leave a step only by aborting: agree(out_of_memory) is then not possible in mid-step.

@@ -22,7 +22,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds kSpin{20};
-constexpr std::chrono::milliseconds kLongestSleep{200};  // a lost wake-up costs this much, never more
+constexpr std::chrono::milliseconds kLongestSleep{100};  // a lost wake-up costs this much, never more
+constexpr std::chrono::seconds kLongWait{1};
 
 /// Counters of one member. `arrived` orders (step, collective) pairs: step * 2^32 + collective.
 struct alignas(64) Place {
@@ -61,6 +62,7 @@ class SharedMemory final : public Communicator {
   std::uint32_t rank() const override { return rank_; }
   std::uint32_t size() const override { return size_; }
   void wait_at_most(std::chrono::duration<double> patience) override { patience_ = patience; }
+  void on_long_wait(std::function<void(std::uint32_t)> tell) override { tell_ = std::move(tell); }
   std::string error() override { return control().aborted ? "the gang was aborted" : ""; }
   bool can_leave_step() const override { return true; }
 
@@ -178,7 +180,8 @@ class SharedMemory final : public Communicator {
   /// Until here(member) holds for every member: spins, then sleeps. Throws GangError past the deadline.
   template <class Here>
   void wait(Deadline deadline, Here&& here) {
-    auto spin_until = Clock::now() + kSpin;
+    const auto begin = Clock::now(), spin_until = begin + kSpin;
+    auto tell_at = begin + std::min<Clock::duration>((deadline - begin) / 4, kLongWait);
     for (std::uint32_t member = 0; member < size_;) {
       const std::uint32_t seen = control().events;
       if (here(member)) {
@@ -191,6 +194,10 @@ class SharedMemory final : public Communicator {
         throw GangError("member " + std::to_string(member) + " of " + std::to_string(size_) +
                         " did not come to a collective in time");
       if (now < spin_until) continue;
+      if (now >= tell_at && tell_) {
+        tell_(member);
+        tell_at = Deadline::max();
+      }
       control().sleepers.fetch_add(1);
       futex_wait(control().events, seen, std::min<std::chrono::nanoseconds>(deadline - now, kLongestSleep));
       control().sleepers.fetch_sub(1);
@@ -201,6 +208,7 @@ class SharedMemory final : public Communicator {
   std::uint32_t rank_, size_;
   std::uint64_t step_ = 0, collective_ = 0;
   std::chrono::duration<double> patience_{60};
+  std::function<void(std::uint32_t)> tell_;
 };
 
 }  // namespace

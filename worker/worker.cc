@@ -197,9 +197,10 @@ class Worker {
       visit_->gang.communicator = make_communicator(visit_->place, device_);
       visit_->place.memory = Descriptor();  // mapped
       Communicator& communicator = *visit_->gang.communicator;
+      communicator.on_long_wait([this](std::uint32_t member) { report(Waiting{visit_->order.visit, member}); });
       abort_switch_.arm(order.visit, visit_->gang.communicator);
       announce("form gang");
-      communicator.join(begin + std::chrono::duration_cast<Clock::duration>(order.deadlines.load));
+      communicator.join(begin + std::chrono::duration_cast<Clock::duration>(2 * order.deadlines.load));
       communicator.wait_at_most(2 * order.deadlines.progress);
       visit_->gang.module = find_kind(order.module.kind).open(order.module, device_, communicator, announcer());
     } catch (const Error& error) {

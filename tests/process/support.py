@@ -53,20 +53,27 @@ class RunCase(unittest.TestCase):
     def write(self, name, content):
         (self.root / name).write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
 
-    def proctor(self, *arguments, ranks=0, timeout=240):
+    def proctor(self, *arguments, ranks=0, timeout=240, environment=None):
         command = [str(BIN / "proctor"), *arguments]
         if ranks:
             command = ["mpirun", "--oversubscribe", "-n", str(ranks), *command]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=timeout, env={**os.environ, **(environment or {})})
 
-    def run_suite(self, out, *more, ranks=0, workers=1, suite="suite.yaml", code=0):
-        done = self.proctor("run", suite, "--out", out, "--workers", str(workers), "--device", "cpu", "--progress", "none", *more, ranks=ranks)
+    def run_suite(self, out, *more, ranks=0, workers=1, suite="suite.yaml", code=0, environment=None):
+        done = self.proctor("run", suite, "--out", out, "--workers", str(workers), "--device", "cpu", "--progress", "none", *more, ranks=ranks,
+                            environment=environment)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done
 
     def final_files(self, out):
         root = self.root / out
         return {str(path.relative_to(root)): path.read_bytes() for part in ("results", "samples") for path in sorted((root / part).rglob("*")) if path.is_file()}
+
+    def fault(self, unit, action, **more):
+        """The environment that harms a worker at an announced unit (worker/fault_hook.h), once."""
+        once = self.root / f"harmed-{unit.replace(' ', '-')}-{action}-{more.get('member', '')}"
+        once.unlink(missing_ok=True)
+        return {"PROCTOR_TEST_FAULT": json.dumps({"unit": unit, "action": action, "once": str(once), **more})}
 
     def ledger(self, out):
         return [json.loads(line) for line in (self.root / out / "ledger.jsonl").read_text().splitlines()]

@@ -96,6 +96,18 @@ TEST(Visit, the_laggard_is_the_member_with_the_fewest_units) {
   EXPECT_EQ(late.unit, "batch 2 of 4");
 }
 
+TEST(Visit, a_member_that_waits_in_a_collective_is_not_the_laggard_though_its_unit_is_the_same) {
+  Visit visit = serving_visit();
+  visit.on_shard(ShardId{0}, 1, Moment(10));
+  visit.on_progress(0, "batch 1 of 1", 1, Moment(10));
+  visit.on_progress(1, "batch 1 of 1", 1, Moment(12));
+  visit.on_waiting(0);
+  EXPECT_FALSE(visit.late(Moment(71))) << "whom it waits for still has a second";
+  EXPECT_EQ(visit.late(Moment(72))->members, std::vector<std::uint32_t>{1});
+  visit.on_waiting(1);
+  EXPECT_EQ(visit.late(Moment(72))->members, (std::vector<std::uint32_t>{0, 1})) << "nobody can be named";
+}
+
 TEST(Visit, nobody_waits_for_a_member_that_is_gone) {
   Visit visit = serving_visit();
   visit.on_aborting(Moment(5), "member 1 died");
