@@ -137,33 +137,43 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   EXPECT_NE(table.find("|Groups|"), std::string::npos);
 }
 
-TEST(LedgerView, shows_what_was_left_and_adds_up) {
-  const std::vector<nlohmann::ordered_json> rows = {{{"visit", 1},
-                                                     {"module", "a"},
-                                                     {"worker", "0.0"},
-                                                     {"verdict", "clean"},
-                                                     {"reason", ""},
-                                                     {"load_s", 1.0},
-                                                     {"run_s", 8.0},
-                                                     {"teardown_s", 0.25},
-                                                     {"allocated_before", 10},
-                                                     {"allocated_peak", 3 << 20},
-                                                     {"allocated_after", 10}},
-                                                    {{"visit", 2},
-                                                     {"module", "b"},
-                                                     {"worker", "0.0"},
-                                                     {"verdict", "recycled"},
-                                                     {"reason", "7 allocated bytes more than before"},
-                                                     {"load_s", 1.0},
-                                                     {"run_s", 2.0},
-                                                     {"teardown_s", 0.25},
-                                                     {"allocated_before", 10},
-                                                     {"allocated_peak", 1 << 20},
-                                                     {"allocated_after", 17}}};
-  EXPECT_EQ(ledger_summary(rows), "ledger: 2 visits: 1 clean 1 recycled; teardown 0.50 s of 10.0 s computed\n");
+nlohmann::ordered_json ledger_row(int visit, int member, const char* verdict, const char* reason, int left) {
+  return {{"visit", visit},
+          {"module", visit == 1 ? "a" : "b"},
+          {"worker", "0." + std::to_string(member)},
+          {"member", member},
+          {"members", 2},
+          {"verdict", verdict},
+          {"reason", reason},
+          {"load_s", 1.0},
+          {"run_s", 2.25},
+          {"teardown_s", 0.25},
+          {"cleanup_s", 0.025},
+          {"batches", 4},
+          {"cleanups", 1},
+          {"allocated_before", 10},
+          {"allocated_peak", visit << 20},
+          {"allocated_after", 10 + left}};
+}
+
+TEST(LedgerView, counts_a_gangs_visit_once_shows_what_was_left_and_adds_up) {
+  const std::string reason = "7 allocated bytes more than before, " + std::string(500, 'x');
+  const std::vector<nlohmann::ordered_json> rows = {ledger_row(1, 0, "clean", "", 0), ledger_row(1, 1, "clean", "", 0),
+                                                    ledger_row(2, 0, "recycled", reason.c_str(), 7),
+                                                    ledger_row(2, 1, "recycled", "another member's", 0)};
+  EXPECT_EQ(ledger_summary(rows), "ledger: 2 visits: 1 clean 1 recycled; teardown 1.00 s of 9.0 s computed\n");
   const std::string table = ledger_table(rows);
-  EXPECT_NE(table.find("        7  7 allocated bytes more than before\n"), std::string::npos) << table;
-  EXPECT_NE(table.find("2.00    10.00     0.500        3.0\n"), std::string::npos) << table;
+  EXPECT_NE(
+      table.find("      2  b                        0.0     0/2    recycled     1.00     2.25      0.250       2.0"
+                 "        7  " +
+                 reason + "\n"),
+      std::string::npos)
+      << table;
+  EXPECT_NE(table.find("4.00     9.00      1.000       2.0        7\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("teardown took 10.00 % of the time, 4 cleanups of 16 batches 1.00 %; left behind: 7 bytes, "
+                       "0 communicators, 0 graphs, 0 modules\n"),
+            std::string::npos)
+      << table;
   EXPECT_EQ(ledger_summary({}), "");
 }
 
