@@ -30,7 +30,8 @@ std::vector<ModuleOutlook> outlooks(const Work& work) {
 
 std::uint64_t bytes_per_worker(const Work& work) {
   std::uint64_t largest = 0;
-  for (const ModelFacts& facts : work.facts) largest = std::max(largest, facts.parameters * 4);
+  for (std::size_t m = 0; m < work.facts.size(); ++m)
+    largest = std::max(largest, work.facts[m].parameters * 4 / work.suite.modules[m].tensor_parallel);
   return largest + largest / 2 + (512u << 20);
 }
 

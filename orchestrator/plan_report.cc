@@ -29,7 +29,8 @@ std::string plan_report(const Work& work) {
   }
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m)
     text += work.suite.modules[m].name + ": " + work.facts[m].architecture + ", " +
-            std::to_string(work.facts[m].parameters / 1000000) + " M parameters, max_batch_tokens " +
+            std::to_string(work.facts[m].parameters / 1000000) + " M parameters, tensor_parallel " +
+            std::to_string(work.suite.modules[m].tensor_parallel) + ", max_batch_tokens " +
             std::to_string(work.max_batch_tokens[m]) + ", max_length " +
             std::to_string(work.suite.modules[m].max_length.value_or(work.facts[m].max_length)) + "\n";
   return text;

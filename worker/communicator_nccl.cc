@@ -91,7 +91,9 @@ class NcclCommunicator final : public Communicator {
     return false;
   }
 
+  /// A second caller waits for the first: who sees it return may take the handle for gone.
   void abort() override {
+    const std::lock_guard once(aborting_);
     {
       const std::lock_guard lock(mutex_);
       if (state_ != State::live) return;
@@ -131,7 +133,8 @@ class NcclCommunicator final : public Communicator {
   NcclId id_;
   std::uint32_t rank_, size_;
   at::Device device_;
-  std::mutex mutex_;  // over comm_ and state_: abort() frees what other calls use
+  std::mutex mutex_;     // over comm_ and state_: abort() frees what other calls use
+  std::mutex aborting_;  // held while NCCL aborts
   NcclComm comm_ = nullptr;
   State state_ = State::live;
   std::optional<Deadline> deadline_;

@@ -93,16 +93,23 @@ class MemoryLimit(RunCase):
     def test_a_limit_halves_the_batch_and_the_halving_is_recorded(self):
         tiny_models.write_model(self.root / "wide", "llama", max_position_embeddings=4096)
         self.rows("roll", [{"t": "ab cd " * 600} for _ in range(2)])
-        self.write("suite.yaml", self.suite(modules=[{"name": "a", "path": "wide", "max_length": 512, "tasks": ["roll"]}], tasks=["roll.yaml"]))
-        self.run_suite("free")
-        peak = self.ledger("free")[0]["allocated_peak"]
-        done = self.run_suite("tight", "--memory-limit", f"{int(peak * 0.8)} B")
+        for members in (1, 2):
+            with self.subTest(members=members):
+                module = {"name": "a", "path": "wide", "max_length": 512, "tensor_parallel": members, "tasks": ["roll"]}
+                self.write("suite.yaml", self.suite(modules=[module], tasks=["roll.yaml"]))
+                self.check(f"free{members}", f"tight{members}", members)
+
+    def check(self, free, tight, workers):
+        self.run_suite(free, workers=workers)
+        peak = min(row["allocated_peak"] for row in self.ledger(free))
+        done = self.run_suite(tight, "--memory-limit", f"{int(peak * 0.8)} B", workers=workers)
         self.assertIn("it runs again in a fresh worker", done.stderr)
         self.assertIn("it runs again with batches of half the tokens", done.stderr)
-        events = json.loads((self.root / "tight/manifest.json").read_text())["events"]
+        events = json.loads((self.root / tight / "manifest.json").read_text())["events"]
         self.assertTrue(any("half the tokens" in event for event in events))
-        self.assertLess(max(row["allocated_peak"] for row in self.ledger("tight")), peak)
-        values = [json.loads((self.root / out / "results/a.json").read_text())["results"]["roll"]["bits_per_byte,none"] for out in ("free", "tight")]
+        self.assertLess(max(row["allocated_peak"] for row in self.ledger(tight)), peak)
+        self.assertEqual({row["verdict"] for row in self.ledger(tight)}, {"clean", "recycled"})
+        values = [json.loads((self.root / out / "results/a.json").read_text())["results"]["roll"]["bits_per_byte,none"] for out in (free, tight)]
         self.assertAlmostEqual(*values, places=5)
 
 
