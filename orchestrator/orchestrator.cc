@@ -200,7 +200,7 @@ void Orchestrator::on(AgentId agent, const AgentHello& report) {
   differs("build of proctor", report.facts.numerics, work_.device.numerics);
   hosts_.push_back(report.host);
   if (refused_.empty()) conductor_->on_agent(agent, report.host, report.slots, now());
-  if (refused_.empty() && hosts_.size() == static_cast<std::size_t>(mpi_.size())) refuse_gangs_without_a_place();
+  if (refused_.empty() && all_agents_here()) refuse_gangs_without_a_place();
 }
 
 /// Once every agent has said how many workers it has.
@@ -315,7 +315,7 @@ int Orchestrator::run() {
     while (!nothing_to_do && !(conductor_->finished() && (conductor_->unstored() == 0 || !drain_reason_.empty()))) {
       step();
       if (!refused_.empty()) throw Error(refused_fault_, refused_);
-      if (const auto stuck = conductor_->stuck())
+      if (const auto stuck = all_agents_here() ? conductor_->stuck() : std::nullopt)
         throw EnvironmentError(*stuck + "; " + (events_.empty() ? "" : "last: " + events_.back()) +
                                "; the workers' logs are in " + directory_.logs().string());
       if (asked() == Asked::leave || asked() == Asked::interrupt) break;

@@ -51,6 +51,7 @@ class Orchestrator final : private Door {
   void step();
   void on_report(AgentId agent, AgentReport report);
   void on(AgentId agent, const AgentHello& report);
+  bool all_agents_here() const { return hosts_.size() == static_cast<std::size_t>(mpi_.size()); }
   void refuse_gangs_without_a_place();
   void on(AgentId agent, const AgentFailed& report);
   void on(AgentId agent, FromWorker& report);

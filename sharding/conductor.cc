@@ -218,7 +218,8 @@ void Conductor::on_tick(Moment now) {
 void Conductor::on_late(VisitId id, const Late& late, Moment now) {
   Visit& visit = visits_.at(id);
   const ModuleId module = visit.module();
-  const std::string who = name_of(visit.slot(late.members.front()));
+  std::string who;
+  for (std::uint32_t member : late.members) who += (who.empty() ? "" : " or ") + name_of(visit.slot(member));
   const std::string reason = who + " is past its " + late.what + " deadline (last announced: " + late.unit + ")";
   door_.warn("visit " + std::to_string(id.value) + " of " + name(module) + ": " + reason +
              "; its workers are replaced");
@@ -453,7 +454,6 @@ void Conductor::set_aside(ShardId shard, const std::string& reason) {
   fail_requests(shard, reason, Durable::yes);
 }
 
-/// Slower than estimated is no hang: 20 times the estimate is allowed where that is more than the deadline.
 Moment Conductor::expected_seconds(ShardId shard) const {
   const Shard& planned = shards_[shard.value];
   return Moment(planned.flops * modules_[planned.module.value].seconds_per_flop);

@@ -78,8 +78,6 @@ class Conductor {
 
   void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
   void on_report(SlotId slot, std::uint32_t incarnation, WorkerReport report, Moment now);
-  /// The width of the widest gang that the devices here could form, were they all free.
-  std::uint32_t widest_place(std::uint32_t most) const;
   void on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, const std::string& how, Moment now);
   void on_stored(ShardId shard, Moment now);
   void on_tick(Moment now);
@@ -89,7 +87,9 @@ class Conductor {
   /// Every shard is stored and every visit ended (or drained so far).
   bool finished() const;
   bool drained() const { return draining_ && visits_.empty(); }
-  /// Why nothing can go on (no usable worker is left), or nullopt.
+  /// The width of the widest gang that the devices here could form, were they all free.
+  std::uint32_t widest_place(std::uint32_t most) const;
+  /// Asked once every agent is here: why nothing can go on (no usable worker is left), or nullopt.
   std::optional<std::string> stuck() const;
   bool has_work(ModuleId module) const { return unanswered_[module.value] > 0; }
   std::size_t unstored() const { return unstored_; }

@@ -142,7 +142,7 @@ bool Visit::on_gone(std::uint32_t member) {
 
 bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
   if (state_ != VisitState::tearing_down && state_ != VisitState::aborting) return false;
-  members_[member].row = row;
+  if (!members_[member].row) members_[member].row = row;  // an abort that came too late is answered without numbers
   members_[member].done = true;
   if (!all_done()) return false;
   state_ = VisitState::ended;
@@ -152,19 +152,15 @@ bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
 std::optional<Late> Visit::late(Moment now) const {
   if (state_ == VisitState::ended || (state_ == VisitState::serving && !shard_)) return std::nullopt;
   const bool all_wait = std::ranges::all_of(members_, [](const Member& m) { return m.waits || m.done || !m.here; });
+  const auto awaited = [&](const Member& m) { return m.here && !m.done && (!m.waits || all_wait); };
+  std::optional<std::uint64_t> fewest;  // units of a member past its deadline
+  for (const Member& member : members_)
+    if (awaited(member) && now >= member.due) fewest = std::min(fewest.value_or(member.units), member.units);
+  if (!fewest) return std::nullopt;
   Late late{deadline_name(state_), {}, ""};
-  std::uint64_t fewest = 0;
-  for (std::uint32_t m = 0; m < members_.size(); ++m) {
-    const Member& member = members_[m];
-    if (!member.here || member.done || now < member.due || (member.waits && !all_wait)) continue;
-    if (late.members.empty() || member.units < fewest) {
-      fewest = member.units;
-      late.members.clear();
-      late.unit = member.unit;
-    }
-    if (member.units == fewest) late.members.push_back(m);
-  }
-  if (late.members.empty()) return std::nullopt;
+  for (std::uint32_t m = 0; m < members_.size(); ++m)  // one as far, due a moment later, may be the one that hangs
+    if (awaited(members_[m]) && members_[m].units == *fewest) late.members.push_back(m);
+  late.unit = members_[late.members.front()].unit;
   return late;
 }
 

@@ -46,7 +46,8 @@ class Communicator {
   // Collective: every member calls the same ones in the same order. Tensors are contiguous, on the member's device, of
   // equal shape and dtype. Throw StepAbandoned, or GangError past the time set by wait_at_most.
 
-  /// The sum over members, added in rank order in float32 (or the tensor's wider type), in place.
+  /// The sum over members, in place, the same bytes every time: shared memory adds in rank order, 16-bit types in
+  /// float32; NCCL by its ring.
   virtual void all_reduce(at::Tensor& tensor) = 0;
   /// [size, ...tensor's shape]: every member's tensor, in rank order.
   virtual at::Tensor all_gather(const at::Tensor& tensor) = 0;
@@ -62,7 +63,7 @@ class Communicator {
   virtual void on_long_wait(std::function<void(std::uint32_t member)>) {}
   /// What asynchronous work left behind, before teardown: "" if the communicator is sound.
   virtual std::string error() = 0;
-  /// False once a member could leave a step only by aborting: agree(out_of_memory) is then not possible in mid-step.
+  /// True if agree() may be called in the middle of a step; else a member can leave one only by abort().
   virtual bool can_leave_step() const = 0;
 
   /// Collective. False if it did not end by the deadline, or ended badly. Nothing may be called after but abort().

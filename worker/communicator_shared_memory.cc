@@ -66,7 +66,7 @@ class SharedMemory final : public Communicator {
   std::string error() override { return control().aborted ? "the gang was aborted" : ""; }
   bool can_leave_step() const override { return true; }
 
-  void join(Deadline deadline) override { meet(deadline); }
+  void join(Deadline deadline) override { meet_between_steps(deadline); }
 
   void all_reduce(at::Tensor& tensor) override {
     const at::Tensor flat = tensor.view({-1});
@@ -114,14 +114,14 @@ class SharedMemory final : public Communicator {
     // Everybody reads everybody's end before any is written again.
     ++step_;
     collective_ = 0;
-    meet(Clock::now() + patience());
+    meet_between_steps(Clock::now() + patience());
     return static_cast<StepEnd>(worst);
   }
 
   bool close(Deadline deadline) override {
     if (control().aborted) return false;
     try {
-      meet(deadline);
+      meet_between_steps(deadline);
     } catch (const std::exception&) {
       return false;
     }
@@ -134,10 +134,22 @@ class SharedMemory final : public Communicator {
   }
 
  private:
-  void meet(Deadline deadline) {
-    place(rank_).arrived = (step_ << 32) + ++collective_;
+  /// At the next collective; returns what `arrived` of the others has to reach.
+  std::uint64_t arrive() {
+    const std::uint64_t here = (step_ << 32) + ++collective_;
+    place(rank_).arrived = here;
     announce();
-    const std::uint64_t wanted = (step_ << 32) + collective_;
+    return here;
+  }
+
+  /// Who is quick may have left the next step already, which is no matter here.
+  void meet_between_steps(Deadline deadline) {
+    const std::uint64_t wanted = arrive();
+    wait(deadline, [&](std::uint32_t member) { return place(member).arrived >= wanted; });
+  }
+
+  void meet(Deadline deadline) {
+    const std::uint64_t wanted = arrive();
     wait(deadline, [&](std::uint32_t member) {
       if (control().abandoned > step_) throw StepAbandoned();
       return place(member).arrived >= wanted;

@@ -1,5 +1,5 @@
-// What one member holds of a visit: its end of the communicator and its share of the module. Formed by form_gang, torn
-// down by teardown.h in its order. Owned by the worker's loop, compute thread only.
+// What one member holds of a visit: its end of the communicator and its share of the module. Torn down by teardown.h in
+// its order. Owned by the worker's loop, compute thread only.
 #pragma once
 
 #include <memory>

@@ -1,9 +1,6 @@
 #include "worker/worker.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
-#include <c10/util/Exception.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -20,6 +17,7 @@
 #include "worker/fault_hook.h"
 #include "worker/gang.h"
 #include "worker/host_memory.h"
+#include "worker/step.h"
 #include "worker/teardown.h"
 
 namespace proctor {
@@ -90,14 +88,6 @@ struct OpenVisitState {
   LedgerRow row;
 };
 
-/// How one try at a shard ended for this member, and for the gang.
-struct Try {
-  StepEnd mine = StepEnd::done, gang = StepEnd::done;
-  bool gang_broken = false;
-  std::vector<Response> responses;
-  std::string message;
-};
-
 class Worker {
  public:
   Worker(Channel& channel, Device& device, Inbox& inbox, AbortSwitch& abort_switch)
@@ -139,11 +129,9 @@ class Worker {
     const std::uint64_t tokens = visit_->gang.module->tokens_computed();
     // The orchestrator's watchdog names who is late after one unit; this is for when nobody listens any more.
     visit_->gang.communicator->wait_at_most(std::chrono::duration<double>(2 * order.unit_s));
-    Try outcome = run_once(order);
-    if (outcome.gang == StepEnd::out_of_memory) {  // once more after emptying the caches, in step with the others
-      visit_->cleanup->after_out_of_memory();
-      outcome = run_once(order);
-    }
+    const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
+    StepOutcome outcome = run_step(*visit_->gang.module, *visit_->gang.communicator, device_, order.requests, budget,
+                                   *visit_->cleanup, announcer());
     const double seconds = seconds_since(begin);
     visit_->row.run_s += seconds;
     if (outcome.gang == StepEnd::done) {
@@ -214,55 +202,6 @@ class Worker {
     visit_->row.load_s = seconds_since(begin);
     visit_->row.bytes_read = visit_->gang.module->bytes_read();
     report(VisitOpened{order.visit, visit_->row.load_s});
-  }
-
-  /// Members leave the step together, whatever happened to each: by agree(), or not at all (the gang is then broken).
-  Try run_once(const RunShard& order) {
-    OpenModule& module = *visit_->gang.module;
-    Communicator& communicator = *visit_->gang.communicator;
-    const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
-    Try outcome;
-    try {
-      outcome.responses = module.run(order.requests, budget, *visit_->cleanup, announcer());
-      check_equal(communicator, outcome.responses);
-      announce("end step");
-    } catch (const c10::OutOfMemoryError& error) {
-      outcome.mine = StepEnd::out_of_memory;
-      outcome.message = error.what_without_backtrace();
-    } catch (const StepAbandoned&) {
-      outcome.message = "another member left the step";  // the agreement tells why
-    } catch (const GangError& error) {
-      outcome.mine = StepEnd::failed;
-      outcome.gang_broken = true;
-      outcome.message = error.what();
-    } catch (const std::exception& error) {
-      outcome.mine = StepEnd::failed;
-      outcome.message = error.what();
-    }
-    agree(communicator, outcome);
-    return outcome;
-  }
-
-  void agree(Communicator& communicator, Try& outcome) {
-    if (outcome.mine != StepEnd::done && !communicator.can_leave_step()) outcome.gang_broken = true;
-    outcome.gang = outcome.mine;
-    if (outcome.gang_broken) return;
-    try {
-      outcome.gang = communicator.agree(outcome.mine);
-    } catch (const std::exception& error) {
-      outcome.gang = StepEnd::failed;
-      outcome.gang_broken = true;
-      outcome.message = error.what();
-    }
-  }
-
-  /// Every member computed the same answers: what differs by one bit would diverge further.
-  void check_equal(Communicator& communicator, const std::vector<Response>& responses) const {
-    if (communicator.size() == 1) return;
-    const auto digest = static_cast<std::int64_t>(std::hash<std::string>()(nlohmann::json(responses).dump()));
-    const at::Tensor mine = at::full({1}, digest, at::TensorOptions().dtype(at::kLong).device(device_.torch()));
-    if (!communicator.all_gather(mine).eq(digest).all().item<bool>())
-      throw std::runtime_error("the members of the gang computed different answers");
   }
 
   void end_visit(Path path, const Announce& announce_step) {

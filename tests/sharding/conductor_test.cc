@@ -488,6 +488,18 @@ TEST(Gang, what_no_device_set_could_hold_is_known_before_anything_runs) {
   EXPECT_EQ(conductor.widest_place(4), 4u);
 }
 
+TEST(Gang, a_gang_over_two_nodes_waits_for_the_second_node) {
+  RecordingDoor door;
+  Conductor::Options options = GangStage::options(1);
+  options.reach = Reach::nodes;
+  Conductor conductor(std::move(options), GangStage::outlooks({4}), shards({0}), door);
+  for (std::uint32_t node : {0u, 1u}) conductor.on_agent(AgentId{node}, "node", 2, Moment(0));
+  for (std::uint32_t node : {0u, 1u})
+    for (std::uint32_t n : {0u, 1u}) conductor.on_report({AgentId{node}, n}, 1, WorkerReady{1, {}}, Moment(1));
+  EXPECT_EQ(conductor.stuck(), std::nullopt);
+  EXPECT_EQ(door.take().back(), "open 1.1 visit 1 module 0 member 3/4");
+}
+
 TEST(Gang, the_last_devices_that_a_module_needs_are_never_quarantined) {
   GangStage stage(shards({0, 0, 0, 0}), {2}, 2);
   double now = 1;

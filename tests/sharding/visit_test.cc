@@ -96,6 +96,24 @@ TEST(Visit, the_laggard_is_the_member_with_the_fewest_units) {
   EXPECT_EQ(late.unit, "batch 2 of 4");
 }
 
+TEST(Visit, of_two_as_far_behind_neither_is_named_alone) {
+  Visit visit = serving_visit();
+  visit.on_shard(ShardId{0}, 1, Moment(10));
+  visit.on_progress(0, "decode step 7", 7, Moment(10));
+  visit.on_progress(1, "decode step 7", 7, Moment(10.003));
+  EXPECT_EQ(visit.late(Moment(70.001))->members, (std::vector<std::uint32_t>{0, 1}));
+}
+
+TEST(Visit, measurements_are_not_overwritten_by_an_abort_that_came_too_late) {
+  Visit visit = visit_tearing_down();
+  LedgerRow row;
+  row.tokens = 7;
+  visit.on_closed(0, row);
+  visit.on_aborting(Moment(4), "member 1 died");
+  visit.on_closed(0, {});
+  EXPECT_EQ(visit.row(0)->tokens, 7u);
+}
+
 TEST(Visit, a_member_that_waits_in_a_collective_is_not_the_laggard_though_its_unit_is_the_same) {
   Visit visit = serving_visit();
   visit.on_shard(ShardId{0}, 1, Moment(10));
