@@ -1,0 +1,206 @@
+// The conductor's failure ladder: loads that fail, deaths, hangs, out of memory, the abort path, strikes.
+#include <algorithm>
+
+#include "sharding/conductor.h"
+#include "sharding/error.h"
+#include "sharding/placement.h"
+
+namespace proctor {
+namespace {
+constexpr std::uint32_t kOpenFailures = 2;  // gangs that may fail to load a module before its requests are failed
+}
+
+void Conductor::handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now) {
+  if (visit.state() != VisitState::opening) return;
+  const ModuleId module = visit.module();
+  const std::string who = visit.size() > 1 ? name_of(slot) + ": " : "";
+  abort(visit.id(), "load failed: " + who + report.message, Blame::nobody, now);
+  count_open_failure(module, report.message);
+}
+
+/// A module that two visits in a row could not load, and that no gang holds, fails its requests by name. That is not
+/// stored as an answer: with more memory, or a mended file system, the same command computes them.
+void Conductor::count_open_failure(ModuleId module, const std::string& why) {
+  if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
+  schedule_.drop(module);
+  door_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
+             " times in a row; its requests fail: " + why);
+  for (std::uint32_t s = 0; s < shards_.size(); ++s)
+    if (shards_[s].module == module && state_[s] == ShardState::waiting)
+      fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + why, Durable::no);
+}
+
+bool Conductor::held(ModuleId module) const {
+  return std::ranges::any_of(visits_, [&](const auto& entry) {
+    const VisitState state = entry.second.state();
+    return entry.second.module() == module && state != VisitState::opening && state != VisitState::aborting;
+  });
+}
+
+/// Whatever went wrong may still be wrong in these processes, so they are replaced; but out of memory is only that.
+void Conductor::handle(SlotId, Visit& visit, const ShardFailed& report, Moment now) {
+  if (visit.shard() != report.shard || visit.attempt() != report.attempt) return;
+  if (report.out_of_memory) return out_of_memory(visit, report, now);
+  abort(visit.id(), "shard " + std::to_string(report.shard.value) + ": " + report.message, Blame::shard, now);
+}
+
+void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, Moment now) {
+  const ShardId shard = report.shard;
+  const std::string reason = "shard " + std::to_string(shard.value) + ": " + report.message;
+  visit.on_shard_done(now);
+  bool fresh = false;
+  switch (attempts_.on_out_of_memory(shard)) {
+    case Attempts::Next::fresh_worker:
+      door_.warn(reason + "; it runs again in a fresh worker");
+      run_again(shard);
+      fresh = true;
+      break;
+    case Attempts::Next::halved:
+      door_.warn(reason + "; it runs again with batches of half the tokens");
+      door_.store_level(shard, attempts_.level(shard));
+      run_again(shard);
+      break;
+    case Attempts::Next::again:
+    case Attempts::Next::set_aside:
+      set_aside(shard, "out of memory at every batch size: " + report.message);
+      break;
+  }
+  if (report.gang_broken) return abort(visit.id(), reason, Blame::nobody, now);
+  if (!fresh) return;
+  visit.recycle("out of memory in shard " + std::to_string(shard.value));
+  close(visit, now);
+}
+
+void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, const std::string& how, Moment now) {
+  if (roster_.at(slot).incarnation != incarnation) return;
+  if (roster_.at(slot).state == SlotState::waiting || roster_.at(slot).state == SlotState::quarantined) return;
+  Visit* visit = visit_of(slot);
+  const std::optional<ShardId> shard = visit ? visit->shard() : std::nullopt;
+  const std::string who = name_of(slot) + " died: " + how;
+  door_.warn(who);
+  roster_.on_death(slot, shard ? &*shard : nullptr, how, dispensable(slot), now);
+  if (roster_.at(slot).state == SlotState::quarantined) door_.warn(who + "; its device is quarantined for this run");
+  if (visit) {
+    const bool opening = visit->state() == VisitState::opening, aborting = visit->state() == VisitState::aborting;
+    const ModuleId module = visit->module();
+    const VisitId id = visit->id();
+    const bool last = visit->on_gone(*visit->member(slot));
+    if (aborting && last) end_aborted(id, now);
+    if (!aborting) abort(id, who, ordered ? Blame::nobody : Blame::shard, now);
+    if (opening && !ordered) count_open_failure(module, who);
+  }
+  start_due(now);  // not on_tick: after a stall, news of progress may still wait behind this event
+  hand_out(now);
+}
+
+/// The members furthest behind are killed; the others take the abort path.
+void Conductor::on_late(VisitId id, const Late& late, Moment now) {
+  Visit& visit = visits_.at(id);
+  const ModuleId module = visit.module();
+  std::string who;
+  for (std::uint32_t member : late.members) who += (who.empty() ? "" : " or ") + name_of(visit.slot(member));
+  const std::string reason = who + " is past its " + late.what + " deadline (last announced: " + late.unit + ")";
+  door_.warn("visit " + std::to_string(id.value) + " of " + name(module) + ": " + reason +
+             "; its workers are replaced");
+  if (visit.state() == VisitState::aborting) {
+    bool last = false;
+    for (std::uint32_t member : late.members) {
+      kill(visit, member, now);
+      last = visit.on_gone(member);
+    }
+    if (last) end_aborted(id, now);
+    return;
+  }
+  const bool opening = visit.state() == VisitState::opening;
+  abort(id, reason, late.what == "progress" ? Blame::shard : Blame::nobody, now, late.members);
+  if (opening) count_open_failure(module, reason);
+}
+
+/// Every module with work could still be placed without this slot.
+bool Conductor::dispensable(SlotId slot) const {
+  const auto rest =
+      roster_.nodes([&](SlotId id, const SlotRecord& r) { return id != slot && r.state != SlotState::quarantined; });
+  for (std::uint32_t m = 0; m < modules_.size(); ++m)
+    if (unanswered_[m] > 0 && !place_gang(rest, modules_[m].tensor_parallel, options_.reach)) return false;
+  return true;
+}
+
+/// Twice running for the same cache counter: fresh workers do not help, so it no longer costs one.
+void Conductor::forgive(const std::set<std::string>& counters) {
+  for (const std::string& counter : counters) {
+    if (++recycled_for_[counter] < 2) continue;
+    forgiven_.insert(counter);
+    door_.warn("workers were replaced twice running for " + counter + "; from here on it is only recorded");
+  }
+  std::erase_if(recycled_for_, [&](const auto& entry) { return !counters.contains(entry.first); });
+}
+
+/// The shard is free for others at once. Members that can still speak measure and answer; those that hang are killed.
+void Conductor::abort(VisitId id, const std::string& reason, Blame blame, Moment now,
+                      std::span<const std::uint32_t> hung) {
+  Visit& visit = visits_.at(id);
+  const auto shard = visit.shard();
+  visit.on_aborting(now, reason);
+  schedule_.on_gang_gone(visit.module());
+  if (shard && state_[shard->value] == ShardState::running) {
+    if (blame == Blame::shard)
+      strike(*shard, reason);
+    else
+      run_again(*shard);
+  }
+  for (std::uint32_t member : hung) {
+    kill(visit, member, now);
+    visit.on_gone(member);
+  }
+  bool spoken_to = false;
+  for (std::uint32_t m = 0; m < visit.size(); ++m) {
+    if (!visit.here(m) || visit.row(m)) continue;
+    door_.abort(visit.slot(m), id, reason);
+    spoken_to = true;
+  }
+  if (!spoken_to) end_aborted(id, now);
+}
+
+void Conductor::kill(Visit& visit, std::uint32_t member, Moment now) {
+  door_.kill(visit.slot(member));
+  roster_.on_replaced(visit.slot(member), now);
+}
+
+void Conductor::end_aborted(VisitId id, Moment now) {
+  Visit visit = std::move(visits_.at(id));
+  visits_.erase(id);
+  for (std::uint32_t m = 0; m < visit.size(); ++m) {
+    const SlotId slot = visit.slot(m);
+    door_.record({visit.module(), id, slot, visit.incarnation(m), m, visit.size(), Verdict::aborted, visit.reason(),
+                  visit.row(m).value_or(LedgerRow{})});
+    if (visit.here(m)) kill(visit, m, now);  // the others died, or were killed
+  }
+}
+
+void Conductor::run_again(ShardId shard) {
+  state_[shard.value] = ShardState::waiting;
+  schedule_.give_back(shard);
+}
+
+void Conductor::strike(ShardId shard, const std::string& reason) {
+  if (attempts_.on_strike(shard) == Attempts::Next::set_aside) return set_aside(shard, reason);
+  run_again(shard);
+}
+
+void Conductor::set_aside(ShardId shard, const std::string& reason) {
+  door_.warn("shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module) +
+             " is set aside: " + reason);
+  fail_requests(shard, reason, Durable::yes);
+}
+
+void Conductor::fail_requests(ShardId shard, const std::string& reason, Durable durable) {
+  state_[shard.value] = ShardState::answered;
+  --unanswered_[shards_[shard.value].module.value];
+  std::vector<Response> failed(shards_[shard.value].requests.size(), Response{nullptr, reason});
+  if (durable == Durable::yes)
+    door_.store(shard, std::move(failed));
+  else
+    door_.give_up(shard, std::move(failed));
+}
+
+}  // namespace proctor
