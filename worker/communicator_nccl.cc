@@ -16,7 +16,7 @@ namespace proctor {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::microseconds kPollPause{50};
+constexpr std::chrono::microseconds kSpin{200}, kPollPause{50};  // most calls are done within some microseconds
 
 class NcclCommunicator final : public Communicator {
  public:
@@ -109,10 +109,15 @@ class NcclCommunicator final : public Communicator {
   template <class Call>
   void run(const char* text, Call&& call) {
     const Deadline deadline = deadline_.value_or(Clock::now() + std::chrono::duration_cast<Clock::duration>(patience_));
+    const auto spin_until = Clock::now() + kSpin;
     NcclResult result = locked(call);
     while (result == NcclResult::in_progress) {
-      if (Clock::now() >= deadline) throw GangError(std::string(text) + ": still in progress at its deadline");
-      std::this_thread::sleep_for(kPollPause);
+      const auto now = Clock::now();
+      if (now >= deadline) throw GangError(std::string(text) + ": still in progress at its deadline");
+      if (now < spin_until)
+        std::this_thread::yield();
+      else
+        std::this_thread::sleep_for(kPollPause);
       result = locked([&] {
         NcclResult state{};
         const NcclResult asked = nccl_.get_async_error(comm_, state);

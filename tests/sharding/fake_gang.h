@@ -38,7 +38,8 @@ class FakeGang final : public Door {
     std::vector<std::uint32_t> shard_counts;  // of each module
     std::vector<PlantedFault> faults;
   };
-  static constexpr double kLateBy = 25;  // seconds that a silent member is silent, past every deadline below
+  static constexpr double kLongWait = 1;  // seconds in a collective after which a member says that it waits
+  static constexpr double kLateBy = 25;   // seconds that a silent member is silent, past every deadline below
 
   explicit FakeGang(Plan plan) : plan_(std::move(plan)), workers_(plan_.slots) {
     std::vector<ModuleOutlook> outlooks;
@@ -92,7 +93,7 @@ class FakeGang final : public Door {
   struct Worker {
     std::uint32_t incarnation = 0;
     bool alive = false, stopped = false, clean = true, starting = false;
-    double silent_until = 0;
+    double silent_until = 0, came = 0;  // came: to the collective that it waits in
     std::deque<Work> orders;
     std::size_t unit = 0;  // of orders.front(): announced, or to be
     bool announced = false, failed = false, shard_failed = false;
@@ -212,12 +213,17 @@ class FakeGang final : public Door {
       report(slot, Progress{work.visit, unit, ++worker.counter});
       if (const PlantedFault* fault = fault_at(slot, unit); fault && suffer(slot, *fault)) return;
       if (collective(unit)) {
+        worker.came = now_;
+        at(kLongWait, slot);
         for (std::uint32_t other = 0; other < workers_.size(); ++other) at(0.01, other);
         return;
       }
       return at(0.01, slot);
     }
-    if (collective(unit) && !all_here(worker)) return;
+    if (collective(unit) && !all_here(worker)) {
+      if (now_ >= worker.came + kLongWait) report(slot, Waiting{work.visit, 0});
+      return;
+    }
     worker.announced = false;
     ++worker.unit;
     at(0.001, slot);

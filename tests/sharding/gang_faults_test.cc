@@ -79,6 +79,11 @@ TEST(GangFaults, one_fault_anywhere_costs_no_answer_and_is_named) {
             const std::size_t unclean = check_ledger(world);
             met += world.planted();
             EXPECT_EQ(unclean, world.planted()) << "width " << width << ", " << text(fault);
+            for (const LedgerEntry& row : world.ledger)
+              if (harm == Harm::kill || harm == Harm::stop || harm == Harm::silence) {
+                const std::string culprit = "worker " + std::to_string(slot) + " on node ";
+                EXPECT_TRUE(row.reason.empty() || row.reason.starts_with(culprit)) << row.reason << ": " << text(fault);
+              }
             if (HasFailure()) return;
           }
   EXPECT_GE(cases, 1600u);
