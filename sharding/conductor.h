@@ -129,7 +129,7 @@ class Conductor {
   void kill(Visit& visit, std::uint32_t member, Moment now);
   void end_aborted(VisitId visit, Moment now);
   void on_late(VisitId visit, const Late& late, Moment now);
-  void out_of_memory(Visit& visit, const ShardFailed& report, Moment now);
+  void out_of_memory(Visit& visit, const ShardFailed& report, const std::string& reason, Moment now);
   void strike(ShardId shard, const std::string& reason);
   void set_aside(ShardId shard, const std::string& reason);
   void run_again(ShardId shard);

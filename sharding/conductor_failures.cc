@@ -38,15 +38,15 @@ bool Conductor::held(ModuleId module) const {
 }
 
 /// Whatever went wrong may still be wrong in these processes, so they are replaced; but out of memory is only that.
-void Conductor::handle(SlotId, Visit& visit, const ShardFailed& report, Moment now) {
+void Conductor::handle(SlotId slot, Visit& visit, const ShardFailed& report, Moment now) {
   if (visit.shard() != report.shard || visit.attempt() != report.attempt) return;
-  if (report.out_of_memory) return out_of_memory(visit, report, now);
-  abort(visit.id(), "shard " + std::to_string(report.shard.value) + ": " + report.message, Blame::shard, now);
+  const std::string reason = name_of(slot) + ", shard " + std::to_string(report.shard.value) + ": " + report.message;
+  if (report.out_of_memory) return out_of_memory(visit, report, reason, now);
+  abort(visit.id(), reason, Blame::shard, now);
 }
 
-void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, Moment now) {
+void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, const std::string& reason, Moment now) {
   const ShardId shard = report.shard;
-  const std::string reason = "shard " + std::to_string(shard.value) + ": " + report.message;
   visit.on_shard_done(now);
   bool fresh = false;
   switch (attempts_.on_out_of_memory(shard)) {
@@ -77,7 +77,7 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, co
   Visit* visit = visit_of(slot);
   const std::optional<ShardId> shard = visit ? visit->shard() : std::nullopt;
   const std::string who = name_of(slot) + " died: " + how;
-  door_.warn(who);
+  if (!visit || visit->state() == VisitState::aborting) door_.warn(who);
   roster_.on_death(slot, shard ? &*shard : nullptr, how, dispensable(slot), now);
   if (roster_.at(slot).state == SlotState::quarantined) door_.warn(who + "; its device is quarantined for this run");
   if (visit) {
@@ -100,9 +100,8 @@ void Conductor::on_late(VisitId id, const Late& late, Moment now) {
   std::string who;
   for (std::uint32_t member : late.members) who += (who.empty() ? "" : " or ") + name_of(visit.slot(member));
   const std::string reason = who + " is past its " + late.what + " deadline (last announced: " + late.unit + ")";
-  door_.warn("visit " + std::to_string(id.value) + " of " + name(module) + ": " + reason +
-             "; its workers are replaced");
   if (visit.state() == VisitState::aborting) {
+    door_.warn("visit " + std::to_string(id.value) + " of " + name(module) + ": " + reason + "; killed");
     bool last = false;
     for (std::uint32_t member : late.members) {
       kill(visit, member, now);
@@ -139,6 +138,8 @@ void Conductor::forgive(const std::set<std::string>& counters) {
 void Conductor::abort(VisitId id, const std::string& reason, Blame blame, Moment now,
                       std::span<const std::uint32_t> hung) {
   Visit& visit = visits_.at(id);
+  door_.warn("visit " + std::to_string(id.value) + " of " + name(visit.module()) + " is aborted: " + reason +
+             "; its workers are replaced");
   const auto shard = visit.shard();
   visit.on_aborting(now, reason);
   schedule_.on_gang_gone(visit.module());

@@ -466,6 +466,9 @@ TEST(Gang, a_broken_communicator_ends_the_visit_by_the_abort_path) {
   stage.take();
   stage.say(1, ShardFailed{VisitId{1}, ShardId{0}, 1, true, true, "out of memory in the middle of a step"});
   EXPECT_EQ(stage.take(), (Said{"abort 0.0 visit 1", "abort 0.1 visit 1"}));
+  EXPECT_EQ(stage.gang_door.warnings.back(),
+            "visit 1 of m0 is aborted: worker 1 on node0, shard 0: out of memory in the middle of a step; its workers "
+            "are replaced");
 }
 
 TEST(Gang, a_wide_module_is_not_starved_by_narrow_ones_whose_workers_come_first) {
