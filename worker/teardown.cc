@@ -43,7 +43,9 @@ bool abort_communicator(const std::shared_ptr<Communicator>& communicator, Deadl
   return joined.wait_until(deadline) == std::future_status::ready;
 }
 
-/// Graphs first: a communicator is never gone while a graph that captured its collectives is alive.
+/// False: the process has to leave. Graphs first: a communicator is never gone while a graph that captured its
+/// collectives is alive. An orderly end that came to an abort keeps the communicator, so that the row counts it as
+/// left.
 bool end_communicator(Gang& gang, Path path, std::uint64_t graphs, Clock::duration patience) {
   if (!gang.communicator) return true;
   if (graphs > 0) return false;
