@@ -100,7 +100,7 @@ void Conductor::handle(SlotId slot, Visit& visit, const Quiesced& report, Moment
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitClosed& report, Moment now) {
   if (!visit.on_closed(*visit.member(slot), report.row)) return;
-  if (visit.verdict(0) == Verdict::aborted)
+  if (visit.aborted())
     end_aborted(visit.id(), now);
   else
     end(visit.id(), now);
@@ -136,26 +136,6 @@ void Conductor::start_due(Moment now) {
 }
 
 bool Conductor::finished() const { return (unstored_ == 0 || draining_) && visits_.empty(); }
-
-std::optional<std::string> Conductor::stuck() const {
-  if (unstored_ == 0 || roster_.size() == 0 || !visits_.empty()) return std::nullopt;
-  const auto usable = roster_.nodes([](SlotId, const SlotRecord& r) { return r.state != SlotState::quarantined; });
-  std::string wanting;
-  for (std::uint32_t m = 0; m < modules_.size(); ++m) {
-    if (unanswered_[m] == 0) continue;
-    if (place_gang(usable, modules_[m].tensor_parallel, options_.reach)) return std::nullopt;
-    wanting = name(ModuleId{m});
-  }
-  if (wanting.empty()) return std::nullopt;  // only the store is being waited for
-  if (roster_.count(SlotState::quarantined) == roster_.size()) return "no worker is left that can start";
-  return "too few workers are left for the gang of module " + wanting;
-}
-
-std::uint32_t Conductor::widest_place(std::uint32_t most) const {
-  const auto all = roster_.nodes([](SlotId, const SlotRecord&) { return true; });
-  while (most > 0 && !place_gang(all, most, options_.reach)) --most;
-  return most;
-}
 
 Visit* Conductor::visit_of(SlotId slot) {
   for (auto& [id, visit] : visits_)
@@ -210,37 +190,13 @@ bool Conductor::open_one(Moment now) {
   return true;
 }
 
-/// Free slots, less those kept for a wide module that nobody serves and whose gang the devices could soon form: else
-/// narrow ones would take them one by one, for ever.
-std::vector<NodeSlots> Conductor::unreserved_slots() const {
-  auto free = roster_.nodes([](SlotId, const SlotRecord& r) { return r.state == SlotState::free; });
-  const auto wanted = schedule_.choose(std::nullopt, [](ModuleId) { return true; });
-  if (!wanted || !schedule_.unserved(*wanted)) return free;
-  const std::uint32_t width = modules_[wanted->value].tensor_parallel;
-  if (width == 1 || place_gang(free, width, options_.reach)) return free;
-  const auto soon = roster_.nodes([&](SlotId id, const SlotRecord& r) { return frees_soon(id, r); });
-  for (SlotId kept : place_gang(soon, width, options_.reach).value_or(std::vector<SlotId>{}))
-    for (NodeSlots& node : free)
-      if (node.agent == kept.agent) node.free[kept.slot] = false;
-  return free;
-}
-
-/// Free, on its way to being so, or held by a gang that has no more shards to take.
-bool Conductor::frees_soon(SlotId slot, const SlotRecord& record) const {
-  if (record.state != SlotState::busy) return record.state != SlotState::quarantined;
-  return std::ranges::none_of(visits_, [&](const auto& entry) {
-    const Visit& visit = entry.second;
-    return visit.member(slot) && visit.state() <= VisitState::serving && schedule_.has_unassigned(visit.module());
-  });
-}
-
 void Conductor::close(Visit& visit, Moment now) {
   visit.on_closing(now);
   for (std::uint32_t m = 0; m < visit.size(); ++m) door_.close(visit.slot(m), visit.id());
 }
 
 void Conductor::end(VisitId id, Moment now) {
-  const Visit visit = std::move(visits_.at(id));
+  Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
   schedule_.on_gang_gone(visit.module());
   const Verdict verdict = visit.verdict(options_.leak_tolerance_bytes, forgiven_);
@@ -251,7 +207,7 @@ void Conductor::end(VisitId id, Moment now) {
 }
 
 /// Records the member's row and frees or replaces its worker. Returns the cache counter that was unclean, or "".
-std::string Conductor::end_member(const Visit& visit, std::uint32_t member, Verdict verdict, Moment now) {
+std::string Conductor::end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now) {
   const SlotId slot = visit.slot(member);
   const LedgerRow row = visit.row(member).value_or(LedgerRow{});
   const auto found = dirt(row, options_.leak_tolerance_bytes, forgiven_);
@@ -263,10 +219,8 @@ std::string Conductor::end_member(const Visit& visit, std::uint32_t member, Verd
     return "";
   }
   if (visit.reason().empty())
-    door_.warn("visit " + std::to_string(visit.id().value) + " of " + name(visit.module()) +
-               " left its device unclean (" + why + "); the worker is replaced");
-  door_.kill(slot);
-  roster_.on_replaced(slot, now);
+    door_.warn(name_of(visit) + " left its device unclean (" + why + "); the worker is replaced");
+  kill(visit, member, now);
   return found && !found->exact ? found->counter : "";
 }
 

@@ -121,12 +121,12 @@ class Conductor {
   bool needed_elsewhere(const Visit& visit) const;
   void close(Visit& visit, Moment now);
   void end(VisitId visit, Moment now);
-  std::string end_member(const Visit& visit, std::uint32_t member, Verdict verdict, Moment now);
+  std::string end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now);
   void forgive(const std::set<std::string>& counters);
   enum class Blame { nobody, shard };
   void abort(VisitId visit, const std::string& reason, Blame blame, Moment now,
              std::span<const std::uint32_t> hung = {});
-  void kill(Visit& visit, std::uint32_t member, Moment now);
+  bool kill(Visit& visit, std::uint32_t member, Moment now);
   void end_aborted(VisitId visit, Moment now);
   void on_late(VisitId visit, const Late& late, Moment now);
   void out_of_memory(Visit& visit, const ShardFailed& report, const std::string& reason, Moment now);
@@ -139,6 +139,9 @@ class Conductor {
   bool held(ModuleId module) const;
   Moment expected_seconds(ShardId shard) const;
   const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
+  std::string name_of(const Visit& visit) const {
+    return "visit " + std::to_string(visit.id().value) + " of " + name(visit.module());
+  }
 
   Options options_;
   Door& door_;

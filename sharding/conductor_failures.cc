@@ -101,27 +101,15 @@ void Conductor::on_late(VisitId id, const Late& late, Moment now) {
   for (std::uint32_t member : late.members) who += (who.empty() ? "" : " or ") + name_of(visit.slot(member));
   const std::string reason = who + " is past its " + late.what + " deadline (last announced: " + late.unit + ")";
   if (visit.state() == VisitState::aborting) {
-    door_.warn("visit " + std::to_string(id.value) + " of " + name(module) + ": " + reason + "; killed");
+    door_.warn(name_of(visit) + ": " + reason + "; killed");
     bool last = false;
-    for (std::uint32_t member : late.members) {
-      kill(visit, member, now);
-      last = visit.on_gone(member);
-    }
+    for (std::uint32_t member : late.members) last = kill(visit, member, now);
     if (last) end_aborted(id, now);
     return;
   }
   const bool opening = visit.state() == VisitState::opening;
   abort(id, reason, late.what == "progress" ? Blame::shard : Blame::nobody, now, late.members);
   if (opening) count_open_failure(module, reason);
-}
-
-/// Every module with work could still be placed without this slot.
-bool Conductor::dispensable(SlotId slot) const {
-  const auto rest =
-      roster_.nodes([&](SlotId id, const SlotRecord& r) { return id != slot && r.state != SlotState::quarantined; });
-  for (std::uint32_t m = 0; m < modules_.size(); ++m)
-    if (unanswered_[m] > 0 && !place_gang(rest, modules_[m].tensor_parallel, options_.reach)) return false;
-  return true;
 }
 
 /// Twice running for the same cache counter: fresh workers do not help, so it no longer costs one.
@@ -138,8 +126,7 @@ void Conductor::forgive(const std::set<std::string>& counters) {
 void Conductor::abort(VisitId id, const std::string& reason, Blame blame, Moment now,
                       std::span<const std::uint32_t> hung) {
   Visit& visit = visits_.at(id);
-  door_.warn("visit " + std::to_string(id.value) + " of " + name(visit.module()) + " is aborted: " + reason +
-             "; its workers are replaced");
+  door_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
   const auto shard = visit.shard();
   visit.on_aborting(now, reason);
   schedule_.on_gang_gone(visit.module());
@@ -149,10 +136,7 @@ void Conductor::abort(VisitId id, const std::string& reason, Blame blame, Moment
     else
       run_again(*shard);
   }
-  for (std::uint32_t member : hung) {
-    kill(visit, member, now);
-    visit.on_gone(member);
-  }
+  for (std::uint32_t member : hung) kill(visit, member, now);
   bool spoken_to = false;
   for (std::uint32_t m = 0; m < visit.size(); ++m) {
     if (!visit.here(m) || visit.row(m)) continue;
@@ -162,9 +146,11 @@ void Conductor::abort(VisitId id, const std::string& reason, Blame blame, Moment
   if (!spoken_to) end_aborted(id, now);
 }
 
-void Conductor::kill(Visit& visit, std::uint32_t member, Moment now) {
+/// Its worker is replaced at once. True when nobody is left of an aborted visit.
+bool Conductor::kill(Visit& visit, std::uint32_t member, Moment now) {
   door_.kill(visit.slot(member));
   roster_.on_replaced(visit.slot(member), now);
+  return visit.on_gone(member);
 }
 
 void Conductor::end_aborted(VisitId id, Moment now) {

@@ -87,7 +87,6 @@ struct Progress {  ///< announced before the unit is run: what is being waited f
 };
 struct Waiting {  ///< this member has waited long for another one in a collective: it is not the one that hangs
   VisitId visit;
-  std::uint32_t member = 0;
 };
 struct GangAddress {  ///< from member 0; passed on to every member as JoinGang
   VisitId visit;

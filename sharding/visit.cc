@@ -127,8 +127,8 @@ Visit::Agreement Visit::on_quiesced(std::uint32_t member, bool ok) {
 }
 
 void Visit::on_aborting(Moment now, const std::string& reason) {
-  aborted_ = true;
-  abort_reason_ = reason;
+  forced_ = Verdict::aborted;
+  reason_ = reason;
   shard_.reset();
   begin(VisitState::aborting, now, std::min(Moment(deadlines_.teardown), kAbortPatience));
 }
@@ -165,8 +165,7 @@ std::optional<Late> Visit::late(Moment now) const {
 }
 
 Verdict Visit::verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven) const {
-  if (aborted_) return Verdict::aborted;
-  if (!recycle_reason_.empty()) return Verdict::recycled;
+  if (forced_) return *forced_;
   for (const Member& member : members_)
     if (!member.row || dirt(*member.row, tolerance_bytes, forgiven)) return Verdict::recycled;
   return Verdict::clean;

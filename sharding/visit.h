@@ -84,12 +84,16 @@ class Visit {
   /// True when the last member has closed: the visit ended.
   bool on_closed(std::uint32_t member, const LedgerRow& row);
   /// Ends an orderly visit with fresh workers although nothing was left behind.
-  void recycle(const std::string& reason) { recycle_reason_ = reason; }
+  void recycle(const std::string& reason) {
+    forced_ = Verdict::recycled;
+    reason_ = reason;
+  }
 
   std::optional<Late> late(Moment now) const;
   Verdict verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven = {}) const;
   /// Why it was aborted or is to be recycled; "" otherwise.
-  const std::string& reason() const { return aborted_ ? abort_reason_ : recycle_reason_; }
+  const std::string& reason() const { return reason_; }
+  bool aborted() const { return forced_ == Verdict::aborted; }
 
  private:
   struct Member {
@@ -112,8 +116,8 @@ class Visit {
   Moment allowance_;  // how long one unit may take
   std::optional<ShardId> shard_;
   std::uint32_t attempt_ = 0;
-  bool aborted_ = false;
-  std::string abort_reason_, recycle_reason_;
+  std::optional<Verdict> forced_;  // whatever is measured
+  std::string reason_;             // of forced_
 };
 
 }  // namespace proctor

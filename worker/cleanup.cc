@@ -1,6 +1,6 @@
 #include "worker/cleanup.h"
 
-#include <chrono>
+#include "worker/clock.h"
 
 namespace proctor {
 
@@ -40,9 +40,9 @@ void BatchCleanup::empty() {
 
 template <class Act>
 void BatchCleanup::timed(Act&& act) {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto begin = Clock::now();
   act();
-  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  seconds_ += seconds_since(begin);
 }
 
 }  // namespace proctor

@@ -9,17 +9,15 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "sharding/channel.h"
+#include "worker/clock.h"
 
 namespace proctor {
-
-using Deadline = std::chrono::steady_clock::time_point;
 
 /// Another member did not come, or the gang was aborted: nothing more can be computed together.
 struct GangError : std::runtime_error {
@@ -59,8 +57,8 @@ class Communicator {
 
   /// How long a collective may wait for the others.
   virtual void wait_at_most(std::chrono::duration<double> patience) = 0;
-  /// Called once in a wait that has become long, with the member that is missing; where that can be told.
-  virtual void on_long_wait(std::function<void(std::uint32_t member)>) {}
+  /// Called once in a wait for another member that has become long; where that can be told.
+  virtual void on_long_wait(std::function<void()>) {}
   /// What asynchronous work left behind, before teardown: "" if the communicator is sound.
   virtual std::string error() = 0;
   /// True if agree() may be called in the middle of a step; else a member can leave one only by abort().

@@ -7,15 +7,12 @@
 #include <mutex>
 #include <thread>
 
-#include "sharding/error.h"
-
 // The call's text stays in the message.
 #define PROCTOR_NCCL(call) run(#call, [&] { return call; })
 
 namespace proctor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds kSpin{200}, kPollPause{50};  // most calls are done within some microseconds
 
 class NcclCommunicator final : public Communicator {
@@ -108,7 +105,7 @@ class NcclCommunicator final : public Communicator {
   /// One call and its polling. The lock is not held between polls, so that abort() can come in.
   template <class Call>
   void run(const char* text, Call&& call) {
-    const Deadline deadline = deadline_.value_or(Clock::now() + std::chrono::duration_cast<Clock::duration>(patience_));
+    const Deadline deadline = deadline_.value_or(after(patience_));
     const auto spin_until = Clock::now() + kSpin;
     NcclResult result = locked(call);
     while (result == NcclResult::in_progress) {

@@ -20,7 +20,6 @@
 namespace proctor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds kSpin{20};
 constexpr std::chrono::milliseconds kLongestSleep{100};  // a lost wake-up costs this much, never more
 constexpr std::chrono::seconds kLongWait{1};
@@ -62,7 +61,7 @@ class SharedMemory final : public Communicator {
   std::uint32_t rank() const override { return rank_; }
   std::uint32_t size() const override { return size_; }
   void wait_at_most(std::chrono::duration<double> patience) override { patience_ = patience; }
-  void on_long_wait(std::function<void(std::uint32_t)> tell) override { tell_ = std::move(tell); }
+  void on_long_wait(std::function<void()> tell) override { tell_ = std::move(tell); }
   std::string error() override { return control().aborted ? "the gang was aborted" : ""; }
   bool can_leave_step() const override { return true; }
 
@@ -101,20 +100,20 @@ class SharedMemory final : public Communicator {
     in_pieces(tensor.view({-1}), [&](const at::Tensor& piece) { piece.copy_(theirs(root, piece)); });
   }
 
-  void barrier() override { meet(Clock::now() + patience()); }
+  void barrier() override { meet(after(patience_)); }
 
   StepEnd agree(StepEnd mine) override {
     if (mine != StepEnd::done) raise(control().abandoned, step_ + 1);
     place(rank_).end = static_cast<std::uint32_t>(mine);
     place(rank_).left = step_ + 1;
     announce();
-    wait(Clock::now() + patience(), [&](std::uint32_t member) { return place(member).left >= step_ + 1; });
+    wait(after(patience_), [&](std::uint32_t member) { return place(member).left >= step_ + 1; });
     std::uint32_t worst = 0;
     for (std::uint32_t member = 0; member < size_; ++member) worst = std::max(worst, place(member).end.load());
     // Everybody reads everybody's end before any is written again.
     ++step_;
     collective_ = 0;
-    meet_between_steps(Clock::now() + patience());
+    meet_between_steps(after(patience_));
     return static_cast<StepEnd>(worst);
   }
 
@@ -164,7 +163,6 @@ class SharedMemory final : public Communicator {
   }
   /// What a member laid out for the collective that all have met in.
   at::Tensor theirs(std::uint32_t member, const at::Tensor& like) const { return buffer(member, collective_, like); }
-  Clock::duration patience() const { return std::chrono::duration_cast<Clock::duration>(patience_); }
 
   /// One collective for each piece that fits a buffer: mine is laid out, all meet, then `combine` reads theirs.
   template <class Combine>
@@ -173,7 +171,7 @@ class SharedMemory final : public Communicator {
     for (std::int64_t begin = 0; begin < flat.numel(); begin += most) {
       const at::Tensor piece = flat.narrow(0, begin, std::min(most, flat.numel() - begin));
       buffer(rank_, collective_ + 1, piece).copy_(piece);
-      meet(Clock::now() + patience());
+      meet(after(patience_));
       combine(piece);
     }
   }
@@ -207,7 +205,7 @@ class SharedMemory final : public Communicator {
                         " did not come to a collective in time");
       if (now < spin_until) continue;
       if (now >= tell_at && tell_) {
-        tell_(member);
+        tell_();
         tell_at = Deadline::max();
       }
       control().sleepers.fetch_add(1);
@@ -220,7 +218,7 @@ class SharedMemory final : public Communicator {
   std::uint32_t rank_, size_;
   std::uint64_t step_ = 0, collective_ = 0;
   std::chrono::duration<double> patience_{60};
-  std::function<void(std::uint32_t)> tell_;
+  std::function<void()> tell_;
 };
 
 }  // namespace

@@ -33,10 +33,8 @@ enum Told { kLogSumExp, kTarget, kBestLogit, kBestToken, kTold };
 at::Tensor tell(const Decoder& decoder, const at::Tensor& logits, const at::Tensor& targets) {
   at::Tensor told = at::full({kTold, logits.size(0)}, -std::numeric_limits<float>::infinity(), logits.options());
   if (targets.defined()) {
-    const VocabularyShare& mine = decoder.vocabulary();
-    const at::Tensor local = targets - mine.begin;
-    const at::Tensor elsewhere = local.lt(0).logical_or(local.ge(mine.rows));
-    const at::Tensor logit = at::gather(logits, 1, local.masked_fill(elsewhere, 0).unsqueeze(1)).squeeze(1);
+    const auto [rows, elsewhere] = decoder.local(targets);
+    const at::Tensor logit = at::gather(logits, 1, rows.unsqueeze(1)).squeeze(1);
     told[kTarget].copy_(logit.masked_fill(elsewhere, -std::numeric_limits<float>::infinity()));
     told[kLogSumExp].copy_(chunked_log_sum_exp(logits));
   }

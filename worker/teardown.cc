@@ -1,14 +1,10 @@
 #include "worker/teardown.h"
 
-#include <cstdio>
 #include <future>
 #include <thread>
 
 namespace proctor {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 void measure(Device& device, const Baseline& before, LedgerRow& row) {
   const DeviceMemory memory = device.memory();
@@ -46,14 +42,14 @@ bool abort_communicator(const std::shared_ptr<Communicator>& communicator, Deadl
 /// False: the process has to leave. Graphs first: a communicator is never gone while a graph that captured its
 /// collectives is alive. An orderly end that came to an abort keeps the communicator, so that the row counts it as
 /// left.
-bool end_communicator(Gang& gang, Path path, std::uint64_t graphs, Clock::duration patience) {
+bool end_communicator(Gang& gang, Path path, std::uint64_t graphs, std::chrono::duration<double> patience) {
   if (!gang.communicator) return true;
   if (graphs > 0) return false;
-  if (path == Path::orderly && gang.communicator->close(Clock::now() + patience)) {
+  if (path == Path::orderly && gang.communicator->close(after(patience))) {
     gang.communicator.reset();
     return true;
   }
-  if (!abort_communicator(gang.communicator, Clock::now() + patience)) return false;
+  if (!abort_communicator(gang.communicator, after(patience))) return false;
   if (path == Path::abort) gang.communicator.reset();
   return true;
 }
@@ -75,7 +71,6 @@ std::string quiesce(const Gang& gang, Device& device) {
 Aftermath tear_down(Gang& gang, Device& device, const Baseline& before, Path path,
                     std::chrono::duration<double> step_limit, const Announce& announce, LedgerRow& row) {
   const auto begin = Clock::now();
-  const auto patience = std::chrono::duration_cast<Clock::duration>(step_limit / 3);
   const auto step = [&](const char* name, auto&& act) {
     announce(std::string("teardown ") + name);
     const auto started = Clock::now();
@@ -87,7 +82,7 @@ Aftermath tear_down(Gang& gang, Device& device, const Baseline& before, Path pat
     if (gang.module) gang.module->drop_batches();
   });
   step("graphs", [&] { row.graphs_left = gang.module ? gang.module->drop_graphs() : 0; });
-  step("communicators", [&] { ended = end_communicator(gang, path, row.graphs_left, patience); });
+  step("communicators", [&] { ended = end_communicator(gang, path, row.graphs_left, step_limit / 3); });
   row.communicators_left = gang.communicator ? 1 : 0;
   if (!ended || !device.healthy()) {
     row.teardown_s += seconds_since(begin);

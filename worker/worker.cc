@@ -3,13 +3,8 @@
 #include <ATen/Parallel.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <condition_variable>
 #include <cstdio>
-#include <deque>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "sharding/error.h"
 #include "sharding/message.h"
@@ -17,67 +12,15 @@
 #include "worker/fault_hook.h"
 #include "worker/gang.h"
 #include "worker/host_memory.h"
+#include "worker/inbox.h"
 #include "worker/step.h"
 #include "worker/teardown.h"
 
 namespace proctor {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
 /// The visit was aborted while a unit of it was about to begin. Not a std::exception: only the loop catches it.
 struct VisitAborted {};
-
-/// Frames from the agent, read on a thread of their own so that the agent's death, and an abort, are seen while a batch
-/// runs.
-class Inbox {
- public:
-  Inbox(Channel& channel, AbortSwitch& abort_switch)
-      : thread_([this, &channel, &abort_switch] { read(channel, abort_switch); }) {
-    thread_.detach();
-  }
-
-  WorkerOrder take() {
-    std::unique_lock lock(mutex_);
-    filled_.wait(lock, [&] { return !orders_.empty(); });
-    WorkerOrder order = std::move(orders_.front());
-    orders_.pop_front();
-    return order;
-  }
-  /// The memory that came with the last GangMemory.
-  Descriptor take_memory() {
-    const std::lock_guard lock(mutex_);
-    return std::move(memory_);
-  }
-
- private:
-  static WorkerOrder decoded(const std::string& frame) try {
-    return decode_worker_order(frame);
-  } catch (const Error& error) {
-    std::fprintf(stderr, "proctor-worker: %s; do proctor and proctor-worker belong together?\n", error.what());
-    std::fflush(nullptr);
-    _exit(1);
-  }
-
-  void read(Channel& channel, AbortSwitch& abort_switch) {
-    while (const auto frame = channel.receive()) {
-      WorkerOrder order = decoded(*frame);
-      if (const auto* abort = std::get_if<AbortVisit>(&order)) abort_switch.pull(abort->visit);
-      const std::lock_guard lock(mutex_);
-      if (auto descriptor = channel.take_descriptor()) memory_ = std::move(*descriptor);
-      orders_.push_back(std::move(order));
-      filled_.notify_one();
-    }
-    _exit(0);  // the agent is gone: nobody would hear an answer
-  }
-
-  std::mutex mutex_;
-  std::condition_variable filled_;
-  std::deque<WorkerOrder> orders_;
-  Descriptor memory_;
-  std::thread thread_;
-};
 
 struct OpenVisitState {
   OpenVisit order;
@@ -185,10 +128,10 @@ class Worker {
       visit_->gang.communicator = make_communicator(visit_->place, device_);
       visit_->place.memory = Descriptor();  // mapped
       Communicator& communicator = *visit_->gang.communicator;
-      communicator.on_long_wait([this](std::uint32_t member) { report(Waiting{visit_->order.visit, member}); });
+      communicator.on_long_wait([this] { report(Waiting{visit_->order.visit}); });
       abort_switch_.arm(order.visit, visit_->gang.communicator);
       announce("form gang");
-      communicator.join(begin + std::chrono::duration_cast<Clock::duration>(2 * order.deadlines.load));
+      communicator.join(after(2 * order.deadlines.load));
       communicator.wait_at_most(2 * order.deadlines.progress);
       visit_->gang.module = find_kind(order.module.kind).open(order.module, device_, communicator, announcer());
     } catch (const Error& error) {

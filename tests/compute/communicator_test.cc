@@ -61,7 +61,7 @@ TEST(SharedMemory, gathers_broadcasts_and_meets) {
     EXPECT_TRUE(told.eq(1).all().item<bool>());
     gang.barrier();
     EXPECT_EQ(gang.agree(StepEnd::done), StepEnd::done);
-    EXPECT_TRUE(gang.close(in(seconds(20))));
+    EXPECT_TRUE(gang.close(after(seconds(20))));
   }));
 }
 
@@ -103,7 +103,7 @@ TEST(SharedMemory, every_wait_has_a_deadline) {
     gang.barrier();
   });
   EXPECT_THROW(members[0].get(), GangError);
-  members = Members(2).run([](Communicator& gang) { EXPECT_TRUE(gang.rank() == 1 || !gang.close(in(kShort))); });
+  members = Members(2).run([](Communicator& gang) { EXPECT_TRUE(gang.rank() == 1 || !gang.close(after(kShort))); });
   expect_well(std::move(members));
 }
 
@@ -128,7 +128,7 @@ std::vector<std::future<void>> run_nccl(FakeNccl& nccl, std::uint32_t size, Body
       const auto communicator = make_nccl_communicator(nccl, address, rank, size, at::Device(at::kCPU));
       communicator->wait_at_most(seconds(20));
       try {
-        communicator->join(in(join_within));
+        communicator->join(after(join_within));
         body(*communicator);
       } catch (...) {
         communicator->abort();
@@ -151,8 +151,8 @@ TEST(NcclCommunicator, forms_computes_and_ends_in_order) {
     EXPECT_EQ(told.item<float>(), 1.0f);
     EXPECT_EQ(gang.agree(gang.rank() == 1 ? StepEnd::out_of_memory : StepEnd::done), StepEnd::out_of_memory);
     EXPECT_EQ(gang.error(), "");
-    EXPECT_TRUE(gang.close(in(seconds(20))));
-    EXPECT_FALSE(gang.close(in(kShort))) << "a second close touches nothing";
+    EXPECT_TRUE(gang.close(after(seconds(20))));
+    EXPECT_FALSE(gang.close(after(kShort))) << "a second close touches nothing";
     gang.abort();
   }));
   EXPECT_EQ(nccl.live(), 0u);
@@ -174,7 +174,7 @@ TEST(NcclCommunicator, a_finalize_that_stays_in_progress_is_left_at_its_deadline
   FakeNccl nccl;
   nccl.misbehaviour.finalize_hangs = true;
   expect_well(run_nccl(nccl, 2, [](Communicator& gang) {
-    EXPECT_FALSE(gang.close(in(kShort)));
+    EXPECT_FALSE(gang.close(after(kShort)));
     gang.abort();
   }));
   EXPECT_EQ(nccl.live(), 0u);
@@ -185,7 +185,7 @@ TEST(NcclCommunicator, a_destroy_that_answers_an_error_is_not_called_good_nor_re
   FakeNccl nccl;
   nccl.misbehaviour.destroy_fails = true;
   expect_well(run_nccl(nccl, 2, [](Communicator& gang) {
-    EXPECT_FALSE(gang.close(in(seconds(20))));
+    EXPECT_FALSE(gang.close(after(seconds(20))));
     gang.abort();
   }));
   EXPECT_EQ(nccl.violations, 0);

@@ -33,7 +33,6 @@ const std::vector<std::string> kModels = {"llama",          "llama_tied_linear",
                                           "mistral_window", "qwen2_window",      "qwen3"};
 
 bool has_gpu() { return fs::exists("/dev/nvidiactl"); }
-Deadline in(std::chrono::seconds time) { return std::chrono::steady_clock::now() + time; }
 
 std::vector<Request> requests() {
   std::vector<Request> all;
@@ -171,7 +170,7 @@ std::string exchange_address(int rank, const fs::path& file) {
     fs::rename(file.string() + ".part", file);
     return address;
   }
-  for (const Deadline until = in(std::chrono::seconds(60)); std::chrono::steady_clock::now() < until;) {
+  for (const Deadline until = after(std::chrono::seconds(60)); std::chrono::steady_clock::now() < until;) {
     std::string address;
     if (std::ifstream(file) >> address) return address;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -217,7 +216,7 @@ int run_as_member(int rank) try {
   const std::string address = exchange_address(rank, std::getenv("PROCTOR_GPU_ADDRESS"));
   const std::shared_ptr<Communicator> communicator =
       make_nccl_communicator(nccl_library(), address, static_cast<std::uint32_t>(rank), 2, device->torch());
-  communicator->join(in(std::chrono::seconds(120)));
+  communicator->join(after(std::chrono::seconds(120)));
   const bool score = std::string(std::getenv("PROCTOR_GPU_MODE")) == "score";
   return score ? score_together(*device, communicator) : lose_a_peer(*device, communicator);
 } catch (const std::exception& error) {

@@ -13,10 +13,6 @@
 
 namespace proctor {
 
-inline Deadline in(std::chrono::duration<double> time) {
-  return std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(time);
-}
-
 class Members {
  public:
   explicit Members(std::uint32_t size) : size_(size), memory_(::memfd_create("test", MFD_CLOEXEC)) {
@@ -30,7 +26,7 @@ class Members {
       members.push_back(std::async(std::launch::async, [=, this] {
         const auto communicator = make_shared_memory_communicator(memory_, rank, size_);
         communicator->wait_at_most(std::chrono::seconds(20));
-        communicator->join(in(std::chrono::seconds(20)));
+        communicator->join(after(std::chrono::seconds(20)));
         body(*communicator);
       }));
     for (auto& member : members) member.wait();

@@ -118,7 +118,7 @@ TEST(Step, over_nccl_out_of_memory_breaks_the_gang_and_is_not_tried_again_on_it)
   for (std::uint32_t rank = 0; rank < 2; ++rank)
     members.push_back(std::async(std::launch::async, [&, rank] {
       const auto gang = make_nccl_communicator(nccl, address, rank, 2, at::Device(at::kCPU));
-      gang->join(in(std::chrono::seconds(20)));
+      gang->join(after(std::chrono::seconds(20)));
       gang->wait_at_most(
           std::chrono::milliseconds(50));  // the other one waits in a collective until somebody aborts it
       Member member = step(*gang, rank == 1 ? Trouble::out_of_memory : Trouble::none, 9);

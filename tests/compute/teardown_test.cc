@@ -136,7 +136,7 @@ std::vector<Ended> end_gang(FakeNccl& nccl, const std::vector<Path>& paths, std:
       FakeDevice device;
       Gang gang{make_nccl_communicator(nccl, address, rank, 2, device.torch()),
                 std::make_shared<FakeModule>(nccl, graph)};
-      gang.communicator->join(in(kLong));
+      gang.communicator->join(after(kLong));
       gang.communicator->barrier();
       Ended mine;
       if (rank < paths.size())

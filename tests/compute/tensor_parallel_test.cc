@@ -149,9 +149,9 @@ TEST(TensorParallel, answers_alike_over_nccl) {
   for (std::uint32_t rank = 0; rank < 3; ++rank)
     members.push_back(std::async(std::launch::async, [&, rank] {
       const auto gang = make_nccl_communicator(nccl, address, rank, 3, at::Device(at::kCPU));
-      gang->join(in(std::chrono::seconds(20)));
+      gang->join(after(std::chrono::seconds(20)));
       Answers mine = answer("llama-kv12", *gang);
-      EXPECT_TRUE(gang->close(in(std::chrono::seconds(20))));
+      EXPECT_TRUE(gang->close(after(std::chrono::seconds(20))));
       return mine;
     }));
   for (auto& member : members) expect_near(member.get().responses, alone.responses, "over NCCL");

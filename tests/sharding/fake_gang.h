@@ -221,7 +221,7 @@ class FakeGang final : public Door {
       return at(0.01, slot);
     }
     if (collective(unit) && !all_here(worker)) {
-      if (now_ >= worker.came + kLongWait) report(slot, Waiting{work.visit, 0});
+      if (now_ >= worker.came + kLongWait) report(slot, Waiting{work.visit});
       return;
     }
     worker.announced = false;

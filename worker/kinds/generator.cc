@@ -35,9 +35,8 @@ class Generator final : public OpenModule {
       : folder_(read_model_folder(module.path)),
         codec_(folder_, module.add_bos_token),
         max_length_(module.max_length.value_or(folder_.max_length)),
-        share_{gang.rank(), gang.size()},
-        weights_(Checkpoint(module.path), decoder_parameters(member_config(folder_.decoder, share_)),
-                 member_sources(folder_.decoder, share_),
+        weights_(Checkpoint(module.path), decoder_parameters(member_config(folder_.decoder, share_of(gang))),
+                 member_sources(folder_.decoder, share_of(gang)),
                  at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
                  announce),
         decoder_(folder_.decoder, weights_, gang),
@@ -69,7 +68,6 @@ class Generator final : public OpenModule {
   ModelFolder folder_;
   TextCodec codec_;
   std::int64_t max_length_;
-  Share share_;
   Weights weights_;
   Decoder decoder_;
   GreedyDecoding decoding_;

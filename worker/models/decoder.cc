@@ -51,8 +51,8 @@ at::Tensor rope_inverse_frequencies(const DecoderConfig& config) {
 }
 
 Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang)
-    : config_(member_config(config, {gang.rank(), gang.size()})),
-      vocabulary_(vocabulary_share(config.vocabulary, {gang.rank(), gang.size()})),
+    : config_(member_config(config, share_of(gang))),
+      vocabulary_(vocabulary_share(config.vocabulary, share_of(gang))),
       gang_(gang),
       embedding_(weights.at("embedding")),
       final_norm_(weights.at("final_norm")),
@@ -67,12 +67,17 @@ Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicat
   }
 }
 
+Decoder::LocalIds Decoder::local(const at::Tensor& ids) const {
+  const at::Tensor rows = ids - vocabulary_.begin;
+  const at::Tensor elsewhere = rows.lt(0).logical_or(rows.ge(vocabulary_.rows));
+  return {rows.masked_fill(elsewhere, 0), elsewhere};
+}
+
 /// Collective. Each member has some of the ids: of a token's row all but one add zeros.
 at::Tensor Decoder::embed(const at::Tensor& tokens) const {
   if (gang_.size() == 1) return at::embedding(embedding_, tokens);
-  const at::Tensor local = tokens - vocabulary_.begin;
-  const at::Tensor elsewhere = local.lt(0).logical_or(local.ge(vocabulary_.rows));
-  at::Tensor x = at::embedding(embedding_, local.masked_fill(elsewhere, 0)).masked_fill(elsewhere.unsqueeze(-1), 0);
+  const auto [rows, elsewhere] = local(tokens);
+  at::Tensor x = at::embedding(embedding_, rows).masked_fill(elsewhere.unsqueeze(-1), 0);
   gang_.all_reduce(x);
   return x;
 }

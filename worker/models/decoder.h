@@ -21,6 +21,9 @@ namespace proctor {
 using Attend =
     std::function<at::Tensor(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)>;
 
+/// What a member of this gang holds.
+inline Share share_of(const Communicator& gang) { return {gang.rank(), gang.size()}; }
+
 class Decoder {
  public:
   /// `config`: the whole model's. `weights`: of member_sources. The communicator must outlive every forward().
@@ -37,6 +40,11 @@ class Decoder {
   const DecoderConfig& config() const { return config_; }
   const VocabularyShare& vocabulary() const { return vocabulary_; }
   Communicator& gang() const { return gang_; }
+  /// ids [n], int64, of the whole vocabulary -> rows of this member's part; 0 and marked where another member has it.
+  struct LocalIds {
+    at::Tensor rows, elsewhere;  // [n]: int64, bool
+  };
+  LocalIds local(const at::Tensor& ids) const;
   at::TensorOptions options() const { return embedding_.options(); }
 
  private:

@@ -1,0 +1,62 @@
+// Where the conductor's gangs find a place: what is free, what is kept for a wide module, what could be formed at all.
+#include <algorithm>
+
+#include "sharding/conductor.h"
+#include "sharding/placement.h"
+
+namespace proctor {
+
+std::optional<std::string> Conductor::stuck() const {
+  if (unstored_ == 0 || roster_.size() == 0 || !visits_.empty()) return std::nullopt;
+  const auto usable = roster_.nodes([](SlotId, const SlotRecord& r) { return r.state != SlotState::quarantined; });
+  std::string wanting;
+  for (std::uint32_t m = 0; m < modules_.size(); ++m) {
+    if (unanswered_[m] == 0) continue;
+    if (place_gang(usable, modules_[m].tensor_parallel, options_.reach)) return std::nullopt;
+    wanting = name(ModuleId{m});
+  }
+  if (wanting.empty()) return std::nullopt;  // only the store is being waited for
+  if (roster_.count(SlotState::quarantined) == roster_.size()) return "no worker is left that can start";
+  return "too few workers are left for the gang of module " + wanting;
+}
+
+std::uint32_t Conductor::widest_place(std::uint32_t most) const {
+  const auto all = roster_.nodes([](SlotId, const SlotRecord&) { return true; });
+  while (most > 0 && !place_gang(all, most, options_.reach)) --most;
+  return most;
+}
+
+/// Every module with work could still be placed without this slot.
+bool Conductor::dispensable(SlotId slot) const {
+  const auto rest =
+      roster_.nodes([&](SlotId id, const SlotRecord& r) { return id != slot && r.state != SlotState::quarantined; });
+  for (std::uint32_t m = 0; m < modules_.size(); ++m)
+    if (unanswered_[m] > 0 && !place_gang(rest, modules_[m].tensor_parallel, options_.reach)) return false;
+  return true;
+}
+
+/// Free slots, less those kept for a wide module that nobody serves and whose gang the devices could soon form: else
+/// narrow ones would take them one by one, for ever.
+std::vector<NodeSlots> Conductor::unreserved_slots() const {
+  auto free = roster_.nodes([](SlotId, const SlotRecord& r) { return r.state == SlotState::free; });
+  const auto wanted = schedule_.choose(std::nullopt, [](ModuleId) { return true; });
+  if (!wanted || !schedule_.unserved(*wanted)) return free;
+  const std::uint32_t width = modules_[wanted->value].tensor_parallel;
+  if (width == 1 || place_gang(free, width, options_.reach)) return free;
+  const auto soon = roster_.nodes([&](SlotId id, const SlotRecord& r) { return frees_soon(id, r); });
+  for (SlotId kept : place_gang(soon, width, options_.reach).value_or(std::vector<SlotId>{}))
+    for (NodeSlots& node : free)
+      if (node.agent == kept.agent) node.free[kept.slot] = false;
+  return free;
+}
+
+/// Free, on its way to being so, or held by a gang that has no more shards to take.
+bool Conductor::frees_soon(SlotId slot, const SlotRecord& record) const {
+  if (record.state != SlotState::busy) return record.state != SlotState::quarantined;
+  return std::ranges::none_of(visits_, [&](const auto& entry) {
+    const Visit& visit = entry.second;
+    return visit.member(slot) && visit.state() <= VisitState::serving && schedule_.has_unassigned(visit.module());
+  });
+}
+
+}  // namespace proctor
