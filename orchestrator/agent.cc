@@ -1,14 +1,15 @@
 #include "orchestrator/agent.h"
 
 #include <poll.h>
-#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
+#include <utility>
 
+#include "orchestrator/machine.h"
+#include "orchestrator/run_directory.h"
 #include "sharding/error.h"
 #include "sharding/gang_memory.h"
 
@@ -24,40 +25,21 @@ std::uint32_t fitting_workers(const Configure& configuration) {
   return std::max(1u, std::min(by_cores, by_memory));
 }
 
+DeviceFacts probe(const std::string& worker_binary, const std::string& device) {
+  const CommandResult probe = run_command({worker_binary, "probe", "--device", device});
+  if (probe.status != 0) throw EnvironmentError(probe.error.empty() ? worker_binary + " probe failed" : probe.error);
+  return nlohmann::json::parse(probe.output).get<DeviceFacts>();
+}
+
 }  // namespace
 
-std::string host_name() {
-  char name[256] = {};
-  gethostname(name, sizeof name - 1);
-  return name;
-}
-
-void widen_affinity() {
-  cpu_set_t all;
-  CPU_ZERO(&all);
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) CPU_SET(cpu, &all);
-  sched_setaffinity(0, sizeof all, &all);  // the kernel keeps what the cgroup allows
-}
-
-std::uint32_t usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<std::uint32_t>(std::max(1, CPU_COUNT(&set)));
-}
-
-std::uint64_t usable_memory_bytes() {
-  std::uint64_t bytes =
-      static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  for (const char* file : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
-    if (std::uint64_t limit = 0; std::ifstream(file) >> limit) bytes = std::min(bytes, limit);
-  if (const char* slurm = std::getenv("SLURM_MEM_PER_NODE"))
-    if (const std::uint64_t limit = std::strtoull(slurm, nullptr, 10) << 20; limit > 0) bytes = std::min(bytes, limit);
-  return bytes;
-}
-
-Agent::Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report)
-    : worker_binary_(std::move(worker_binary)), node_rank_(node_rank), report_(std::move(report)) {
+Agent::Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report,
+             std::optional<DeviceFacts> known)
+    : worker_binary_(std::move(worker_binary)),
+      node_rank_(node_rank),
+      report_(std::move(report)),
+      known_(std::move(known)),
+      out_of_memory_kills_(out_of_memory_kills()) {
   widen_affinity();
 }
 
@@ -68,9 +50,7 @@ void Agent::handle(const AgentOrder& order) {
 void Agent::on(const Configure& order) {
   configuration_ = order;
   try {
-    const CommandResult probe = run_command({worker_binary_, "probe", "--device", order.device});
-    if (probe.status != 0) throw EnvironmentError(probe.error.empty() ? worker_binary_ + " probe failed" : probe.error);
-    const auto facts = nlohmann::json::parse(probe.output).get<DeviceFacts>();
+    const DeviceFacts facts = known_ ? *known_ : probe(worker_binary_, order.device);
     std::uint32_t workers = order.workers;
     if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
     if (facts.kind != "cpu" && (node_rank_ + 1) * workers > facts.count)
@@ -94,17 +74,33 @@ void Agent::on(const StartWorker& order) {
 }
 
 void Agent::start(const StartWorker& order) {
-  const std::string name = "worker-" + host_name() + "-" + std::to_string(node_rank_ * workers_ + order.slot) + ".log";
+  const std::string log = configuration_.log_folder + "/worker-" + host_name() + "-" +
+                          std::to_string(node_rank_ * workers_ + order.slot) + ".log";
+  if (!log_can_be_written(log)) return;
   try {
     Slot slot;
-    slot.process = std::make_unique<WorkerProcess>(WorkerCommand{
-        worker_binary_, configuration_.device, node_rank_ * workers_ + order.slot, configuration_.cpu_threads,
-        configuration_.memory_limit_bytes, configuration_.log_folder + "/" + name});
+    slot.process = std::make_unique<WorkerProcess>(
+        WorkerCommand{worker_binary_, configuration_.device, node_rank_ * workers_ + order.slot,
+                      configuration_.cpu_threads, configuration_.memory_limit_bytes, log});
     slot.incarnation = order.incarnation;
     slots_.emplace(order.slot, std::move(slot));
   } catch (const Error& error) {
-    report_(WorkerExited{order.slot, order.incarnation, false, error.what()});
+    report_(WorkerExited{order.slot, order.incarnation, EndedBy::itself, error.what()});
   }
+}
+
+/// A full disk is no failure of the worker or its device.
+bool Agent::log_can_be_written(const std::string& path) {
+  try {
+    append_file(path, "");
+  } catch (const StoreFailure& error) {
+    report_(AgentFailed{host_name(), to_string(error.fault()), error.what(), true});
+    return false;
+  } catch (const EnvironmentError& error) {
+    report_(AgentFailed{host_name(), to_string(error.fault()), error.what(), false});
+    return false;
+  }
+  return true;
 }
 
 void Agent::on(const KillWorker& order) {
@@ -161,16 +157,45 @@ void Agent::relay(std::uint32_t number, Slot& slot) {
   (void)channel.flush();
   bool open = channel.fill();
   try {
-    while (auto frame = channel.take()) {
-      const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame->data());
-      report_(FromWorker{number, slot.incarnation, {std::vector<std::uint8_t>(bytes, bytes + frame->size())}});
-    }
+    while (const auto frame = channel.take()) pass_on(number, slot, *frame);
   } catch (const Error&) {  // a wild length: nothing on this stream can be read any more
     open = false;
+    slot.unreadable = true;
   }
   if (open) return;
   slot.stream_ended = true;
   if (!slot.ordered_to_end) slot.process->kill();  // a worker without its socket is of no use; waitpid says how it went
+}
+
+FromWorker Agent::from(std::uint32_t number, const Slot& slot, const std::string& frame) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame.data());
+  return {number, slot.incarnation, {std::vector<std::uint8_t>(bytes, bytes + frame.size())}};
+}
+
+void Agent::pass_on(std::uint32_t number, Slot& slot, const std::string& frame) {
+  if (is_progress(frame) && std::exchange(slot.announced, true)) {
+    slot.held_progress = frame;
+    return;
+  }
+  if (!slot.held_progress.empty()) report_(from(number, slot, std::exchange(slot.held_progress, "")));
+  report_(from(number, slot, frame));
+}
+
+std::vector<FromWorker> Agent::take_progress() {
+  std::vector<FromWorker> progress;
+  for (auto& [number, slot] : slots_) {
+    slot.announced = false;
+    if (!slot.held_progress.empty()) progress.push_back(from(number, slot, std::exchange(slot.held_progress, "")));
+  }
+  return progress;
+}
+
+/// SIGKILL is nobody's own doing, unless the kernel sent it for want of memory.
+EndedBy Agent::ended_by(const Slot& slot) {
+  if (slot.ordered_to_end) return EndedBy::order;
+  const std::uint64_t kills = out_of_memory_kills();
+  const bool out_of_memory = std::exchange(out_of_memory_kills_, kills) < kills;
+  return slot.process->signal() == SIGKILL && !slot.unreadable && !out_of_memory ? EndedBy::outside : EndedBy::itself;
 }
 
 void Agent::reap() {
@@ -181,7 +206,9 @@ void Agent::reap() {
       continue;
     }
     if (!it->second.stream_ended) relay(it->first, it->second);
-    const WorkerExited exited{it->first, it->second.incarnation, it->second.ordered_to_end, *how};
+    if (Slot& slot = it->second; !slot.held_progress.empty())
+      report_(from(it->first, slot, std::exchange(slot.held_progress, "")));
+    const WorkerExited exited{it->first, it->second.incarnation, ended_by(it->second), *how};
     it = slots_.erase(it);
     report_(exited);
     if (const auto next = waiting_.find(exited.slot); next != waiting_.end()) {

@@ -1,44 +1,54 @@
 #include "orchestrator/agent_rank.h"
 
 #include <chrono>
+#include <cstdio>
 #include <optional>
 
 #include "orchestrator/agent.h"
 #include "orchestrator/exit_code.h"
+#include "orchestrator/machine.h"
+#include "orchestrator/patient_clock.h"
 #include "orchestrator/signals.h"
-#include "sharding/roster.h"
 
 namespace proctor {
 namespace {
-constexpr Moment kLeaveDeadline{10}, kBeat{1};
+constexpr Moment kLeaveDeadline{10};
 }
 
 int run_agent(MpiSession& mpi, const std::string& worker_binary) {
   Agent agent(worker_binary, static_cast<std::uint32_t>(mpi.node_rank()),
               [&](AgentReport report) { mpi.send(0, encode(report)); });
-  const auto begin = std::chrono::steady_clock::now();
-  Moment last_beat{0};
+  PatientClock clock;
+  Moment last_beat{0}, heard{0}, orphan = Configure{}.orphan_s * Moment(1);
   bool told = false;
   std::uint64_t beat = 0;
   std::optional<Moment> leave_by;
   while (!agent.left()) {
-    const Moment now = std::chrono::steady_clock::now() - begin;
+    const Moment now = clock.tick();
     mpi.progress();
     while (auto message = mpi.receive()) {
+      heard = now;
       const AgentOrder order = decode_agent_order(message->second);
       if (std::holds_alternative<LeaveNode>(order)) leave_by = now + kLeaveDeadline;
+      if (const auto* configure = std::get_if<Configure>(&order)) orphan = Moment(configure->orphan_s);
       agent.handle(order);
     }
     agent.poll(1);
     if (!leave_by && now - last_beat > kBeat) {
       last_beat = now;
-      mpi.send(0, encode(AgentReport(Heartbeat{++beat})));
+      mpi.send(0, encode(AgentReport(Heartbeat{++beat, agent.take_progress()})));
     }
     if (asked() != Asked::nothing && !told) {
       told = true;
       mpi.send(0, encode(AgentReport(DrainAsked{last_signal()})));
     }
     if (leave_by && now > *leave_by) break;
+    if (!leave_by && now - heard > orphan) {
+      std::fprintf(stderr, "proctor: rank %d on %s has not heard from rank 0 for %.0f s and leaves\n", mpi.rank(),
+                   host_name().c_str(), orphan.count());
+      agent.handle(LeaveNode{true});
+      mpi.abort(kStoppedEarly);
+    }
   }
   mpi.send(0, encode(AgentReport(AgentLeft{})));
   const auto last = std::chrono::steady_clock::now() +

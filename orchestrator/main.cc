@@ -13,6 +13,7 @@
 #include "orchestrator/plan_report.h"
 #include "orchestrator/show.h"
 #include "orchestrator/signals.h"
+#include "orchestrator/store_fault_hook.h"
 #include "orchestrator/suite_file.h"
 
 namespace proctor {
@@ -66,6 +67,8 @@ void remove_leftovers(const RunDirectory& directory, const Work& work) {
       if (entry.is_regular_file() && !wanted.contains(entry.path())) std::filesystem::remove(entry.path());
 }
 
+void tell(const std::string& message) { std::fprintf(stderr, "%s\n", message.c_str()); }
+
 int run_suite(const RunOptions& options, MpiSession& mpi) {
   SuiteFile file = read_suite(options.suite, options.settings);
   if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
@@ -75,18 +78,23 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
   WorkerFacts facts(options.device);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts);
-  if (options.fresh) directory.set_aside();
+  if (options.fresh && std::filesystem::exists(directory.root())) {
+    const RunLock lock(directory, {}, tell);  // a live run keeps its directory
+    directory.set_aside();
+  }
   directory.create();
-  const RunLock lock(directory);
-  if (!std::filesystem::exists(directory.database()) && std::filesystem::exists(directory.suite()))
+  RunLock lock(directory, {}, tell);
+  const bool begun = std::filesystem::exists(directory.suite());
+  if (begun && !std::filesystem::exists(directory.database()))
     throw EnvironmentError(
         directory.database().string() +
         ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
-  RunStore store(directory.database().string());
+  RunStore store(directory.database().string(), begun ? RunStore::Open::existing : RunStore::Open::new_or_existing,
+                 store_vfs());
   Resumed resumed = resume(store, work, options.redo_changed);
   remove_leftovers(directory, work);
   write_file(directory.suite(), file.resolved);
-  Orchestrator orchestrator(work, options, directory, store, mpi, std::move(resumed));
+  Orchestrator orchestrator(work, options, directory, store, lock, mpi, std::move(resumed));
   return orchestrator.run();
 }
 
@@ -135,6 +143,11 @@ int main(int argc, char** argv) {
   const bool speaks = proctor::launcher_rank() == 0;
   try {
     return proctor::run(argc, argv);
+  } catch (const proctor::StoreFailure& error) {
+    if (speaks)
+      std::fprintf(stderr, "proctor: %s; what was acknowledged is kept. Make room and run the same command again\n",
+                   error.what());
+    return proctor::kStoppedEarly;
   } catch (const proctor::Error& error) {
     if (speaks) std::fprintf(stderr, "proctor: %s\n", error.what());
     return proctor::exit_code(error.fault());

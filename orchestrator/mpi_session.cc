@@ -43,9 +43,33 @@ bool under_launcher() {
   return false;
 }
 
-int launcher_rank() { return number("OMPI_COMM_WORLD_RANK", number("PMIX_RANK", number("PMI_RANK", 0))); }
+int launcher_rank() {
+  const int in_step = std::getenv("SLURM_STEP_ID") ? number("SLURM_PROCID", 0) : 0;
+  return number("OMPI_COMM_WORLD_RANK", number("PMIX_RANK", number("PMI_RANK", in_step)));
+}
+
+LaunchedAs launched_as() {
+  LaunchedAs launch;
+  launch.components = number("SLURM_HET_SIZE", 1);
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"})
+    if (const int ranks = number(name, 0)) return {ranks, name, launch.components};
+  return {number("SLURM_STEP_NUM_TASKS", 1), "SLURM_STEP_NUM_TASKS", launch.components};
+}
+
+void refuse_singletons(const LaunchedAs& launch, int world_size) {
+  if (launch.components > 1)
+    throw EnvironmentError("this is a heterogeneous Slurm job of " + std::to_string(launch.components) +
+                           " components, and one run needs one kind of node; submit an ordinary job, or one job and "
+                           "suite for each component");
+  if (world_size == 1 && launch.ranks > 1)
+    throw EnvironmentError("started as " + std::to_string(launch.ranks) + " singletons (" + launch.told_by + "=" +
+                           std::to_string(launch.ranks) +
+                           ", but no common MPI world): each would run the whole suite; use srun --mpi=pmix, or the "
+                           "mpirun of the MPI that proctor was built with");
+}
 
 MpiSession::MpiSession(int& argc, char**& argv) {
+  refuse_singletons({1, "", launched_as().components}, 1);
   if (under_launcher()) {
     int provided = 0;
     PROCTOR_MPI(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
@@ -59,11 +83,7 @@ MpiSession::MpiSession(int& argc, char**& argv) {
     PROCTOR_MPI(MPI_Comm_rank(node, &node_rank_));
     MPI_Comm_free(&node);
   }
-  const int tasks = number("SLURM_STEP_NUM_TASKS", 1);
-  if (size_ == 1 && tasks > 1 && !std::getenv("OMPI_COMM_WORLD_SIZE"))
-    throw EnvironmentError(
-        "srun started " + std::to_string(tasks) +
-        " tasks without a common MPI world (each would run the whole suite); use srun --mpi=pmix, or mpirun");
+  refuse_singletons(launched_as(), size_);
 }
 
 MpiSession::~MpiSession() {

@@ -39,6 +39,16 @@ class MpiSession {
   std::deque<std::unique_ptr<Sending>> sending_;
 };
 
+/// What the launcher's environment says of the world, before MPI_Init.
+struct LaunchedAs {
+  int ranks = 1;
+  std::string told_by;  ///< the variable
+  int components = 1;   ///< of a heterogeneous Slurm job
+};
+LaunchedAs launched_as();
+/// Throws EnvironmentError for ranks without a common world, and for heterogeneous jobs.
+void refuse_singletons(const LaunchedAs& launch, int world_size);
+
 /// Started by mpirun or srun with PMI or PMIx (by its environment).
 bool under_launcher();
 /// The rank that the launcher's environment names, before MPI_Init; 0 without one.

@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include <fstream>
 #include <iostream>
 
 #include "orchestrator/exit_code.h"
 #include "orchestrator/ledger_view.h"
+#include "orchestrator/machine.h"
 #include "orchestrator/prompts/python_text.h"
 #include "orchestrator/signals.h"
 #include "sharding/tensor_parallel.h"
@@ -16,7 +16,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr AgentId kLocal{0};
-constexpr Moment kLeaveDeadline{10}, kStatusPause{1};
+constexpr Moment kLeaveDeadline{10}, kStatusPause{1}, kViewPause{0.1};
+constexpr Moment kFlushDeadline{120};    // for the file system to take what is left to write
+constexpr double kOrphanDeadlines = 10;  // times the agent deadline, before an agent leaves a silent rank 0
 constexpr double kFlopsPerSecondCpu = 4e10, kFlopsPerSecondGpu = 1e14, kLoadBytesPerSecond = 1e9;
 
 std::vector<ModuleOutlook> outlooks(const Work& work) {
@@ -48,18 +50,19 @@ std::vector<std::string> module_names(const Suite& suite) {
 std::string worker_binary_path();
 
 Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
-                           MpiSession& mpi, Resumed resumed)
+                           RunLock& lock, MpiSession& mpi, Resumed resumed)
     : work_(work),
       options_(options),
       directory_(directory),
       mpi_(mpi),
-      scoreboard_(work, directory, options.limit),
-      local_agent_(worker_binary_path(), static_cast<std::uint32_t>(mpi.node_rank()),
-                   [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }),
-      store_thread_(store),
-      view_(options.progress, std::cerr),
-      log_(directory.logs() / "orchestrator.log", std::ios::app) {
-  log_ << "# started by host " << host_name() << ", pid " << getpid() << std::endl;
+      scoreboard_(work, directory, options.limit,
+                  [this](const auto& path, std::string content) { store_thread_.write(path, std::move(content)); }),
+      local_agent_(
+          worker_binary_path(), static_cast<std::uint32_t>(mpi.node_rank()),
+          [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }, work.device),
+      store_thread_(store, &lock),
+      view_(options.progress, std::cerr) {
+  log("# started by host " + host_name() + ", pid " + std::to_string(getpid()));
   Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes,
                               VisitId{resumed.next_visit}, module_names(work.suite),
                               work.device.kind == "cpu" ? Reach::node : Reach::nodes};
@@ -70,18 +73,31 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
     scoreboard_.add(work.shards[shard], responses);
   }
   events_ = resumed.events;
-  for (const auto& [shard, level] : resumed.levels) conductor_->restore_level(ShardId{shard}, level);
+  shapes_ = resumed.shapes;
+  for (const auto& [shard, shape] : resumed.shapes) conductor_->restore_shape(ShardId{shard}, shape);
+  for (const Shard& shard : work.shards) total_flops_ += shard.flops;
+  std::string ledger;
+  for (const std::string& row : resumed.ledger) ledger += row + "\n";
+  store_thread_.write(directory.ledger(), ledger);  // a crash may have torn its last line
+  if (resumed.bad_rows)
+    say("proctor: " + std::to_string(resumed.bad_rows) + " rows of " + directory.database().string() +
+        " are damaged; what they held counts as not acknowledged and is computed again");
   if (!resumed.answers.empty())
     say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) +
         " shards are already answered");
 }
 
-/// To the terminal and to logs/orchestrator.log, with the seconds since the start.
+/// To the terminal and to logs/orchestrator.log.
 void Orchestrator::say(const std::string& message) {
   view_.say(message);
+  log(message);
+}
+
+/// With the seconds since the start.
+void Orchestrator::log(const std::string& message) {
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%9.3f ", now().count());
-  log_ << seconds << message << std::endl;
+  store_thread_.append(directory_.logs() / "orchestrator.log", seconds + message + "\n");
 }
 
 Moment Orchestrator::now() const { return std::chrono::steady_clock::now() - begin_; }
@@ -104,7 +120,7 @@ void Orchestrator::on(AgentId agent, const AgentHello& report) {
   differs("LibTorch", report.facts.torch_version, work_.device.torch_version);
   differs("build of proctor", report.facts.numerics, work_.device.numerics);
   hosts_.push_back(report.host);
-  if (refused_.empty()) conductor_->on_agent(agent, report.host, report.slots, now());
+  if (refused_.empty()) conductor_->on_agent(agent, report.host, report.slots, clock_.now());
   if (refused_.empty() && all_agents_here()) refuse_gangs_without_a_place();
 }
 
@@ -124,6 +140,7 @@ void Orchestrator::refuse_gangs_without_a_place() {
 }
 
 void Orchestrator::on(AgentId, const AgentFailed& report) {
+  if (report.disk) throw StoreFailure("node " + report.host + ": " + report.message);
   refused_ = "node " + report.host + ": " + report.message;
   refused_fault_ = fault_from(report.fault);
 }
@@ -138,11 +155,16 @@ void Orchestrator::on(AgentId agent, FromWorker& report) {
     return kill({agent, report.slot});
   }
   if (const auto* answered = std::get_if<ShardAnswered>(&body)) tokens_ += answered->tokens;
-  conductor_->on_report({agent, report.slot}, report.incarnation, std::move(body), now());
+  conductor_->on_report({agent, report.slot}, report.incarnation, std::move(body), clock_.now());
 }
 
 void Orchestrator::on(AgentId agent, const WorkerExited& report) {
-  conductor_->on_exit({agent, report.slot}, report.incarnation, report.ordered, report.how, now());
+  conductor_->on_exit({agent, report.slot}, report.incarnation, report.by, report.how, clock_.now());
+}
+
+void Orchestrator::on(AgentId agent, Heartbeat& report) {
+  conductor_->on_heard(agent, clock_.now());
+  for (FromWorker& progress : report.progress) on(agent, progress);
 }
 
 void Orchestrator::on(AgentId, const DrainAsked& report) { drain("signal " + std::to_string(report.signal)); }
@@ -154,7 +176,7 @@ void Orchestrator::drain(const std::string& why) {
   say("proctor: " + why + ": no new shards; running ones finish within " +
       duration_text(work_.suite.deadlines.drain.count()));
   conductor_->drain();
-  conductor_->on_tick(now());
+  conductor_->on_tick(clock_.now());
 }
 
 // ---- loop
@@ -166,22 +188,33 @@ void Orchestrator::on_durable() {
   for (ShardId shard : countable) {
     scoreboard_.add(work_.shards[shard.value], unstored_.at(shard.value));
     unstored_.erase(shard.value);
-    conductor_->on_stored(shard, now());
+    conductor_->on_stored(shard, clock_.now());
   }
 }
 
+/// Signs of life, both ways; and the progress that the local agent held back.
+void Orchestrator::beat() {
+  if (now() - last_beat_ < kBeat) return;
+  last_beat_ = now();
+  for (int rank = 1; rank < mpi_.size(); ++rank) mpi_.send(rank, encode(AgentOrder(OrchestratorBeat{})));
+  Heartbeat local{0, local_agent_.take_progress()};
+  on(kLocal, local);
+}
+
 void Orchestrator::step() {
+  clock_.tick();
   mpi_.progress();
   while (auto message = mpi_.receive())
     inbox_.emplace_back(AgentId{static_cast<std::uint32_t>(message->first)}, decode_agent_report(message->second));
   local_agent_.poll(inbox_.empty() ? 1 : 0);
+  beat();
   while (!inbox_.empty()) {
     auto [agent, report] = std::move(inbox_.front());
     inbox_.pop_front();
     on_report(agent, std::move(report));
   }
   on_durable();
-  conductor_->on_tick(now());
+  conductor_->on_tick(clock_.now());
   scoreboard_.collect(false);
   show_progress(false);
   if (asked() == Asked::drain) drain("signal " + std::to_string(last_signal()));
@@ -193,7 +226,8 @@ void Orchestrator::start_agents() {
                         work_.suite.machine.cpu_threads,
                         options_.memory_limit_bytes,
                         bytes_per_worker(work_),
-                        std::filesystem::absolute(directory_.logs()).string()};
+                        std::filesystem::absolute(directory_.logs()).string(),
+                        kOrphanDeadlines * work_.suite.deadlines.agent.count()};
   for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, order);
 }
 
@@ -217,23 +251,9 @@ int Orchestrator::run() {
   if (!nothing_to_do) start_agents();
   int code = kDone;
   try {
-    while (!nothing_to_do && !(conductor_->finished() && (conductor_->unstored() == 0 || !drain_reason_.empty()))) {
-      step();
-      if (!refused_.empty()) throw Error(refused_fault_, refused_);
-      if (const auto stuck = all_agents_here() ? conductor_->stuck() : std::nullopt)
-        throw EnvironmentError(*stuck + "; " + (events_.empty() ? "" : "last: " + events_.back()) +
-                               "; the workers' logs are in " + directory_.logs().string());
-      if (asked() == Asked::leave || asked() == Asked::interrupt) break;
-      if (!drain_reason_.empty() && now() > drain_until_) break;
-    }
-    store_thread_.stop();
-    on_durable();
-    code = finish();
+    code = run_to_the_end(nothing_to_do);
   } catch (const StoreFailure& error) {
-    say(std::string("proctor: ") + error.what() +
-        "; what was acknowledged is kept. Make room and run the same command again");
-    write_status("stopped", kStoppedEarly);
-    code = kStoppedEarly;
+    code = stop_writing(error.what());
   } catch (...) {
     write_status("failed", std::nullopt);
     stop_agents(true);
@@ -244,6 +264,45 @@ int Orchestrator::run() {
   return code;
 }
 
+int Orchestrator::run_to_the_end(bool nothing_to_do) {
+  while (!nothing_to_do && !(conductor_->finished() && (conductor_->unstored() == 0 || !drain_reason_.empty()))) {
+    step();
+    if (!refused_.empty()) throw Error(refused_fault_, refused_);
+    if (const auto stuck = all_agents_here() ? conductor_->stuck(clock_.now()) : std::nullopt)
+      throw EnvironmentError(*stuck + "; " + (events_.empty() ? "" : "last: " + events_.back()) +
+                             "; the workers' logs are in " + directory_.logs().string());
+    if (asked() == Asked::leave || asked() == Asked::interrupt) break;
+    if (!drain_reason_.empty() && now() > drain_until_) break;
+  }
+  conductor_->abandon_silent();
+  if (!store_thread_.flush(kFlushDeadline)) {
+    say("proctor: the file system has taken nothing for " + duration_text(kFlushDeadline.count()) +
+        "; what was acknowledged is kept. The same command goes on from here");
+    store_thread_.abandon();
+    stop_agents(true);
+    mpi_.abort(kStoppedEarly);
+  }
+  on_durable();
+  const int code = finish();
+  store_thread_.stop();
+  (void)store_thread_.acknowledged();  // throws if the last files could not be written
+  write_status_file(directory_.status(), status_text(state_of(code), code));
+  report(code);
+  return code;
+}
+
+/// The disk is full or fails: nothing more is taken, and nothing half is left.
+int Orchestrator::stop_writing(const std::string& why) {
+  view_.say("proctor: " + why + "; what was acknowledged is kept. Make room and run the same command again");
+  write_status_file(directory_.status(), status_text("stopped", kStoppedEarly));
+  return kStoppedEarly;
+}
+
+const char* Orchestrator::state_of(int code) {
+  return code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished";
+}
+
+/// Scores and files; they are written when the store's thread has stopped.
 int Orchestrator::finish() {
   scoreboard_.collect(true);
   show_progress(true);
@@ -252,8 +311,12 @@ int Orchestrator::finish() {
     code = asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
   else if (scoreboard_.failed_requests() > 0)
     code = kSomeFailed;
-  if (!ledger_.empty() || !std::filesystem::exists(directory_.manifest())) write_manifest(code);
-  write_status(code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished", code);
+  if (!ledger_.empty() || !std::filesystem::exists(directory_.manifest()))
+    store_thread_.write(directory_.manifest(), manifest_text(code));
+  return code;
+}
+
+void Orchestrator::report(int code) const {
   std::cout << scoreboard_.tables() << "\n"
             << ledger_summary(ledger_) << (ledger_.empty() ? "" : ledger_table(ledger_));
   for (const std::string& failure : scoreboard_.failures()) std::cout << "failed: " << failure << "\n";
@@ -262,17 +325,17 @@ int Orchestrator::finish() {
     std::cout << "stopped early (" << conductor_->unstored()
               << " shards are left); the same command goes on from here\n";
   std::cout << std::flush;
-  return code;
 }
 
 void Orchestrator::show_progress(bool force) {
   if (now() - last_status_ > kStatusPause) write_status("running", std::nullopt);
+  if (!force && now() - last_view_ < kViewPause) return;
+  last_view_ = now();
   std::vector<ProgressLine> lines;
   const double seconds = std::max(1e-3, now().count());
-  double done = 0, left = 0;
-  for (const Shard& shard : work_.shards) done += shard.flops;
+  double left = 0;
   for (std::size_t p = 0; p < work_.pairs.size(); ++p) left += scoreboard_.progress(p).flops_left;
-  const double speed = (done - left) / seconds;
+  const double speed = (total_flops_ - left) / seconds;
   for (std::size_t p = 0; p < work_.pairs.size(); ++p) {
     const auto& progress = scoreboard_.progress(p);
     lines.push_back({work_.suite.modules[work_.pairs[p].module.value].name + " / " +
@@ -284,6 +347,10 @@ void Orchestrator::show_progress(bool force) {
 
 void Orchestrator::write_status(const std::string& state, std::optional<int> code) {
   last_status_ = now();
+  store_thread_.write_status(directory_.status(), status_text(state, code));
+}
+
+std::string Orchestrator::status_text(const std::string& state, std::optional<int> code) const {
   Json json = {{"state", state},
                {"exit_code", code ? Json(*code) : Json()},
                {"failed_requests", scoreboard_.failed_requests()},
@@ -295,10 +362,10 @@ void Orchestrator::write_status(const std::string& state, std::optional<int> cod
                              {"total", scoreboard_.progress(p).total}});
   json["scores"] = scoreboard_.provisional();
   json["failures"] = scoreboard_.failures();
-  write_status_file(directory_.status(), json.dump(2) + "\n");
+  return json.dump(2) + "\n";
 }
 
-void Orchestrator::write_manifest(int code) {
+std::string Orchestrator::manifest_text(int code) const {
   Json json;
   json["suite"] = work_.suite.name;
   json["exit_code"] = code;
@@ -314,7 +381,19 @@ void Orchestrator::write_manifest(int code) {
   json["utilisation"] =
       conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
   json["events"] = events_;
-  write_file(directory_.manifest(), json.dump(2) + "\n");
+  for (const auto& [index, shape] : shapes_) {
+    const Shard& shard = work_.shards[index];
+    Json entry = {{"module", work_.suite.modules[shard.module.value].name},
+                  {"task", work_.suite.tasks[shard.task.value].name},
+                  {"shard", index},
+                  {"halved", shape.level},
+                  {"isolated_batches", shape.isolated},
+                  {"set_aside_requests", Json::object()}};
+    for (const auto& [request, why] : shape.aside)
+      entry["set_aside_requests"][std::to_string(shard.requests[request])] = why;
+    json["shards_not_run_as_planned"].push_back(std::move(entry));
+  }
+  return json.dump(2) + "\n";
 }
 
 }  // namespace proctor

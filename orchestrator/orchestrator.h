@@ -3,7 +3,6 @@
 #pragma once
 
 #include <deque>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "orchestrator/agent.h"
 #include "orchestrator/mpi_session.h"
 #include "orchestrator/options.h"
+#include "orchestrator/patient_clock.h"
 #include "orchestrator/progress.h"
 #include "orchestrator/resume.h"
 #include "orchestrator/run_directory.h"
@@ -24,7 +24,7 @@ namespace proctor {
 class Orchestrator final : private Door {
  public:
   Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
-               MpiSession& mpi, Resumed resumed);
+               RunLock& lock, MpiSession& mpi, Resumed resumed);
   /// Runs to the end; returns the exit code.
   int run();
 
@@ -34,13 +34,14 @@ class Orchestrator final : private Door {
   void kill(SlotId slot) override;
   void open(std::span<const SlotId> members, VisitId visit, ModuleId module) override;
   void join(SlotId slot, VisitId visit, const std::string& address) override;
+  void hand_out(const Turn& turn, SlotId first_member) override;
   void run(SlotId slot, const Turn& turn) override;
   void close(SlotId slot, VisitId visit) override;
   void tear_down(SlotId slot, VisitId visit) override;
   void abort(SlotId slot, VisitId visit, const std::string& reason) override;
   void store(ShardId shard, std::vector<Response> responses) override;
   void give_up(ShardId shard, std::vector<Response> responses) override;
-  void store_level(ShardId shard, std::uint32_t level) override;
+  void store_shape(ShardId shard, const ShardShape& shape) override;
   void record(const LedgerEntry& entry) override;
   void warn(const std::string& event) override;
 
@@ -49,6 +50,9 @@ class Orchestrator final : private Door {
   void start_agents();
   void stop_agents(bool at_once);
   void step();
+  void beat();
+  int run_to_the_end(bool nothing_to_do);
+  int stop_writing(const std::string& why);
   void on_report(AgentId agent, AgentReport report);
   void on(AgentId agent, const AgentHello& report);
   bool all_agents_here() const { return hosts_.size() == static_cast<std::size_t>(mpi_.size()); }
@@ -56,16 +60,20 @@ class Orchestrator final : private Door {
   void on(AgentId agent, const AgentFailed& report);
   void on(AgentId agent, FromWorker& report);
   void on(AgentId agent, const WorkerExited& report);
-  void on(AgentId agent, const Heartbeat&) { (void)agent; }
+  void on(AgentId agent, Heartbeat& report);
   void on(AgentId agent, const DrainAsked& report);
   void on(AgentId, const AgentLeft&) { ++agents_left_; }
   void on_durable();
   void say(const std::string& message);
+  void log(const std::string& message);
   void drain(const std::string& why);
   void show_progress(bool force);
   void write_status(const std::string& state, std::optional<int> code);
-  void write_manifest(int code);
+  std::string status_text(const std::string& state, std::optional<int> code) const;
+  std::string manifest_text(int code) const;
+  static const char* state_of(int code);
   int finish();
+  void report(int code) const;
   Moment now() const;
 
   const Work& work_;
@@ -82,11 +90,13 @@ class Orchestrator final : private Door {
   Agent local_agent_;
   StoreThread store_thread_;
   ProgressView view_;
-  std::ofstream log_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-  Moment last_status_{-1}, drain_until_{0};
+  PatientClock clock_;  // the conductor's
+  Moment last_status_{-1}, last_view_{-1}, last_beat_{-1}, drain_until_{0};
+  double total_flops_ = 0;
   std::string drain_reason_, refused_;
   Fault refused_fault_ = Fault::internal;
+  std::map<std::uint32_t, ShardShape> shapes_;  // of shards that do not run as planned
   std::vector<std::string> events_;
   std::vector<nlohmann::ordered_json> ledger_;
   std::vector<std::string> hosts_;

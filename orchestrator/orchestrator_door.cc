@@ -1,6 +1,4 @@
 // The orchestrator as the conductor's Door: commands to workers go through their agents, rows to the store's thread.
-#include <fstream>
-
 #include "orchestrator/orchestrator.h"
 
 namespace proctor {
@@ -41,7 +39,7 @@ void Orchestrator::join(SlotId slot, VisitId visit, const std::string& address) 
 }
 
 void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId module) {
-  store_thread_.put({"meta", "last_visit", std::to_string(visit.value), std::nullopt});
+  store_thread_.put({StoreRow::Table::record, "meta", "last_visit", std::to_string(visit.value), std::nullopt});
   const auto size = static_cast<std::uint32_t>(members.size());
   if (size > 1 && work_.device.kind == "cpu") {
     ShareMemory memory{visit, {}};
@@ -56,15 +54,28 @@ void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId
 
 void Orchestrator::run(SlotId slot, const Turn& turn) {
   const Shard& planned = work_.shards[turn.shard.value];
+  const ShardShape& shape = turn.shape;
   RunShard order{turn.visit,   turn.shard,
-                 turn.attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> turn.level),
+                 turn.attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> shape.level),
+                 {},           {shape.isolated.begin(), shape.isolated.end()},
                  {},           turn.unit.count()};
+  for (const auto& [request, why] : shape.aside) order.set_aside.push_back(request);
   for (std::uint32_t r : planned.requests) order.requests.push_back(work_.requests[planned.task.value].requests[r]);
   to_worker(slot, order);
 }
 
+void Orchestrator::hand_out(const Turn& turn, SlotId first_member) {
+  const std::string& shard = work_.shard_hashes[turn.shard.value];
+  store_thread_.put({StoreRow::Table::log, "attempt", shard,
+                     std::to_string(turn.visit.value) + " " + std::to_string(turn.attempt), std::nullopt});
+  if (turn.attempt > 1)
+    log("shard " + std::to_string(turn.shard.value) + " is handed out again, attempt " + std::to_string(turn.attempt) +
+        ", to worker " + std::to_string(first_member.agent.value) + "." + std::to_string(first_member.slot));
+}
+
 void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
-  store_thread_.put({"answer", work_.shard_hashes[shard.value], encode_responses(responses), shard});
+  store_thread_.put(
+      {StoreRow::Table::log, "answer", work_.shard_hashes[shard.value], encode_responses(responses), shard});
   unstored_[shard.value] = std::move(responses);
 }
 
@@ -73,8 +84,10 @@ void Orchestrator::give_up(ShardId shard, std::vector<Response> responses) {
   given_up_.push_back(shard);
 }
 
-void Orchestrator::store_level(ShardId shard, std::uint32_t level) {
-  store_thread_.put({"level", work_.shard_hashes[shard.value], std::to_string(level), std::nullopt});
+void Orchestrator::store_shape(ShardId shard, const ShardShape& shape) {
+  shapes_[shard.value] = shape;
+  store_thread_.put(
+      {StoreRow::Table::record, "shape", work_.shard_hashes[shard.value], encode_shape(shape), std::nullopt});
 }
 
 void Orchestrator::record(const LedgerEntry& entry) {
@@ -91,18 +104,14 @@ void Orchestrator::record(const LedgerEntry& entry) {
   for (const auto& [key, value] : measured.items()) row[key] = value;
   busy_seconds_ += entry.row.load_s + entry.row.run_s + entry.row.teardown_s;
   const std::string line = row.dump();
-  char key[64];
-  std::snprintf(key, sizeof key, "%010u %u.%u", entry.visit.value, entry.slot.agent.value, entry.slot.slot);
-  store_thread_.put({"ledger", key, line, std::nullopt});
-  std::ofstream(directory_.ledger(), std::ios::app) << line << "\n";
+  store_thread_.put({StoreRow::Table::log, "ledger", "", line, std::nullopt});
+  store_thread_.append(directory_.ledger(), line + "\n");
   ledger_.push_back(std::move(row));
 }
 
 void Orchestrator::warn(const std::string& event) {
   events_.push_back(event);
-  char key[32];
-  std::snprintf(key, sizeof key, "%010zu", events_.size());
-  store_thread_.put({"event", key, event, std::nullopt});
+  store_thread_.put({StoreRow::Table::log, "event", "", event, std::nullopt});
   say("proctor: " + event);
 }
 

@@ -1,5 +1,8 @@
 #include "orchestrator/resume.h"
 
+#include <unordered_map>
+
+#include "orchestrator/scoring/hashes.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -20,34 +23,68 @@ void refuse_changed(const std::string& pair, const nlohmann::json& before, const
                        "; --redo-changed computes changed pairs again, --fresh begins anew");
 }
 
+/// One pair's shards as planned: the same work has to be cut in the same way.
+std::string plan_hash(const Work& work, const Pair& pair) {
+  std::string hashes;
+  for (std::uint32_t s = 0; s < work.shards.size(); ++s)
+    if (work.shards[s].module == pair.module && work.shards[s].task == pair.task) hashes += work.shard_hashes[s];
+  return xxh3_hex(hashes);
+}
+
+std::string name_of(const Work& work, const Pair& pair) {
+  return work.suite.modules[pair.module.value].name + " / " + work.suite.tasks[pair.task.value].name;
+}
+
+void read_log(RunStore& store, const Work& work, Resumed& resumed) {
+  std::unordered_map<std::string, std::uint32_t> shard_of;
+  for (std::uint32_t s = 0; s < work.shards.size(); ++s) shard_of[work.shard_hashes[s]] = s;
+  store.replay([&](std::string_view kind, std::string_view key, std::string_view payload) {
+    if (kind == "event") resumed.events.emplace_back(payload);
+    if (kind == "ledger") resumed.ledger.emplace_back(payload);
+    if (kind != "answer") return;
+    if (const auto shard = shard_of.find(std::string(key)); shard != shard_of.end())
+      resumed.answers[shard->second] = decode_responses(payload);
+  });
+  for (const auto& [hash, payload] : store.all("shape"))
+    if (const auto shard = shard_of.find(hash); shard != shard_of.end())
+      resumed.shapes[shard->second] = decode_shape(payload);
+}
+
 }  // namespace
+
+std::string encode_shape(const ShardShape& shape) {
+  nlohmann::json json = {{"level", shape.level}, {"isolated", shape.isolated}, {"aside", nlohmann::json::array()}};
+  for (const auto& [request, why] : shape.aside) json["aside"].push_back({request, why});
+  return json.dump();
+}
+
+ShardShape decode_shape(std::string_view payload) {
+  const auto json = nlohmann::json::parse(payload);
+  ShardShape shape{json.at("level"), json.at("isolated"), {}};
+  for (const auto& entry : json.at("aside")) shape.aside.emplace(entry.at(0), entry.at(1));
+  return shape;
+}
 
 Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
   refuse_other_suite(store, work);
+  std::vector<std::pair<std::string, std::string>> pairs;
   for (const Pair& pair : work.pairs) {
-    const std::string name =
-        work.suite.modules[pair.module.value].name + " / " + work.suite.tasks[pair.task.value].name;
-    const auto before = store.get("pair", name);
-    if (before && !redo_changed) refuse_changed(name, nlohmann::json::parse(*before), pair.identity);
+    const std::string name = name_of(work, pair);
+    nlohmann::json now = pair.identity;
+    now["plan"] = plan_hash(work, pair);
+    if (const auto before = store.get("pair", name); before && !redo_changed)
+      refuse_changed(name, nlohmann::json::parse(*before), now);
+    pairs.emplace_back(name, now.dump());
   }
   store.begin();
   store.put("meta", "suite", work.suite.name);
-  for (const Pair& pair : work.pairs)
-    store.put("pair", work.suite.modules[pair.module.value].name + " / " + work.suite.tasks[pair.task.value].name,
-              pair.identity.dump());
+  for (const auto& [name, identity] : pairs) store.put("pair", name, identity);
   store.commit();
   Resumed resumed;
-  std::map<std::string, std::uint32_t> shard_of;
-  for (std::uint32_t s = 0; s < work.shards.size(); ++s) shard_of[work.shard_hashes[s]] = s;
-  for (const auto& [hash, payload] : store.all("answer"))
-    if (const auto shard = shard_of.find(hash); shard != shard_of.end())
-      resumed.answers[shard->second] = decode_responses(payload);
-  for (const auto& [hash, level] : store.all("level"))
-    if (const auto shard = shard_of.find(hash); shard != shard_of.end())
-      resumed.levels[shard->second] = static_cast<std::uint32_t>(std::stoul(level));
-  for (auto& [key, event] : store.all("event")) resumed.events.push_back(std::move(event));
+  read_log(store, work, resumed);
   if (const auto last = store.get("meta", "last_visit"))
     resumed.next_visit = static_cast<std::uint32_t>(std::stoul(*last)) + 1;
+  resumed.bad_rows = store.bad_rows();
   return resumed;
 }
 

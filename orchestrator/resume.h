@@ -1,5 +1,5 @@
-// What a run directory already holds of this work: answers that still count, halvings, the next visit id. Refuses a
-// directory of another suite, and pairs whose identity changed.
+// What a run directory already holds of this work: answers that still count, the shapes of shards, the next visit id.
+// Refuses a directory of another suite, pairs whose identity changed, and a plan that came out differently.
 #pragma once
 
 #include <map>
@@ -7,17 +7,23 @@
 
 #include "orchestrator/run_store.h"
 #include "orchestrator/work.h"
+#include "sharding/attempts.h"
 
 namespace proctor {
 
 struct Resumed {
   std::map<std::uint32_t, std::vector<Response>> answers;  ///< by shard index
-  std::map<std::uint32_t, std::uint32_t> levels;           ///< `halved`, by shard index
-  std::vector<std::string> events;                         ///< of earlier starts
+  std::map<std::uint32_t, ShardShape> shapes;              ///< by shard index
+  std::vector<std::string> events, ledger;                 ///< of earlier starts
+  std::size_t bad_rows = 0;                                ///< damaged: what they held is computed again
   std::uint32_t next_visit = 1;
 };
 
 /// Throws UsageError naming the key that changed. Writes the suite's and the pairs' identity.
 Resumed resume(RunStore& store, const Work& work, bool redo_changed);
+
+/// What is stored of a shard's shape.
+std::string encode_shape(const ShardShape& shape);
+ShardShape decode_shape(std::string_view payload);
 
 }  // namespace proctor

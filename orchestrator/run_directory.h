@@ -25,7 +25,7 @@ class RunDirectory {
   std::filesystem::path owner() const { return root_ / "owner.json"; }
 
   void create() const;  ///< the folders
-  /// --fresh: renames what is there, never deletes. Throws EnvironmentError if a live run has it.
+  /// --fresh: renames what is there, never deletes. The caller holds its lock.
   void set_aside() const;
 
  private:
@@ -43,16 +43,10 @@ void write_file(const std::filesystem::path& path, const std::string& content);
 /// As write_file, but not synced and without a word if it fails: a stalled or full disk must not stop the loop.
 void write_status_file(const std::filesystem::path& path, const std::string& content);
 
-/// Held while a run owns its directory. Throws EnvironmentError saying who has it.
-class RunLock {
- public:
-  explicit RunLock(const RunDirectory& directory);
-  ~RunLock();
-  RunLock(const RunLock&) = delete;  // one owner
-  RunLock& operator=(const RunLock&) = delete;
+/// At the end of a file, unsynced; made where it is missing. Throws as write_file.
+void append_file(const std::filesystem::path& path, const std::string& text);
 
- private:
-  std::filesystem::path path_;
-};
+/// Makes a file's name in its folder durable, where the file system can.
+void sync_folder(const std::filesystem::path& folder);
 
 }  // namespace proctor

@@ -8,62 +8,81 @@
 namespace proctor {
 namespace {
 
-constexpr int kApplicationId = 0x50524331;  // "PRC1": marks the file as ours, with its format
+constexpr int kApplicationId = 0x50524332;  // "PRC2": marks the file as ours, with its format
+constexpr char kTables[] =
+    "CREATE TABLE records (kind BLOB, key BLOB, payload BLOB, sum INTEGER, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
+    "CREATE TABLE log (id INTEGER PRIMARY KEY, kind BLOB, key BLOB, payload BLOB, sum INTEGER)";
 
+/// XXH3 of the three, each seeded with the hash before it.
 std::int64_t checksum(std::string_view kind, std::string_view key, std::string_view payload) {
-  std::string text;
-  text.reserve(kind.size() + key.size() + payload.size() + 2);
-  text.append(kind).append(1, '\0').append(key).append(1, '\0').append(payload);
-  return static_cast<std::int64_t>(XXH3_64bits(text.data(), text.size()));
+  std::uint64_t hash = 0;
+  for (std::string_view part : {kind, key, payload}) hash = XXH3_64bits_withSeed(part.data(), part.size(), hash);
+  return static_cast<std::int64_t>(hash);
 }
 
+/// What it points to has to live until the statement is stepped.
 void bind_blob(sqlite3_stmt* statement, int index, std::string_view text) {
-  sqlite3_bind_blob64(statement, index, text.data(), text.size(), SQLITE_TRANSIENT);
+  sqlite3_bind_blob64(statement, index, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC);
 }
 
-std::string blob(sqlite3_stmt* statement, int column) {
+/// Valid until the statement's next step.
+std::string_view blob(sqlite3_stmt* statement, int column) {
   const auto* data = static_cast<const char*>(sqlite3_column_blob(statement, column));
-  return data ? std::string(data, static_cast<std::size_t>(sqlite3_column_bytes(statement, column))) : std::string();
+  return data ? std::string_view(data, static_cast<std::size_t>(sqlite3_column_bytes(statement, column)))
+              : std::string_view();
 }
 
 }  // namespace
 
 void RunStore::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 
-RunStore::RunStore(const std::string& path) : path_(path) {
+RunStore::RunStore(const std::string& path, Open open_as, const char* vfs) : path_(path) {
   if (sqlite3_open_v2(path.c_str(), &database_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                      "unix-none") != SQLITE_OK) {
+                      vfs) != SQLITE_OK) {
     const std::string why = sqlite3_errmsg(database_);
     sqlite3_close(database_);
     throw EnvironmentError(path + ": cannot be opened: " + why);
   }
   try {
-    execute("PRAGMA journal_mode=TRUNCATE");
-    execute("PRAGMA synchronous=EXTRA");
-    const Statement id = prepare("PRAGMA application_id"), tables = prepare("SELECT count(*) FROM sqlite_master");
-    if (sqlite3_step(id.get()) != SQLITE_ROW || sqlite3_step(tables.get()) != SQLITE_ROW) fail("is damaged");
-    const bool empty = sqlite3_column_int(tables.get(), 0) == 0;
-    if (!empty && sqlite3_column_int(id.get(), 0) != kApplicationId)
-      throw EnvironmentError(path_ +
-                             ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
-    execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str());
-    execute(
-        "CREATE TABLE IF NOT EXISTS rows (kind BLOB, key BLOB, payload BLOB, sum INTEGER, PRIMARY KEY (kind, key)) "
-        "WITHOUT ROWID");
-    put_ = prepare("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)");
-    get_ = prepare("SELECT payload, sum FROM rows WHERE kind = ? AND key = ?");
-  } catch (const StoreFailure& error) {
-    sqlite3_close(database_);
-    throw EnvironmentError(error.what());
+    open(open_as);
   } catch (...) {
+    put_.reset(), get_.reset(), append_.reset();
     sqlite3_close(database_);
     throw;
   }
 }
 
+void RunStore::open(Open open_as) {
+  const std::string remedy = "; its answers cannot be trusted: put a good copy back, or use --fresh to begin anew";
+  try {
+    execute("PRAGMA journal_mode=TRUNCATE");
+    execute("PRAGMA synchronous=EXTRA");
+    const bool empty = pragma("SELECT count(*) FROM sqlite_master") == "0";
+    if (empty && open_as == Open::existing) throw EnvironmentError(path_ + ": is empty beside suite.yaml" + remedy);
+    if (!empty && pragma("PRAGMA application_id") != std::to_string(kApplicationId))
+      throw EnvironmentError(path_ +
+                             ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
+    if (empty) {
+      begin();
+      execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str());
+      execute(kTables);
+      commit();
+      sync_folder(std::filesystem::path(path_).parent_path());
+    } else if (const std::string verdict = pragma("PRAGMA quick_check(1)"); verdict != "ok") {
+      throw EnvironmentError(path_ + ": is damaged (" + verdict + ")" + remedy);
+    }
+    put_ = prepare("INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4)");
+    get_ = prepare("SELECT payload, sum FROM records WHERE kind = ? AND key = ?");
+    append_ = prepare("INSERT INTO log (kind, key, payload, sum) VALUES (?1, ?2, ?3, ?4)");
+  } catch (const StoreFailure& error) {
+    const int code = sqlite3_errcode(database_);
+    if (code == SQLITE_FULL || code == SQLITE_IOERR) throw;
+    throw EnvironmentError(path_ + ": is damaged (" + sqlite3_errmsg(database_) + ")" + remedy);
+  }
+}
+
 RunStore::~RunStore() {
-  put_.reset();
-  get_.reset();
+  put_.reset(), get_.reset(), append_.reset();
   sqlite3_close(database_);
 }
 
@@ -76,6 +95,14 @@ void RunStore::execute(const char* sql) {
   if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail(sql);
 }
 
+/// The first value that a statement gives.
+std::string RunStore::pragma(const char* sql) {
+  const Statement statement = prepare(sql);
+  if (sqlite3_step(statement.get()) != SQLITE_ROW) fail(sql);
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement.get(), 0));
+  return text ? text : "";
+}
+
 RunStore::Statement RunStore::prepare(const char* sql) {
   sqlite3_stmt* statement = nullptr;
   if (sqlite3_prepare_v2(database_, sql, -1, &statement, nullptr) != SQLITE_OK) fail(sql);
@@ -85,17 +112,25 @@ RunStore::Statement RunStore::prepare(const char* sql) {
 void RunStore::begin() { execute("BEGIN IMMEDIATE"); }
 void RunStore::commit() { execute("COMMIT"); }
 
-void RunStore::put(const std::string& kind, const std::string& key, const std::string& payload) {
-  bind_blob(put_.get(), 1, kind);
-  bind_blob(put_.get(), 2, key);
-  bind_blob(put_.get(), 3, payload);
-  sqlite3_bind_int64(put_.get(), 4, checksum(kind, key, payload));
-  const int done = sqlite3_step(put_.get());
-  sqlite3_reset(put_.get());
+void RunStore::insert(sqlite3_stmt* statement, std::string_view kind, std::string_view key, std::string_view payload) {
+  bind_blob(statement, 1, kind);
+  bind_blob(statement, 2, key);
+  bind_blob(statement, 3, payload);
+  sqlite3_bind_int64(statement, 4, checksum(kind, key, payload));
+  const int done = sqlite3_step(statement);
+  sqlite3_reset(statement);
   if (done != SQLITE_DONE) fail("cannot be written");
 }
 
-std::optional<std::string> RunStore::get(const std::string& kind, const std::string& key) {
+void RunStore::put(std::string_view kind, std::string_view key, std::string_view payload) {
+  insert(put_.get(), kind, key, payload);
+}
+
+void RunStore::append(std::string_view kind, std::string_view key, std::string_view payload) {
+  insert(append_.get(), kind, key, payload);
+}
+
+std::optional<std::string> RunStore::get(std::string_view kind, std::string_view key) {
   bind_blob(get_.get(), 1, kind);
   bind_blob(get_.get(), 2, key);
   std::optional<std::string> payload;
@@ -107,13 +142,13 @@ std::optional<std::string> RunStore::get(const std::string& kind, const std::str
   return payload;
 }
 
-std::vector<std::pair<std::string, std::string>> RunStore::all(const std::string& kind) {
-  const Statement statement = prepare("SELECT key, payload, sum FROM rows WHERE kind = ? ORDER BY key");
+std::vector<std::pair<std::string, std::string>> RunStore::all(std::string_view kind) {
+  const Statement statement = prepare("SELECT key, payload, sum FROM records WHERE kind = ? ORDER BY key");
   bind_blob(statement.get(), 1, kind);
   std::vector<std::pair<std::string, std::string>> rows;
   int step = 0;
   while ((step = sqlite3_step(statement.get())) == SQLITE_ROW) {
-    std::string key = blob(statement.get(), 0), payload = blob(statement.get(), 1);
+    std::string key(blob(statement.get(), 0)), payload(blob(statement.get(), 1));
     if (sqlite3_column_int64(statement.get(), 2) == checksum(kind, key, payload))
       rows.emplace_back(std::move(key), std::move(payload));
     else
@@ -123,11 +158,17 @@ std::vector<std::pair<std::string, std::string>> RunStore::all(const std::string
   return rows;
 }
 
-void RunStore::erase(const std::string& kind, const std::string& key) {
-  const Statement statement = prepare("DELETE FROM rows WHERE kind = ? AND key = ?");
-  bind_blob(statement.get(), 1, kind);
-  bind_blob(statement.get(), 2, key);
-  if (sqlite3_step(statement.get()) != SQLITE_DONE) fail("cannot be written");
+void RunStore::replay(const std::function<void(std::string_view, std::string_view, std::string_view)>& row) {
+  const Statement statement = prepare("SELECT kind, key, payload, sum FROM log ORDER BY id");
+  int step = 0;
+  while ((step = sqlite3_step(statement.get())) == SQLITE_ROW) {
+    const auto kind = blob(statement.get(), 0), key = blob(statement.get(), 1), payload = blob(statement.get(), 2);
+    if (sqlite3_column_int64(statement.get(), 3) == checksum(kind, key, payload))
+      row(kind, key, payload);
+    else
+      ++bad_rows_;
+  }
+  if (step != SQLITE_DONE) fail("cannot be read");
 }
 
 std::string encode_responses(const std::vector<Response>& responses) {
@@ -136,7 +177,7 @@ std::string encode_responses(const std::vector<Response>& responses) {
   return bytes;
 }
 
-std::vector<Response> decode_responses(const std::string& payload) {
+std::vector<Response> decode_responses(std::string_view payload) {
   return nlohmann::json::from_msgpack(payload).get<std::vector<Response>>();
 }
 

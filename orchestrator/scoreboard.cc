@@ -7,8 +7,8 @@
 
 namespace proctor {
 
-Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit)
-    : work_(work), directory_(directory), limit_(limit) {
+Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write)
+    : work_(work), directory_(directory), limit_(limit), write_(std::move(write)) {
   for (const Pair& pair : work.pairs) {
     const std::size_t total = work.requests[pair.task.value].requests.size();
     pairs_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false, false});
@@ -57,16 +57,15 @@ void Scoreboard::collect(bool wait) {
 void Scoreboard::finish(std::size_t index, PairScore score) {
   const auto [module, task] = std::pair(work_.pairs[index].module.value, work_.pairs[index].task.value);
   const Module& spec = work_.suite.modules[module];
-  write_file(directory_.samples(spec.name, work_.suite.tasks[task].name), score.samples);
+  write_(directory_.samples(spec.name, work_.suite.tasks[task].name), std::move(score.samples));
   for (const std::string& failure : score.failures)
     failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
-  score.samples.clear();
   pairs_[index].responses = {};
   scores_[module].emplace(task, std::move(score));
   for (std::size_t i = 0; i < pairs_.size(); ++i)
     if (work_.pairs[i].module.value == module && !pairs_[i].scored) return;
   const nlohmann::ordered_json results = module_results(work_, ModuleId{module}, scores_[module], limit_);
-  write_file(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");
+  write_(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");
   tables_[module] =
       spec.name + " (" + results["config"]["model_dtype"].get<std::string>() + ")\n" + results_table(results);
 }

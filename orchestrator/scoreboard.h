@@ -2,6 +2,7 @@
 // and a module's results as soon as its last pair is. Main thread, but for the scoring itself.
 #pragma once
 
+#include <functional>
 #include <future>
 #include <map>
 #include <optional>
@@ -14,12 +15,15 @@
 
 namespace proctor {
 
+/// Puts a file in place, now or soon.
+using WriteFile = std::function<void(const std::filesystem::path&, std::string)>;
+
 class Scoreboard {
  public:
-  Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit);
+  Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write);
 
   void add(const Shard& shard, const std::vector<Response>& responses);
-  /// Writes what has been scored since; throws EnvironmentError if a file cannot be written.
+  /// Hands out the files of what has been scored since.
   void collect(bool wait);
 
   struct Progress {
@@ -46,6 +50,7 @@ class Scoreboard {
   const Work& work_;
   const RunDirectory& directory_;
   std::size_t limit_;
+  WriteFile write_;
   std::vector<PairState> pairs_;
   std::map<std::uint32_t, std::map<std::uint32_t, PairScore>> scores_;  // module -> task
   std::map<std::uint32_t, std::string> tables_;

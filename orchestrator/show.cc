@@ -7,6 +7,7 @@
 #include "orchestrator/ledger_view.h"
 #include "orchestrator/results.h"
 #include "orchestrator/run_directory.h"
+#include "orchestrator/run_lock.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -29,8 +30,20 @@ void show_ledger(const RunDirectory& directory, std::ostream& out) {
   out << ledger_summary(rows) << ledger_table(rows);
 }
 
-void show_status(const Json& status, std::ostream& out) {
-  out << "state: " << status.value("state", "?")
+/// A process that was killed could not say so.
+std::string state_of(const RunDirectory& directory, const Json& status) {
+  const std::string state = status.value("state", "?");
+  if (state != "running") return state;
+  const auto owner = read_owner(directory);
+  if (!owner) return "interrupted (it had no time to say so); the same command goes on from here";
+  const std::string who = "pid " + std::to_string(owner->pid) + " on " + owner->host;
+  if (const std::string why = dead_because(*owner, this_owner()); !why.empty())
+    return "interrupted (" + who + ": " + why + "); the same command goes on from here";
+  return "running, " + who;
+}
+
+void show_status(const RunDirectory& directory, const Json& status, std::ostream& out) {
+  out << "state: " << state_of(directory, status)
       << (status["exit_code"].is_number() ? ", exit code " + status["exit_code"].dump() : "") << "\n";
   for (const auto& pair : status.value("pairs", Json::array()))
     out << "  " << pair["module"].get<std::string>() << " / " << pair["task"].get<std::string>() << ": " << pair["done"]
@@ -45,14 +58,21 @@ void show(const ShowOptions& options, std::ostream& out) {
   if (!status.is_object())
     throw UsageError(directory.root().string() + ": no run directory (status.json is missing or not readable)");
   if (options.ledger) return show_ledger(directory, out);
-  show_status(status, out);
+  show_status(directory, status, out);
   if (options.failures) {
     for (const auto& failure : status.value("failures", Json::array()))
       out << "failed: " << failure.get<std::string>() << "\n";
     const Json manifest = read_json(directory.manifest());
-    if (manifest.is_object())
-      for (const auto& event : manifest.value("events", Json::array()))
-        out << "event: " << event.get<std::string>() << "\n";
+    if (!manifest.is_object()) return;
+    for (const auto& shard : manifest.value("shards_not_run_as_planned", Json::array())) {
+      out << "shard " << shard["shard"] << " of " << shard["module"].get<std::string>() << " / "
+          << shard["task"].get<std::string>() << ": halved " << shard["halved"]
+          << " times, batches run request by request " << shard["isolated_batches"].dump() << "\n";
+      for (const auto& [request, why] : shard["set_aside_requests"].items())
+        out << "  request " << request << " set aside: " << why.get<std::string>() << "\n";
+    }
+    for (const auto& event : manifest.value("events", Json::array()))
+      out << "event: " << event.get<std::string>() << "\n";
     return;
   }
   std::vector<fs::path> files;

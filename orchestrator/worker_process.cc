@@ -130,7 +130,9 @@ void WorkerProcess::kill() {
 
 std::optional<std::string> WorkerProcess::ended() {
   int status = 0;
-  if (!how_ && waitpid(pid_, &status, WNOHANG) == pid_) how_ = describe(status);
+  if (how_ || waitpid(pid_, &status, WNOHANG) != pid_) return how_;
+  how_ = describe(status);
+  if (WIFSIGNALED(status)) signal_ = WTERMSIG(status);
   return how_;
 }
 

@@ -33,12 +33,14 @@ class WorkerProcess {
   void kill();  ///< SIGKILL to its group
   /// How it ended ("signal 9 (Killed)", "exit code 1"), once it has.
   std::optional<std::string> ended();
+  int signal() const { return signal_; }  ///< that ended it, or 0
 
  private:
   explicit WorkerProcess(const WorkerCommand& command, std::pair<Channel, Channel> ends);
   Channel channel_;
   pid_t pid_ = -1;
   std::optional<std::string> how_;
+  int signal_ = 0;
 };
 
 /// The environment of a worker: this process's less what must not reach it ("NAME=value").

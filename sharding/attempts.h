@@ -1,46 +1,67 @@
-// How often a shard was tried, and what its failures mean: a worker that dies by itself, or hangs, in a shard strikes
-// it; after the third strike its requests are set aside by name. Out of memory: once in a fresh worker (what was left
-// in the old one must not change a byte), then with half the tokens a batch, a quarter, ... Pure.
+// How often a shard was tried, and what its failures mean. A worker that dies by itself, or hangs, in a shard strikes
+// it. After the third strike (on as many devices, where there are some) only the batch named at death is run request by
+// request, `isolated`; what then kills is set aside by name. Out of memory: once in a fresh worker (what was left in
+// the old one must not change a byte), then with half the tokens a batch, `halved`, a quarter, ... Pure.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "sharding/ids.h"
 
 namespace proctor {
 
+/// Where in a shard a worker was, by what it announced last.
+struct BatchPlace {
+  std::optional<std::uint32_t> batch, request;  ///< request: where that batch has one only
+};
+
+/// What decides a shard's bytes beside its requests. Durable, and the same for every later attempt.
+struct ShardShape {
+  std::uint32_t level = 0;                     ///< halved: it runs at max_batch_tokens >> level
+  std::set<std::uint32_t> isolated;            ///< batches, of this level, that are run request by request
+  std::map<std::uint32_t, std::string> aside;  ///< requests that are not run, and why
+};
+
 class Attempts {
  public:
-  enum class Next { again, fresh_worker, halved, set_aside };
+  enum class Next { again, fresh_worker, halved, isolated, request_set_aside, shard_set_aside };
 
   explicit Attempts(std::size_t shards) : records_(shards) {}
 
   /// The number of the attempt that begins now, from 1.
   std::uint32_t begin(ShardId shard) { return ++records_[shard.value].attempts; }
-  /// Its worker died by itself or hung.
-  [[nodiscard]] Next on_strike(ShardId shard) {
-    return ++records_[shard.value].strikes >= kStrikes ? Next::set_aside : Next::again;
-  }
-  /// It did not fit. Halved: from now on it runs at max_batch_tokens >> level(shard).
-  [[nodiscard]] Next on_out_of_memory(ShardId shard) {
-    Record& record = records_[shard.value];
-    if (record.level == 0 && !record.had_fresh_worker) {
-      record.had_fresh_worker = true;
-      return Next::fresh_worker;
-    }
-    return ++record.level > kLevels ? Next::set_aside : Next::halved;
-  }
-  std::uint32_t strikes(ShardId shard) const { return records_[shard.value].strikes; }
-  std::uint32_t level(ShardId shard) const { return records_[shard.value].level; }
-  void restore_level(ShardId shard, std::uint32_t level) { records_[shard.value].level = level; }
+  /// Whether an answer of that attempt has the bytes of the shard's present shape.
+  bool current(ShardId shard, std::uint32_t attempt) const { return attempt > records_[shard.value].reshaped_after; }
+
+  /// Its worker died by itself or hung, on `device`; `devices` could still be used.
+  [[nodiscard]] Next on_strike(ShardId shard, SlotId device, std::size_t devices, const BatchPlace& at,
+                               const std::string& reason);
+  /// Its worker was killed from outside. True once in a long while: then it counts as a strike, lest it go on for ever.
+  [[nodiscard]] bool on_outside_kill(ShardId shard) { return ++records_[shard.value].outside % kOutsideKills == 0; }
+  /// It did not fit.
+  [[nodiscard]] Next on_out_of_memory(ShardId shard);
+
+  bool struck_on(ShardId shard, SlotId device) const;
+  std::size_t strikes(ShardId shard) const { return records_[shard.value].strikes.size(); }
+  const ShardShape& shape(ShardId shard) const { return records_[shard.value].shape; }
+  void restore(ShardId shard, ShardShape shape) { records_[shard.value].shape = std::move(shape); }
 
  private:
-  static constexpr std::uint32_t kStrikes = 3, kLevels = 6;
+  static constexpr std::size_t kStrikes = 3, kMostStrikes = 5;  // most: where other devices never come to it
+  static constexpr std::uint32_t kLevels = 6, kOutsideKills = 20;
   struct Record {
-    std::uint32_t attempts = 0, strikes = 0, level = 0;
+    std::uint32_t attempts = 0, outside = 0;
+    std::uint32_t reshaped_after = 0;  // attempts up to this one had another shape
     bool had_fresh_worker = false;
+    std::vector<SlotId> strikes;  // the device of each
+    ShardShape shape;
   };
+  static bool struck_out(const Record& record, std::size_t devices);
   std::vector<Record> records_;
 };
 

@@ -19,7 +19,9 @@ Conductor::Conductor(Options options, std::vector<ModuleOutlook> modules, std::v
       roster_(kStartDeadline),
       attempts_(shards_.size()),
       state_(shards_.size(), ShardState::waiting),
+      holder_(shards_.size()),
       open_failures_(modules_.size(), 0),
+      outside_kills_(modules_.size(), 0),
       unanswered_(modules_.size(), 0),
       unstored_(shards_.size()),
       next_visit_(options_.first_visit.value) {
@@ -34,12 +36,8 @@ void Conductor::restore_answered(ShardId shard) {
   --unstored_;
 }
 
-void Conductor::on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now) {
-  roster_.on_agent(agent, host, slots, now);
-  on_tick(now);
-}
-
 void Conductor::on_report(SlotId slot, std::uint32_t incarnation, WorkerReport report, Moment now) {
+  on_heard(slot.agent, now);
   if (roster_.at(slot).incarnation != incarnation) return;  // from a worker that has been replaced
   if (std::holds_alternative<WorkerReady>(report)) {
     if (roster_.at(slot).state == SlotState::starting) roster_.on_ready(slot);
@@ -56,7 +54,7 @@ void Conductor::on_report(SlotId slot, std::uint32_t incarnation, WorkerReport r
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const Progress& report, Moment now) {
-  visit.on_progress(*visit.member(slot), report.unit, report.counter, now);
+  visit.on_progress(*visit.member(slot), report, now);
 }
 
 void Conductor::handle(SlotId, Visit& visit, const GangAddress& report, Moment) {
@@ -65,20 +63,24 @@ void Conductor::handle(SlotId, Visit& visit, const GangAddress& report, Moment) 
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened&, Moment now) {
-  if (visit.on_opened(*visit.member(slot), now)) open_failures_[visit.module().value] = 0;
+  if (visit.on_opened(*visit.member(slot), now))
+    open_failures_[visit.module().value] = outside_kills_[visit.module().value] = 0;
 }
 
-void Conductor::handle(SlotId, Visit& visit, ShardAnswered& report, Moment now) {
+/// An answer counts if its shard is open and it has the bytes of the shard's present shape, whichever attempt it is.
+void Conductor::handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment now) {
   if (visit.shard() != report.shard || visit.attempt() != report.attempt) return;
   const Shard& shard = shards_[report.shard.value];
   if (report.responses.size() != shard.requests.size()) {
     const std::string reason = "shard " + std::to_string(report.shard.value) + ": " +
                                std::to_string(report.responses.size()) + " answers for " +
                                std::to_string(shard.requests.size()) + " requests";
-    return abort(visit.id(), reason, Blame::shard, now);
+    return abort(visit.id(), reason, visit.member(slot), now);
   }
   visit.on_shard_done(now);
-  if (state_[report.shard.value] != ShardState::running) return;
+  if (state_[report.shard.value] >= ShardState::answered || !attempts_.current(report.shard, report.attempt)) return;
+  schedule_.withdraw(report.shard);
+  for (const auto& [request, why] : attempts_.shape(report.shard).aside) report.responses[request] = {nullptr, why};
   state_[report.shard.value] = ShardState::answered;
   --unanswered_[shard.module.value];
   door_.store(report.shard, std::move(report.responses));
@@ -89,7 +91,7 @@ void Conductor::handle(SlotId slot, Visit& visit, const Quiesced& report, Moment
     case Visit::Agreement::pending:
       return;
     case Visit::Agreement::abort:
-      return abort(visit.id(), name_of(slot) + " is not fit for an orderly teardown: " + report.message, Blame::nobody,
+      return abort(visit.id(), name_of(slot) + " is not fit for an orderly teardown: " + report.message, std::nullopt,
                    now);
     case Visit::Agreement::orderly:
       break;
@@ -118,6 +120,7 @@ void Conductor::on_stored(ShardId shard, Moment now) {
 }
 
 void Conductor::on_tick(Moment now) {
+  for (AgentId agent : roster_.take_silent(options_.deadlines.agent, now)) suspect(agent, now);
   std::vector<std::pair<VisitId, Late>> late;
   for (const auto& [id, visit] : visits_)
     if (auto found = visit.late(now)) late.emplace_back(id, std::move(*found));
@@ -135,7 +138,10 @@ void Conductor::start_due(Moment now) {
   for (SlotId slot : roster_.take_due(now)) door_.start(slot, roster_.at(slot).incarnation);
 }
 
-bool Conductor::finished() const { return (unstored_ == 0 || draining_) && visits_.empty(); }
+bool Conductor::finished() const {
+  return (unstored_ == 0 || draining_) &&
+         std::ranges::all_of(visits_, [](const auto& entry) { return entry.second.suspended(); });
+}
 
 Visit* Conductor::visit_of(SlotId slot) {
   for (auto& [id, visit] : visits_)
@@ -143,26 +149,40 @@ Visit* Conductor::visit_of(SlotId slot) {
   return nullptr;
 }
 
+/// Its shard is not, meanwhile, run by another gang or answered.
+bool Conductor::holds_shard(const Visit& visit) const {
+  const auto shard = visit.shard();
+  return shard && state_[shard->value] == ShardState::running && holder_[shard->value] == visit.id();
+}
+
 void Conductor::hand_out(Moment now) {
   std::vector<VisitId> serving;
   for (const auto& [id, visit] : visits_)
-    if (visit.state() == VisitState::serving && !visit.shard()) serving.push_back(id);
+    if (visit.state() == VisitState::serving && !visit.shard() && !visit.suspended()) serving.push_back(id);
   for (VisitId id : serving) feed(visits_.at(id), now);
   while (open_one(now)) {
   }
 }
 
 void Conductor::feed(Visit& visit, Moment now) {
-  const auto shard = draining_ ? std::nullopt : schedule_.take(visit.module());
+  const auto elsewhere_first = [&](ShardId shard) {
+    if (attempts_.strikes(shard) == 0) return false;
+    for (std::uint32_t m = 0; m < visit.size(); ++m)
+      if (attempts_.struck_on(shard, visit.slot(m))) return true;
+    return false;
+  };
+  const auto shard = draining_ ? std::nullopt : schedule_.take(visit.module(), elsewhere_first);
   if (!shard) {
     if (draining_ || needed_elsewhere(visit)) close(visit, now);
     return;
   }
   state_[shard->value] = ShardState::running;
+  holder_[shard->value] = visit.id();
   const std::uint32_t attempt = attempts_.begin(*shard);
   const Moment unit = visit.on_shard(*shard, attempt, now, expected_seconds(*shard));
-  for (std::uint32_t m = 0; m < visit.size(); ++m)
-    door_.run(visit.slot(m), {visit.id(), *shard, attempt, attempts_.level(*shard), unit});
+  const Turn turn{visit.id(), *shard, attempt, attempts_.shape(*shard), unit};
+  door_.hand_out(turn, visit.slot(0));
+  for (std::uint32_t m = 0; m < visit.size(); ++m) door_.run(visit.slot(m), turn);
 }
 
 /// A gang without shards keeps its module only while a lost shard of it might come back and nobody else wants it.

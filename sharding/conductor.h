@@ -35,8 +35,9 @@ struct LedgerEntry {
 struct Turn {
   VisitId visit;
   ShardId shard;
-  std::uint32_t attempt = 1, level = 0;  ///< level: max_batch_tokens is halved that often
-  Moment unit{60};                       ///< what one announced unit of it may take
+  std::uint32_t attempt = 1;
+  ShardShape shape;  ///< recorded before it took effect
+  Moment unit{60};   ///< what one announced unit of it may take
 };
 
 /// The one door to the world. Commands are carried out in order.
@@ -48,6 +49,8 @@ class Door {
   /// A gang, in order of rank: each loads its share of the module and answers VisitOpened or OpenFailed.
   virtual void open(std::span<const SlotId> members, VisitId visit, ModuleId module) = 0;
   virtual void join(SlotId slot, VisitId visit, const std::string& address) = 0;
+  /// A shard goes to a gang, whose members get it by the calls of run() that follow.
+  virtual void hand_out(const Turn& turn, SlotId first_member) = 0;
   virtual void run(SlotId slot, const Turn& turn) = 0;
   virtual void close(SlotId slot, VisitId visit) = 0;                             ///< answered by Quiesced
   virtual void tear_down(SlotId slot, VisitId visit) = 0;                         ///< answered by VisitClosed
@@ -56,7 +59,8 @@ class Door {
   virtual void store(ShardId shard, std::vector<Response> responses) = 0;
   /// Failed for this run only, not stored; answer with Conductor::on_stored.
   virtual void give_up(ShardId shard, std::vector<Response> responses) = 0;
-  virtual void store_level(ShardId shard, std::uint32_t level) = 0;  ///< `halved`, recorded before it takes effect
+  /// `halved`, `isolated` or a request set aside: to be recorded before any answer that comes of it.
+  virtual void store_shape(ShardId shard, const ShardShape& shape) = 0;
   virtual void record(const LedgerEntry& entry) = 0;
   virtual void warn(const std::string& event) = 0;
 };
@@ -74,23 +78,29 @@ class Conductor {
 
   /// Before the first event: this shard's answer is in the store already.
   void restore_answered(ShardId shard);
-  void restore_level(ShardId shard, std::uint32_t level) { attempts_.restore_level(shard, level); }
+  void restore_shape(ShardId shard, ShardShape shape) { attempts_.restore(shard, std::move(shape)); }
 
   void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
+  /// Any sign of life of an agent. One that was silent for the deadline `agent` is suspect: its shards are run
+  /// elsewhere and nothing new is sent to it, until it is heard again.
+  void on_heard(AgentId agent, Moment now);
   void on_report(SlotId slot, std::uint32_t incarnation, WorkerReport report, Moment now);
-  void on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, const std::string& how, Moment now);
+  void on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how, Moment now);
   void on_stored(ShardId shard, Moment now);
   void on_tick(Moment now);
   /// No new shards from here on; running ones finish.
   void drain() { draining_ = true; }
 
-  /// Every shard is stored and every visit ended (or drained so far).
+  /// Every shard is stored (or no more are handed out) and every visit ended, but for those on silent nodes.
   bool finished() const;
-  bool drained() const { return draining_ && visits_.empty(); }
+  bool drained() const { return draining_ && finished(); }
+  /// At the end: the visits that silent nodes still hold get their ledger rows.
+  void abandon_silent();
   /// The width of the widest gang that the devices here could form, were they all free.
   std::uint32_t widest_place(std::uint32_t most) const;
-  /// Asked once every agent is here: why nothing can go on (no usable worker is left), or nullopt.
-  std::optional<std::string> stuck() const;
+  /// Asked once every agent is here: why nothing can go on (no usable worker is left, or they are on nodes that have
+  /// been silent for long), or nullopt.
+  std::optional<std::string> stuck(Moment now) const;
   bool has_work(ModuleId module) const { return unanswered_[module.value] > 0; }
   std::size_t unstored() const { return unstored_; }
   std::size_t busy() const { return roster_.count(SlotState::busy); }
@@ -109,7 +119,16 @@ class Conductor {
   void handle(SlotId slot, Visit& visit, const Progress& report, Moment now);
   void handle(SlotId slot, Visit& visit, const Waiting&, Moment) { visit.on_waiting(*visit.member(slot)); }
 
+  void readmit(AgentId agent, Moment now);
+  void suspect(AgentId agent, Moment now);
+  bool on_suspect_agent(const Visit& visit) const;
+  bool usable(SlotId slot, const SlotRecord& record) const {
+    return record.state != SlotState::quarantined && !roster_.suspect(slot.agent);
+  }
+  std::size_t usable_slots() const;
+
   Visit* visit_of(SlotId slot);
+  bool holds_shard(const Visit& visit) const;
   std::string name_of(SlotId slot) const;
   void start_due(Moment now);
   void hand_out(Moment now);
@@ -123,19 +142,19 @@ class Conductor {
   void end(VisitId visit, Moment now);
   std::string end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now);
   void forgive(const std::set<std::string>& counters);
-  enum class Blame { nobody, shard };
-  void abort(VisitId visit, const std::string& reason, Blame blame, Moment now,
+  /// `culprit`: the member that is to blame, and with it the shard it was computing.
+  void abort(VisitId visit, const std::string& reason, std::optional<std::uint32_t> culprit, Moment now,
              std::span<const std::uint32_t> hung = {});
   bool kill(Visit& visit, std::uint32_t member, Moment now);
   void end_aborted(VisitId visit, Moment now);
   void on_late(VisitId visit, const Late& late, Moment now);
   void out_of_memory(Visit& visit, const ShardFailed& report, const std::string& reason, Moment now);
-  void strike(ShardId shard, const std::string& reason);
+  void strike(ShardId shard, SlotId device, const BatchPlace& at, const std::string& reason);
   void set_aside(ShardId shard, const std::string& reason);
   void run_again(ShardId shard);
   enum class Durable { no, yes };
   void fail_requests(ShardId shard, const std::string& reason, Durable durable);
-  void count_open_failure(ModuleId module, const std::string& why);
+  void count_open_failure(ModuleId module, EndedBy by, const std::string& why);
   bool held(ModuleId module) const;
   Moment expected_seconds(ShardId shard) const;
   const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
@@ -152,7 +171,9 @@ class Conductor {
   Attempts attempts_;
   std::map<VisitId, Visit> visits_;
   std::vector<ShardState> state_;
+  std::vector<VisitId> holder_;                        // of each running shard
   std::vector<std::uint32_t> open_failures_;           // of each module, in a row
+  std::vector<std::uint32_t> outside_kills_;           // of each module while it was loaded, in a row
   std::vector<std::size_t> unanswered_;                // shards of each module
   std::map<std::string, std::uint32_t> recycled_for_;  // visits in a row that a counter made unclean
   std::set<std::string> forgiven_;                     // counters that no longer replace a worker

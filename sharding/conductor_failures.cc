@@ -7,20 +7,22 @@
 
 namespace proctor {
 namespace {
-constexpr std::uint32_t kOpenFailures = 2;  // gangs that may fail to load a module before its requests are failed
-}
+constexpr std::uint32_t kOpenFailures = 2;   // gangs that may fail to load a module before its requests are failed
+constexpr std::uint32_t kOutsideKills = 20;  // of workers that load a module, in a row, that count as a failure of it
+}  // namespace
 
 void Conductor::handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now) {
   if (visit.state() != VisitState::opening) return;
   const ModuleId module = visit.module();
   const std::string who = visit.size() > 1 ? name_of(slot) + ": " : "";
-  abort(visit.id(), "load failed: " + who + report.message, Blame::nobody, now);
-  count_open_failure(module, report.message);
+  abort(visit.id(), "load failed: " + who + report.message, std::nullopt, now);
+  count_open_failure(module, EndedBy::itself, report.message);
 }
 
 /// A module that two visits in a row could not load, and that no gang holds, fails its requests by name. That is not
 /// stored as an answer: with more memory, or a mended file system, the same command computes them.
-void Conductor::count_open_failure(ModuleId module, const std::string& why) {
+void Conductor::count_open_failure(ModuleId module, EndedBy by, const std::string& why) {
+  if (by == EndedBy::order || (by == EndedBy::outside && ++outside_kills_[module.value] % kOutsideKills != 0)) return;
   if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
   schedule_.drop(module);
   door_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
@@ -33,7 +35,8 @@ void Conductor::count_open_failure(ModuleId module, const std::string& why) {
 bool Conductor::held(ModuleId module) const {
   return std::ranges::any_of(visits_, [&](const auto& entry) {
     const VisitState state = entry.second.state();
-    return entry.second.module() == module && state != VisitState::opening && state != VisitState::aborting;
+    return entry.second.module() == module && !entry.second.suspended() && state != VisitState::opening &&
+           state != VisitState::aborting;
   });
 }
 
@@ -42,52 +45,59 @@ void Conductor::handle(SlotId slot, Visit& visit, const ShardFailed& report, Mom
   if (visit.shard() != report.shard || visit.attempt() != report.attempt) return;
   const std::string reason = name_of(slot) + ", shard " + std::to_string(report.shard.value) + ": " + report.message;
   if (report.out_of_memory) return out_of_memory(visit, report, reason, now);
-  abort(visit.id(), reason, Blame::shard, now);
+  abort(visit.id(), reason, visit.member(slot), now);
 }
 
 void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, const std::string& reason, Moment now) {
   const ShardId shard = report.shard;
+  const bool held = holds_shard(visit);
   visit.on_shard_done(now);
   bool fresh = false;
-  switch (attempts_.on_out_of_memory(shard)) {
-    case Attempts::Next::fresh_worker:
-      door_.warn(reason + "; it runs again in a fresh worker");
-      run_again(shard);
-      fresh = true;
-      break;
-    case Attempts::Next::halved:
-      door_.warn(reason + "; it runs again with batches of half the tokens");
-      door_.store_level(shard, attempts_.level(shard));
-      run_again(shard);
-      break;
-    case Attempts::Next::again:
-    case Attempts::Next::set_aside:
-      set_aside(shard, "out of memory at every batch size: " + report.message);
-      break;
-  }
-  if (report.gang_broken) return abort(visit.id(), reason, Blame::nobody, now);
+  if (held) switch (attempts_.on_out_of_memory(shard)) {
+      case Attempts::Next::fresh_worker:
+        door_.warn(reason + "; it runs again in a fresh worker");
+        run_again(shard);
+        fresh = true;
+        break;
+      case Attempts::Next::halved:
+        door_.warn(reason + "; it runs again with batches of half the tokens");
+        door_.store_shape(shard, attempts_.shape(shard));
+        run_again(shard);
+        break;
+      default:
+        set_aside(shard, "out of memory at every batch size: " + report.message);
+        break;
+    }
+  if (report.gang_broken) return abort(visit.id(), reason, std::nullopt, now);
   if (!fresh) return;
   visit.recycle("out of memory in shard " + std::to_string(shard.value));
   close(visit, now);
 }
 
-void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, bool ordered, const std::string& how, Moment now) {
-  if (roster_.at(slot).incarnation != incarnation) return;
-  if (roster_.at(slot).state == SlotState::waiting || roster_.at(slot).state == SlotState::quarantined) return;
+void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how, Moment now) {
+  on_heard(slot.agent, now);
+  SlotRecord& record = roster_.at(slot);
+  if (record.incarnation != incarnation) return;
+  if (record.state == SlotState::waiting || record.state == SlotState::quarantined) return;
   Visit* visit = visit_of(slot);
   const std::optional<ShardId> shard = visit ? visit->shard() : std::nullopt;
-  const std::string who = name_of(slot) + " died: " + how;
+  const std::string who = name_of(slot) + " died: " + how + (by == EndedBy::outside ? ", from outside" : "");
   if (!visit || visit->state() == VisitState::aborting) door_.warn(who);
-  roster_.on_death(slot, shard ? &*shard : nullptr, how, dispensable(slot), now);
-  if (roster_.at(slot).state == SlotState::quarantined) door_.warn(who + "; its device is quarantined for this run");
+  if (by == EndedBy::outside && record.state == SlotState::busy)
+    roster_.on_replaced(slot, now);  // no failure of its device
+  else
+    roster_.on_death(slot, shard ? &*shard : nullptr, how, dispensable(slot), now);
+  if (record.state == SlotState::quarantined) door_.warn(who + "; its device is quarantined for this run");
   if (visit) {
     const bool opening = visit->state() == VisitState::opening, aborting = visit->state() == VisitState::aborting;
     const ModuleId module = visit->module();
     const VisitId id = visit->id();
-    const bool last = visit->on_gone(*visit->member(slot));
+    const std::uint32_t member = *visit->member(slot);
+    const bool last = visit->on_gone(member);
+    const bool struck = by == EndedBy::itself || (by == EndedBy::outside && shard && attempts_.on_outside_kill(*shard));
     if (aborting && last) end_aborted(id, now);
-    if (!aborting) abort(id, who, ordered ? Blame::nobody : Blame::shard, now);
-    if (opening && !ordered) count_open_failure(module, who);
+    if (!aborting) abort(id, who, struck ? std::optional(member) : std::nullopt, now);
+    if (opening) count_open_failure(module, by, who);
   }
   start_due(now);  // not on_tick: after a stall, news of progress may still wait behind this event
   hand_out(now);
@@ -108,8 +118,9 @@ void Conductor::on_late(VisitId id, const Late& late, Moment now) {
     return;
   }
   const bool opening = visit.state() == VisitState::opening;
-  abort(id, reason, late.what == "progress" ? Blame::shard : Blame::nobody, now, late.members);
-  if (opening) count_open_failure(module, reason);
+  const auto culprit = late.what == "progress" ? std::optional(late.members.front()) : std::nullopt;
+  abort(id, reason, culprit, now, late.members);
+  if (opening) count_open_failure(module, EndedBy::itself, reason);
 }
 
 /// Twice running for the same cache counter: fresh workers do not help, so it no longer costs one.
@@ -123,19 +134,15 @@ void Conductor::forgive(const std::set<std::string>& counters) {
 }
 
 /// The shard is free for others at once. Members that can still speak measure and answer; those that hang are killed.
-void Conductor::abort(VisitId id, const std::string& reason, Blame blame, Moment now,
+void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::uint32_t> culprit, Moment now,
                       std::span<const std::uint32_t> hung) {
   Visit& visit = visits_.at(id);
   door_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
-  const auto shard = visit.shard();
+  const auto lost = holds_shard(visit) ? visit.shard() : std::nullopt;
   visit.on_aborting(now, reason);
-  schedule_.on_gang_gone(visit.module());
-  if (shard && state_[shard->value] == ShardState::running) {
-    if (blame == Blame::shard)
-      strike(*shard, reason);
-    else
-      run_again(*shard);
-  }
+  if (!visit.suspended()) schedule_.on_gang_gone(visit.module());
+  if (lost && culprit) strike(*lost, visit.slot(*culprit), visit.place(*culprit), reason);
+  if (lost && !culprit) run_again(*lost);
   for (std::uint32_t member : hung) kill(visit, member, now);
   bool spoken_to = false;
   for (std::uint32_t m = 0; m < visit.size(); ++m) {
@@ -169,9 +176,24 @@ void Conductor::run_again(ShardId shard) {
   schedule_.give_back(shard);
 }
 
-void Conductor::strike(ShardId shard, const std::string& reason) {
-  if (attempts_.on_strike(shard) == Attempts::Next::set_aside) return set_aside(shard, reason);
-  run_again(shard);
+void Conductor::strike(ShardId shard, SlotId device, const BatchPlace& at, const std::string& reason) {
+  const std::string who = "shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module);
+  switch (attempts_.on_strike(shard, device, usable_slots(), at, reason)) {
+    case Attempts::Next::isolated:
+      door_.warn(who + ": its third strike, in batch " + std::to_string(*at.batch + 1) + ", " + reason +
+                 "; that batch is run request by request from here on");
+      door_.store_shape(shard, attempts_.shape(shard));
+      return run_again(shard);
+    case Attempts::Next::request_set_aside:
+      door_.warn(who + ": request " + std::to_string(shards_[shard.value].requests[*at.request]) +
+                 " is set aside: alone in its batch, " + reason);
+      door_.store_shape(shard, attempts_.shape(shard));
+      return run_again(shard);
+    case Attempts::Next::shard_set_aside:
+      return set_aside(shard, reason);
+    default:
+      return run_again(shard);
+  }
 }
 
 void Conductor::set_aside(ShardId shard, const std::string& reason) {

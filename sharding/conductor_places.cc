@@ -5,10 +5,27 @@
 #include "sharding/placement.h"
 
 namespace proctor {
+namespace {
+constexpr double kSilentDeadlines = 10;  // times the agent deadline, before nobody waits for a silent node any more
+}
 
-std::optional<std::string> Conductor::stuck() const {
-  if (unstored_ == 0 || roster_.size() == 0 || !visits_.empty()) return std::nullopt;
-  const auto usable = roster_.nodes([](SlotId, const SlotRecord& r) { return r.state != SlotState::quarantined; });
+std::size_t Conductor::usable_slots() const {
+  std::size_t n = 0;
+  for (const NodeSlots& node : roster_.nodes([&](SlotId id, const SlotRecord&r) { return usable(id, r); }))
+    n += static_cast<std::size_t>(std::ranges::count(node.free, true));
+  return n;
+}
+
+std::optional<std::string> Conductor::stuck(Moment now) const {
+  const bool busy = std::ranges::any_of(visits_, [](const auto& entry) { return !entry.second.suspended(); });
+  if (unstored_ == 0 || roster_.size() == 0 || busy) return std::nullopt;
+  const Moment patience = kSilentDeadlines * options_.deadlines.agent;
+  bool silent = false;
+  const auto usable = roster_.nodes([&](SlotId slot, const SlotRecord& r) {
+    const bool gone = roster_.suspect(slot.agent) && roster_.silent_for(slot.agent, now) > patience;
+    silent = silent || gone;
+    return r.state != SlotState::quarantined && !gone;
+  });
   std::string wanting;
   for (std::uint32_t m = 0; m < modules_.size(); ++m) {
     if (unanswered_[m] == 0) continue;
@@ -16,6 +33,7 @@ std::optional<std::string> Conductor::stuck() const {
     wanting = name(ModuleId{m});
   }
   if (wanting.empty()) return std::nullopt;  // only the store is being waited for
+  if (silent) return "the nodes that module " + wanting + " needs have been silent for long";
   if (roster_.count(SlotState::quarantined) == roster_.size()) return "no worker is left that can start";
   return "too few workers are left for the gang of module " + wanting;
 }
@@ -28,8 +46,7 @@ std::uint32_t Conductor::widest_place(std::uint32_t most) const {
 
 /// Every module with work could still be placed without this slot.
 bool Conductor::dispensable(SlotId slot) const {
-  const auto rest =
-      roster_.nodes([&](SlotId id, const SlotRecord& r) { return id != slot && r.state != SlotState::quarantined; });
+  const auto rest = roster_.nodes([&](SlotId id, const SlotRecord& r) { return id != slot && usable(id, r); });
   for (std::uint32_t m = 0; m < modules_.size(); ++m)
     if (unanswered_[m] > 0 && !place_gang(rest, modules_[m].tensor_parallel, options_.reach)) return false;
   return true;
@@ -38,7 +55,8 @@ bool Conductor::dispensable(SlotId slot) const {
 /// Free slots, less those kept for a wide module that nobody serves and whose gang the devices could soon form: else
 /// narrow ones would take them one by one, for ever.
 std::vector<NodeSlots> Conductor::unreserved_slots() const {
-  auto free = roster_.nodes([](SlotId, const SlotRecord& r) { return r.state == SlotState::free; });
+  auto free =
+      roster_.nodes([&](SlotId id, const SlotRecord& r) { return r.state == SlotState::free && usable(id, r); });
   const auto wanted = schedule_.choose(std::nullopt, [](ModuleId) { return true; });
   if (!wanted || !schedule_.unserved(*wanted)) return free;
   const std::uint32_t width = modules_[wanted->value].tensor_parallel;
@@ -52,7 +70,7 @@ std::vector<NodeSlots> Conductor::unreserved_slots() const {
 
 /// Free, on its way to being so, or held by a gang that has no more shards to take.
 bool Conductor::frees_soon(SlotId slot, const SlotRecord& record) const {
-  if (record.state != SlotState::busy) return record.state != SlotState::quarantined;
+  if (record.state != SlotState::busy || !usable(slot, record)) return usable(slot, record);
   return std::ranges::none_of(visits_, [&](const auto& entry) {
     const Visit& visit = entry.second;
     return visit.member(slot) && visit.state() <= VisitState::serving && schedule_.has_unassigned(visit.module());

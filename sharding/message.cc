@@ -10,12 +10,13 @@ namespace proctor {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GangMemory, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenVisit, visit, module, gang_rank, gang_size, max_batch_tokens, cleanup, deadlines)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JoinGang, visit, address)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunShard, visit, shard, attempt, max_batch_tokens, requests, unit_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunShard, visit, shard, attempt, max_batch_tokens, requests, isolated, set_aside,
+                                   unit_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CloseVisit, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TearDown, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AbortVisit, visit, reason)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerReady, pid, facts)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Progress, visit, unit, counter)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Progress, visit, unit, counter, batch, request)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Waiting, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GangAddress, visit, address)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitOpened, visit, load_s)
@@ -25,14 +26,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardFailed, visit, shard, attempt, out_of_me
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Quiesced, visit, ok, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitClosed, visit, row)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configure, device, workers, cpu_threads, memory_limit_bytes, bytes_per_worker,
-                                   log_folder)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentFailed, host, fault, message)
+                                   log_folder, orphan_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentFailed, host, fault, message, disk)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KillWorker, slot)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShareMemory, visit, slots)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentHello, host, slots, facts)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerExited, slot, incarnation, ordered, how)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Heartbeat, beat)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerExited, slot, incarnation, by, how)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DrainAsked, signal)
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaveNode, at_once)
@@ -40,6 +40,8 @@ void to_json(nlohmann::json& json, const AgentLeft&) { json = nullptr; }
 void from_json(const nlohmann::json&, AgentLeft&) {}
 void to_json(nlohmann::json& json, const Leave&) { json = nullptr; }
 void from_json(const nlohmann::json&, Leave&) {}
+void to_json(nlohmann::json& json, const OrchestratorBeat&) { json = nullptr; }
+void from_json(const nlohmann::json&, OrchestratorBeat&) {}
 
 void to_json(nlohmann::json& json, const ToWorker& order) {
   json = {{"slot", order.slot}, {"frame", nlohmann::json::binary(order.frame)}};
@@ -57,10 +59,13 @@ void from_json(const nlohmann::json& json, FromWorker& report) {
   report.frame = json.at("frame").get_binary();
 }
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Heartbeat, beat, progress)
+
 namespace {
 
 using Json = nlohmann::json;
 
+/// {"b": body, "t": kind}: keys in order, so that a short message's kind is its last byte.
 template <class Variant>
 std::string encode_variant(const Variant& message) {
   const Json json = {{"t", message.index()}, {"b", std::visit([](const auto& body) { return Json(body); }, message)}};
@@ -90,6 +95,12 @@ Variant decode_variant(std::string_view bytes) {
 }
 
 }  // namespace
+
+bool is_progress(std::string_view bytes) {
+  static const char kind = encode(WorkerReport(Progress{})).back();
+  static const std::string key = "\xa1t";  // MessagePack's text "t"
+  return bytes.size() > 3 && bytes.back() == kind && bytes.substr(bytes.size() - 3, 2) == key;
+}
 
 std::string encode(const WorkerOrder& order) { return encode_variant(order); }
 std::string encode(const WorkerReport& report) { return encode_variant(report); }

@@ -59,7 +59,9 @@ struct RunShard {
   std::uint32_t attempt = 0;
   std::int64_t max_batch_tokens = 0;
   std::vector<Request> requests;
-  double unit_s = 60;  ///< how long one announced unit may take before this member counts as hung
+  std::vector<std::uint32_t> isolated;   ///< batches to be run request by request
+  std::vector<std::uint32_t> set_aside;  ///< requests that are not to be run
+  double unit_s = 60;                    ///< how long one announced unit may take before this member counts as hung
 };
 struct CloseVisit {  ///< synchronise and say how you are: Quiesced
   VisitId visit;
@@ -84,6 +86,7 @@ struct Progress {  ///< announced before the unit is run: what is being waited f
   VisitId visit;
   std::string unit;
   std::uint64_t counter = 0;
+  std::int64_t batch = -1, request = -1;  ///< where a batch begins: which; its request, if it has one only
 };
 struct Waiting {  ///< this member has waited long for another one in a collective: it is not the one that hangs
   VisitId visit;
@@ -132,6 +135,7 @@ struct Configure {            ///< the first order: what this agent's workers ar
   std::uint32_t cpu_threads = 1;
   std::uint64_t memory_limit_bytes = 0, bytes_per_worker = 0;
   std::string log_folder;
+  double orphan_s = 150;  ///< so long without a word of rank 0, the agent leaves
 };
 struct StartWorker {  ///< incarnation: which start of this slot; a report of an older one is stale
   std::uint32_t slot = 0, incarnation = 0;
@@ -156,13 +160,16 @@ struct FromWorker {
   std::uint32_t slot = 0, incarnation = 0;
   nlohmann::json::binary_t frame;  ///< an encoded Report
 };
+/// Who ended a worker. `outside`: a SIGKILL that neither its agent nor the kernel's out-of-memory killer sent.
+enum class EndedBy { itself, order, outside };
 struct WorkerExited {
   std::uint32_t slot = 0, incarnation = 0;
-  bool ordered = false;  ///< by KillWorker or Leave, not by itself
-  std::string how;       ///< "signal 9 (Killed)", "exit code 1"
+  EndedBy by = EndedBy::itself;
+  std::string how;  ///< "signal 9 (Killed)", "exit code 1"
 };
-struct AgentFailed {  ///< this node cannot take part
+struct AgentFailed {  ///< this node cannot take part, or cannot go on
   std::string host, fault, message;
+  bool disk = false;  ///< for want of disk space, or by an I/O error: the run stops, resumable
 };
 struct LeaveNode {       ///< the last order: stop the workers, answer AgentLeft
   bool at_once = false;  ///< do not let shards in hand finish
@@ -170,8 +177,12 @@ struct LeaveNode {       ///< the last order: stop the workers, answer AgentLeft
 struct AgentLeft {
   bool operator==(const AgentLeft&) const = default;
 };
-struct Heartbeat {
+struct Heartbeat {  ///< each second, with the news that was held back meanwhile
   std::uint64_t beat = 0;
+  std::vector<FromWorker> progress;  ///< the latest Progress of each worker, if it is newer than the last sent
+};
+struct OrchestratorBeat {  ///< each second: rank 0 lives
+  bool operator==(const OrchestratorBeat&) const = default;
 };
 struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
   int signal = 0;
@@ -180,11 +191,13 @@ struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
 using WorkerOrder = std::variant<GangMemory, OpenVisit, JoinGang, RunShard, CloseVisit, TearDown, AbortVisit, Leave>;
 using WorkerReport = std::variant<WorkerReady, Progress, Waiting, GangAddress, VisitOpened, OpenFailed, ShardAnswered,
                                   ShardFailed, Quiesced, VisitClosed>;
-using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, ShareMemory, LeaveNode>;
+using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, ShareMemory, LeaveNode, OrchestratorBeat>;
 using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;
 
 /// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
 std::string encode(const WorkerOrder& order);
+/// Of an encoded WorkerReport, without decoding it.
+bool is_progress(std::string_view bytes);
 std::string encode(const WorkerReport& report);
 std::string encode(const AgentOrder& order);
 std::string encode(const AgentReport& report);

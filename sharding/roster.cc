@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace proctor {
 namespace {
@@ -14,7 +15,27 @@ void Roster::on_agent(AgentId agent, const std::string& host, std::uint32_t slot
   Agent& record = agents_[agent];
   record.host = host;
   record.slots.assign(slots, {});
+  record.heard = now;
   for (SlotRecord& slot : record.slots) slot.due = now;
+}
+
+bool Roster::on_heard(AgentId agent, Moment now) {
+  Agent& record = agents_.at(agent);
+  record.heard = now;
+  if (record.suspect)
+    for (SlotRecord& slot : record.slots)
+      if (slot.state == SlotState::starting) slot.due = now + start_deadline_;
+  return std::exchange(record.suspect, false);
+}
+
+std::vector<AgentId> Roster::take_silent(Moment limit, Moment now) {
+  std::vector<AgentId> silent;
+  for (auto& [id, agent] : agents_) {
+    if (agent.suspect || now - agent.heard < limit) continue;
+    agent.suspect = true;
+    silent.push_back(id);
+  }
+  return silent;
 }
 
 void Roster::on_ready(SlotId slot) {
@@ -50,7 +71,7 @@ void Roster::on_death(SlotId slot, const ShardId* shard, const std::string& how,
 std::vector<SlotId> Roster::take_due(Moment now) {
   std::vector<SlotId> due;
   for (auto& [id, agent] : agents_)
-    for (std::uint32_t s = 0; s < agent.slots.size(); ++s) {
+    for (std::uint32_t s = 0; s < agent.slots.size() && !agent.suspect; ++s) {
       SlotRecord& record = agent.slots[s];
       if (record.state != SlotState::waiting || record.due > now) continue;
       record.state = SlotState::starting;
@@ -65,7 +86,8 @@ std::vector<SlotId> Roster::too_late_to_start(Moment now) const {
   std::vector<SlotId> late;
   for (const auto& [id, agent] : agents_)
     for (std::uint32_t s = 0; s < agent.slots.size(); ++s)
-      if (agent.slots[s].state == SlotState::starting && agent.slots[s].due <= now) late.push_back({id, s});
+      if (!agent.suspect && agent.slots[s].state == SlotState::starting && agent.slots[s].due <= now)
+        late.push_back({id, s});
   return late;
 }
 

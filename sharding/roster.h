@@ -1,5 +1,6 @@
-// Who is here: agents, and the state of each of their worker slots. A worker that will not start is tried again after
-// 1, 5 and 25 seconds; then, or after 3 deaths on 2 shards, its slot is quarantined for the run. Pure: `now` comes in.
+// Who is here: agents, which are suspect while they are silent, and the state of each of their worker slots. A worker
+// that will not start is tried again after 1, 5 and 25 seconds; then, or after 3 deaths on 2 shards, its slot is
+// quarantined for the run. Pure: `now` comes in.
 #pragma once
 
 #include <chrono>
@@ -33,6 +34,12 @@ class Roster {
   explicit Roster(Moment start_deadline) : start_deadline_(start_deadline) {}
 
   void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
+  /// A sign of life. True if the agent was suspect until now.
+  bool on_heard(AgentId agent, Moment now);
+  /// Agents that have just been silent for `limit`: suspect from here on.
+  std::vector<AgentId> take_silent(Moment limit, Moment now);
+  bool suspect(AgentId agent) const { return agents_.at(agent).suspect; }
+  Moment silent_for(AgentId agent, Moment now) const { return now - agents_.at(agent).heard; }
   void on_ready(SlotId slot);
   void on_busy(SlotId slot) { at(slot).state = SlotState::busy; }
   void on_free(SlotId slot) { at(slot).state = SlotState::free; }
@@ -42,7 +49,7 @@ class Roster {
   /// quarantined for its deaths (`dispensable`).
   void on_death(SlotId slot, const ShardId* shard, const std::string& how, bool dispensable, Moment now);
 
-  /// Slots whose worker is to be started now; they count as starting from here on.
+  /// Slots of agents that are not suspect, whose worker is to be started now; they count as starting from here on.
   std::vector<SlotId> take_due(Moment now);
   std::vector<SlotId> too_late_to_start(Moment now) const;
   /// Every node's slots, those marked for which test(SlotId, const SlotRecord&) holds.
@@ -58,6 +65,7 @@ class Roster {
   }
   const std::string& host(AgentId agent) const { return agents_.at(agent).host; }
   SlotRecord& at(SlotId slot) { return agents_.at(slot.agent).slots.at(slot.slot); }
+  bool knows(AgentId agent) const { return agents_.contains(agent); }
   std::size_t count(SlotState state) const;
   std::size_t size() const;  ///< slots of all agents
 
@@ -65,6 +73,8 @@ class Roster {
   struct Agent {
     std::string host;
     std::vector<SlotRecord> slots;
+    Moment heard{0};
+    bool suspect = false;
   };
   std::map<AgentId, Agent> agents_;
   Moment start_deadline_;

@@ -18,15 +18,6 @@ void Schedule::give_back(ShardId shard) {
   modules_[module.value].remaining_flops += flops;
 }
 
-std::optional<ShardId> Schedule::take(ModuleId module) {
-  ModuleState& state = modules_[module.value];
-  if (state.unassigned.empty()) return std::nullopt;
-  const Entry entry = *state.unassigned.begin();
-  state.unassigned.erase(state.unassigned.begin());
-  state.remaining_flops += entry.negative_flops;
-  return entry.shard;
-}
-
 void Schedule::withdraw(ShardId shard) {
   const auto [module, flops] = shards_[shard.value];
   if (modules_[module.value].unassigned.erase({-flops, shard})) modules_[module.value].remaining_flops -= flops;

@@ -36,10 +36,23 @@ class Schedule {
     return best;
   }
 
-  std::optional<ShardId> take(ModuleId module);  ///< the longest unassigned shard
-  void give_back(ShardId shard);                 ///< it was lost; it goes to the front again
-  void withdraw(ShardId shard);                  ///< an unassigned one that need not run
-  void on_gang_opening(ModuleId module);         ///< counted as serving from here on
+  /// The longest unassigned shard, of those for which avoid(ShardId) does not hold if there are any.
+  template <class Avoid>
+  std::optional<ShardId> take(ModuleId module, Avoid&& avoid) {
+    const std::set<Entry>& unassigned = at(module).unassigned;
+    if (unassigned.empty()) return std::nullopt;
+    auto entry = unassigned.begin();
+    while (entry != unassigned.end() && avoid(entry->shard)) ++entry;
+    const ShardId shard = (entry == unassigned.end() ? unassigned.begin() : entry)->shard;
+    withdraw(shard);
+    return shard;
+  }
+  std::optional<ShardId> take(ModuleId module) {
+    return take(module, [](ShardId) { return false; });
+  }
+  void give_back(ShardId shard);          ///< it was lost; it goes to the front again
+  void withdraw(ShardId shard);           ///< an unassigned one that need not run
+  void on_gang_opening(ModuleId module);  ///< counted as serving from here on
   void on_gang_gone(ModuleId module);
   void drop(ModuleId module);  ///< no shard of it is handed out again
   bool has_unassigned(ModuleId module) const { return !at(module).unassigned.empty(); }

@@ -103,15 +103,26 @@ bool Visit::on_opened(std::uint32_t member, Moment now) {
 Moment Visit::on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment expected) {
   shard_ = shard;
   attempt_ = attempt;
+  for (Member& member : members_) member.place = {};
   begin(VisitState::serving, now, std::max(Moment(deadlines_.progress), kPatience * expected));
   return allowance_;
 }
 
-void Visit::on_progress(std::uint32_t member, const std::string& unit, std::uint64_t counter, Moment now) {
-  members_[member].units = counter;
-  members_[member].unit = unit;
-  members_[member].waits = false;
-  if (state_ != VisitState::aborting) members_[member].due = now + allowance_;
+void Visit::on_progress(std::uint32_t member, const Progress& progress, Moment now) {
+  Member& record = members_[member];
+  record.units = progress.counter;
+  record.unit = progress.unit;
+  record.waits = false;
+  const auto number = [](std::int64_t n) {
+    return n < 0 ? std::nullopt : std::optional(static_cast<std::uint32_t>(n));
+  };
+  if (progress.batch >= 0) record.place = {number(progress.batch), number(progress.request)};
+  if (state_ != VisitState::aborting) record.due = now + allowance_;
+}
+
+void Visit::resume(Moment now) {
+  suspended_ = false;
+  for (Member& member : members_) member.due = now + allowance_;
 }
 
 void Visit::on_shard_done(Moment now) {
@@ -150,7 +161,7 @@ bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
 }
 
 std::optional<Late> Visit::late(Moment now) const {
-  if (state_ == VisitState::ended || (state_ == VisitState::serving && !shard_)) return std::nullopt;
+  if (suspended_ || state_ == VisitState::ended || (state_ == VisitState::serving && !shard_)) return std::nullopt;
   const bool all_wait = std::ranges::all_of(members_, [](const Member& m) { return m.waits || m.done || !m.here; });
   const auto awaited = [&](const Member& m) { return m.here && !m.done && (!m.waits || all_wait); };
   std::optional<std::uint64_t> fewest;  // units of a member past its deadline

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "sharding/attempts.h"
 #include "sharding/ids.h"
 #include "sharding/message.h"
 #include "sharding/roster.h"
@@ -69,7 +70,9 @@ class Visit {
   /// `expected`: estimated seconds of the whole shard; units of it may take 20 times that. Returns what one may take.
   Moment on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment expected = Moment(0));
   /// A member announced its `counter`th unit.
-  void on_progress(std::uint32_t member, const std::string& unit, std::uint64_t counter, Moment now);
+  void on_progress(std::uint32_t member, const Progress& progress, Moment now);
+  /// Where the member is in its shard.
+  const BatchPlace& place(std::uint32_t member) const { return members_[member].place; }
   /// It waits for another member in a collective, until it announces its next unit.
   void on_waiting(std::uint32_t member) { members_[member].waits = true; }
   void on_shard_done(Moment now);
@@ -89,6 +92,11 @@ class Visit {
     reason_ = reason;
   }
 
+  /// Its node is silent: nobody waits for it, and its shard is run elsewhere. Until it is heard again.
+  void suspend() { suspended_ = true; }
+  void resume(Moment now);
+  bool suspended() const { return suspended_; }
+
   std::optional<Late> late(Moment now) const;
   Verdict verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven = {}) const;
   /// Why it was aborted or is to be recycled; "" otherwise.
@@ -102,6 +110,7 @@ class Visit {
     bool waits = false;              // for another member
     std::uint64_t units = 0;         // announced so far
     std::string unit = "nothing yet";
+    BatchPlace place;
     Moment due{0};
     std::optional<LedgerRow> row;
   };
@@ -116,6 +125,7 @@ class Visit {
   Moment allowance_;  // how long one unit may take
   std::optional<ShardId> shard_;
   std::uint32_t attempt_ = 0;
+  bool suspended_ = false;
   std::optional<Verdict> forced_;  // whatever is measured
   std::string reason_;             // of forced_
 };

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -28,7 +29,8 @@ FaultHook FaultHook::from_environment() {
   if (!text) return hook;
   try {
     const auto json = nlohmann::json::parse(text);
-    Fault fault{json.at("unit"), json.at("action"), json.value("once", ""), json.value("module", ""), {}};
+    Fault fault{json.at("unit"),          json.at("action"),      json.value("once", ""),
+                json.value("module", ""), json.value("text", ""), {}};
     if (json.contains("member")) fault.member = json.at("member").get<std::uint32_t>();
     hook.fault_ = std::move(fault);
   } catch (const nlohmann::json::exception& error) {
@@ -45,12 +47,21 @@ bool FaultHook::claim() const {
   return made >= 0;
 }
 
-void FaultHook::at(const std::string& unit, std::uint32_t member, const std::string& module) const {
-  if (!fault_ || !unit.starts_with(fault_->unit)) return;
+bool FaultHook::meets_text(const Unit& unit) const {
+  return std::ranges::any_of(unit.requests, [&](std::uint32_t r) {
+    return std::ranges::any_of(requests_[r].parts,
+                               [&](const auto& part) { return part.find(fault_->text) != std::string::npos; });
+  });
+}
+
+void FaultHook::at(const Unit& unit, std::uint32_t member, const std::string& module) const {
+  if (!fault_ || !unit.text.starts_with(fault_->unit)) return;
+  if (!fault_->text.empty() && !meets_text(unit)) return;
   if (fault_->member && *fault_->member != member) return;
   if (!fault_->module.empty() && fault_->module != module) return;
   if (!claim()) return;
   if (fault_->action == "kill") ::raise(SIGKILL);
+  if (fault_->action == "abort") std::abort();
   if (fault_->action == "stop") ::raise(SIGSTOP);
   if (fault_->action == "leak") leak();
   if (fault_->action == "throw") throw std::runtime_error("thrown by PROCTOR_TEST_FAULT");

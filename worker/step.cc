@@ -31,12 +31,12 @@ void agree(Communicator& gang, StepOutcome& outcome) {
 
 }  // namespace
 
-StepOutcome run_step(OpenModule& module, Communicator& gang, const Device& device, std::span<const Request> requests,
-                     std::int64_t max_batch_tokens, BatchCleanup& cleanup, const Announce& announce) {
+StepOutcome run_step(OpenModule& module, Communicator& gang, const Device& device, const ShardRun& shard,
+                     BatchCleanup& cleanup, const Announce& announce) {
   const auto once = [&] {
     StepOutcome outcome;
     try {
-      outcome.responses = module.run(requests, max_batch_tokens, cleanup, announce);
+      outcome.responses = module.run(shard, cleanup, announce);
       check_equal(gang, device, outcome.responses);
       announce("end step");
     } catch (const c10::OutOfMemoryError& error) {

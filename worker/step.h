@@ -23,7 +23,7 @@ struct StepOutcome {
 
 /// Collective. After out of memory in some member, where the gang is still whole, all empty their caches and try once
 /// more, in step. What `announce` throws that is no std::exception comes through.
-StepOutcome run_step(OpenModule& module, Communicator& gang, const Device& device, std::span<const Request> requests,
-                     std::int64_t max_batch_tokens, BatchCleanup& cleanup, const Announce& announce);
+StepOutcome run_step(OpenModule& module, Communicator& gang, const Device& device, const ShardRun& shard,
+                     BatchCleanup& cleanup, const Announce& announce);
 
 }  // namespace proctor

@@ -3,18 +3,15 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "worker/models/decoder_config.h"
 #include "worker/safetensors.h"
+#include "worker/unit.h"
 
 namespace proctor {
-
-using Announce =
-    std::function<void(const std::string& unit)>;  ///< called before each unit of work that can be waited for
 
 class Weights {
  public:

@@ -73,8 +73,10 @@ class Worker {
     // The orchestrator's watchdog names who is late after one unit; this is for when nobody listens any more.
     visit_->gang.communicator->wait_at_most(std::chrono::duration<double>(2 * order.unit_s));
     const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
-    StepOutcome outcome = run_step(*visit_->gang.module, *visit_->gang.communicator, device_, order.requests, budget,
-                                   *visit_->cleanup, announcer());
+    const ShardRun shard{order.requests, budget, order.isolated, order.set_aside};
+    faults_.begin_shard(order.requests);
+    StepOutcome outcome =
+        run_step(*visit_->gang.module, *visit_->gang.communicator, device_, shard, *visit_->cleanup, announcer());
     const double seconds = seconds_since(begin);
     visit_->row.run_s += seconds;
     if (outcome.gang == StepEnd::done) {
@@ -103,7 +105,7 @@ class Worker {
 
   void handle(const TearDown& order) {
     if (!has(order.visit)) return;
-    end_visit(Path::orderly, [this](const std::string& unit) { announce(unit); });
+    end_visit(Path::orderly, announcer());
     if (!warmed_up_) baseline_ = measure_baseline(device_, true);
     warmed_up_ = true;
   }
@@ -111,7 +113,7 @@ class Worker {
   void handle(const AbortVisit& order) {
     if (!has(order.visit)) return report(VisitClosed{order.visit, {}});
     std::fprintf(stderr, "proctor-worker: visit %u is aborted: %s\n", order.visit.value, order.reason.c_str());
-    end_visit(Path::abort, [this](const std::string& unit) { progress(unit); });
+    end_visit(Path::abort, [this](const Unit& unit) { progress(unit); });
   }
 
   void handle(const Leave&) {}
@@ -170,16 +172,19 @@ class Worker {
   }
 
   Announce announcer() {
-    return [this](const std::string& unit) { announce(unit); };
+    return [this](const Unit& unit) { announce(unit); };
   }
 
   /// Begins a unit, unless the visit was aborted meanwhile.
-  void announce(const std::string& unit) {
+  void announce(const Unit& unit) {
     if (abort_switch_.pulled(visit_->order.visit)) throw VisitAborted();
     progress(unit);
     faults_.at(unit, visit_->place.rank, visit_->order.module.name);
   }
-  void progress(const std::string& unit) { report(Progress{visit_->order.visit, unit, ++visit_->units}); }
+  void progress(const Unit& unit) {
+    report(Progress{visit_->order.visit, unit.text, ++visit_->units, unit.batch ? std::int64_t{*unit.batch} : -1,
+                    unit.requests.size() == 1 ? std::int64_t{unit.requests.front()} : -1});
+  }
 
   void report(const WorkerReport& message) {
     if (!channel_.send(encode(message))) _exit(0);
@@ -191,7 +196,7 @@ class Worker {
   Device& device_;
   Inbox& inbox_;
   AbortSwitch& abort_switch_;
-  const FaultHook faults_ = FaultHook::from_environment();
+  FaultHook faults_ = FaultHook::from_environment();
   std::optional<OpenVisitState> visit_;
   Baseline baseline_;
   bool warmed_up_ = false;

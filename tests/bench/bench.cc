@@ -45,13 +45,14 @@ class NowhereDoor final : public Door {
   void kill(SlotId) override {}
   void open(std::span<const SlotId>, VisitId, ModuleId) override {}
   void join(SlotId, VisitId, const std::string&) override {}
+  void hand_out(const Turn&, SlotId) override {}
   void run(SlotId, const Turn& turn) override { last = turn.shard; }
   void close(SlotId, VisitId) override {}
   void tear_down(SlotId, VisitId) override {}
   void abort(SlotId, VisitId, const std::string&) override {}
   void store(ShardId, std::vector<Response>) override {}
   void give_up(ShardId, std::vector<Response>) override {}
-  void store_level(ShardId, std::uint32_t) override {}
+  void store_shape(ShardId, const ShardShape&) override {}
   void record(const LedgerEntry&) override {}
   void warn(const std::string&) override {}
   ShardId last;
@@ -78,7 +79,7 @@ void schedule_per_shard(benchmark::State& state) {
 BENCHMARK(schedule_per_shard)->Unit(benchmark::kMillisecond);
 
 void wire_round_trip(benchmark::State& state) {
-  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, 60};
+  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, {}, {}, 60};
   for (int i = 0; i < 32; ++i)
     order.requests.push_back({{std::string(400, 'q'), " choice"}, {{"type", "loglikelihood"}}});
   for (auto _ : state) benchmark::DoNotOptimize(decode_worker_order(encode(WorkerOrder(order))));
@@ -95,7 +96,7 @@ void run_store_shards(benchmark::State& state) {
     const std::string payload(1000, 'p');
     for (auto _ : state) {
       store.begin();
-      for (std::int64_t i = 0; i < state.range(0); ++i) store.put("answer", std::to_string(++key), payload);
+      for (std::int64_t i = 0; i < state.range(0); ++i) store.append("answer", std::to_string(++key), payload);
       store.commit();
     }
   }

@@ -24,7 +24,7 @@
 namespace proctor {
 namespace {
 
-const Announce kQuiet = [](const std::string&) {};
+const Announce kQuiet = [](const Unit&) {};
 
 std::string model() {
   const char* given = std::getenv("PROCTOR_BENCH_MODEL");
@@ -126,7 +126,7 @@ void batches_under_policy(benchmark::State& state, Cleanup::Policy policy) {
   double all = 0;
   for (auto _ : state) {
     const auto begin = std::chrono::steady_clock::now();
-    open->run(requests, 64, cleanup, kQuiet);
+    open->run({requests, 64}, cleanup, kQuiet);
     all += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   state.counters["batches"] = static_cast<double>(cleanup.batches());

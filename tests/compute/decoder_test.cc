@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-const Announce kQuiet = [](const std::string&) {};
+const Announce kQuiet = [](const Unit&) {};
 
 Json goldens() {
   std::ifstream stream(PROCTOR_SOURCE "/tests/compute/decoder_goldens.json");
@@ -88,7 +88,7 @@ class GeneratorTest : public testing::Test {
     module.path = folder(model);
     const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
     BatchCleanup cleanup({}, *device_);
-    return open->run(requests, budget, cleanup, kQuiet);
+    return open->run({requests, budget}, cleanup, kQuiet);
   }
   static Request score(const std::string& context, const std::string& continuation) {
     return {{context, continuation}, {{"type", "loglikelihood"}}};
@@ -196,7 +196,7 @@ TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
   const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
   BatchCleanup cleanup({}, *device_);
   const std::vector<Request> requests = {score("a[PAD]", "b"), score("a", "b")};
-  const auto responses = open->run(requests, 4096, cleanup, kQuiet);
+  const auto responses = open->run({requests, 4096}, cleanup, kQuiet);
   EXPECT_EQ(responses[0].error, "token id 400 is outside the model's vocabulary of 258");
   EXPECT_EQ(responses[1].error, "");
   fs::remove_all(copy);
@@ -212,7 +212,7 @@ TEST_F(GeneratorTest, repetition_penalty_changes_greedy_text_as_transformers_doe
   const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
   BatchCleanup cleanup({}, *device_);
   const std::vector<Request> requests = {generate("abc", 8)};
-  const std::string text = open->run(requests, 4096, cleanup, kQuiet).at(0).value[0];
+  const std::string text = open->run({requests, 4096}, cleanup, kQuiet).at(0).value[0];
   EXPECT_NE(text, run("llama", requests).at(0).value[0].get<std::string>());
   fs::remove_all(copy);
 }

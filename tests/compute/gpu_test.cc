@@ -28,7 +28,7 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-const Announce kQuiet = [](const std::string&) {};
+const Announce kQuiet = [](const Unit&) {};
 const std::vector<std::string> kModels = {"llama",          "llama_tied_linear", "llama_biases_llama3",
                                           "mistral_window", "qwen2_window",      "qwen3"};
 
@@ -55,7 +55,7 @@ Gang open_gang(const std::string& model, Device& device, DType dtype,
 
 std::vector<Response> answer(Gang& gang, Device& device) {
   BatchCleanup cleanup({}, device);
-  return gang.module->run(requests(), 256, cleanup, kQuiet);
+  return gang.module->run({requests(), 256}, cleanup, kQuiet);
 }
 
 class Gpu : public testing::Test {

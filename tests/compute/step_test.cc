@@ -13,14 +13,14 @@
 namespace proctor {
 namespace {
 
-const Announce kQuiet = [](const std::string&) {};
+const Announce kQuiet = [](const Unit&) {};
 enum class Trouble { none, out_of_memory, exception, other_answer };
 
 /// Two collectives; between them, in the first `tries` runs, the trouble.
 class TroubledModule final : public OpenModule {
  public:
   TroubledModule(Communicator& gang, Trouble trouble, int tries) : gang_(gang), trouble_(trouble), tries_(tries) {}
-  std::vector<Response> run(std::span<const Request>, std::int64_t, BatchCleanup&, const Announce&) override {
+  std::vector<Response> run(const ShardRun&, BatchCleanup&, const Announce&) override {
     ++runs;
     at::Tensor sum = at::full({8}, 1.0, at::kFloat);
     gang_.all_reduce(sum);
@@ -51,7 +51,7 @@ Member step(Communicator& gang, Trouble trouble, int tries) {
   FakeDevice device;
   BatchCleanup cleanup({}, device);
   TroubledModule module(gang, trouble, tries);
-  Member member{run_step(module, gang, device, {}, 64, cleanup, kQuiet), 0, 0};
+  Member member{run_step(module, gang, device, {{}, 64}, cleanup, kQuiet), 0, 0};
   member.runs = module.runs;
   member.cleanups = cleanup.cleanups();
   return member;

@@ -16,7 +16,7 @@
 namespace proctor {
 namespace {
 
-const Announce kQuiet = [](const std::string&) {};
+const Announce kQuiet = [](const Unit&) {};
 constexpr std::chrono::seconds kLong{60};
 
 Gang open_gang(Device& device) {
@@ -39,7 +39,7 @@ TEST(Teardown, fifty_visits_leave_nothing_behind) {
     const std::vector<Request> requests = {
         {{"context", "continuation"}, {{"type", "loglikelihood"}}},
         {{"go on"}, {{"type", "generate_until"}, {"until", {"\n"}}, {"max_gen_toks", 4}}}};
-    gang.module->run(requests, 256, cleanup, kQuiet);
+    gang.module->run({requests, 256}, cleanup, kQuiet);
     LedgerRow row;
     tear_down(gang, *device, before, Path::orderly, kLong, kQuiet, row);
     EXPECT_EQ(row.allocated_after, row.allocated_before) << "visit " << visit;
@@ -58,7 +58,7 @@ TEST(Teardown, announces_its_steps_in_the_order_of_the_protocol) {
   std::vector<std::string> steps;
   LedgerRow row;
   tear_down(
-      gang, *device, before, Path::orderly, kLong, [&](const std::string& unit) { steps.push_back(unit); }, row);
+      gang, *device, before, Path::orderly, kLong, [&](const Unit& unit) { steps.push_back(unit.text); }, row);
   EXPECT_EQ(steps, (std::vector<std::string>{"teardown drop_batches", "teardown graphs", "teardown communicators",
                                              "teardown drop_weights", "teardown clear_workspaces",
                                              "teardown empty_caches", "teardown measure"}));
@@ -103,9 +103,7 @@ TEST(Teardown, a_lost_device_is_not_touched_and_the_process_has_to_leave) {
 class FakeModule final : public OpenModule {
  public:
   explicit FakeModule(FakeNccl& nccl, bool keeps_graph) : nccl_(nccl), keeps_graph_(keeps_graph) {}
-  std::vector<Response> run(std::span<const Request>, std::int64_t, BatchCleanup&, const Announce&) override {
-    return {};
-  }
+  std::vector<Response> run(const ShardRun&, BatchCleanup&, const Announce&) override { return {}; }
   void drop_batches() override {}
   std::uint64_t drop_graphs() override {
     if (!keeps_graph_) nccl_.graphs = 0;

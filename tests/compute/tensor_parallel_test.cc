@@ -18,7 +18,7 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-const Announce kQuiet = [](const std::string&) {};
+const Announce kQuiet = [](const Unit&) {};
 const std::vector<std::string> kFamilies = {"llama",          "llama_tied_linear", "llama_biases_llama3",
                                             "mistral_window", "qwen2_window",      "qwen3"};
 std::string folder(const std::string& model) { return (fs::path(PROCTOR_TINY_MODELS) / model).string(); }
@@ -47,7 +47,7 @@ Answers answer(const std::string& model, Communicator& gang, DType dtype = DType
   module.dtype = dtype;
   const auto open = find_kind("generator").open(module, *device, gang, kQuiet);
   BatchCleanup cleanup({}, *device);
-  return {open->run(requests(), 256, cleanup, kQuiet), open->bytes_read()};
+  return {open->run({requests(), 256}, cleanup, kQuiet), open->bytes_read()};
 }
 
 /// Every member's answers; they must be the same.

@@ -7,6 +7,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "orchestrator/machine.h"
+#include "sharding/wire.h"
+
 namespace proctor {
 namespace {
 
@@ -80,7 +83,7 @@ TEST_F(AgentTest, tells_how_a_worker_died_and_keeps_its_words_in_the_log) {
   one.handle(StartWorker{0, 1});
   const auto* exited = wait_for<WorkerExited>(one);
   ASSERT_TRUE(exited);
-  EXPECT_FALSE(exited->ordered);
+  EXPECT_EQ(exited->by, EndedBy::itself);
   EXPECT_EQ(exited->how, "signal 11 (Segmentation fault)");
   std::ifstream log(root_ / ("worker-" + host_name() + "-0.log"));
   std::string line;
@@ -96,7 +99,7 @@ TEST_F(AgentTest, a_killed_worker_is_gone_before_the_next_starts) {
   one.handle(StartWorker{0, 2});
   const auto* exited = wait_for<WorkerExited>(one);
   ASSERT_TRUE(exited);
-  EXPECT_TRUE(exited->ordered);
+  EXPECT_EQ(exited->by, EndedBy::order);
   EXPECT_EQ(exited->incarnation, 1u);
   one.handle(KillWorker{0});
   for (int i = 0;
@@ -105,6 +108,53 @@ TEST_F(AgentTest, a_killed_worker_is_gone_before_the_next_starts) {
        ++i)
     one.poll(10);
   EXPECT_EQ(std::get<WorkerExited>(reports_.back()).incarnation, 2u);
+}
+
+TEST_F(AgentTest, a_sigkill_that_nobody_here_sent_came_from_outside) {
+  Agent one = agent(std::string(kProbe) + "kill -9 $$\n");
+  one.handle(Configure{"cpu", 1, 1, 0, 1, root_.string()});
+  one.handle(StartWorker{0, 1});
+  const auto* exited = wait_for<WorkerExited>(one);
+  ASSERT_TRUE(exited);
+  EXPECT_EQ(exited->by, EndedBy::outside);
+}
+
+TEST_F(AgentTest, holds_progress_back_until_the_next_beat_but_not_behind_other_news) {
+  const auto frame = [](const WorkerReport& report) {
+    std::string octal;
+    for (unsigned char c : proctor::frame(encode(report))) {
+      char text[8];
+      std::snprintf(text, sizeof text, "\\%03o", c);
+      octal += text;
+    }
+    return "printf '" + octal + "' >&3\n";
+  };
+  const auto progress = [](std::uint64_t n) { return WorkerReport(Progress{VisitId{1}, "unit", n}); };
+  Agent one =
+      agent(std::string(kProbe) + frame(progress(1)) + frame(progress(2)) + frame(progress(3)) +
+            frame(WorkerReport(Waiting{VisitId{1}})) + frame(progress(4)) + frame(progress(5)) + "exec sleep 1000\n");
+  one.handle(Configure{"cpu", 1, 1, 0, 1, root_.string()});
+  one.handle(StartWorker{0, 1});
+  const auto said = [&] {
+    std::vector<std::string> out;
+    for (const AgentReport& report : reports_)
+      if (const auto* from = std::get_if<FromWorker>(&report)) {
+        const WorkerReport body =
+            decode_worker_report({reinterpret_cast<const char*>(from->frame.data()), from->frame.size()});
+        const auto* news = std::get_if<Progress>(&body);
+        out.push_back(news ? std::to_string(news->counter) : "waiting");
+      }
+    return out;
+  };
+  for (int i = 0; i < 10000 && said().size() < 3; ++i) one.poll(10);
+  EXPECT_EQ(said(), (std::vector<std::string>{"1", "3", "waiting"}))
+      << "the first at once, the latest before other news";
+  std::vector<FromWorker> held;
+  for (int i = 0; i < 10000 && held.empty(); ++i) {
+    one.poll(10);
+    held = one.take_progress();
+  }
+  ASSERT_EQ(held.size(), 1u);
 }
 
 }  // namespace

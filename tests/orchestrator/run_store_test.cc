@@ -23,39 +23,62 @@ class RunStoreTest : public testing::Test {
   fs::path root_ = fs::temp_directory_path() / ("proctor-store-" + std::to_string(::getpid()));
 };
 
+std::vector<std::string> log_of(RunStore& store) {
+  std::vector<std::string> rows;
+  store.replay([&](auto kind, auto key, auto payload) {
+    rows.push_back(std::string(kind) + " " + std::string(key) + " " + std::string(payload));
+  });
+  return rows;
+}
+
 TEST_F(RunStoreTest, keeps_rows_over_a_reopening) {
   {
     RunStore store(path());
     store.begin();
-    store.put("answer", "k", std::string("\0payload", 8));
+    store.put("meta", "k", std::string("\0payload", 8));
+    store.append("answer", "a", "1");
+    store.append("event", "", "");
+    store.append("answer", "a", "2");
     store.commit();
   }
-  RunStore store(path());
-  EXPECT_EQ(store.get("answer", "k"), std::string("\0payload", 8));
-  EXPECT_EQ(store.get("answer", "other"), std::nullopt);
-  EXPECT_EQ(store.all("answer").size(), 1u);
-  EXPECT_TRUE(store.all("meta").empty());
+  RunStore store(path(), RunStore::Open::existing);
+  EXPECT_EQ(store.get("meta", "k"), std::string("\0payload", 8));
+  EXPECT_EQ(store.get("meta", "other"), std::nullopt);
+  EXPECT_EQ(store.all("meta").size(), 1u);
+  EXPECT_TRUE(store.all("pair").empty());
+  EXPECT_EQ(log_of(store), (std::vector<std::string>{"answer a 1", "event  ", "answer a 2"}));
 }
 
 TEST_F(RunStoreTest, a_row_that_fails_its_checksum_was_never_acknowledged) {
   {
     RunStore store(path());
     store.begin();
-    store.put("answer", "a", "good");
-    store.put("answer", "b", "will be damaged");
+    store.put("meta", "a", "good");
+    store.put("meta", "b", "will be damaged");
+    store.append("answer", "a", "good");
+    store.append("answer", "b", "will be damaged");
     store.commit();
   }
   sqlite3* raw = nullptr;
   ASSERT_EQ(sqlite3_open(path().c_str(), &raw), SQLITE_OK);
-  ASSERT_EQ(
-      sqlite3_exec(raw, "UPDATE rows SET payload = x'00' WHERE CAST(key AS TEXT) = 'b'", nullptr, nullptr, nullptr),
-      SQLITE_OK);
-  ASSERT_EQ(sqlite3_changes(raw), 1);
+  for (const char* table : {"records", "log"}) {
+    const std::string damage = std::string("UPDATE ") + table + " SET payload = x'00' WHERE CAST(key AS TEXT) = 'b'";
+    ASSERT_EQ(sqlite3_exec(raw, damage.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+    ASSERT_EQ(sqlite3_changes(raw), 1);
+  }
   sqlite3_close(raw);
   RunStore store(path());
-  EXPECT_EQ(store.all("answer").size(), 1u);
-  EXPECT_EQ(store.get("answer", "b"), std::nullopt);
-  EXPECT_EQ(store.bad_rows(), 2u);
+  EXPECT_EQ(store.all("meta").size(), 1u);
+  EXPECT_EQ(store.get("meta", "b"), std::nullopt);
+  EXPECT_EQ(log_of(store), std::vector<std::string>{"answer a good"});
+  EXPECT_EQ(store.bad_rows(), 3u);
+}
+
+TEST_F(RunStoreTest, an_empty_one_is_refused_where_there_was_one) {
+  EXPECT_THROW(RunStore(path(), RunStore::Open::existing), EnvironmentError);
+  std::ofstream(path()).close();
+  EXPECT_THROW(RunStore(path(), RunStore::Open::existing), EnvironmentError);
+  EXPECT_NO_THROW(RunStore{path()});
 }
 
 TEST_F(RunStoreTest, refuses_what_is_not_its_own) {
@@ -74,28 +97,30 @@ TEST_F(RunStoreTest, a_torn_transaction_leaves_nothing) {
   {
     RunStore store(path());
     store.begin();
-    store.put("answer", "k", "v");
+    store.append("answer", "k", "v");
   }
-  EXPECT_EQ(RunStore(path()).get("answer", "k"), std::nullopt);
+  RunStore store(path());
+  EXPECT_TRUE(log_of(store).empty());
 }
 
 TEST_F(RunStoreTest, the_store_thread_acknowledges_what_is_durable) {
   RunStore store(path());
   {
     StoreThread thread(store);
-    for (std::uint32_t i = 0; i < 100; ++i) thread.put({"answer", std::to_string(i), "v", ShardId{i}});
-    thread.put({"event", "e", "v", std::nullopt});
+    for (std::uint32_t i = 0; i < 100; ++i)
+      thread.put({StoreRow::Table::log, "answer", std::to_string(i), "v", ShardId{i}});
+    thread.put({StoreRow::Table::log, "event", "e", "v", std::nullopt});
     thread.stop();
     EXPECT_EQ(thread.acknowledged().size(), 100u);
   }
-  EXPECT_EQ(store.all("answer").size(), 100u);
+  EXPECT_EQ(log_of(store).size(), 101u);
 }
 
 TEST_F(RunStoreTest, a_failed_write_stops_acknowledging) {
   RunStore store(path());
   StoreThread thread(store);
   store.begin();  // the thread's own BEGIN must fail now
-  thread.put({"answer", "k", "v", ShardId{0}});
+  thread.put({StoreRow::Table::log, "answer", "k", "v", ShardId{0}});
   thread.stop();
   EXPECT_THROW(thread.acknowledged(), StoreFailure);
 }
@@ -105,20 +130,6 @@ TEST_F(RunStoreTest, responses_survive_with_every_bit) {
   const auto back = decode_responses(encode_responses(responses));
   EXPECT_EQ(back[0].value, responses[0].value);
   EXPECT_EQ(back[1].error, "why");
-}
-
-TEST_F(RunStoreTest, a_lock_is_held_once_and_taken_over_from_the_dead) {
-  const RunDirectory directory(root_);
-  {
-    const RunLock lock(directory);
-    EXPECT_THROW(RunLock again(directory), EnvironmentError);
-  }
-  std::ifstream boot("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  std::getline(boot, id);
-  std::ofstream(directory.owner()) << nlohmann::json{
-      {"host", "h"}, {"boot_id", id}, {"pid", 1}, {"start_time", "never"}};
-  const RunLock taken(directory);
 }
 
 TEST_F(RunStoreTest, fresh_renames_and_never_deletes) {

@@ -52,7 +52,7 @@ class ScoreboardTest : public testing::Test {
   std::string files(const std::vector<std::size_t>& order, const std::string& name) {
     const RunDirectory directory(root_ / name);
     directory.create();
-    Scoreboard board(work_, directory, 0);
+    Scoreboard board(work_, directory, 0, write_file);
     for (std::size_t s : order) {
       std::vector<Response> responses;
       for (std::uint32_t r : work_.shards[s].requests)

@@ -95,6 +95,27 @@ class Faults(RunCase):
         results = json.loads((self.root / "small/results/a.json").read_text())
         self.assertEqual(results["n-samples"]["choice"]["effective"], 0)
 
+    def test_the_second_ctrl_c_leaves_at_once(self):
+        process = self.start("left", workers=1, environment=self.fault("batch 1", "stop", module="b"))  # so that it cannot drain
+        self.assertTrue(self.wait_until(process, lambda: self.done("left").get(("a", "choice")) == 72))
+        process.send_signal(signal.SIGINT)
+        self.assertTrue(self.wait_until(process, lambda: "no new shards" in (self.root / "left/logs/orchestrator.log").read_text()))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 130, out + err)
+        self.assertIn("the same command goes on from here", out)
+        self.run_suite("calm")
+        self.run_suite("left", workers=2)
+        self.assertEqual(self.final_files("left"), self.final_files("calm"))
+
+    def test_show_tells_from_another_shell_whether_a_run_lives(self):
+        process = self.start("seen", workers=1, environment=self.fault("batch 1", "stop", module="b"))
+        self.assertTrue(self.wait_until(process, lambda: self.done("seen").get(("a", "choice")) == 72))
+        self.assertIn(f"state: running, pid {process.pid} on", self.proctor("show", "seen").stdout)
+        process.kill()
+        process.communicate()
+        self.assertIn("state: interrupted", self.proctor("show", "seen").stdout)
+
     def test_two_proctors_do_not_share_a_run_directory(self):
         process = self.start("run")
         self.assertTrue(self.wait_until(process, lambda: (self.root / "run/owner.json").exists() and (self.root / "run/owner.json").stat().st_size > 0))

@@ -5,63 +5,10 @@
 #include <algorithm>
 #include <random>
 
-#include "tests/sharding/recording_door.h"
+#include "tests/sharding/stage.h"
 
 namespace proctor {
 namespace {
-
-using Said = std::vector<std::string>;
-constexpr AgentId kNode{0};
-SlotId slot(std::uint32_t n) { return {kNode, n}; }
-
-std::vector<Shard> shards(std::initializer_list<std::uint32_t> modules) {
-  std::vector<Shard> out;
-  for (std::uint32_t module : modules)
-    out.push_back({ModuleId{module}, TaskId{0}, {0}, 100.0 - static_cast<double>(out.size())});
-  return out;
-}
-
-/// A conductor with one agent whose workers answer as told.
-struct Stage {
-  RecordingDoor door;
-  Conductor conductor;
-  std::uint32_t incarnation = 1;
-
-  Stage(std::vector<Shard> work, std::size_t modules, std::uint32_t workers)
-      : conductor({Deadlines{}, 16u << 20, VisitId{1}, names(modules)},
-                  std::vector<ModuleOutlook>(modules, ModuleOutlook{1, 1e-3, 1e-6}), std::move(work), door) {
-    conductor.on_agent(kNode, "node0", workers, Moment(0));
-  }
-  static std::vector<std::string> names(std::size_t n) {
-    std::vector<std::string> out;
-    for (std::size_t i = 0; i < n; ++i) out.push_back("m" + std::to_string(i));
-    return out;
-  }
-  void report(std::uint32_t n, WorkerReport body, double now = 1, std::uint32_t inc = 1) {
-    conductor.on_report(slot(n), inc, std::move(body), Moment(now));
-  }
-  void ready(std::uint32_t n, double now = 1, std::uint32_t inc = 1) { report(n, WorkerReady{1, {}}, now, inc); }
-  void opened(std::uint32_t n, std::uint32_t visit, double now = 1, std::uint32_t inc = 1) {
-    report(n, VisitOpened{VisitId{visit}, 0.1}, now, inc);
-  }
-  void answered(std::uint32_t n, std::uint32_t visit, std::uint32_t shard, double now = 1, std::uint32_t inc = 1,
-                std::uint32_t attempt = 1) {
-    report(
-        n,
-        ShardAnswered{
-            VisitId{visit}, ShardId{shard}, attempt, {Response{nlohmann::json::array({1.0, true, 1, 0}), ""}}, 1, 0.1},
-        now, inc);
-  }
-  void quiesced(std::uint32_t n, std::uint32_t visit, double now = 1, std::uint32_t inc = 1) {
-    report(n, Quiesced{VisitId{visit}, true, ""}, now, inc);
-  }
-  void closed(std::uint32_t n, std::uint32_t visit, LedgerRow row = {}, double now = 1, std::uint32_t inc = 1) {
-    report(n, VisitClosed{VisitId{visit}, row}, now, inc);
-  }
-  void died(std::uint32_t n, double now = 1, std::uint32_t inc = 1, bool ordered = false) {
-    conductor.on_exit(slot(n), inc, ordered, "signal 9 (Killed)", Moment(now));
-  }
-};
 
 TEST(Conductor, runs_one_shard_from_start_to_a_clean_ledger_row) {
   Stage stage(shards({0}), 1, 1);
@@ -88,6 +35,7 @@ TEST(Conductor, nothing_is_sent_to_a_device_before_it_is_measured_clean) {
   stage.opened(0, 1);
   stage.answered(0, 1, 0);
   stage.door.take();
+  stage.conductor.on_heard(kNode, Moment(2));
   stage.conductor.on_tick(Moment(2));
   EXPECT_EQ(stage.door.take(), Said{}) << "the second module waits for the teardown of the first";
   stage.quiesced(0, 1);
@@ -110,6 +58,7 @@ TEST(Conductor, replaces_a_worker_that_leaks_and_says_how_many_bytes) {
   EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 recycled", "kill 0.0"}));
   ASSERT_EQ(stage.door.warnings.size(), 1u);
   EXPECT_NE(stage.door.warnings[0].find("4096 allocated bytes"), std::string::npos);
+  stage.conductor.on_heard(kNode, Moment(3));
   stage.conductor.on_tick(Moment(3));
   EXPECT_EQ(stage.door.take(), Said{"start 0.0 #2"});
 }
@@ -135,7 +84,7 @@ TEST(Conductor, sets_a_shard_aside_after_its_third_strike) {
     stage.died(0, attempt, attempt);
   }
   ASSERT_EQ(stage.door.stored.size(), 1u);
-  EXPECT_NE(stage.door.stored[0].second[0].error.find("died: signal 9"), std::string::npos);
+  EXPECT_NE(stage.door.stored[0].second[0].error.find("died: signal 6"), std::string::npos);
   stage.conductor.on_stored(ShardId{0}, Moment(9));
   EXPECT_TRUE(stage.conductor.finished());
 }
@@ -145,7 +94,7 @@ TEST(Conductor, a_kill_by_order_is_no_strike) {
   for (std::uint32_t attempt = 1; attempt <= 8; ++attempt) {
     stage.ready(0, attempt, attempt);
     stage.opened(0, attempt, attempt, attempt);
-    stage.died(0, attempt, attempt, /*ordered=*/true);
+    stage.died(0, attempt, attempt, EndedBy::order);
   }
   EXPECT_TRUE(stage.door.stored.empty());
 }
@@ -161,12 +110,13 @@ TEST(Conductor, after_out_of_memory_a_fresh_worker_tries_then_the_batch_is_halve
   stage.closed(0, 1);
   EXPECT_EQ(stage.door.take(), (Said{"tear down 0.0 visit 1", "ledger visit 1 recycled", "kill 0.0"}));
   EXPECT_EQ(stage.door.ledger[0].reason, "out of memory in shard 0");
+  stage.conductor.on_heard(kNode, Moment(2));
   stage.conductor.on_tick(Moment(2));
   stage.ready(0, 2, 2);
   stage.opened(0, 2, 2, 2);
   stage.door.take();
   stage.report(0, ShardFailed{VisitId{2}, ShardId{0}, 2, true, false, "out of memory"}, 3, 2);
-  EXPECT_EQ(stage.door.take(), (Said{"level 0 1", "run 0.0 visit 2 shard 0 attempt 3 level 1"}));
+  EXPECT_EQ(stage.door.take(), (Said{"shape 0 level 1", "run 0.0 visit 2 shard 0 attempt 3 level 1"}));
 }
 
 TEST(Conductor, kills_a_worker_that_makes_no_progress) {
@@ -175,8 +125,10 @@ TEST(Conductor, kills_a_worker_that_makes_no_progress) {
   stage.opened(0, 1, 1);
   stage.report(0, Progress{VisitId{1}, "batch 1 of 2", 1}, 50);
   stage.door.take();
+  stage.conductor.on_heard(kNode, Moment(109));
   stage.conductor.on_tick(Moment(109));
   EXPECT_EQ(stage.door.take(), Said{}) << "60 s count from the last announced unit";
+  stage.conductor.on_heard(kNode, Moment(110.5));
   stage.conductor.on_tick(Moment(110.5));
   EXPECT_EQ(stage.door.take(), (Said{"kill 0.0", "ledger visit 1 aborted", "start 0.0 #2"}));
   EXPECT_EQ(stage.door.ledger[0].reason,
@@ -190,6 +142,7 @@ TEST(Conductor, a_teardown_past_its_deadline_costs_the_worker_and_no_shard) {
   stage.answered(0, 1, 0, 2);
   stage.conductor.on_stored(ShardId{0}, Moment(2));
   stage.door.take();
+  stage.conductor.on_heard(kNode, Moment(33));
   stage.conductor.on_tick(Moment(33));
   EXPECT_EQ(stage.door.take(), (Said{"kill 0.0", "ledger visit 1 aborted"}));
   EXPECT_TRUE(stage.conductor.finished());
@@ -201,12 +154,14 @@ TEST(Conductor, fails_a_module_by_name_that_two_gangs_could_not_load) {
   stage.report(0, OpenFailed{VisitId{1}, "input", "tensor x is missing"});
   EXPECT_EQ(stage.door.take().back(), "abort 0.0 visit 1");
   stage.closed(0, 1);
+  stage.conductor.on_heard(kNode, Moment(2));
   stage.conductor.on_tick(Moment(2));
   stage.ready(0, 2, 2);
   stage.report(0, OpenFailed{VisitId{2}, "input", "tensor x is missing"}, 3, 2);
   stage.closed(0, 2, {}, 3, 2);
   ASSERT_EQ(stage.door.given_up.size(), 1u) << "failed for this run, not for ever";
   EXPECT_NE(stage.door.given_up[0].second[0].error.find("m0 cannot be loaded: tensor x is missing"), std::string::npos);
+  stage.conductor.on_heard(kNode, Moment(4));
   stage.conductor.on_tick(Moment(4));
   stage.door.take();
   stage.ready(0, 4, 3);
@@ -222,7 +177,7 @@ TEST(Conductor, a_worker_that_always_dies_while_loading_does_not_loop_for_ever) 
     stage.died(0, now, attempt);
   }
   ASSERT_EQ(stage.door.given_up.size(), 1u);
-  EXPECT_NE(stage.door.given_up[0].second[0].error.find("died: signal 9"), std::string::npos);
+  EXPECT_NE(stage.door.given_up[0].second[0].error.find("died: signal 6"), std::string::npos);
 }
 
 TEST(Conductor, a_load_that_works_again_forgets_the_failure_before) {
@@ -235,7 +190,7 @@ TEST(Conductor, a_load_that_works_again_forgets_the_failure_before) {
     stage.conductor.on_tick(Moment(visit + 0.1));
     stage.ready(0, visit + 0.2, inc + 1);
     stage.opened(0, visit + 1, visit + 0.3, inc + 1);
-    stage.died(0, visit + 0.4, inc + 1, /*ordered=*/true);
+    stage.died(0, visit + 0.4, inc + 1, EndedBy::order);
     stage.conductor.on_tick(Moment(visit + 1.9));
   }
   EXPECT_TRUE(stage.door.given_up.empty());
@@ -262,6 +217,7 @@ TEST(Conductor, a_death_seen_after_a_stall_costs_nobody_else) {
   stage.died(0, 500);  // the loop stood still; the other worker's progress is still in the queue
   EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "start 0.0 #2"}));
   stage.report(1, Progress{VisitId{2}, "batch 2 of 2", 2}, 500);
+  stage.conductor.on_heard(kNode, Moment(501));
   stage.conductor.on_tick(Moment(501));
   EXPECT_EQ(stage.door.take(), Said{});
 }
@@ -274,8 +230,10 @@ TEST(Conductor, a_slow_shard_is_no_hang) {
   conductor.on_report(slot(0), 1, WorkerReady{1, {}}, Moment(1));
   conductor.on_report(slot(0), 1, VisitOpened{VisitId{1}, 0.1}, Moment(1));
   door.take();
+  conductor.on_heard(kNode, Moment(1999));
   conductor.on_tick(Moment(1999));
   EXPECT_EQ(door.take(), Said{});
+  conductor.on_heard(kNode, Moment(2002));
   conductor.on_tick(Moment(2002));
   EXPECT_FALSE(door.take().empty());
 }
@@ -317,12 +275,13 @@ TEST(Conductor, a_worker_that_never_starts_is_tried_again_and_then_given_up) {
   Stage stage(shards({0}), 1, 1);
   double now = 0;
   for (std::uint32_t incarnation = 1; incarnation <= 4; ++incarnation) {
+    stage.conductor.on_heard(kNode, Moment(now));
     stage.conductor.on_tick(Moment(now));
     EXPECT_EQ(stage.door.take(), Said{"start 0.0 #" + std::to_string(incarnation)}) << "at " << now;
     stage.died(0, now, incarnation);
     now += 26;
   }
-  EXPECT_TRUE(stage.conductor.stuck().has_value());
+  EXPECT_TRUE(stage.conductor.stuck(Moment(now)).has_value());
 }
 
 TEST(Conductor, does_not_run_what_the_store_already_holds) {
@@ -416,7 +375,7 @@ TEST(Gang, a_dead_members_shard_is_free_at_once_and_the_others_leave_by_the_abor
   stage.say(2, VisitOpened{VisitId{2}, 0.1});
   stage.say(3, VisitOpened{VisitId{2}, 0.1});
   stage.take();
-  stage.gang.on_exit(slot(1), 1, false, "signal 9 (Killed)", Moment(2));
+  stage.gang.on_exit(slot(1), 1, EndedBy::itself, "signal 6 (Aborted)", Moment(2));
   EXPECT_EQ(stage.take(), (Said{"abort 0.0 visit 1", "start 0.1 #2"}));
   stage.say(2, ShardAnswered{VisitId{2}, ShardId{1}, 1, {Response{1, ""}}, 1, 0.1}, 2);
   EXPECT_EQ(stage.take(), (Said{"store 1", "run 0.2 visit 2 shard 0 attempt 2", "run 0.3 visit 2 shard 0 attempt 2"}))
@@ -431,6 +390,7 @@ TEST(Gang, a_member_stuck_between_two_collectives_is_killed_and_the_one_that_wai
   stage.say(0, Progress{VisitId{1}, "batch 2 of 3", 2}, 10);
   stage.say(1, Progress{VisitId{1}, "batch 1 of 3", 1}, 10);
   stage.take();
+  stage.gang.on_heard(kNode, Moment(71));
   stage.gang.on_tick(Moment(71));
   EXPECT_EQ(stage.take(), (Said{"kill 0.1", "abort 0.0 visit 1", "start 0.1 #2"}));
   stage.say(0, VisitClosed{VisitId{1}, {}}, 72);
@@ -443,10 +403,12 @@ TEST(Gang, a_member_that_does_not_answer_an_abort_is_killed_too) {
   GangStage stage(shards({0}), {2}, 2);
   stage.open_both();
   stage.take();
-  stage.gang.on_exit(slot(1), 1, false, "exit code 1", Moment(2));
+  stage.gang.on_exit(slot(1), 1, EndedBy::itself, "exit code 1", Moment(2));
   stage.take();
+  stage.gang.on_heard(kNode, Moment(11.9));
   stage.gang.on_tick(Moment(11.9));
   EXPECT_EQ(stage.take(), Said{});
+  stage.gang.on_heard(kNode, Moment(12.1));
   stage.gang.on_tick(Moment(12.1));
   EXPECT_EQ(stage.take(), (Said{"kill 0.0", "ledger visit 1 aborted", "ledger visit 1 aborted", "start 0.0 #2"}));
 }
@@ -499,7 +461,7 @@ TEST(Gang, a_gang_over_two_nodes_waits_for_the_second_node) {
   for (std::uint32_t node : {0u, 1u}) conductor.on_agent(AgentId{node}, "node", 2, Moment(0));
   for (std::uint32_t node : {0u, 1u})
     for (std::uint32_t n : {0u, 1u}) conductor.on_report({AgentId{node}, n}, 1, WorkerReady{1, {}}, Moment(1));
-  EXPECT_EQ(conductor.stuck(), std::nullopt);
+  EXPECT_EQ(conductor.stuck(Moment(1)), std::nullopt);
   EXPECT_EQ(door.take().back(), "open 1.1 visit 1 module 0 member 3/4");
 }
 
@@ -512,12 +474,12 @@ TEST(Gang, the_last_devices_that_a_module_needs_are_never_quarantined) {
     if (visit == 2)
       stage.gang.on_report(slot(0), inc, ShardAnswered{VisitId{2}, ShardId{0}, 2, {Response{1, ""}}, 1, 1},
                            Moment(now));
-    stage.gang.on_exit(slot(1), inc, false, "signal 11", Moment(now));
+    stage.gang.on_exit(slot(1), inc, EndedBy::itself, "signal 11", Moment(now));
     stage.gang.on_report(slot(0), inc, VisitClosed{VisitId{visit}, {}}, Moment(now));
     stage.gang.on_tick(Moment(now += 2));
     for (std::uint32_t n : {0u, 1u}) stage.gang.on_report(slot(n), inc + 1, WorkerReady{1, {}}, Moment(now));
   }
-  EXPECT_EQ(stage.gang.stuck(), std::nullopt);
+  EXPECT_EQ(stage.gang.stuck(Moment(now)), std::nullopt);
   EXPECT_TRUE(std::ranges::none_of(stage.gang_door.warnings, [](const std::string& warning) {
     return warning.find("quarantined") != std::string::npos;
   }));

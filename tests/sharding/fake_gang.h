@@ -63,6 +63,7 @@ class FakeGang final : public Door {
       const double tick = now_ + 0.25;
       if (events_.empty() || events_.top().at > tick) {
         now_ = tick;
+        conductor_->on_heard(AgentId{0}, Moment(now_));
         conductor_->on_tick(Moment(now_));
         continue;
       }
@@ -177,7 +178,8 @@ class FakeGang final : public Door {
     events_.push({now_ + 0.01, order_++, 0, 0, shard});
   }
   void give_up(ShardId shard, std::vector<Response> responses) override { store(shard, std::move(responses)); }
-  void store_level(ShardId, std::uint32_t) override {}
+  void hand_out(const Turn&, SlotId) override {}
+  void store_shape(ShardId, const ShardShape&) override {}
   void record(const LedgerEntry& entry) override { ledger.push_back(entry); }
   void warn(const std::string& event) override { warnings.push_back(event); }
 
@@ -264,7 +266,7 @@ class FakeGang final : public Door {
   void die(std::uint32_t slot, const std::string& how) {
     workers_[slot].alive = false;
     workers_[slot].orders.clear();
-    conductor_->on_exit({AgentId{0}, slot}, workers_[slot].incarnation, false, how, Moment(now_));
+    conductor_->on_exit({AgentId{0}, slot}, workers_[slot].incarnation, EndedBy::itself, how, Moment(now_));
   }
 
   void fail(std::uint32_t slot, bool out_of_memory) {

@@ -36,13 +36,24 @@ TEST(Wire, refuses_a_wild_length_and_knows_a_torn_frame) {
   EXPECT_TRUE(torn.torn());
 }
 
+TEST(Message, progress_is_told_from_all_else_without_decoding) {
+  EXPECT_TRUE(is_progress(encode(WorkerReport(Progress{VisitId{1}, "t", 2, 3, 4}))));
+  EXPECT_TRUE(is_progress(encode(WorkerReport(Progress{}))));
+  for (const WorkerReport& other :
+       std::vector<WorkerReport>{WorkerReady{}, Waiting{}, GangAddress{}, VisitOpened{}, OpenFailed{}, ShardAnswered{},
+                                 ShardFailed{}, Quiesced{}, VisitClosed{}})
+    EXPECT_FALSE(is_progress(encode(other))) << other.index();
+}
+
 TEST(Message, survives_the_wire) {
-  RunShard order{VisitId{7}, ShardId{9}, 2, 512, {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}},
-                 7.5};
+  RunShard order{VisitId{7}, ShardId{9}, 2,  512, {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}},
+                 {3},        {1, 2},     7.5};
   const auto back = std::get<RunShard>(decode_worker_order(encode(WorkerOrder(order))));
   EXPECT_EQ(back.shard, order.shard);
   EXPECT_EQ(back.requests[0].parts, order.requests[0].parts);
   EXPECT_EQ(back.unit_s, 7.5);
+  EXPECT_EQ(back.isolated, order.isolated);
+  EXPECT_EQ(back.set_aside, order.set_aside);
   LedgerRow row;
   row.allocated_peak = 1ull << 40;
   row.steps["measure"] = 0.25;

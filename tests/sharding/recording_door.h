@@ -9,6 +9,13 @@
 
 namespace proctor {
 
+inline std::string text(const ShardShape& shape) {
+  std::string out = shape.level ? " level " + std::to_string(shape.level) : "";
+  for (std::uint32_t batch : shape.isolated) out += " isolated " + std::to_string(batch);
+  for (const auto& [request, why] : shape.aside) out += " without " + std::to_string(request);
+  return out;
+}
+
 inline std::string text(SlotId slot) { return std::to_string(slot.agent.value) + "." + std::to_string(slot.slot); }
 
 class RecordingDoor final : public Door {
@@ -27,9 +34,9 @@ class RecordingDoor final : public Door {
   }
   void run(SlotId slot, const Turn& turn) override {
     say("run " + text(slot) + " visit " + std::to_string(turn.visit.value) + " shard " +
-        std::to_string(turn.shard.value) + " attempt " + std::to_string(turn.attempt) +
-        (turn.level ? " level " + std::to_string(turn.level) : ""));
+        std::to_string(turn.shard.value) + " attempt " + std::to_string(turn.attempt) + text(turn.shape));
   }
+  void hand_out(const Turn&, SlotId) override { ++handed_out; }
   void close(SlotId slot, VisitId visit) override { say("close " + text(slot) + " visit " + number(visit)); }
   void tear_down(SlotId slot, VisitId visit) override { say("tear down " + text(slot) + " visit " + number(visit)); }
   void abort(SlotId slot, VisitId visit, const std::string&) override {
@@ -43,8 +50,8 @@ class RecordingDoor final : public Door {
     say("give up " + std::to_string(shard.value));
     given_up.emplace_back(shard, std::move(responses));
   }
-  void store_level(ShardId shard, std::uint32_t level) override {
-    say("level " + std::to_string(shard.value) + " " + std::to_string(level));
+  void store_shape(ShardId shard, const ShardShape& shape) override {
+    say("shape " + std::to_string(shard.value) + text(shape));
   }
   void record(const LedgerEntry& entry) override {
     say("ledger visit " + std::to_string(entry.visit.value) + " " + to_string(entry.verdict));
@@ -57,6 +64,7 @@ class RecordingDoor final : public Door {
   std::vector<std::string> said, warnings;
   std::vector<std::pair<ShardId, std::vector<Response>>> stored, given_up;
   std::vector<LedgerEntry> ledger;
+  std::size_t handed_out = 0;
 
  private:
   static std::string number(VisitId visit) { return std::to_string(visit.value); }

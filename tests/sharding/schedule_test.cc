@@ -103,18 +103,24 @@ TEST(Placement, knows_when_nothing_fits) {
   EXPECT_EQ(place({true}, 0), std::nullopt);
 }
 
-TEST(Attempts, the_third_strike_sets_aside_and_out_of_memory_takes_a_fresh_worker_then_halves) {
+TEST(Attempts, count_strikes_and_halvings_apart) {
   Attempts attempts(1);
-  EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::again);
-  EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::fresh_worker);
-  EXPECT_EQ(attempts.level(ShardId{0}), 0u);
+  const ShardId shard{0};
+  const SlotId device{AgentId{0}, 0};
+  EXPECT_EQ(attempts.begin(shard), 1u);
+  EXPECT_EQ(attempts.begin(shard), 2u);
+  EXPECT_EQ(attempts.on_strike(shard, device, 1, {}, "died"), Attempts::Next::again);
+  EXPECT_EQ(attempts.on_out_of_memory(shard), Attempts::Next::fresh_worker);
+  EXPECT_EQ(attempts.shape(shard).level, 0u);
+  EXPECT_TRUE(attempts.current(shard, 2));
   for (std::uint32_t level = 1; level <= 6; ++level) {
-    EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::halved);
-    EXPECT_EQ(attempts.level(ShardId{0}), level);
+    EXPECT_EQ(attempts.on_out_of_memory(shard), Attempts::Next::halved);
+    EXPECT_EQ(attempts.shape(shard).level, level);
   }
-  EXPECT_EQ(attempts.on_out_of_memory(ShardId{0}), Attempts::Next::set_aside);
-  EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::again);
-  EXPECT_EQ(attempts.on_strike(ShardId{0}), Attempts::Next::set_aside);
+  EXPECT_FALSE(attempts.current(shard, 2)) << "an answer of whole batches no longer counts";
+  EXPECT_EQ(attempts.on_out_of_memory(shard), Attempts::Next::shard_set_aside);
+  EXPECT_EQ(attempts.on_strike(shard, device, 1, {}, "died"), Attempts::Next::again);
+  EXPECT_EQ(attempts.on_strike(shard, device, 1, {}, "died"), Attempts::Next::shard_set_aside);
 }
 
 TEST(Roster, quarantines_a_device_after_three_deaths_on_two_shards_but_none_that_is_needed) {

@@ -72,8 +72,8 @@ TEST(Visit, every_wait_has_a_deadline_of_its_own) {
   EXPECT_FALSE(visit.late(Moment(1000))) << "an idle gang is not late";
   visit.on_shard(ShardId{0}, 1, Moment(1000));
   EXPECT_EQ(visit.late(Moment(1060))->what, "progress");
-  visit.on_progress(0, "batch 2 of 2", 2, Moment(1050));
-  visit.on_progress(1, "batch 2 of 2", 2, Moment(1050));
+  visit.on_progress(0, {VisitId{1}, "batch 2 of 2", 2}, Moment(1050));
+  visit.on_progress(1, {VisitId{1}, "batch 2 of 2", 2}, Moment(1050));
   EXPECT_FALSE(visit.late(Moment(1060)));
   visit.on_closing(Moment(1060));
   EXPECT_EQ(visit.late(Moment(1090))->what, "teardown");
@@ -88,8 +88,8 @@ TEST(Visit, every_wait_has_a_deadline_of_its_own) {
 TEST(Visit, the_laggard_is_the_member_with_the_fewest_units) {
   Visit visit = serving_visit();
   visit.on_shard(ShardId{0}, 1, Moment(10));
-  visit.on_progress(0, "batch 3 of 4", 3, Moment(20));
-  visit.on_progress(1, "batch 2 of 4", 2, Moment(15));
+  visit.on_progress(0, {VisitId{1}, "batch 3 of 4", 3}, Moment(20));
+  visit.on_progress(1, {VisitId{1}, "batch 2 of 4", 2}, Moment(15));
   EXPECT_EQ(visit.late(Moment(76))->members, std::vector<std::uint32_t>{1}) << "the other one is not late yet";
   const Late late = *visit.late(Moment(90));
   EXPECT_EQ(late.members, std::vector<std::uint32_t>{1}) << "the other one waits for it";
@@ -99,8 +99,8 @@ TEST(Visit, the_laggard_is_the_member_with_the_fewest_units) {
 TEST(Visit, of_two_as_far_behind_neither_is_named_alone) {
   Visit visit = serving_visit();
   visit.on_shard(ShardId{0}, 1, Moment(10));
-  visit.on_progress(0, "decode step 7", 7, Moment(10));
-  visit.on_progress(1, "decode step 7", 7, Moment(10.003));
+  visit.on_progress(0, {VisitId{1}, "decode step 7", 7}, Moment(10));
+  visit.on_progress(1, {VisitId{1}, "decode step 7", 7}, Moment(10.003));
   EXPECT_EQ(visit.late(Moment(70.001))->members, (std::vector<std::uint32_t>{0, 1}));
 }
 
@@ -117,8 +117,8 @@ TEST(Visit, measurements_are_not_overwritten_by_an_abort_that_came_too_late) {
 TEST(Visit, a_member_that_waits_in_a_collective_is_not_the_laggard_though_its_unit_is_the_same) {
   Visit visit = serving_visit();
   visit.on_shard(ShardId{0}, 1, Moment(10));
-  visit.on_progress(0, "batch 1 of 1", 1, Moment(10));
-  visit.on_progress(1, "batch 1 of 1", 1, Moment(12));
+  visit.on_progress(0, {VisitId{1}, "batch 1 of 1", 1}, Moment(10));
+  visit.on_progress(1, {VisitId{1}, "batch 1 of 1", 1}, Moment(12));
   visit.on_waiting(0);
   EXPECT_FALSE(visit.late(Moment(71))) << "whom it waits for still has a second";
   EXPECT_EQ(visit.late(Moment(72))->members, std::vector<std::uint32_t>{1});

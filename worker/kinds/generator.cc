@@ -3,6 +3,8 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "sharding/error.h"
 #include "worker/batcher.h"
@@ -29,6 +31,14 @@ struct ScoringWork {
   std::vector<std::int64_t> truncated;  // of each request: tokens cut off the left
 };
 
+/// Ascending.
+std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& work) {
+  std::set<std::uint32_t> requests;
+  for (const Tree& tree : batch.trees)
+    for (std::size_t row : tree.rows) requests.insert(static_cast<std::uint32_t>(work.owners[row]));
+  return {requests.begin(), requests.end()};
+}
+
 class Generator final : public OpenModule {
  public:
   Generator(const Module& module, Device& device, Communicator& gang, const Announce& announce)
@@ -42,12 +52,11 @@ class Generator final : public OpenModule {
         decoder_(folder_.decoder, weights_, gang),
         decoding_(decoder_, codec_, folder_.generation) {}
 
-  std::vector<Response> run(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
-                            const Announce& announce) override {
+  std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
-    std::vector<Response> responses(requests.size());
-    score_all(requests, max_batch_tokens, cleanup, announce, responses);
-    generate_all(requests, max_batch_tokens, cleanup, announce, responses);
+    std::vector<Response> responses(shard.requests.size());
+    const std::uint32_t batches = score_all(shard, cleanup, announce, responses);
+    generate_all(shard, batches, cleanup, announce, responses);
     return responses;
   }
   void drop_batches() override {}
@@ -59,11 +68,15 @@ class Generator final : public OpenModule {
   const std::vector<std::int32_t>& in_range(const std::vector<std::int32_t>& ids) const;
   ScoringWork scoring_work(std::span<const Request> requests, std::vector<Response>& responses);
   ScoredRow loglikelihood_row(const Request& request, std::int64_t& truncated);
-  void score_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
-                 const Announce& announce, std::vector<Response>& responses);
+  /// Returns how many batches that were.
+  std::uint32_t score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
+                          std::vector<Response>& responses);
+  void score_request_by_request(const ShardRun& shard, const ScoringWork& work, const Batch& batch,
+                                const BatchLimits& limits, std::uint32_t number, const Announce& announce,
+                                std::vector<RowScore>& of_rows);
   GenerationRow generation_row(const Request& request, std::size_t index);
-  void generate_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
-                    const Announce& announce, std::vector<Response>& responses);
+  void generate_all(const ShardRun& shard, std::uint32_t first_batch, BatchCleanup& cleanup, const Announce& announce,
+                    std::vector<Response>& responses);
 
   ModelFolder folder_;
   TextCodec codec_;
@@ -122,17 +135,23 @@ ScoringWork Generator::scoring_work(std::span<const Request> requests, std::vect
   return work;
 }
 
-void Generator::score_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
-                          const Announce& announce, std::vector<Response>& responses) {
+std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
+                                   std::vector<Response>& responses) {
+  const std::span<const Request> requests = shard.requests;
   const ScoringWork work = scoring_work(requests, responses);
   BatchLimits limits;
-  limits.max_batch_tokens = max_batch_tokens;
-  limits.max_tree_tokens = std::min(limits.max_tree_tokens, static_cast<std::size_t>(max_batch_tokens));
+  limits.max_batch_tokens = shard.max_batch_tokens;
+  limits.max_tree_tokens = std::min(limits.max_tree_tokens, static_cast<std::size_t>(shard.max_batch_tokens));
   const std::vector<Batch> batches = make_batches(work.rows, limits);
   std::vector<RowScore> of_rows(work.rows.size()), scores(requests.size());
-  for (std::size_t b = 0; b < batches.size(); ++b) {
-    announce("batch " + std::to_string(b + 1) + " of " + std::to_string(batches.size()));
-    score_batch(decoder_, batches[b], work.rows, of_rows);
+  for (std::uint32_t b = 0; b < batches.size(); ++b) {
+    const std::vector<std::uint32_t> members = requests_of(batches[b], work);
+    if (shard.request_by_request(b, members)) {
+      score_request_by_request(shard, work, batches[b], limits, b, announce, of_rows);
+    } else {
+      announce({"batch " + std::to_string(b + 1) + " of " + std::to_string(batches.size()), b, members});
+      score_batch(decoder_, batches[b], work.rows, of_rows);
+    }
     scored_tokens_ += batches[b].tokens;
     cleanup.after_batch();
   }
@@ -148,6 +167,27 @@ void Generator::score_all(std::span<const Request> requests, std::int64_t max_ba
     if (type == "loglikelihood")
       responses[i].value = {scores[i].sum, scores[i].greedy, scores[i].tokens, work.truncated[i]};
     if (type == "loglikelihood_rolling") responses[i].value = {scores[i].sum, scores[i].tokens};
+  }
+  return static_cast<std::uint32_t>(batches.size());
+}
+
+/// Each request's rows in batches of their own.
+void Generator::score_request_by_request(const ShardRun& shard, const ScoringWork& work, const Batch& batch,
+                                         const BatchLimits& limits, std::uint32_t number, const Announce& announce,
+                                         std::vector<RowScore>& of_rows) {
+  std::map<std::uint32_t, std::vector<std::size_t>> rows_of;  // of each request in this batch
+  for (const Tree& tree : batch.trees)
+    for (std::size_t row : tree.rows) rows_of[static_cast<std::uint32_t>(work.owners[row])].push_back(row);
+  for (auto& [request, rows] : rows_of) {
+    if (shard.left_out(request)) continue;
+    std::ranges::sort(rows);
+    std::vector<ScoredRow> alone;
+    for (std::size_t row : rows) alone.push_back(work.rows[row]);
+    std::vector<RowScore> scores(alone.size());
+    announce(
+        {"batch " + std::to_string(number + 1) + ", request " + std::to_string(request) + " alone", number, {request}});
+    for (const Batch& part : make_batches(alone, limits)) score_batch(decoder_, part, alone, scores);
+    for (std::size_t i = 0; i < rows.size(); ++i) of_rows[rows[i]] = scores[i];
   }
 }
 
@@ -170,25 +210,38 @@ GenerationRow Generator::generation_row(const Request& request, std::size_t inde
   return row;
 }
 
-void Generator::generate_all(std::span<const Request> requests, std::int64_t max_batch_tokens, BatchCleanup& cleanup,
+void Generator::generate_all(const ShardRun& shard, std::uint32_t first_batch, BatchCleanup& cleanup,
                              const Announce& announce, std::vector<Response>& responses) {
   std::vector<GenerationRow> rows;
-  for (std::size_t i = 0; i < requests.size(); ++i) try {
-      if (requests[i].ask.at("type") == "generate_until") rows.push_back(generation_row(requests[i], i));
+  for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
+      if (shard.requests[i].ask.at("type") == "generate_until") rows.push_back(generation_row(shard.requests[i], i));
     } catch (const InputError& error) {
       responses[i].error = error.what();
     }
   std::stable_sort(rows.begin(), rows.end(),
                    [](const auto& a, const auto& b) { return a.prompt.size() > b.prompt.size(); });
-  for (std::size_t begin = 0; begin < rows.size();) {
+  std::uint32_t batch = first_batch;
+  for (std::size_t begin = 0; begin < rows.size(); ++batch) {
     std::size_t end = begin;
     const auto capacity = static_cast<std::int64_t>(rows[begin].prompt.size()) + rows[begin].max_new;
     while (end < rows.size() && (end == begin || static_cast<std::int64_t>(end - begin + 1) * capacity <=
-                                                     kGenerationFactor * max_batch_tokens))
+                                                     kGenerationFactor * shard.max_batch_tokens))
       ++end;
-    announce("generation of rows " + std::to_string(begin + 1) + " to " + std::to_string(end) + " of " +
-             std::to_string(rows.size()));
-    decoding_.run(std::span(rows).subspan(begin, end - begin), announce);
+    const auto members = [&](std::size_t from, std::size_t to) {
+      std::vector<std::uint32_t> requests;
+      for (std::size_t r = from; r < to; ++r) requests.push_back(static_cast<std::uint32_t>(rows[r].request));
+      return requests;
+    };
+    const auto generate = [&](std::size_t from, std::size_t to) {
+      announce({"generation of rows " + std::to_string(from + 1) + " to " + std::to_string(to) + " of " +
+                    std::to_string(rows.size()),
+                batch, members(from, to)});
+      decoding_.run(std::span(rows).subspan(from, to - from), announce);
+    };
+    const bool apart = shard.request_by_request(batch, members(begin, end));
+    if (!apart) generate(begin, end);
+    for (std::size_t r = begin; apart && r < end; ++r)
+      if (!shard.left_out(static_cast<std::uint32_t>(rows[r].request))) generate(r, r + 1);
     cleanup.after_batch();
     begin = end;
   }

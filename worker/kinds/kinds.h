@@ -1,6 +1,7 @@
 // The uses of a model, behind one table: {name, request types it answers, open}. A new kind is one file and one row.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <span>
@@ -16,14 +17,28 @@
 
 namespace proctor {
 
+/// One shard as a module computes it. Batches are a pure function of the first two; the others say how they are run.
+struct ShardRun {
+  std::span<const Request> requests;
+  std::int64_t max_batch_tokens = 0;
+  std::span<const std::uint32_t> isolated = {};   ///< batches to be run request by request
+  std::span<const std::uint32_t> set_aside = {};  ///< requests not to be run: their answers are empty
+
+  bool left_out(std::uint32_t request) const { return std::ranges::find(set_aside, request) != set_aside.end(); }
+  /// Is this batch run request by request? Also where one of its requests was set aside.
+  bool request_by_request(std::uint32_t batch, std::span<const std::uint32_t> its_requests) const {
+    return std::ranges::find(isolated, batch) != isolated.end() ||
+           std::ranges::any_of(its_requests, [this](std::uint32_t r) { return left_out(r); });
+  }
+};
+
 /// A module, or this member's share of it, on this worker's device. Compute thread only.
 class OpenModule {
  public:
   virtual ~OpenModule() = default;
   /// Collective. One answer a request, in order. A request that cannot be answered has its error; out of memory is
   /// thrown (c10::OutOfMemoryError). Announces each batch before it runs.
-  virtual std::vector<Response> run(std::span<const Request> requests, std::int64_t max_batch_tokens,
-                                    BatchCleanup& cleanup, const Announce& announce) = 0;
+  virtual std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) = 0;
   virtual void drop_batches() = 0;  ///< teardown: what batches left cached
   /// Teardown: destroys CUDA graphs, which would hold communicators for ever. Returns how many are still alive.
   virtual std::uint64_t drop_graphs() { return 0; }
