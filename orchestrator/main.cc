@@ -75,6 +75,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
     throw UsageError(std::to_string(mpi.ranks_on_node()) +
                      " ranks share a node, so 'auto' cannot tell how many workers each may have; give --workers N (per "
                      "rank), or start one rank per node");
+  if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) tell("proctor: " + idle);
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
   WorkerFacts facts(options.device);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts);
@@ -106,8 +107,8 @@ int plan_suite(const RunOptions& options) {
 }
 
 int run_ranks(int argc, char** argv, const RunOptions& options) {
+  install_signals(under_launcher());  // first: MPI_Init takes a while, and a signal may come early
   MpiSession mpi(argc, argv);
-  install_signals(under_launcher());
   if (mpi.rank() != 0) return run_agent(mpi, worker_binary_path());
   try {
     const int code = run_suite(options, mpi);

@@ -68,6 +68,13 @@ void refuse_singletons(const LaunchedAs& launch, int world_size) {
                            "mpirun of the MPI that proctor was built with");
 }
 
+std::string idle_nodes(int world_size) {
+  const int nodes = number("SLURM_JOB_NUM_NODES", 1);
+  if (world_size > 1 || nodes <= 1 || std::getenv("SLURM_STEP_ID")) return "";
+  return "this Slurm job has " + std::to_string(nodes) +
+         " nodes and this run uses one of them; srun --mpi=pmix or mpirun would start a rank on each";
+}
+
 MpiSession::MpiSession(int& argc, char**& argv) {
   refuse_singletons({1, "", launched_as().components}, 1);
   if (under_launcher()) {

@@ -49,6 +49,9 @@ LaunchedAs launched_as();
 /// Throws EnvironmentError for ranks without a common world, and for heterogeneous jobs.
 void refuse_singletons(const LaunchedAs& launch, int world_size);
 
+/// What to tell the user where a Slurm job has more nodes than this run can reach; "" otherwise.
+std::string idle_nodes(int world_size);
+
 /// Started by mpirun or srun with PMI or PMIx (by its environment).
 bool under_launcher();
 /// The rank that the launcher's environment names, before MPI_Init; 0 without one.

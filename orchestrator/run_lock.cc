@@ -27,15 +27,16 @@ std::string first_line(const fs::path& path) {
   return line;
 }
 
-/// Field 22 of /proc/PID/stat, "" if there is no such process.
+/// Field 22 of /proc/PID/stat, "" if there is no such process or only its zombie.
 std::string start_time(std::int64_t pid) {
   const std::string line = first_line("/proc/" + std::to_string(pid) + "/stat");
   const auto end = line.rfind(')');
   if (end == std::string::npos) return "";
   std::istringstream fields(line.substr(end + 1));
-  std::string field;
-  for (int i = 0; i < 20; ++i) fields >> field;
-  return field;
+  std::string state, field;
+  fields >> state;
+  for (int i = 0; i < 19; ++i) fields >> field;
+  return state == "Z" || state == "X" ? "" : field;
 }
 
 std::string variable(const char* name) {
@@ -55,6 +56,11 @@ std::string who(const Owner& owner) {
          (owner.job_id.empty() ? "" : ", Slurm job " + owner.job_id);
 }
 
+/// Two containers of one machine do not see each other's processes.
+bool same_machine(const Owner& a, const Owner& b) {
+  return a.boot_id == b.boot_id && a.pid_namespace == b.pid_namespace;
+}
+
 [[noreturn]] void fail(const fs::path& path, const char* what) {
   const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
   if (errno == ENOSPC || errno == EDQUOT || errno == EIO) throw StoreFailure(message);
@@ -69,6 +75,8 @@ Owner this_owner() {
   owner.boot_id = first_line("/proc/sys/kernel/random/boot_id");
   owner.pid = getpid();
   owner.start_time = start_time(owner.pid);
+  std::error_code none;
+  owner.pid_namespace = fs::read_symlink("/proc/self/ns/pid", none).string();
   owner.job_id = variable("SLURM_JOB_ID");
   owner.restart_count = std::atoll(variable("SLURM_RESTART_COUNT").c_str());
   std::random_device random;
@@ -86,14 +94,14 @@ std::optional<Owner> read_owner(const RunDirectory& directory) {
 }
 
 std::string dead_because(const Owner& owner, const Owner& contender) {
-  if (owner.boot_id == contender.boot_id && start_time(owner.pid) != owner.start_time) return "its process is gone";
+  if (same_machine(owner, contender) && start_time(owner.pid) != owner.start_time) return "its process is gone";
   if (!owner.job_id.empty() && owner.job_id == contender.job_id && owner.restart_count < contender.restart_count)
     return "it was an earlier start of this Slurm job";
   return "";
 }
 
 bool surely_alive(const Owner& owner, const Owner& contender) {
-  return owner.boot_id == contender.boot_id && start_time(owner.pid) == owner.start_time;
+  return same_machine(owner, contender) && start_time(owner.pid) == owner.start_time;
 }
 
 RunLock::RunLock(const RunDirectory& directory, const LockPatience& patience,

@@ -17,6 +17,7 @@ namespace proctor {
 
 struct Owner {
   std::string host, boot_id, start_time;  ///< start_time: of the process, clock ticks since boot
+  std::string pid_namespace;              ///< a process number means something only within its own
   std::int64_t pid = 0;
   std::string job_id;              ///< Slurm's, "" without
   std::int64_t restart_count = 0;  /// SLURM_RESTART_COUNT
@@ -24,14 +25,15 @@ struct Owner {
   std::uint64_t counter = 0;       ///< grows every kBeat
   bool operator==(const Owner&) const = default;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Owner, host, boot_id, start_time, pid, job_id, restart_count, token, counter)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Owner, host, boot_id, start_time, pid_namespace, pid, job_id, restart_count, token,
+                                   counter)
 
 /// This process, with a token of its own.
 Owner this_owner();
 /// nullopt: there is none, or it is not readable.
 std::optional<Owner> read_owner(const RunDirectory& directory);
-/// Why the owner is surely dead, as far as can be told at once: it ran on this boot and its process is gone, or it was
-/// an earlier start of this very job. "" otherwise.
+/// Why the owner is surely dead, as far as can be told at once: it ran on this boot, its process could be seen from
+/// here and is gone; or it was an earlier start of this very job. "" otherwise.
 std::string dead_because(const Owner& owner, const Owner& contender);
 /// On this machine's boot, and its process lives.
 bool surely_alive(const Owner& owner, const Owner& contender);

@@ -2,6 +2,7 @@
 #include "orchestrator/run_lock.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -58,6 +59,27 @@ TEST_F(RunLockTest, is_taken_at_once_from_a_process_that_is_gone) {
   dead.start_time = "before";
   owned_by(dead);
   EXPECT_EQ(refusal({std::chrono::hours(1), std::chrono::hours(1)}), "");
+}
+
+TEST_F(RunLockTest, is_taken_at_once_from_a_zombie) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  siginfo_t ended;
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);  // ended, and not reaped
+  Owner dead = this_owner();
+  std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
+  for (int field = 1; field <= 22; ++field) stat >> dead.start_time;
+  dead.pid = child;
+  EXPECT_EQ(dead_because(dead, this_owner()), "its process is gone");
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(RunLockTest, a_process_of_another_container_is_not_gone_because_it_cannot_be_seen) {
+  Owner unseen = this_owner();
+  unseen.pid_namespace = "pid:[1]";
+  unseen.start_time = "before";
+  EXPECT_EQ(dead_because(unseen, this_owner()), "");
+  EXPECT_FALSE(surely_alive(unseen, this_owner()));
 }
 
 TEST_F(RunLockTest, is_taken_at_once_from_an_earlier_start_of_the_same_job) {
