@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "orchestrator/run_store.h"
+#include "orchestrator/store_thread.h"
 #include "sharding/conductor.h"
 #include "worker/tokenizer/tokenizer.h"
 
@@ -39,7 +40,7 @@ void plan_a_million_requests(benchmark::State& state) {
 BENCHMARK(plan_a_million_requests)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 
 /// A Door to nowhere: the cost of deciding alone.
-class NowhereDoor final : public Door {
+class NowhereDoor : public Door {
  public:
   void start(SlotId, std::uint32_t) override {}
   void kill(SlotId) override {}
@@ -77,6 +78,62 @@ void schedule_per_shard(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kShards);
 }
 BENCHMARK(schedule_per_shard)->Unit(benchmark::kMillisecond);
+
+/// A Door to nowhere whose rows go to a real journal: an attempt and an answer of some 1 KB for each shard.
+class JournalDoor final : public NowhereDoor {
+ public:
+  JournalDoor(StoreThread& thread, const std::vector<std::string>& keys) : thread_(thread), keys_(keys) {}
+  void hand_out(const Turn& turn, SlotId) override {
+    thread_.put({StoreRow::Table::log, "attempt", keys_[turn.shard.value], "1 1", std::nullopt});
+  }
+  void store(ShardId shard, std::vector<Response> responses) override {
+    thread_.put({StoreRow::Table::log, "answer", keys_[shard.value], encode_responses(responses), shard});
+  }
+
+ private:
+  StoreThread& thread_;
+  const std::vector<std::string>& keys_;
+};
+
+/// CPU time of the whole process (deciding, encoding, SQLite, the kernel's part of its writes) for each shard.
+void rank_0_per_shard_with_journal(benchmark::State& state) {
+  const auto count = static_cast<std::uint32_t>(state.range(0));
+  const std::vector<Shard> shards(count, Shard{ModuleId{0}, TaskId{0}, {0}, 1});
+  std::vector<std::string> keys;
+  for (std::uint32_t i = 0; i < count; ++i) keys.push_back("0123456789" + std::to_string(100000 + i));
+  const std::vector<Response> blob(1, Response{std::string(1000, 'r'), ""});
+  const fs::path path = fs::temp_directory_path() / ("proctor-bench-journal-" + std::to_string(::getpid()) + ".db");
+  for (auto _ : state) {
+    state.PauseTiming();
+    fs::remove(path);
+    RunStore store(path.string());
+    StoreThread thread(store);
+    JournalDoor door(thread, keys);
+    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{}}, shards, door);
+    conductor.on_agent(AgentId{0}, "n", 1, Moment(0));
+    conductor.on_report({AgentId{0}, 0}, 1, WorkerReady{}, Moment(0));
+    state.ResumeTiming();
+    conductor.on_report({AgentId{0}, 0}, 1, VisitOpened{VisitId{1}, 0}, Moment(0));
+    for (std::uint32_t i = 0; i < count; ++i) {
+      conductor.on_report({AgentId{0}, 0}, 1, ShardAnswered{VisitId{1}, door.last, 1, blob, 1, 1}, Moment(0));
+      if (i % 100 == 0)
+        for (ShardId shard : thread.acknowledged()) conductor.on_stored(shard, Moment(0));
+    }
+    thread.stop();
+    for (ShardId shard : thread.acknowledged()) conductor.on_stored(shard, Moment(0));
+    if (conductor.unstored() != 0) state.SkipWithError("some shards are not stored");
+  }
+  fs::remove(path);
+  state.counters["us_per_shard"] = benchmark::Counter(static_cast<double>(state.iterations()) * count * 1e-6,
+                                                      benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.SetItemsProcessed(state.iterations() * count);
+}
+BENCHMARK(rank_0_per_shard_with_journal)
+    ->Arg(10'000)
+    ->Arg(1'000'000)
+    ->Iterations(1)
+    ->MeasureProcessCPUTime()
+    ->Unit(benchmark::kSecond);
 
 void wire_round_trip(benchmark::State& state) {
   RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, {}, {}, 60};
