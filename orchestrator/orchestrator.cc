@@ -78,7 +78,8 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
   for (const Shard& shard : work.shards) total_flops_ += shard.flops;
   std::string ledger;
   for (const std::string& row : resumed.ledger) ledger += row + "\n";
-  store_thread_.write(directory.ledger(), ledger);  // a crash may have torn its last line
+  if (std::filesystem::exists(directory.ledger()) || !ledger.empty())
+    store_thread_.write(directory.ledger(), ledger);  // a crash may have torn its last line
   if (resumed.bad_rows)
     say("proctor: " + std::to_string(resumed.bad_rows) + " rows of " + directory.database().string() +
         " are damaged; what they held counts as not acknowledged and is computed again");

@@ -98,8 +98,11 @@ class Slurm(RunCase):
 
     def test_a_usr1_that_comes_at_once_is_not_deadly(self):
         job = self.submit(SCRIPTS / "evaluate.sbatch", "long-suite.yaml", "--device", "cpu", options=["--nodes=2", "--gpus-per-node=2"])
-        self.cluster.wait(job, "RUNNING")
-        self.cluster.slurm("scancel", "--signal=USR1", "--batch", job)
+        deadline = time.monotonic() + 60
+        while f"{job}.0" not in self.cluster.slurm("squeue", "--noheader", "--steps", "--format=%i", "--jobs", job).split():
+            self.assertLess(time.monotonic(), deadline, "the step never began")
+            time.sleep(0.02)
+        self.cluster.slurm("scancel", "--signal=USR1", "--batch", job)  # its tasks have not come as far as main()
         self.ended(job)
 
     def test_scancel_and_the_same_command_again(self):
