@@ -76,31 +76,20 @@ void Agent::on(const StartWorker& order) {
 void Agent::start(const StartWorker& order) {
   const std::string log = configuration_.log_folder + "/worker-" + host_name() + "-" +
                           std::to_string(node_rank_ * workers_ + order.slot) + ".log";
-  if (!log_can_be_written(log)) return;
+  out_of_memory_kills_ = out_of_memory_kills();
   try {
+    append_file(log, "");  // a full disk is no failure of the worker or its device
     Slot slot;
     slot.process = std::make_unique<WorkerProcess>(
         WorkerCommand{worker_binary_, configuration_.device, node_rank_ * workers_ + order.slot,
                       configuration_.cpu_threads, configuration_.memory_limit_bytes, log});
     slot.incarnation = order.incarnation;
     slots_.emplace(order.slot, std::move(slot));
+  } catch (const StoreFailure& error) {
+    report_(AgentFailed{host_name(), to_string(error.fault()), error.what(), true});
   } catch (const Error& error) {
     report_(WorkerExited{order.slot, order.incarnation, EndedBy::itself, error.what()});
   }
-}
-
-/// A full disk is no failure of the worker or its device.
-bool Agent::log_can_be_written(const std::string& path) {
-  try {
-    append_file(path, "");
-  } catch (const StoreFailure& error) {
-    report_(AgentFailed{host_name(), to_string(error.fault()), error.what(), true});
-    return false;
-  } catch (const EnvironmentError& error) {
-    report_(AgentFailed{host_name(), to_string(error.fault()), error.what(), false});
-    return false;
-  }
-  return true;
 }
 
 void Agent::on(const KillWorker& order) {
@@ -190,11 +179,10 @@ std::vector<FromWorker> Agent::take_progress() {
   return progress;
 }
 
-/// SIGKILL is nobody's own doing, unless the kernel sent it for want of memory.
+/// SIGKILL is nobody's own doing, unless the kernel sent it for want of memory since the last worker was started.
 EndedBy Agent::ended_by(const Slot& slot) {
   if (slot.ordered_to_end) return EndedBy::order;
-  const std::uint64_t kills = out_of_memory_kills();
-  const bool out_of_memory = std::exchange(out_of_memory_kills_, kills) < kills;
+  const bool out_of_memory = out_of_memory_kills() > out_of_memory_kills_;
   return slot.process->signal() == SIGKILL && !slot.unreadable && !out_of_memory ? EndedBy::outside : EndedBy::itself;
 }
 

@@ -55,14 +55,13 @@ class Agent {
   void pass_on(std::uint32_t number, Slot& slot, const std::string& frame);
   static FromWorker from(std::uint32_t number, const Slot& slot, const std::string& frame);
   EndedBy ended_by(const Slot& slot);
-  bool log_can_be_written(const std::string& path);
   void reap();
 
   std::string worker_binary_;
   std::uint32_t node_rank_;
   std::function<void(AgentReport)> report_;
   std::optional<DeviceFacts> known_;
-  std::uint64_t out_of_memory_kills_;  // of the kernel, so far
+  std::uint64_t out_of_memory_kills_;  // of the kernel, when the last worker was started
   Configure configuration_;
   std::uint32_t workers_ = 0;  // of this agent
   std::map<std::uint32_t, Slot> slots_;

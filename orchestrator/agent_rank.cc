@@ -19,7 +19,8 @@ int run_agent(MpiSession& mpi, const std::string& worker_binary) {
   Agent agent(worker_binary, static_cast<std::uint32_t>(mpi.node_rank()),
               [&](AgentReport report) { mpi.send(0, encode(report)); });
   PatientClock clock;
-  Moment last_beat{0}, heard{0}, orphan = Configure{}.orphan_s * Moment(1);
+  Moment last_beat{0}, heard{0};
+  std::optional<Moment> orphan;  // once rank 0, which may prepare for long, has said how long
   bool told = false;
   std::uint64_t beat = 0;
   std::optional<Moment> leave_by;
@@ -43,9 +44,9 @@ int run_agent(MpiSession& mpi, const std::string& worker_binary) {
       mpi.send(0, encode(AgentReport(DrainAsked{last_signal()})));
     }
     if (leave_by && now > *leave_by) break;
-    if (!leave_by && now - heard > orphan) {
+    if (!leave_by && orphan && now - heard > *orphan) {
       std::fprintf(stderr, "proctor: rank %d on %s has not heard from rank 0 for %.0f s and leaves\n", mpi.rank(),
-                   host_name().c_str(), orphan.count());
+                   host_name().c_str(), orphan->count());
       agent.handle(LeaveNode{true});
       mpi.abort(kStoppedEarly);
     }

@@ -79,12 +79,14 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
   WorkerFacts facts(options.device);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts);
+  LockPatience patience;
+  patience.give_up = [] { return asked() != Asked::nothing; };
   if (options.fresh && std::filesystem::exists(directory.root())) {
-    const RunLock lock(directory, {}, tell);  // a live run keeps its directory
+    const RunLock lock(directory, patience, tell);  // a live run keeps its directory
     directory.set_aside();
   }
   directory.create();
-  RunLock lock(directory, {}, tell);
+  RunLock lock(directory, patience, tell);
   const bool begun = std::filesystem::exists(directory.suite());
   if (begun && !std::filesystem::exists(directory.database()))
     throw EnvironmentError(
@@ -92,6 +94,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
         ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
   RunStore store(directory.database().string(), begun ? RunStore::Open::existing : RunStore::Open::new_or_existing,
                  store_vfs());
+  lock.verify();
   Resumed resumed = resume(store, work, options.redo_changed);
   remove_leftovers(directory, work);
   write_file(directory.suite(), file.resolved);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,6 +53,8 @@ class Orchestrator final : private Door {
   void step();
   void beat();
   int run_to_the_end(bool nothing_to_do);
+  bool keep_company_until(const std::function<bool()>& done, Moment limit);
+  void flush_store();
   int stop_writing(const std::string& why);
   void on_report(AgentId agent, AgentReport report);
   void on(AgentId agent, const AgentHello& report);
@@ -86,7 +89,8 @@ class Orchestrator final : private Door {
   std::deque<std::pair<AgentId, AgentReport>> inbox_;
   std::vector<ShardId> given_up_;  // failed for this run only: count without being stored
   int agents_left_ = 0;            // remote ranks that have answered LeaveNode
-  bool agents_gone_ = true;
+  bool agents_gone_ = true, agents_stopped_ = false;
+  bool incomplete_ = false;  // some rank never said hello
   Agent local_agent_;
   StoreThread store_thread_;
   ProgressView view_;

@@ -30,7 +30,9 @@ void RunDirectory::create() const {
   std::error_code error;
   for (const fs::path& folder : {root_, root_ / "results", root_ / "samples", logs()}) {
     fs::create_directories(folder, error);
-    if (error) throw EnvironmentError(folder.string() + ": cannot be made: " + error.message());
+    if (!error) continue;
+    errno = error.value();
+    fail(folder, "cannot be made");
   }
 }
 

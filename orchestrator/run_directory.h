@@ -37,6 +37,11 @@ struct StoreFailure : Error {
   explicit StoreFailure(const std::string& message) : Error(Fault::environment, message) {}
 };
 
+/// Another proctor has taken the run directory over: nothing more may be written into it.
+struct LockLost : StoreFailure {
+  using StoreFailure::StoreFailure;
+};
+
 /// To a temporary name, synced, renamed. Throws StoreFailure where the disk is full or fails, else EnvironmentError.
 void write_file(const std::filesystem::path& path, const std::string& content);
 

@@ -1,6 +1,7 @@
 #include "orchestrator/run_lock.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -27,7 +28,7 @@ std::string first_line(const fs::path& path) {
   return line;
 }
 
-/// Field 22 of /proc/PID/stat, "" if there is no such process or only its zombie.
+/// Field 22 of /proc/PID/stat, "" if that cannot be read; "ended" of a zombie.
 std::string start_time(std::int64_t pid) {
   const std::string line = first_line("/proc/" + std::to_string(pid) + "/stat");
   const auto end = line.rfind(')');
@@ -36,7 +37,7 @@ std::string start_time(std::int64_t pid) {
   std::string state, field;
   fields >> state;
   for (int i = 0; i < 19; ++i) fields >> field;
-  return state == "Z" || state == "X" ? "" : field;
+  return state == "Z" || state == "X" ? "ended" : field;
 }
 
 std::string variable(const char* name) {
@@ -58,7 +59,14 @@ std::string who(const Owner& owner) {
 
 /// Two containers of one machine do not see each other's processes.
 bool same_machine(const Owner& a, const Owner& b) {
-  return a.boot_id == b.boot_id && a.pid_namespace == b.pid_namespace;
+  return !a.boot_id.empty() && a.boot_id == b.boot_id && a.pid_namespace == b.pid_namespace;
+}
+
+/// Of this machine. Where /proc hides others' processes, only that there is none of that number.
+bool gone(const Owner& owner) {
+  if (::kill(static_cast<pid_t>(owner.pid), 0) != 0 && errno == ESRCH) return true;
+  const std::string began = start_time(owner.pid);
+  return !began.empty() && began != owner.start_time;
 }
 
 [[noreturn]] void fail(const fs::path& path, const char* what) {
@@ -94,7 +102,7 @@ std::optional<Owner> read_owner(const RunDirectory& directory) {
 }
 
 std::string dead_because(const Owner& owner, const Owner& contender) {
-  if (same_machine(owner, contender) && start_time(owner.pid) != owner.start_time) return "its process is gone";
+  if (same_machine(owner, contender) && gone(owner)) return "its process is gone";
   if (!owner.job_id.empty() && owner.job_id == contender.job_id && owner.restart_count < contender.restart_count)
     return "it was an earlier start of this Slurm job";
   return "";
@@ -138,6 +146,8 @@ RunLock::RunLock(const RunDirectory& directory, const LockPatience& patience,
       say("proctor: " + directory_.root().string() + " was last owned by " + who(*owner) + "; waiting at most " +
           std::to_string(static_cast<long>(patience.stale.count())) + " s for a sign of life from it");
     told = true;
+    if (patience.give_up && patience.give_up())
+      throw EnvironmentError(directory_.root().string() + ": stopped while waiting for " + who(*owner));
     std::this_thread::sleep_for(patience.poll);
   }
 }
@@ -163,6 +173,8 @@ bool RunLock::make() {
   }
   fs::remove(own);
   if (linked) return true;
+  if (const auto owner = read_owner(directory_); owner && owner->token == mine_.token)
+    return true;  // NFS lost the reply
   ::close(descriptor_);
   descriptor_ = -1;
   return false;
@@ -184,12 +196,14 @@ void RunLock::take_over(const Owner& stale) const {
 }
 
 void RunLock::verify() const {
-  const auto owner = read_owner(directory_);
+  std::optional<Owner> owner;
+  for (int tries = 0; tries < 20 && !(owner = read_owner(directory_)); ++tries)  // a contender may be putting it back
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   if (owner && owner->token == mine_.token) return;
-  throw StoreFailure(directory_.owner().string() + ": " +
-                     (owner ? "the run directory was taken over by another proctor (" + who(*owner) + ")"
-                            : "is gone or not readable") +
-                     "; this one writes nothing more");
+  throw LockLost(directory_.owner().string() + ": " +
+                 (owner ? "the run directory was taken over by another proctor (" + who(*owner) + ")"
+                        : "is gone or not readable") +
+                 "; this one writes nothing more");
 }
 
 void RunLock::beat() {

@@ -41,6 +41,7 @@ bool surely_alive(const Owner& owner, const Owner& contender);
 struct LockPatience {
   std::chrono::duration<double> stale = std::chrono::seconds(60);  ///< a counter that stands still for so long is dead
   std::chrono::duration<double> poll = std::chrono::seconds(1);
+  std::function<bool()> give_up = {};  ///< asked while waiting
 };
 
 /// Held while a run owns its directory.
@@ -49,13 +50,13 @@ class RunLock {
   static constexpr std::chrono::seconds kBeat{5};
 
   /// Throws EnvironmentError saying who has it. `say` is told when it has to wait for a sign of life.
-  explicit RunLock(const RunDirectory& directory, const LockPatience& patience = {},
+  explicit RunLock(const RunDirectory& directory, const LockPatience& patience = LockPatience(),
                    const std::function<void(const std::string&)>& say = {});
   ~RunLock();                        ///< removes it, if it is still ours
   RunLock(const RunLock&) = delete;  // one owner
   RunLock& operator=(const RunLock&) = delete;
 
-  /// Throws StoreFailure if somebody else has taken the directory over: nothing may be written any more.
+  /// Throws LockLost if somebody else has taken the directory over: nothing may be written any more.
   void verify() const;
   /// Shows that the owner lives.
   void beat();

@@ -8,6 +8,7 @@
 namespace proctor {
 namespace {
 
+constexpr char kRemedy[] = "; its answers cannot be trusted: put a good copy back, or use --fresh to begin anew";
 constexpr int kApplicationId = 0x50524332;  // "PRC2": marks the file as ours, with its format
 constexpr char kTables[] =
     "CREATE TABLE records (kind BLOB, key BLOB, payload BLOB, sum INTEGER, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
@@ -53,32 +54,25 @@ RunStore::RunStore(const std::string& path, Open open_as, const char* vfs) : pat
 }
 
 void RunStore::open(Open open_as) {
-  const std::string remedy = "; its answers cannot be trusted: put a good copy back, or use --fresh to begin anew";
-  try {
-    execute("PRAGMA journal_mode=TRUNCATE");
-    execute("PRAGMA synchronous=EXTRA");
-    const bool empty = pragma("SELECT count(*) FROM sqlite_master") == "0";
-    if (empty && open_as == Open::existing) throw EnvironmentError(path_ + ": is empty beside suite.yaml" + remedy);
-    if (!empty && pragma("PRAGMA application_id") != std::to_string(kApplicationId))
-      throw EnvironmentError(path_ +
-                             ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
-    if (empty) {
-      begin();
-      execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str());
-      execute(kTables);
-      commit();
-      sync_folder(std::filesystem::path(path_).parent_path());
-    } else if (const std::string verdict = pragma("PRAGMA quick_check(1)"); verdict != "ok") {
-      throw EnvironmentError(path_ + ": is damaged (" + verdict + ")" + remedy);
-    }
-    put_ = prepare("INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4)");
-    get_ = prepare("SELECT payload, sum FROM records WHERE kind = ? AND key = ?");
-    append_ = prepare("INSERT INTO log (kind, key, payload, sum) VALUES (?1, ?2, ?3, ?4)");
-  } catch (const StoreFailure& error) {
-    const int code = sqlite3_errcode(database_);
-    if (code == SQLITE_FULL || code == SQLITE_IOERR) throw;
-    throw EnvironmentError(path_ + ": is damaged (" + sqlite3_errmsg(database_) + ")" + remedy);
+  execute("PRAGMA journal_mode=TRUNCATE");
+  execute("PRAGMA synchronous=EXTRA");
+  const bool empty = pragma("SELECT count(*) FROM sqlite_master") == "0";
+  if (empty && open_as == Open::existing) throw EnvironmentError(path_ + ": is empty beside suite.yaml" + kRemedy);
+  if (!empty && pragma("PRAGMA application_id") != std::to_string(kApplicationId))
+    throw EnvironmentError(path_ +
+                           ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
+  if (empty) {
+    begin();
+    execute(("PRAGMA application_id=" + std::to_string(kApplicationId)).c_str());
+    execute(kTables);
+    commit();
+    sync_folder(std::filesystem::path(path_).parent_path());
+  } else if (const std::string verdict = pragma("PRAGMA quick_check(1)"); verdict != "ok") {
+    throw EnvironmentError(path_ + ": is damaged (" + verdict + ")" + kRemedy);
   }
+  put_ = prepare("INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4)");
+  get_ = prepare("SELECT payload, sum FROM records WHERE kind = ? AND key = ?");
+  append_ = prepare("INSERT INTO log (kind, key, payload, sum) VALUES (?1, ?2, ?3, ?4)");
 }
 
 RunStore::~RunStore() {
@@ -87,8 +81,14 @@ RunStore::~RunStore() {
 }
 
 void RunStore::fail(const char* what) {
-  throw StoreFailure(path_ + ": " + what + ": " + sqlite3_errmsg(database_) + " (SQLite " +
-                     std::to_string(sqlite3_extended_errcode(database_)) + ")");
+  const int code = sqlite3_errcode(database_);
+  const std::string why = sqlite3_errmsg(database_);
+  if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+    throw EnvironmentError(path_ + ": is damaged (" + why + ")" + kRemedy);
+  const std::string message =
+      path_ + ": " + what + ": " + why + " (SQLite " + std::to_string(sqlite3_extended_errcode(database_)) + ")";
+  if (code == SQLITE_FULL || code == SQLITE_IOERR) throw StoreFailure(message);
+  throw EnvironmentError(message);
 }
 
 void RunStore::execute(const char* sql) {

@@ -25,6 +25,8 @@ class Scoreboard {
   void add(const Shard& shard, const std::vector<Response>& responses);
   /// Hands out the files of what has been scored since.
   void collect(bool wait);
+  /// Nothing complete is left to be scored.
+  bool idle() const { return !scoring_; }
 
   struct Progress {
     std::size_t done = 0, total = 0;  ///< requests

@@ -39,6 +39,11 @@ std::string state_of(const RunDirectory& directory, const Json& status) {
   const std::string who = "pid " + std::to_string(owner->pid) + " on " + owner->host;
   if (const std::string why = dead_because(*owner, this_owner()); !why.empty())
     return "interrupted (" + who + ": " + why + "); the same command goes on from here";
+  std::error_code none;
+  const auto beaten = fs::last_write_time(directory.owner(), none);
+  const auto quiet = std::chrono::duration_cast<std::chrono::seconds>(fs::file_time_type::clock::now() - beaten);
+  if (!none && quiet > LockPatience().stale)
+    return "running as it last said, " + std::to_string(quiet.count()) + " s ago (" + who + "); it is probably dead";
   return "running, " + who;
 }
 

@@ -33,13 +33,13 @@ void StoreThread::append(const std::filesystem::path& path, const std::string& t
 
 std::vector<ShardId> StoreThread::acknowledged() {
   const std::lock_guard lock(mutex_);
-  if (!failure_.empty()) throw StoreFailure(failure_);
+  if (failure_) std::rethrow_exception(failure_);
   return std::exchange(durable_, {});
 }
 
 bool StoreThread::flush(std::chrono::duration<double> limit) {
   std::unique_lock lock(mutex_);
-  return emptied_.wait_for(lock, limit, [&] { return !failure_.empty() || (queue_.empty() && !busy_); });
+  return emptied_.wait_for(lock, limit, [&] { return failure_ || (queue_.empty() && !busy_); });
 }
 
 void StoreThread::stop() {
@@ -60,20 +60,20 @@ void StoreThread::run() {
     const bool last = stopping_;
     busy_ = true;
     lock.unlock();
-    std::string failure;
+    std::exception_ptr failure;
     try {
       carry_out(jobs);
-    } catch (const std::exception& error) {
-      failure = error.what();
+    } catch (...) {
+      failure = std::current_exception();
     }
     lock.lock();
     busy_ = false;
     failure_ = failure;
-    if (failure.empty())
+    if (!failure)
       for (const StoreRow& row : jobs.rows)
         if (row.acknowledge) durable_.push_back(*row.acknowledge);
-    if (queue_.empty() || !failure.empty()) emptied_.notify_all();
-    if (!failure.empty() || (last && queue_.empty())) return;
+    if (queue_.empty() || failure) emptied_.notify_all();
+    if (failure || (last && queue_.empty())) return;
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -44,7 +45,8 @@ class StoreThread {
   void write_status(const std::filesystem::path& path, std::string content);
   void append(const std::filesystem::path& path, const std::string& text);
 
-  /// Shards durable since the last call. Throws StoreFailure if writing failed: nothing later was stored.
+  /// Shards durable since the last call. Throws what writing failed with (StoreFailure, LockLost, EnvironmentError):
+  /// nothing later was stored.
   std::vector<ShardId> acknowledged();
   /// Waits until everything put so far is durable. False past the deadline; failures are acknowledged()'s to tell.
   bool flush(std::chrono::duration<double> limit);
@@ -75,7 +77,7 @@ class StoreThread {
   Jobs queue_;
   bool busy_ = false;
   std::vector<ShardId> durable_;
-  std::string failure_;
+  std::exception_ptr failure_;
   bool stopping_ = false;
   std::thread thread_;
 };

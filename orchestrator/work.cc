@@ -59,11 +59,12 @@ void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& r
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
   const std::string hash = xxh3_hex(identity.dump());
   work.pairs.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
+  const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
   for (Shard& shard : plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m],
                                 shard_target_flops(work.device.kind))) {
     std::string members;
     for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
-    work.shard_hashes.push_back(xxh3_hex(work.pairs.back().fingerprint + members));
+    work.shard_hashes.push_back(xxh3_hex(work.pairs.back().fingerprint + name + members));
     work.shards.push_back(std::move(shard));
   }
 }

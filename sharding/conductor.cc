@@ -218,7 +218,7 @@ void Conductor::close(Visit& visit, Moment now) {
 void Conductor::end(VisitId id, Moment now) {
   Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
-  schedule_.on_gang_gone(visit.module());
+  if (!visit.suspended()) schedule_.on_gang_gone(visit.module());
   const Verdict verdict = visit.verdict(options_.leak_tolerance_bytes, forgiven_);
   std::set<std::string> unclean;
   for (std::uint32_t m = 0; m < visit.size(); ++m) unclean.insert(end_member(visit, m, verdict, now));

@@ -121,7 +121,7 @@ class Conductor {
 
   void readmit(AgentId agent, Moment now);
   void suspect(AgentId agent, Moment now);
-  bool on_suspect_agent(const Visit& visit) const;
+  std::vector<std::uint32_t> silent_members(const Visit& visit) const;
   bool usable(SlotId slot, const SlotRecord& record) const {
     return record.state != SlotState::quarantined && !roster_.suspect(slot.agent);
   }

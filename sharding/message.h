@@ -86,7 +86,7 @@ struct Progress {  ///< announced before the unit is run: what is being waited f
   VisitId visit;
   std::string unit;
   std::uint64_t counter = 0;
-  std::int64_t batch = -1, request = -1;  ///< where a batch begins: which; its request, if it has one only
+  std::int64_t batch = -1, request = -1;  ///< the batch of the shard it is in; its request, if it has one only
 };
 struct Waiting {  ///< this member has waited long for another one in a collective: it is not the one that hangs
   VisitId visit;

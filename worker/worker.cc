@@ -28,6 +28,7 @@ struct OpenVisitState {
   Gang gang;
   std::optional<BatchCleanup> cleanup;
   std::uint64_t units = 0;  // announced
+  Unit batch{""};           // that is under way
   LedgerRow row;
 };
 
@@ -75,6 +76,7 @@ class Worker {
     const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
     const ShardRun shard{order.requests, budget, order.isolated, order.set_aside};
     faults_.begin_shard(order.requests);
+    visit_->batch = Unit("");
     StepOutcome outcome =
         run_step(*visit_->gang.module, *visit_->gang.communicator, device_, shard, *visit_->cleanup, announcer());
     const double seconds = seconds_since(begin);
@@ -179,11 +181,14 @@ class Worker {
   void announce(const Unit& unit) {
     if (abort_switch_.pulled(visit_->order.visit)) throw VisitAborted();
     progress(unit);
-    faults_.at(unit, visit_->place.rank, visit_->order.module.name);
+    faults_.at(unit, visit_->batch, visit_->place.rank, visit_->order.module.name);
   }
+  /// Each tells of the batch it is in, since only the latest of many reaches the orchestrator.
   void progress(const Unit& unit) {
-    report(Progress{visit_->order.visit, unit.text, ++visit_->units, unit.batch ? std::int64_t{*unit.batch} : -1,
-                    unit.requests.size() == 1 ? std::int64_t{unit.requests.front()} : -1});
+    if (unit.batch) visit_->batch = unit;
+    const Unit& batch = visit_->batch;
+    report(Progress{visit_->order.visit, unit.text, ++visit_->units, batch.batch ? std::int64_t{*batch.batch} : -1,
+                    batch.requests.size() == 1 ? std::int64_t{batch.requests.front()} : -1});
   }
 
   void report(const WorkerReport& message) {

@@ -14,7 +14,7 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr LockPatience kShort{std::chrono::milliseconds(30), std::chrono::milliseconds(1)};
+const LockPatience kShort{std::chrono::milliseconds(30), std::chrono::milliseconds(1), {}};
 
 class RunLockTest : public testing::Test {
  protected:
@@ -58,7 +58,7 @@ TEST_F(RunLockTest, is_taken_at_once_from_a_process_that_is_gone) {
   Owner dead = this_owner();
   dead.start_time = "before";
   owned_by(dead);
-  EXPECT_EQ(refusal({std::chrono::hours(1), std::chrono::hours(1)}), "");
+  EXPECT_EQ(refusal({std::chrono::hours(1), std::chrono::hours(1), {}}), "");
 }
 
 TEST_F(RunLockTest, is_taken_at_once_from_a_zombie) {
@@ -103,13 +103,19 @@ TEST_F(RunLockTest, is_taken_from_an_owner_elsewhere_only_when_its_counter_stand
 TEST_F(RunLockTest, is_refused_while_the_counter_of_an_owner_elsewhere_grows) {
   Owner owner = elsewhere();
   owned_by(owner);
-  const LockPatience patience{std::chrono::hours(1), std::chrono::milliseconds(1)};
+  const LockPatience patience{std::chrono::hours(1), std::chrono::milliseconds(1), {}};
   const auto beat = [&](const std::string&) {  // between the contender's first look and its second
     ++owner.counter;
     owned_by(owner);
   };
   EXPECT_THROW(RunLock(directory_, patience, beat), EnvironmentError);
   EXPECT_EQ(read_owner(directory_), owner);
+}
+
+TEST_F(RunLockTest, a_wait_for_a_sign_of_life_can_be_given_up) {
+  owned_by(elsewhere());
+  const LockPatience patience{std::chrono::hours(1), std::chrono::hours(1), [] { return true; }};
+  EXPECT_NE(refusal(patience).find("stopped while waiting"), std::string::npos);
 }
 
 TEST_F(RunLockTest, its_beat_is_seen_by_others) {

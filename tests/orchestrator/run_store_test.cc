@@ -122,7 +122,7 @@ TEST_F(RunStoreTest, a_failed_write_stops_acknowledging) {
   store.begin();  // the thread's own BEGIN must fail now
   thread.put({StoreRow::Table::log, "answer", "k", "v", ShardId{0}});
   thread.stop();
-  EXPECT_THROW(thread.acknowledged(), StoreFailure);
+  EXPECT_THROW(thread.acknowledged(), EnvironmentError);
 }
 
 TEST_F(RunStoreTest, responses_survive_with_every_bit) {

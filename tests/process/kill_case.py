@@ -120,6 +120,10 @@ class Case:
             time.sleep(0.01)
         left = processes(mark)
         assert not left, f"processes are left: {left}"
+        if kind == "worker":
+            assert code == 0, f"a killed worker ended the run with {code}"
+        else:
+            assert code in (0, 75, 137, 143, -signal.SIGKILL), f"the killed run ended with {code}"
         if killed and (code or kind == "worker"):
             self.kills += 1
         self.told.append(f"{kind} killed: exit code {code}")

@@ -14,11 +14,26 @@ def store_harm(**harm):
     return {"PROCTOR_TEST_STORE": json.dumps(harm)}
 
 
+LATE = 70  # a write of run.db, when some answers are durable and others are not
+
+
 class StoreFaults(RunCase):
+    def answers_durable_at(self, operation, ranks=0):
+        """Asserts that some are, and that work is left, when that write comes."""
+        out = f"killed-{ranks}"
+        shutil.rmtree(self.root / out, ignore_errors=True)
+        self.proctor("run", "suite.yaml", "--out", out, "--workers", "1", "--device", "cpu", ranks=ranks, environment=store_harm(operation=operation, action="kill"))
+        with sqlite3.connect(self.root / out / "run.db") as database:
+            answers = database.execute("SELECT count(*) FROM log WHERE CAST(kind AS TEXT) = 'answer'").fetchone()[0]
+        database.close()
+        self.assertGreater(answers, 0)
+        self.assertFalse((self.root / out / "results").joinpath("b.json").exists())
+
     def test_a_stall_of_the_file_system_costs_nothing_but_time(self):
-        self.write("suite.yaml", self.suite(deadlines={"agent": "2 s"}))
+        self.write("suite.yaml", self.suite(deadlines={"agent": "4 s"}))
         self.run_suite("calm", workers=2)
-        done = self.run_suite("stalled", ranks=2, workers=1, environment=store_harm(operation=20, action="stall", seconds=8))
+        self.answers_durable_at(LATE, ranks=2)
+        done = self.run_suite("stalled", ranks=2, workers=1, environment=store_harm(operation=LATE, action="stall", seconds=8))
         self.assertNotIn("silent", done.stderr)
         self.assertEqual(self.final_files("stalled"), self.final_files("calm"))
 
@@ -26,7 +41,8 @@ class StoreFaults(RunCase):
         self.run_suite("calm", workers=2)
         for action in ("full", "eio"):
             with self.subTest(action=action):
-                done = self.run_suite(action, code=75, environment=store_harm(operation=40, action=action))
+                self.answers_durable_at(LATE)
+                done = self.run_suite(action, code=75, environment=store_harm(operation=LATE, action=action))
                 self.assertIn("run.db", done.stderr)
                 self.assertIn("run the same command again", done.stderr)
                 self.run_suite(action, workers=2)
@@ -101,7 +117,7 @@ class Poison(RunCase):
 
     def test_it_is_found_within_four_deaths_and_the_others_are_scored(self):
         self.run_suite("calm", suite="poison.yaml", workers=2)
-        for task, unit, poisoned_id in (("say", "generation", 39), ("last", "batch", 799)):
+        for task, unit, poisoned_id in (("say", "decode step 2", 39), ("last", "batch", 799)):
             with self.subTest(task=task):
                 fault = {"PROCTOR_TEST_FAULT": json.dumps({"unit": unit, "text": "poison", "action": "abort"})}
                 done = self.run_suite(task, suite="poison.yaml", workers=2, code=3, environment=fault)

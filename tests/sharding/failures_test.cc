@@ -203,6 +203,32 @@ TEST(SilentNode, that_alone_could_go_on_is_waited_for_and_then_the_run_stops_by_
   EXPECT_NE(stage.conductor.stuck(Moment(200))->find("silent"), std::string::npos);
 }
 
+TEST(SilentNode, that_holds_a_part_of_a_gang_costs_the_gang_and_frees_the_others_of_it) {
+  RecordingDoor door;
+  Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m0"}, Reach::nodes}, {ModuleOutlook{4, 1e-3, 1e-6}}, shards({0}),
+                      door);
+  const auto say = [&](std::uint32_t node, std::uint32_t n, WorkerReport report, double now) {
+    conductor.on_report({AgentId{node}, n}, 1, std::move(report), Moment(now));
+  };
+  for (std::uint32_t node : {0u, 1u, 2u}) conductor.on_agent(AgentId{node}, "n" + std::to_string(node), 2, Moment(0));
+  for (std::uint32_t node : {0u, 1u})
+    for (std::uint32_t n : {0u, 1u}) say(node, n, WorkerReady{1, {}}, 1);
+  for (std::uint32_t node : {0u, 1u})
+    for (std::uint32_t n : {0u, 1u}) say(node, n, VisitOpened{VisitId{1}, 0.1}, 1);
+  for (std::uint32_t node : {1u, 2u}) conductor.on_heard(AgentId{node}, Moment(15));
+  door.take();
+  conductor.on_tick(Moment(16.5));
+  EXPECT_EQ(door.take(), (Said{"kill 0.0", "kill 0.1", "abort 1.0 visit 1", "abort 1.1 visit 1"}));
+  for (std::uint32_t n : {0u, 1u}) say(1, n, VisitClosed{VisitId{1}, {}}, 17);
+  EXPECT_EQ(door.ledger.size(), 4u);
+  conductor.on_tick(Moment(18));
+  for (std::uint32_t n : {0u, 1u}) {
+    conductor.on_report({AgentId{1}, n}, 2, WorkerReady{1, {}}, Moment(18));
+    say(2, n, WorkerReady{1, {}}, 18);
+  }
+  EXPECT_EQ(door.take().back(), "open 2.1 visit 2 module 0 member 3/4");
+}
+
 TEST(SilentNode, its_workers_deadlines_begin_anew_when_it_speaks) {
   Nodes nodes(shards({0, 0}));
   nodes.answer(0, 0, 15.9);
