@@ -26,7 +26,7 @@ std::uint32_t fitting_workers(const Configure& configuration) {
 }
 
 DeviceFacts probe(const std::string& worker_binary, const std::string& device) {
-  const CommandResult probe = run_command({worker_binary, "probe", "--device", device});
+  const CommandResult probe = ask_command({worker_binary, "probe", "--device", device});
   if (probe.status != 0) throw EnvironmentError(probe.error.empty() ? worker_binary + " probe failed" : probe.error);
   return nlohmann::json::parse(probe.output).get<DeviceFacts>();
 }

@@ -34,7 +34,7 @@ class WorkerFacts final : public FactSource {
  private:
   static nlohmann::json ask(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), worker_binary_path());
-    const CommandResult result = run_command(arguments);
+    const CommandResult result = ask_command(arguments);
     if (result.status == 0) return nlohmann::json::parse(result.output);
     std::string message = result.error.substr(0, result.error.find_last_not_of('\n') + 1);
     if (message.starts_with("proctor-worker: ")) message.erase(0, 16);

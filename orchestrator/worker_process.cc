@@ -137,6 +137,12 @@ std::optional<std::string> WorkerProcess::ended() {
   return how_;
 }
 
+CommandResult ask_command(const std::vector<std::string>& arguments) {
+  CommandResult result = run_command(arguments);
+  for (int again = 0; again < 2 && result.status == 128 + SIGKILL; ++again) result = run_command(arguments);
+  return result;
+}
+
 CommandResult run_command(const std::vector<std::string>& arguments) {
   std::array<int, 2> out{};
   if (pipe2(out.data(), O_CLOEXEC) != 0) throw EnvironmentError(std::string("pipe: ") + std::strerror(errno));

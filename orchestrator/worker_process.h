@@ -52,5 +52,7 @@ struct CommandResult {
   std::string output, error;
 };
 CommandResult run_command(const std::vector<std::string>& arguments);
+/// The same for a question that may be asked again: twice more, if its process is killed.
+CommandResult ask_command(const std::vector<std::string>& arguments);
 
 }  // namespace proctor

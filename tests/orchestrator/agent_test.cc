@@ -32,6 +32,14 @@ TEST(RunCommand, gives_output_error_and_status) {
   EXPECT_EQ(run_command({"/bin/sh", "-c", "kill -9 $$"}).status, 137);
 }
 
+TEST(RunCommand, a_question_is_asked_again_if_its_process_is_killed) {
+  const fs::path asked = fs::temp_directory_path() / ("proctor-asked-" + std::to_string(::getpid()));
+  const std::string ask = "echo >>" + asked.string() + "; [ $(wc -l <" + asked.string() + ") -lt ";
+  EXPECT_EQ(ask_command({"/bin/sh", "-c", ask + "3 ] && kill -9 $$; echo answer"}).output, "answer\n");
+  EXPECT_EQ(ask_command({"/bin/sh", "-c", ask + "99 ] && kill -9 $$; echo answer"}).status, 137) << "but not for ever";
+  fs::remove(asked);
+}
+
 /// An agent over a worker that is a shell script, so that every ending can be had at once.
 class AgentTest : public testing::Test {
  protected:

@@ -7,6 +7,7 @@ import time
 import unittest
 from pathlib import Path
 
+import kill_case
 from support import BIN, RunCase, TASKS
 
 
@@ -115,6 +116,25 @@ class Faults(RunCase):
         process.kill()
         process.communicate()
         self.assertIn("state: interrupted", self.proctor("show", "seen").stdout)
+
+    def test_a_node_that_falls_silent_and_speaks_again_is_readmitted(self):
+        self.write("suite.yaml", self.suite(deadlines={"agent": "1 s"}))
+        self.run_suite("calm", workers=2)
+        process = subprocess.Popen(["mpirun", "--oversubscribe", "-n", "2", str(BIN / "proctor"), "run", "suite.yaml", "--out", "silent", "--workers", "1",
+                                    "--device", "cpu", "--progress", "none"], cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "PROCTOR_CASE": self.folder.name})
+        self.assertTrue(self.wait_until(process, lambda: self.some_stored("silent")))
+        rank = next(pid for name, _, pid in kill_case.processes(f"PROCTOR_CASE={self.folder.name}") if name == "proctor" and kill_case.rank_of(pid) == 1)
+        log = self.root / "silent/logs/orchestrator.log"
+        os.kill(rank, signal.SIGSTOP)
+        try:
+            self.assertTrue(self.wait_until(process, lambda: "it is suspect" in log.read_text()))
+        finally:
+            os.kill(rank, signal.SIGCONT)
+        out, err = process.communicate(timeout=240)
+        self.assertEqual(process.returncode, 0, out + err)
+        self.assertIn("speaks again and is readmitted", err)
+        self.assertEqual(self.final_files("silent"), self.final_files("calm"))
 
     def test_two_proctors_do_not_share_a_run_directory(self):
         process = self.start("run")

@@ -1,0 +1,100 @@
+// What the orchestrator tells of the run: progress, status.json, manifest.json, the tables at the end.
+#include <iostream>
+
+#include "orchestrator/exit_code.h"
+#include "orchestrator/ledger_view.h"
+#include "orchestrator/orchestrator.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr Moment kStatusPause{1}, kViewPause{0.1};
+
+}  // namespace
+
+const char* Orchestrator::state_of(int code) {
+  return code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished";
+}
+
+void Orchestrator::report(int code) const {
+  std::cout << scoreboard_.tables() << "\n"
+            << ledger_summary(ledger_) << (ledger_.empty() ? "" : ledger_table(ledger_));
+  for (const std::string& failure : scoreboard_.failures()) std::cout << "failed: " << failure << "\n";
+  std::cout << "files: " << directory_.root().string() << "/{results,samples,ledger.jsonl,manifest.json,logs}\n";
+  if (code == kStoppedEarly || code == kInterrupted)
+    std::cout << "stopped early (" << conductor_->unstored()
+              << " shards are left); the same command goes on from here\n";
+  std::cout << std::flush;
+}
+
+void Orchestrator::show_progress(bool force) {
+  if (now() - last_status_ > kStatusPause) write_status("running", std::nullopt);
+  if (!force && now() - last_view_ < kViewPause) return;
+  last_view_ = now();
+  std::vector<ProgressLine> lines;
+  const double seconds = std::max(1e-3, now().count());
+  double left = 0;
+  for (std::size_t p = 0; p < work_.pairs.size(); ++p) left += scoreboard_.progress(p).flops_left;
+  const double speed = (total_flops_ - left) / seconds;
+  for (std::size_t p = 0; p < work_.pairs.size(); ++p) {
+    const auto& progress = scoreboard_.progress(p);
+    lines.push_back({work_.suite.modules[work_.pairs[p].module.value].name + " / " +
+                         work_.suite.tasks[work_.pairs[p].task.value].name,
+                     progress.done, progress.total, speed > 0 ? progress.flops_left / speed : 0});
+  }
+  view_.show(lines, conductor_->busy(), conductor_->slots(), static_cast<double>(tokens_) / seconds, now(), force);
+}
+
+void Orchestrator::write_status(const std::string& state, std::optional<int> code) {
+  last_status_ = now();
+  store_thread_.write_status(directory_.status(), status_text(state, code));
+}
+
+std::string Orchestrator::status_text(const std::string& state, std::optional<int> code) const {
+  Json json = {{"state", state},
+               {"exit_code", code ? Json(*code) : Json()},
+               {"failed_requests", scoreboard_.failed_requests()},
+               {"workers_busy", conductor_->busy()}};
+  for (std::size_t p = 0; p < work_.pairs.size(); ++p)
+    json["pairs"].push_back({{"module", work_.suite.modules[work_.pairs[p].module.value].name},
+                             {"task", work_.suite.tasks[work_.pairs[p].task.value].name},
+                             {"done", scoreboard_.progress(p).done},
+                             {"total", scoreboard_.progress(p).total}});
+  json["scores"] = scoreboard_.provisional();
+  json["failures"] = scoreboard_.failures();
+  return json.dump(2) + "\n";
+}
+
+std::string Orchestrator::manifest_text(int code) const {
+  Json json;
+  json["suite"] = work_.suite.name;
+  json["exit_code"] = code;
+  json["command_line"] = options_.command_line;
+  json["device"] = nlohmann::json(work_.device);
+  json["nodes"] = hosts_;
+  for (const Pair& pair : work_.pairs)
+    json["identity"][work_.suite.modules[pair.module.value].name][work_.suite.tasks[pair.task.value].name] =
+        pair.identity;
+  json["shards"] = work_.shards.size();
+  json["tokens_computed"] = tokens_;
+  json["seconds"] = now().count();
+  json["utilisation"] =
+      conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
+  json["events"] = events_;
+  for (const auto& [index, shape] : shapes_) {
+    const Shard& shard = work_.shards[index];
+    Json entry = {{"module", work_.suite.modules[shard.module.value].name},
+                  {"task", work_.suite.tasks[shard.task.value].name},
+                  {"shard", index},
+                  {"halved", shape.level},
+                  {"isolated_batches", shape.isolated},
+                  {"set_aside_requests", Json::object()}};
+    for (const auto& [request, why] : shape.aside)
+      entry["set_aside_requests"][std::to_string(shard.requests[request])] = why;
+    json["shards_not_run_as_planned"].push_back(std::move(entry));
+  }
+  return json.dump(2) + "\n";
+}
+
+}  // namespace proctor
