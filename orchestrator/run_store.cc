@@ -58,7 +58,10 @@ void RunStore::open(Open open_as) {
   execute("PRAGMA synchronous=EXTRA");
   const bool empty = pragma("SELECT count(*) FROM sqlite_master") == "0";
   if (empty && open_as == Open::existing) throw EnvironmentError(path_ + ": is empty beside suite.yaml" + kRemedy);
-  if (!empty && pragma("PRAGMA application_id") != std::to_string(kApplicationId))
+  const int id = empty ? kApplicationId : std::stoi(pragma("PRAGMA application_id"));
+  if (id != kApplicationId && id >> 8 == kApplicationId >> 8)
+    throw EnvironmentError(path_ + ": was written by another version of proctor; --fresh begins anew and keeps it");
+  if (id != kApplicationId)
     throw EnvironmentError(path_ +
                            ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
   if (empty) {
