@@ -59,6 +59,11 @@ class NowhereDoor : public Door {
   ShardId last;
 };
 
+void remove_database(const fs::path& path) {
+  fs::remove(path);
+  fs::remove(path.string() + "-journal");
+}
+
 void schedule_per_shard(benchmark::State& state) {
   constexpr std::uint32_t kShards = 10'000;
   std::vector<Shard> shards(kShards, Shard{ModuleId{0}, TaskId{0}, {0}, 1});
@@ -105,7 +110,7 @@ void rank_0_per_shard_with_journal(benchmark::State& state) {
   const fs::path path = fs::temp_directory_path() / ("proctor-bench-journal-" + std::to_string(::getpid()) + ".db");
   for (auto _ : state) {
     state.PauseTiming();
-    fs::remove(path);
+    remove_database(path);
     RunStore store(path.string());
     StoreThread thread(store);
     JournalDoor door(thread, keys);
@@ -123,7 +128,7 @@ void rank_0_per_shard_with_journal(benchmark::State& state) {
     for (ShardId shard : thread.acknowledged()) conductor.on_stored(shard, Moment(0));
     if (conductor.unstored() != 0) state.SkipWithError("some shards are not stored");
   }
-  fs::remove(path);
+  remove_database(path);
   state.counters["us_per_shard"] = benchmark::Counter(static_cast<double>(state.iterations()) * count * 1e-6,
                                                       benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   state.SetItemsProcessed(state.iterations() * count);
@@ -146,7 +151,7 @@ BENCHMARK(wire_round_trip)->Unit(benchmark::kMicrosecond);
 
 void run_store_shards(benchmark::State& state) {
   const fs::path path = fs::temp_directory_path() / ("proctor-bench-" + std::to_string(::getpid()) + ".db");
-  fs::remove(path);
+  remove_database(path);
   std::uint64_t key = 0;
   {
     RunStore store(path.string());
@@ -157,7 +162,7 @@ void run_store_shards(benchmark::State& state) {
       store.commit();
     }
   }
-  fs::remove(path);
+  remove_database(path);
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(run_store_shards)->Arg(1)->Arg(100)->Unit(benchmark::kMillisecond);
