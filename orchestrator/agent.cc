@@ -103,7 +103,7 @@ void Agent::on(const KillWorker& order) {
 void Agent::on(const ToWorker& order) {
   const auto slot = slots_.find(order.slot);
   if (slot == slots_.end()) return;  // it died; its exit is on the way up
-  (void)slot->second.process->channel().post({reinterpret_cast<const char*>(order.frame.data()), order.frame.size()});
+  (void)slot->second.process->channel().post(frame_of(order.frame));
 }
 
 /// A memory file without a name: the kernel frees it with the last member that maps it. Without one (no memory) the
@@ -156,25 +156,24 @@ void Agent::relay(std::uint32_t number, Slot& slot) {
   if (!slot.ordered_to_end) slot.process->kill();  // a worker without its socket is of no use; waitpid says how it went
 }
 
-FromWorker Agent::from(std::uint32_t number, const Slot& slot, const std::string& frame) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame.data());
-  return {number, slot.incarnation, {std::vector<std::uint8_t>(bytes, bytes + frame.size())}};
-}
-
 void Agent::pass_on(std::uint32_t number, Slot& slot, const std::string& frame) {
   if (is_progress(frame) && std::exchange(slot.announced, true)) {
-    slot.held_progress = frame;
+    slot.held_progress = FromWorker{number, slot.incarnation, to_binary(frame)};
     return;
   }
-  if (!slot.held_progress.empty()) report_(from(number, slot, std::exchange(slot.held_progress, "")));
-  report_(from(number, slot, frame));
+  report_held(slot);
+  report_(FromWorker{number, slot.incarnation, to_binary(frame)});
+}
+
+void Agent::report_held(Slot& slot) {
+  if (const auto held = std::exchange(slot.held_progress, std::nullopt)) report_(*held);
 }
 
 std::vector<FromWorker> Agent::take_progress() {
   std::vector<FromWorker> progress;
   for (auto& [number, slot] : slots_) {
     slot.announced = false;
-    if (!slot.held_progress.empty()) progress.push_back(from(number, slot, std::exchange(slot.held_progress, "")));
+    if (auto held = std::exchange(slot.held_progress, std::nullopt)) progress.push_back(std::move(*held));
   }
   return progress;
 }
@@ -194,8 +193,7 @@ void Agent::reap() {
       continue;
     }
     if (!it->second.stream_ended) relay(it->first, it->second);
-    if (Slot& slot = it->second; !slot.held_progress.empty())
-      report_(from(it->first, slot, std::exchange(slot.held_progress, "")));
+    report_held(it->second);
     const WorkerExited exited{it->first, it->second.incarnation, ended_by(it->second), *how};
     it = slots_.erase(it);
     report_(exited);

@@ -40,8 +40,8 @@ class Agent {
     std::uint32_t incarnation = 0;
     bool ordered_to_end = false;
     bool stream_ended = false, unreadable = false;
-    bool announced = false;     // progress was reported in this beat
-    std::string held_progress;  // its latest frame since
+    bool announced = false;                   // progress was reported in this beat
+    std::optional<FromWorker> held_progress;  // the latest since
   };
   void on(const Configure& order);
   void on(const StartWorker& order);
@@ -53,7 +53,7 @@ class Agent {
   void start(const StartWorker& order);
   void relay(std::uint32_t number, Slot& slot);
   void pass_on(std::uint32_t number, Slot& slot, const std::string& frame);
-  static FromWorker from(std::uint32_t number, const Slot& slot, const std::string& frame);
+  void report_held(Slot& slot);
   EndedBy ended_by(const Slot& slot);
   void reap();
 

@@ -148,9 +148,7 @@ int main(int argc, char** argv) {
   try {
     return proctor::run(argc, argv);
   } catch (const proctor::StoreFailure& error) {
-    if (speaks)
-      std::fprintf(stderr, "proctor: %s; what was acknowledged is kept. Make room and run the same command again\n",
-                   error.what());
+    if (speaks) std::fprintf(stderr, "proctor: %s%s\n", error.what(), proctor::kMakeRoom);
     return proctor::kStoppedEarly;
   } catch (const proctor::Error& error) {
     if (speaks) std::fprintf(stderr, "proctor: %s\n", error.what());

@@ -11,7 +11,6 @@
 namespace proctor {
 namespace {
 
-constexpr AgentId kLocal{0};
 constexpr double kOrphanDeadlines = 10;  // times the agent deadline, before an agent leaves a silent rank 0
 constexpr double kFlopsPerSecondCpu = 4e10, kFlopsPerSecondGpu = 1e14, kLoadBytesPerSecond = 1e9;
 
@@ -143,7 +142,7 @@ void Orchestrator::on(AgentId, const AgentFailed& report) {
 void Orchestrator::on(AgentId agent, FromWorker& report) {
   WorkerReport body;
   try {
-    body = decode_worker_report({reinterpret_cast<const char*>(report.frame.data()), report.frame.size()});
+    body = decode_worker_report(frame_of(report.frame));
   } catch (const Error& error) {  // costs that worker and its shard, not the run
     warn("worker " + std::to_string(report.slot) + " sent a message that cannot be read (" + error.what() +
          "); it is killed");
@@ -191,7 +190,8 @@ void Orchestrator::on_durable() {
 void Orchestrator::beat() {
   if (now() - last_beat_ < kBeat) return;
   last_beat_ = now();
-  for (int rank = 1; rank < mpi_.size(); ++rank) mpi_.send(rank, encode(AgentOrder(OrchestratorBeat{})));
+  for (int rank = 1; rank < mpi_.size() && !agents_stopped_; ++rank)  // afterwards they are in MPI_Finalize
+    mpi_.send(rank, encode(AgentOrder(OrchestratorBeat{})));
   Heartbeat local{0, local_agent_.take_progress()};
   on(kLocal, local);
 }

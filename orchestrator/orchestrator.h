@@ -22,6 +22,8 @@
 
 namespace proctor {
 
+constexpr AgentId kLocal{0};  ///< the agent within rank 0
+
 class Orchestrator final : private Door {
  public:
   Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,

@@ -5,12 +5,6 @@ namespace proctor {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr AgentId kLocal{0};
-
-nlohmann::json::binary_t binary(const std::string& text) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
-  return {std::vector<std::uint8_t>(bytes, bytes + text.size())};
-}
 
 }  // namespace
 
@@ -22,7 +16,7 @@ void Orchestrator::send(AgentId agent, const AgentOrder& order) {
 }
 
 void Orchestrator::to_worker(SlotId slot, const WorkerOrder& order) {
-  send(slot.agent, ToWorker{slot.slot, binary(encode(order))});
+  send(slot.agent, ToWorker{slot.slot, to_binary(encode(order))});
 }
 void Orchestrator::start(SlotId slot, std::uint32_t incarnation) {
   send(slot.agent, StartWorker{slot.slot, incarnation});

@@ -108,7 +108,7 @@ void Orchestrator::flush_store() {
 /// The disk is full or fails: nothing more is taken, and nothing half is left.
 int Orchestrator::stop_writing(const std::string& why) {
   store_thread_.stop();
-  view_.say("proctor: " + why + "; what was acknowledged is kept. Make room and run the same command again");
+  view_.say("proctor: " + why + kMakeRoom);
   write_status_file(directory_.status(), status_text("stopped", kStoppedEarly));
   return kStoppedEarly;
 }

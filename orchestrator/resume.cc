@@ -23,12 +23,12 @@ void refuse_changed(const std::string& pair, const nlohmann::json& before, const
                        "; --redo-changed computes changed pairs again, --fresh begins anew");
 }
 
-/// One pair's shards as planned: the same work has to be cut in the same way.
-std::string plan_hash(const Work& work, const Pair& pair) {
-  std::string hashes;
-  for (std::uint32_t s = 0; s < work.shards.size(); ++s)
-    if (work.shards[s].module == pair.module && work.shards[s].task == pair.task) hashes += work.shard_hashes[s];
-  return xxh3_hex(hashes);
+/// Each pair's shards as planned, as one text: the same work has to be cut in the same way.
+std::map<std::pair<ModuleId, TaskId>, std::string> plans(const Work& work) {
+  std::map<std::pair<ModuleId, TaskId>, std::string> plans;
+  for (std::size_t s = 0; s < work.shards.size(); ++s)
+    plans[{work.shards[s].module, work.shards[s].task}] += work.shard_hashes[s];
+  return plans;
 }
 
 std::string name_of(const Work& work, const Pair& pair) {
@@ -68,10 +68,11 @@ ShardShape decode_shape(std::string_view payload) {
 Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
   refuse_other_suite(store, work);
   std::vector<std::pair<std::string, std::string>> pairs;
+  auto planned = plans(work);
   for (const Pair& pair : work.pairs) {
     const std::string name = name_of(work, pair);
     nlohmann::json now = pair.identity;
-    now["plan"] = plan_hash(work, pair);
+    now["plan"] = xxh3_hex(planned[{pair.module, pair.task}]);
     if (const auto before = store.get("pair", name); before && !redo_changed)
       refuse_changed(name, nlohmann::json::parse(*before), now);
     pairs.emplace_back(name, now.dump());

@@ -14,13 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const fs::path& path, const char* what) {
+}  // namespace
+
+void throw_errno(const fs::path& path, const char* what) {
   const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
   if (errno == ENOSPC || errno == EDQUOT || errno == EIO) throw StoreFailure(message);
   throw EnvironmentError(message);
 }
-
-}  // namespace
 
 RunDirectory::RunDirectory(const fs::path& root) : root_(root.lexically_normal()) {
   if (!root_.has_filename()) root_ = root_.parent_path();  // "runs/x/"
@@ -32,7 +32,7 @@ void RunDirectory::create() const {
     fs::create_directories(folder, error);
     if (!error) continue;
     errno = error.value();
-    fail(folder, "cannot be made");
+    throw_errno(folder, "cannot be made");
   }
 }
 
@@ -63,7 +63,7 @@ void write_all(int descriptor, const std::string& content, const fs::path& path)
   while (done < content.size()) {
     const ssize_t n = ::write(descriptor, content.data() + done, content.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(path, "cannot be written");
+    if (n < 0) throw_errno(path, "cannot be written");
     done += static_cast<std::size_t>(n);
   }
 }
@@ -73,10 +73,10 @@ void write_and_rename(const fs::path& path, const std::string& content, Sync syn
   std::error_code ignored;
   fs::create_directories(path.parent_path(), ignored);
   const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.value() < 0) fail(temporary, "cannot be written");
+  if (file.value() < 0) throw_errno(temporary, "cannot be written");
   write_all(file.value(), content, temporary);
-  if (sync == Sync::yes && ::fsync(file.value()) != 0) fail(temporary, "cannot be synced");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "cannot be put in place");
+  if (sync == Sync::yes && ::fsync(file.value()) != 0) throw_errno(temporary, "cannot be synced");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(path, "cannot be put in place");
   if (sync == Sync::yes) sync_folder(path.parent_path());
 }
 
@@ -84,7 +84,7 @@ void write_and_rename(const fs::path& path, const std::string& content, Sync syn
 
 void append_file(const fs::path& path, const std::string& text) {
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  if (file.value() < 0) fail(path, "cannot be opened");
+  if (file.value() < 0) throw_errno(path, "cannot be opened");
   write_all(file.value(), text, path);
 }
 

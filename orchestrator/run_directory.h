@@ -38,9 +38,15 @@ struct StoreFailure : Error {
 };
 
 /// Another proctor has taken the run directory over: nothing more may be written into it.
-struct LockLost : StoreFailure {
-  using StoreFailure::StoreFailure;
+struct LockLost : EnvironmentError {
+  using EnvironmentError::EnvironmentError;
 };
+
+/// What to tell the user of it.
+constexpr char kMakeRoom[] = "; what was acknowledged is kept. Make room and run the same command again";
+
+/// Of a failed call on a path, by errno: StoreFailure where the disk is full or fails, else EnvironmentError.
+[[noreturn]] void throw_errno(const std::filesystem::path& path, const char* what);
 
 /// To a temporary name, synced, renamed. Throws StoreFailure where the disk is full or fails, else EnvironmentError.
 void write_file(const std::filesystem::path& path, const std::string& content);

@@ -69,10 +69,13 @@ bool gone(const Owner& owner) {
   return !began.empty() && began != owner.start_time;
 }
 
-[[noreturn]] void fail(const fs::path& path, const char* what) {
-  const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
-  if (errno == ENOSPC || errno == EDQUOT || errno == EIO) throw StoreFailure(message);
-  throw EnvironmentError(message);
+std::optional<Owner> read_owner_file(const fs::path& path) {
+  std::ifstream stream(path);
+  try {
+    return nlohmann::json::parse(stream).get<Owner>();
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -92,14 +95,7 @@ Owner this_owner() {
   return owner;
 }
 
-std::optional<Owner> read_owner(const RunDirectory& directory) {
-  std::ifstream stream(directory.owner());
-  try {
-    return nlohmann::json::parse(stream).get<Owner>();
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
-  }
-}
+std::optional<Owner> read_owner(const RunDirectory& directory) { return read_owner_file(directory.owner()); }
 
 std::string dead_because(const Owner& owner, const Owner& contender) {
   if (same_machine(owner, contender) && gone(owner)) return "its process is gone";
@@ -156,14 +152,14 @@ RunLock::RunLock(const RunDirectory& directory, const LockPatience& patience,
 bool RunLock::make() {
   const fs::path own = directory_.owner().string() + "." + mine_.token;
   descriptor_ = ::open(own.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail(own, "cannot be made");
+  if (descriptor_ < 0) throw_errno(own, "cannot be made");
   const std::string text = padded(mine_);
   if (::write(descriptor_, text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
       ::fsync(descriptor_) != 0) {
     const int saved = errno;
     fs::remove(own);
     errno = saved;
-    fail(own, "cannot be written");
+    throw_errno(own, "cannot be written");
   }
   const bool linked = ::link(own.c_str(), directory_.owner().c_str()) == 0;
   const int why = errno;
@@ -185,13 +181,9 @@ void RunLock::take_over(const Owner& stale) const {
   const fs::path aside = directory_.owner().string() + ".stale-" + mine_.token;
   if (::rename(directory_.owner().c_str(), aside.c_str()) != 0) {
     if (errno == ENOENT) return;
-    fail(directory_.owner(), "cannot be renamed");
+    throw_errno(directory_.owner(), "cannot be renamed");
   }
-  std::ifstream stream(aside);
-  const auto renamed = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
-  const bool right = renamed.is_object() && renamed.value("token", "") == stale.token &&
-                     renamed.value("counter", std::uint64_t{0}) == stale.counter;
-  if (!right) (void)::link(aside.c_str(), directory_.owner().c_str());
+  if (read_owner_file(aside) != stale) (void)::link(aside.c_str(), directory_.owner().c_str());
   fs::remove(aside);
 }
 
@@ -210,7 +202,7 @@ void RunLock::beat() {
   ++mine_.counter;
   const std::string text = padded(mine_);
   if (::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) || ::fsync(descriptor_))
-    fail(directory_.owner(), "cannot be written");
+    throw_errno(directory_.owner(), "cannot be written");
 }
 
 RunLock::~RunLock() {

@@ -27,6 +27,16 @@ struct ShardShape {
   std::map<std::uint32_t, std::string> aside;  ///< requests that are not run, and why
 };
 
+/// Kills from outside, in a row. Each 20th counts as a failure all the same, lest they go on for ever.
+class OutsideKills {
+ public:
+  /// One more. True if it counts.
+  [[nodiscard]] bool counts() { return ++kills_ % 20 == 0; }
+
+ private:
+  std::uint32_t kills_ = 0;
+};
+
 class Attempts {
  public:
   enum class Next { again, fresh_worker, halved, isolated, request_set_aside, shard_set_aside };
@@ -41,8 +51,8 @@ class Attempts {
   /// Its worker died by itself or hung, on `device`; `devices` could still be used.
   [[nodiscard]] Next on_strike(ShardId shard, SlotId device, std::size_t devices, const BatchPlace& at,
                                const std::string& reason);
-  /// Its worker was killed from outside. True once in a long while: then it counts as a strike, lest it go on for ever.
-  [[nodiscard]] bool on_outside_kill(ShardId shard) { return ++records_[shard.value].outside % kOutsideKills == 0; }
+  /// Its worker was killed from outside. True if that counts as a strike.
+  [[nodiscard]] bool on_outside_kill(ShardId shard) { return records_[shard.value].outside.counts(); }
   /// It did not fit.
   [[nodiscard]] Next on_out_of_memory(ShardId shard);
 
@@ -53,9 +63,10 @@ class Attempts {
 
  private:
   static constexpr std::size_t kStrikes = 3, kMostStrikes = 5;  // most: where other devices never come to it
-  static constexpr std::uint32_t kLevels = 6, kOutsideKills = 20;
+  static constexpr std::uint32_t kLevels = 6;
   struct Record {
-    std::uint32_t attempts = 0, outside = 0;
+    std::uint32_t attempts = 0;
+    OutsideKills outside;
     std::uint32_t reshaped_after = 0;  // attempts up to this one had another shape
     bool had_fresh_worker = false;
     std::vector<SlotId> strikes;  // the device of each

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "sharding/error.h"
-#include "sharding/placement.h"
 
 namespace proctor {
 namespace {
@@ -21,7 +20,7 @@ Conductor::Conductor(Options options, std::vector<ModuleOutlook> modules, std::v
       state_(shards_.size(), ShardState::waiting),
       holder_(shards_.size()),
       open_failures_(modules_.size(), 0),
-      outside_kills_(modules_.size(), 0),
+      outside_kills_(modules_.size()),
       unanswered_(modules_.size(), 0),
       unstored_(shards_.size()),
       next_visit_(options_.first_visit.value) {
@@ -64,7 +63,7 @@ void Conductor::handle(SlotId, Visit& visit, const GangAddress& report, Moment) 
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened&, Moment now) {
   if (visit.on_opened(*visit.member(slot), now))
-    open_failures_[visit.module().value] = outside_kills_[visit.module().value] = 0;
+    open_failures_[visit.module().value] = 0, outside_kills_[visit.module().value] = {};
 }
 
 /// An answer counts if its shard is open and it has the bytes of the shard's present shape, whichever attempt it is.
@@ -191,25 +190,6 @@ bool Conductor::needed_elsewhere(const Visit& visit) const {
   return schedule_.choose(visit.module(), [](ModuleId) { return true; }).has_value();
 }
 
-bool Conductor::open_one(Moment now) {
-  if (draining_ || roster_.count(SlotState::free) == 0) return false;
-  const std::vector<NodeSlots> free = unreserved_slots();
-  const auto place = [&](ModuleId m) { return place_gang(free, modules_[m.value].tensor_parallel, options_.reach); };
-  const auto module = schedule_.choose(std::nullopt, [&](ModuleId m) { return place(m).has_value(); });
-  if (!module) return false;
-  const std::vector<SlotId> slots = *place(*module);
-  const VisitId id{next_visit_++};
-  std::vector<Seat> seats;
-  for (SlotId slot : slots) {
-    roster_.on_busy(slot);
-    seats.push_back({slot, roster_.at(slot).incarnation});
-  }
-  visits_.emplace(id, Visit(id, *module, seats, now, options_.deadlines));
-  schedule_.on_gang_opening(*module);
-  door_.open(slots, id, *module);
-  return true;
-}
-
 void Conductor::close(Visit& visit, Moment now) {
   visit.on_closing(now);
   for (std::uint32_t m = 0; m < visit.size(); ++m) door_.close(visit.slot(m), visit.id());
@@ -226,6 +206,11 @@ void Conductor::end(VisitId id, Moment now) {
   forgive(unclean);
 }
 
+void Conductor::record(const Visit& visit, std::uint32_t member, Verdict verdict, const std::string& reason) {
+  door_.record({visit.module(), visit.id(), visit.slot(member), visit.incarnation(member), member, visit.size(),
+                verdict, reason, visit.row(member).value_or(LedgerRow{})});
+}
+
 /// Records the member's row and frees or replaces its worker. Returns the cache counter that was unclean, or "".
 std::string Conductor::end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now) {
   const SlotId slot = visit.slot(member);
@@ -233,7 +218,7 @@ std::string Conductor::end_member(Visit& visit, std::uint32_t member, Verdict ve
   const auto found = dirt(row, options_.leak_tolerance_bytes, forgiven_);
   std::string why = found ? found->text : visit.reason();
   if (verdict == Verdict::recycled && why.empty()) why = "another member's device is unclean";
-  door_.record({visit.module(), visit.id(), slot, visit.incarnation(member), member, visit.size(), verdict, why, row});
+  record(visit, member, verdict, why);
   if (verdict == Verdict::clean) {
     roster_.on_free(slot);
     return "";

@@ -140,6 +140,7 @@ class Conductor {
   bool needed_elsewhere(const Visit& visit) const;
   void close(Visit& visit, Moment now);
   void end(VisitId visit, Moment now);
+  void record(const Visit& visit, std::uint32_t member, Verdict verdict, const std::string& reason);
   std::string end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now);
   void forgive(const std::set<std::string>& counters);
   /// `culprit`: the member that is to blame, and with it the shard it was computing.
@@ -158,6 +159,9 @@ class Conductor {
   bool held(ModuleId module) const;
   Moment expected_seconds(ShardId shard) const;
   const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
+  std::string name_of(ShardId shard) const {
+    return "shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module);
+  }
   std::string name_of(const Visit& visit) const {
     return "visit " + std::to_string(visit.id().value) + " of " + name(visit.module());
   }
@@ -173,7 +177,7 @@ class Conductor {
   std::vector<ShardState> state_;
   std::vector<VisitId> holder_;                        // of each running shard
   std::vector<std::uint32_t> open_failures_;           // of each module, in a row
-  std::vector<std::uint32_t> outside_kills_;           // of each module while it was loaded, in a row
+  std::vector<OutsideKills> outside_kills_;            // of each module while it was loaded, in a row
   std::vector<std::size_t> unanswered_;                // shards of each module
   std::map<std::string, std::uint32_t> recycled_for_;  // visits in a row that a counter made unclean
   std::set<std::string> forgiven_;                     // counters that no longer replace a worker

@@ -57,8 +57,7 @@ void Conductor::readmit(AgentId agent, Moment now) {
 void Conductor::abandon_silent() {
   for (const auto& [id, visit] : visits_)
     for (std::uint32_t m = 0; m < visit.size() && visit.suspended(); ++m)
-      door_.record({visit.module(), id, visit.slot(m), visit.incarnation(m), m, visit.size(), Verdict::aborted,
-                    "its node is silent", visit.row(m).value_or(LedgerRow{})});
+      record(visit, m, Verdict::aborted, "its node is silent");
   std::erase_if(visits_, [](const auto& entry) { return entry.second.suspended(); });
 }
 

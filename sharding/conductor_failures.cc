@@ -3,12 +3,10 @@
 
 #include "sharding/conductor.h"
 #include "sharding/error.h"
-#include "sharding/placement.h"
 
 namespace proctor {
 namespace {
-constexpr std::uint32_t kOpenFailures = 2;   // gangs that may fail to load a module before its requests are failed
-constexpr std::uint32_t kOutsideKills = 20;  // of workers that load a module, in a row, that count as a failure of it
+constexpr std::uint32_t kOpenFailures = 2;  // gangs that may fail to load a module before its requests are failed
 }  // namespace
 
 void Conductor::handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now) {
@@ -22,7 +20,7 @@ void Conductor::handle(SlotId slot, Visit& visit, const OpenFailed& report, Mome
 /// A module that two visits in a row could not load, and that no gang holds, fails its requests by name. That is not
 /// stored as an answer: with more memory, or a mended file system, the same command computes them.
 void Conductor::count_open_failure(ModuleId module, EndedBy by, const std::string& why) {
-  if (by == EndedBy::order || (by == EndedBy::outside && ++outside_kills_[module.value] % kOutsideKills != 0)) return;
+  if (by == EndedBy::order || (by == EndedBy::outside && !outside_kills_[module.value].counts())) return;
   if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
   schedule_.drop(module);
   door_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
@@ -164,9 +162,7 @@ void Conductor::end_aborted(VisitId id, Moment now) {
   Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
   for (std::uint32_t m = 0; m < visit.size(); ++m) {
-    const SlotId slot = visit.slot(m);
-    door_.record({visit.module(), id, slot, visit.incarnation(m), m, visit.size(), Verdict::aborted, visit.reason(),
-                  visit.row(m).value_or(LedgerRow{})});
+    record(visit, m, Verdict::aborted, visit.reason());
     if (visit.here(m)) kill(visit, m, now);  // the others died, or were killed
   }
 }
@@ -177,7 +173,7 @@ void Conductor::run_again(ShardId shard) {
 }
 
 void Conductor::strike(ShardId shard, SlotId device, const BatchPlace& at, const std::string& reason) {
-  const std::string who = "shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module);
+  const std::string who = name_of(shard);
   switch (attempts_.on_strike(shard, device, usable_slots(), at, reason)) {
     case Attempts::Next::isolated:
       door_.warn(who + ": its third strike, in batch " + std::to_string(*at.batch + 1) + ", " + reason +
@@ -197,8 +193,7 @@ void Conductor::strike(ShardId shard, SlotId device, const BatchPlace& at, const
 }
 
 void Conductor::set_aside(ShardId shard, const std::string& reason) {
-  door_.warn("shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module) +
-             " is set aside: " + reason);
+  door_.warn(name_of(shard) + " is set aside: " + reason);
   fail_requests(shard, reason, Durable::yes);
 }
 

@@ -52,6 +52,25 @@ bool Conductor::dispensable(SlotId slot) const {
   return true;
 }
 
+bool Conductor::open_one(Moment now) {
+  if (draining_ || roster_.count(SlotState::free) == 0) return false;
+  const std::vector<NodeSlots> free = unreserved_slots();
+  const auto place = [&](ModuleId m) { return place_gang(free, modules_[m.value].tensor_parallel, options_.reach); };
+  const auto module = schedule_.choose(std::nullopt, [&](ModuleId m) { return place(m).has_value(); });
+  if (!module) return false;
+  const std::vector<SlotId> slots = *place(*module);
+  const VisitId id{next_visit_++};
+  std::vector<Seat> seats;
+  for (SlotId slot : slots) {
+    roster_.on_busy(slot);
+    seats.push_back({slot, roster_.at(slot).incarnation});
+  }
+  visits_.emplace(id, Visit(id, *module, seats, now, options_.deadlines));
+  schedule_.on_gang_opening(*module);
+  door_.open(slots, id, *module);
+  return true;
+}
+
 /// Free slots, less those kept for a wide module that nobody serves and whose gang the devices could soon form: else
 /// narrow ones would take them one by one, for ever.
 std::vector<NodeSlots> Conductor::unreserved_slots() const {

@@ -96,6 +96,14 @@ Variant decode_variant(std::string_view bytes) {
 
 }  // namespace
 
+nlohmann::json::binary_t to_binary(std::string_view frame) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame.data());
+  return {std::vector<std::uint8_t>(bytes, bytes + frame.size())};
+}
+std::string_view frame_of(const nlohmann::json::binary_t& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 bool is_progress(std::string_view bytes) {
   static const char kind = encode(WorkerReport(Progress{})).back();
   static const std::string key = "\xa1t";  // MessagePack's text "t"

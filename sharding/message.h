@@ -195,6 +195,10 @@ using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, Sh
 using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;
 
 /// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
+/// A frame within a message between agent and orchestrator, and back.
+nlohmann::json::binary_t to_binary(std::string_view frame);
+std::string_view frame_of(const nlohmann::json::binary_t& bytes);  ///< valid as long as `bytes`
+
 std::string encode(const WorkerOrder& order);
 /// Of an encoded WorkerReport, without decoding it.
 bool is_progress(std::string_view bytes);

@@ -64,9 +64,7 @@ class NcclCommunicator final : public Communicator {
   std::string error() override {
     const std::lock_guard lock(mutex_);
     if (state_ != State::live || !comm_) return "the communicator was aborted";
-    NcclResult state{};
-    const NcclResult asked = nccl_.get_async_error(comm_, state);
-    const NcclResult found = asked == NcclResult::success ? state : asked;
+    const NcclResult found = async_state();
     return found == NcclResult::success ? "" : "NCCL: " + nccl_.describe(found);
   }
 
@@ -115,13 +113,16 @@ class NcclCommunicator final : public Communicator {
         std::this_thread::yield();
       else
         std::this_thread::sleep_for(kPollPause);
-      result = locked([&] {
-        NcclResult state{};
-        const NcclResult asked = nccl_.get_async_error(comm_, state);
-        return asked == NcclResult::success ? state : asked;
-      });
+      result = locked([this] { return async_state(); });
     }
     if (result != NcclResult::success) throw GangError(std::string(text) + ": " + nccl_.describe(result));
+  }
+
+  /// With the lock held: of the communicator, or why it cannot be asked.
+  NcclResult async_state() {
+    NcclResult state{};
+    const NcclResult asked = nccl_.get_async_error(comm_, state);
+    return asked == NcclResult::success ? state : asked;
   }
 
   template <class Call>

@@ -34,14 +34,10 @@ class GangVisits : public testing::Test {
     EXPECT_TRUE(leaving_ || !std::holds_alternative<WorkerExited>(report)) << "a worker died";
     const auto* said = std::get_if<FromWorker>(&report);
     if (!said) return;
-    WorkerReport body = decode_worker_report({reinterpret_cast<const char*>(said->frame.data()), said->frame.size()});
+    WorkerReport body = decode_worker_report(frame_of(said->frame));
     if (!std::holds_alternative<Progress>(body)) heard_[said->slot].push_back(std::move(body));
   }
-  void say(std::uint32_t slot, const WorkerOrder& order) {
-    const std::string frame = encode(order);
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame.data());
-    agent_.handle(ToWorker{slot, {std::vector<std::uint8_t>(bytes, bytes + frame.size())}});
-  }
+  void say(std::uint32_t slot, const WorkerOrder& order) { agent_.handle(ToWorker{slot, to_binary(encode(order))}); }
   /// The next report of a worker has to be of this kind.
   template <class Report>
   Report wait_for(std::uint32_t slot) {

@@ -134,7 +134,7 @@ TEST_F(RunLockTest, who_was_taken_over_notices_and_removes_nothing) {
     fs::rename(directory_.owner(), directory_.root() / "aside");
     owned_by(elsewhere());
     lock.beat();  // goes to its own file, whatever that is called by now
-    EXPECT_THROW(lock.verify(), StoreFailure);
+    EXPECT_THROW(lock.verify(), LockLost);
   }
   EXPECT_EQ(read_owner(directory_)->host, "node7");
 }
@@ -152,7 +152,7 @@ TEST_F(RunLockTest, the_store_thread_writes_nothing_once_it_is_lost) {
   owned_by(elsewhere());
   thread.put({StoreRow::Table::log, "answer", "k", "v", ShardId{0}});
   thread.stop();
-  EXPECT_THROW((void)thread.acknowledged(), StoreFailure);
+  EXPECT_THROW((void)thread.acknowledged(), LockLost);
   store.replay([](auto, auto, auto) { ADD_FAILURE() << "a row was written"; });
 }
 

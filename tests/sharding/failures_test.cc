@@ -136,6 +136,12 @@ struct Nodes {
   void say(std::uint32_t node, WorkerReport report, double now) {
     conductor.on_report({AgentId{node}, 0}, 1, std::move(report), Moment(now));
   }
+  /// By 30 s: the first has answered its shard and been heard, the second has said nothing.
+  void second_falls_silent() {
+    answer(0, 0, 15.9);
+    conductor.on_heard(AgentId{0}, Moment(30));
+    conductor.on_tick(Moment(30));
+  }
   void answer(std::uint32_t node, std::uint32_t shard, double now, std::uint32_t attempt = 1) {
     say(node, ShardAnswered{VisitId{node + 1}, ShardId{shard}, attempt, {Response{node, ""}}, 1, 1}, now);
   }
@@ -155,9 +161,7 @@ TEST(SilentNode, is_suspect_after_its_deadline_and_its_shard_is_run_elsewhere) {
 
 TEST(SilentNode, that_speaks_again_is_readmitted_and_its_late_answer_counts) {
   Nodes nodes(shards({0, 0, 0}));
-  nodes.answer(0, 0, 15.9);
-  nodes.conductor.on_heard(AgentId{0}, Moment(30));
-  nodes.conductor.on_tick(Moment(30));
+  nodes.second_falls_silent();
   nodes.door.take();
   nodes.answer(1, 1, 31);
   EXPECT_EQ(nodes.door.take(), Said{"store 1"});
@@ -167,9 +171,7 @@ TEST(SilentNode, that_speaks_again_is_readmitted_and_its_late_answer_counts) {
 
 TEST(SilentNode, whose_shard_was_answered_elsewhere_is_not_heard_twice) {
   Nodes nodes(shards({0, 0}));
-  nodes.answer(0, 0, 15.9);
-  nodes.conductor.on_heard(AgentId{0}, Moment(30));
-  nodes.conductor.on_tick(Moment(30));
+  nodes.second_falls_silent();
   nodes.answer(0, 1, 31, 2);
   nodes.door.take();
   nodes.answer(1, 1, 32);
@@ -180,9 +182,7 @@ TEST(SilentNode, whose_shard_was_answered_elsewhere_is_not_heard_twice) {
 
 TEST(SilentNode, is_not_waited_for_at_the_end_but_its_visit_is_in_the_ledger) {
   Nodes nodes(shards({0, 0}));
-  nodes.answer(0, 0, 15.9);
-  nodes.conductor.on_heard(AgentId{0}, Moment(30));
-  nodes.conductor.on_tick(Moment(30));
+  nodes.second_falls_silent();
   nodes.answer(0, 1, 31, 2);
   for (std::uint32_t shard : {0u, 1u}) nodes.conductor.on_stored(ShardId{shard}, Moment(31));
   nodes.say(0, Quiesced{VisitId{1}, true, ""}, 32);

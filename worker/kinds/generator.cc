@@ -10,6 +10,7 @@
 #include "worker/batcher.h"
 #include "worker/generation_text.h"
 #include "worker/greedy_decoding.h"
+#include "worker/kinds/request_rows.h"
 #include "worker/models/families.h"
 #include "worker/scoring.h"
 #include "worker/text_codec.h"
@@ -24,13 +25,6 @@ at::ScalarType scalar_type(DType dtype, const std::string& checkpoint) {
   return chosen == DType::bfloat16 ? at::kBFloat16 : chosen == DType::float16 ? at::kHalf : at::kFloat;
 }
 
-/// What a shard's scoring requests come to: rows, and whose each is. A rolling request has one row per window.
-struct ScoringWork {
-  std::vector<ScoredRow> rows;
-  std::vector<std::size_t> owners;      // of each row: its request
-  std::vector<std::int64_t> truncated;  // of each request: tokens cut off the left
-};
-
 /// Ascending.
 std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& work) {
   std::set<std::uint32_t> requests;
@@ -44,7 +38,7 @@ class Generator final : public OpenModule {
   Generator(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : folder_(read_model_folder(module.path)),
         codec_(folder_, module.add_bos_token),
-        max_length_(module.max_length.value_or(folder_.max_length)),
+        rows_(folder_, codec_, module.max_length.value_or(folder_.max_length)),
         weights_(Checkpoint(module.path), decoder_parameters(member_config(folder_.decoder, share_of(gang))),
                  member_sources(folder_.decoder, share_of(gang)),
                  at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
@@ -64,81 +58,28 @@ class Generator final : public OpenModule {
   std::uint64_t bytes_read() const override { return weights_.bytes_read(); }
 
  private:
-  /// An id past the embedding's rows (a token the tokenizer has and the model lacks) costs its request only.
-  const std::vector<std::int32_t>& in_range(const std::vector<std::int32_t>& ids) const;
-  ScoringWork scoring_work(std::span<const Request> requests, std::vector<Response>& responses);
-  ScoredRow loglikelihood_row(const Request& request, std::int64_t& truncated);
   /// Returns how many batches that were.
   std::uint32_t score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
                           std::vector<Response>& responses);
   void score_request_by_request(const ShardRun& shard, const ScoringWork& work, const Batch& batch,
                                 const BatchLimits& limits, std::uint32_t number, const Announce& announce,
                                 std::vector<RowScore>& of_rows);
-  GenerationRow generation_row(const Request& request, std::size_t index);
   void generate_all(const ShardRun& shard, std::uint32_t first_batch, BatchCleanup& cleanup, const Announce& announce,
                     std::vector<Response>& responses);
 
   ModelFolder folder_;
   TextCodec codec_;
-  std::int64_t max_length_;
+  RequestRows rows_;
   Weights weights_;
   Decoder decoder_;
   GreedyDecoding decoding_;
   std::uint64_t scored_tokens_ = 0;
 };
 
-ScoredRow Generator::loglikelihood_row(const Request& request, std::int64_t& truncated) {
-  const auto [context, continuation] = codec_.encode_pair(request.parts.at(0), request.parts.at(1));
-  if (static_cast<std::int64_t>(continuation.size()) > max_length_)
-    throw InputError("continuation of " + std::to_string(continuation.size()) + " tokens is longer than max_length " +
-                     std::to_string(max_length_));
-  std::vector<std::int32_t> all = context;
-  all.insert(all.end(), continuation.begin(), continuation.end());
-  const auto room = static_cast<std::size_t>(max_length_) + 1;
-  if (all.size() > room) {
-    truncated = static_cast<std::int64_t>(all.size() - room);
-    if (request.ask.value("fail_on_long", false))
-      throw InputError("context and continuation of " + std::to_string(all.size()) +
-                       " tokens are longer than max_length " + std::to_string(max_length_) + " (on_long: fail)");
-    all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(room));
-  }
-  in_range(all);
-  all.pop_back();
-  return {std::move(all), continuation};
-}
-
-const std::vector<std::int32_t>& Generator::in_range(const std::vector<std::int32_t>& ids) const {
-  for (std::int32_t id : ids)
-    if (id < 0 || id >= folder_.decoder.vocabulary)
-      throw InputError("token id " + std::to_string(id) + " is outside the model's vocabulary of " +
-                       std::to_string(folder_.decoder.vocabulary));
-  return ids;
-}
-
-ScoringWork Generator::scoring_work(std::span<const Request> requests, std::vector<Response>& responses) {
-  ScoringWork work;
-  work.truncated.resize(requests.size(), 0);
-  const auto add = [&](ScoredRow row, std::size_t owner) {
-    work.rows.push_back(std::move(row));
-    work.owners.push_back(owner);
-  };
-  for (std::size_t i = 0; i < requests.size(); ++i) try {
-      const std::string type = requests[i].ask.at("type");
-      if (type == "loglikelihood") add(loglikelihood_row(requests[i], work.truncated[i]), i);
-      if (type == "loglikelihood_rolling")
-        for (ScoredRow& window :
-             rolling_windows(in_range(codec_.encode(requests[i].parts.at(0))), codec_.prefix_id(), max_length_))
-          add(std::move(window), i);
-    } catch (const InputError& error) {
-      responses[i].error = error.what();
-    }
-  return work;
-}
-
 std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
                                    std::vector<Response>& responses) {
   const std::span<const Request> requests = shard.requests;
-  const ScoringWork work = scoring_work(requests, responses);
+  const ScoringWork work = rows_.scoring(requests, responses);
   BatchLimits limits;
   limits.max_batch_tokens = shard.max_batch_tokens;
   limits.max_tree_tokens = std::min(limits.max_tree_tokens, static_cast<std::size_t>(shard.max_batch_tokens));
@@ -191,30 +132,11 @@ void Generator::score_request_by_request(const ShardRun& shard, const ScoringWor
   }
 }
 
-GenerationRow Generator::generation_row(const Request& request, std::size_t index) {
-  GenerationRow row{
-      index, codec_.encode(request.parts.at(0)), {}, request.ask.at("until"), request.ask.at("max_gen_toks"), 0};
-  if (!codec_.eos_text().empty()) row.stops.push_back(codec_.eos_text());
-  const std::int64_t room = max_length_ - row.max_new;  // as lm-eval: by what was asked for
-  if (room <= 0)
-    throw InputError("max_gen_toks " + std::to_string(row.max_new) + " leaves no room for a context in max_length " +
-                     std::to_string(max_length_));
-  if (row.prompt.empty()) row.prompt = {codec_.prefix_id()};
-  in_range(row.prompt);
-  row.truncated = std::max<std::int64_t>(0, static_cast<std::int64_t>(row.prompt.size()) - room);
-  if (row.truncated && request.ask.value("fail_on_long", false))
-    throw InputError("context of " + std::to_string(row.prompt.size()) + " tokens is longer than " +
-                     std::to_string(room) + " (on_long: fail)");
-  row.prompt.erase(row.prompt.begin(), row.prompt.begin() + row.truncated);
-  row.max_new = folder_.generation.max_new_tokens.value_or(row.max_new);
-  return row;
-}
-
 void Generator::generate_all(const ShardRun& shard, std::uint32_t first_batch, BatchCleanup& cleanup,
                              const Announce& announce, std::vector<Response>& responses) {
   std::vector<GenerationRow> rows;
   for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
-      if (shard.requests[i].ask.at("type") == "generate_until") rows.push_back(generation_row(shard.requests[i], i));
+      if (shard.requests[i].ask.at("type") == "generate_until") rows.push_back(rows_.generation(shard.requests[i], i));
     } catch (const InputError& error) {
       responses[i].error = error.what();
     }

@@ -1,0 +1,76 @@
+#include "worker/kinds/request_rows.h"
+
+#include <algorithm>
+
+#include "sharding/error.h"
+
+namespace proctor {
+
+ScoredRow RequestRows::loglikelihood(const Request& request, std::int64_t& truncated) const {
+  const auto [context, continuation] = codec_.encode_pair(request.parts.at(0), request.parts.at(1));
+  if (static_cast<std::int64_t>(continuation.size()) > max_length_)
+    throw InputError("continuation of " + std::to_string(continuation.size()) + " tokens is longer than max_length " +
+                     std::to_string(max_length_));
+  std::vector<std::int32_t> all = context;
+  all.insert(all.end(), continuation.begin(), continuation.end());
+  const auto room = static_cast<std::size_t>(max_length_) + 1;
+  if (all.size() > room) {
+    truncated = static_cast<std::int64_t>(all.size() - room);
+    if (request.ask.value("fail_on_long", false))
+      throw InputError("context and continuation of " + std::to_string(all.size()) +
+                       " tokens are longer than max_length " + std::to_string(max_length_) + " (on_long: fail)");
+    all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(room));
+  }
+  in_range(all);
+  all.pop_back();
+  return {std::move(all), continuation};
+}
+
+const std::vector<std::int32_t>& RequestRows::in_range(const std::vector<std::int32_t>& ids) const {
+  for (std::int32_t id : ids)
+    if (id < 0 || id >= folder_.decoder.vocabulary)
+      throw InputError("token id " + std::to_string(id) + " is outside the model's vocabulary of " +
+                       std::to_string(folder_.decoder.vocabulary));
+  return ids;
+}
+
+ScoringWork RequestRows::scoring(std::span<const Request> requests, std::vector<Response>& responses) const {
+  ScoringWork work;
+  work.truncated.resize(requests.size(), 0);
+  const auto add = [&](ScoredRow row, std::size_t owner) {
+    work.rows.push_back(std::move(row));
+    work.owners.push_back(owner);
+  };
+  for (std::size_t i = 0; i < requests.size(); ++i) try {
+      const std::string type = requests[i].ask.at("type");
+      if (type == "loglikelihood") add(loglikelihood(requests[i], work.truncated[i]), i);
+      if (type == "loglikelihood_rolling")
+        for (ScoredRow& window :
+             rolling_windows(in_range(codec_.encode(requests[i].parts.at(0))), codec_.prefix_id(), max_length_))
+          add(std::move(window), i);
+    } catch (const InputError& error) {
+      responses[i].error = error.what();
+    }
+  return work;
+}
+
+GenerationRow RequestRows::generation(const Request& request, std::size_t index) const {
+  GenerationRow row{
+      index, codec_.encode(request.parts.at(0)), {}, request.ask.at("until"), request.ask.at("max_gen_toks"), 0};
+  if (!codec_.eos_text().empty()) row.stops.push_back(codec_.eos_text());
+  const std::int64_t room = max_length_ - row.max_new;  // as lm-eval: by what was asked for
+  if (room <= 0)
+    throw InputError("max_gen_toks " + std::to_string(row.max_new) + " leaves no room for a context in max_length " +
+                     std::to_string(max_length_));
+  if (row.prompt.empty()) row.prompt = {codec_.prefix_id()};
+  in_range(row.prompt);
+  row.truncated = std::max<std::int64_t>(0, static_cast<std::int64_t>(row.prompt.size()) - room);
+  if (row.truncated && request.ask.value("fail_on_long", false))
+    throw InputError("context of " + std::to_string(row.prompt.size()) + " tokens is longer than " +
+                     std::to_string(room) + " (on_long: fail)");
+  row.prompt.erase(row.prompt.begin(), row.prompt.begin() + row.truncated);
+  row.max_new = folder_.generation.max_new_tokens.value_or(row.max_new);
+  return row;
+}
+
+}  // namespace proctor

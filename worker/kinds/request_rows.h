@@ -1,0 +1,43 @@
+// Requests -> token rows, truncated as lm-eval does. A request that cannot become rows costs itself only.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "sharding/request.h"
+#include "worker/batcher.h"
+#include "worker/greedy_decoding.h"
+#include "worker/model_folder.h"
+#include "worker/text_codec.h"
+
+namespace proctor {
+
+/// What a shard's scoring requests come to: rows, and whose each is. A rolling request has one row per window.
+struct ScoringWork {
+  std::vector<ScoredRow> rows;
+  std::vector<std::size_t> owners;      // of each row: its request
+  std::vector<std::int64_t> truncated;  // of each request: tokens cut off the left
+};
+
+class RequestRows {
+ public:
+  /// Folder and codec outlive this. max_length: tokens.
+  RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length)
+      : folder_(folder), codec_(codec), max_length_(max_length) {}
+
+  /// Of the requests that are scored; what is wrong with one goes into its response.
+  ScoringWork scoring(std::span<const Request> requests, std::vector<Response>& responses) const;
+  /// Throws InputError for a request that leaves no room or names a token that the model lacks.
+  GenerationRow generation(const Request& request, std::size_t index) const;
+
+ private:
+  ScoredRow loglikelihood(const Request& request, std::int64_t& truncated) const;
+  /// An id past the embedding's rows (a token the tokenizer has and the model lacks) costs its request only.
+  const std::vector<std::int32_t>& in_range(const std::vector<std::int32_t>& ids) const;
+
+  const ModelFolder& folder_;
+  TextCodec& codec_;  // its caches grow
+  std::int64_t max_length_;
+};
+
+}  // namespace proctor
