@@ -21,7 +21,8 @@ void Orchestrator::report(int code) const {
   std::cout << scoreboard_.tables() << "\n"
             << ledger_summary(ledger_) << (ledger_.empty() ? "" : ledger_table(ledger_));
   for (const std::string& failure : scoreboard_.failures()) std::cout << "failed: " << failure << "\n";
-  std::cout << "files: " << directory_.root().string() << "/{results,samples,ledger.jsonl,manifest.json,logs}\n";
+  std::cout << "files: " << directory_.root().string()
+            << "/{results,samples,responses,ledger.jsonl,manifest.json,logs}\n";
   if (code == kStoppedEarly || code == kInterrupted)
     std::cout << "stopped early (" << conductor_->unstored()
               << " shards are left); the same command goes on from here\n";

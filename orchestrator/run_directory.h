@@ -18,6 +18,9 @@ class RunDirectory {
   std::filesystem::path samples(const std::string& module, const std::string& task) const {
     return root_ / "samples" / module / (task + ".jsonl");
   }
+  std::filesystem::path responses(const std::string& module, const std::string& task) const {
+    return root_ / "responses" / module / (task + ".jsonl");
+  }
   std::filesystem::path manifest() const { return root_ / "manifest.json"; }
   std::filesystem::path ledger() const { return root_ / "ledger.jsonl"; }
   std::filesystem::path status() const { return root_ / "status.json"; }

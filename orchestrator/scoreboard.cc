@@ -57,13 +57,16 @@ void Scoreboard::collect(bool wait) {
 void Scoreboard::finish(std::size_t index, PairScore score) {
   const auto [module, task] = std::pair(work_.pairs[index].module.value, work_.pairs[index].task.value);
   const Module& spec = work_.suite.modules[module];
-  write_(directory_.samples(spec.name, work_.suite.tasks[task].name), std::move(score.samples));
-  for (const std::string& failure : score.failures)
-    failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
+  const std::string& name = work_.suite.tasks[task].name;
+  const bool scored = task_type_of(work_.suite.tasks[task]).is_scored();
+  write_(scored ? directory_.samples(spec.name, name) : directory_.responses(spec.name, name),
+         std::move(score.samples));
+  for (const std::string& failure : score.failures) failures_.push_back(spec.name + ", " + name + ": " + failure);
   pairs_[index].responses = {};
-  scores_[module].emplace(task, std::move(score));
+  if (scored) scores_[module].emplace(task, std::move(score));
   for (std::size_t i = 0; i < pairs_.size(); ++i)
     if (work_.pairs[i].module.value == module && !pairs_[i].scored) return;
+  if (scores_[module].empty()) return;
   const nlohmann::ordered_json results = module_results(work_, ModuleId{module}, scores_[module], limit_);
   write_(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");
   tables_[module] =

@@ -144,6 +144,12 @@ void check_task(YamlFields& fields, const Task& task) {
     else
       need(task.target.has_value(), "target");
   }
+  if (task.type == "requests") {
+    for (const char* key : {"description", "prompt", "choices", "contexts", "answer", "target", "text", "fewshot",
+                            "filters", "generation", "group", "target_delimiter"})
+      if (fields.has(key)) fields.refuse(key, "is not read by task type requests: its rows are whole requests");
+    return;
+  }
   if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
   if (task.type == "loglikelihood_rolling") {
     need(!task.text.empty(), "text");

@@ -15,8 +15,15 @@ namespace {
 
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
+/// A document's requests are a bundle; so are those of neighbours with one context (of type requests).
 std::vector<std::uint32_t> bundles_of(const PairRequests& pair) {
-  return {pair.first_request.begin(), pair.first_request.end() - 1};
+  std::vector<std::uint32_t> bundles;
+  for (std::size_t d = 0; d + 1 < pair.first_request.size(); ++d) {
+    const std::uint32_t first = pair.first_request[d];
+    const bool same = first > 0 && pair.requests[first].parts.front() == pair.requests[first - 1].parts.front();
+    if (!same) bundles.push_back(first);
+  }
+  return bundles;
 }
 
 std::string requests_hash(std::span<const Request> requests) {

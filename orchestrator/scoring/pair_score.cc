@@ -113,6 +113,24 @@ std::size_t truncated(std::span<const Response> responses) {
   return count;
 }
 
+/// One line a request: what came of it, under the names that its type gives it (docs/requests.md).
+Json response_line(const Answered& answered) {
+  Json line;
+  line["id"] = answered.document->row.value("id", Json(answered.index));
+  const Response& response = answered.responses.front();
+  if (!response.error.empty()) {
+    line["error"] = response.error;
+    return line;
+  }
+  const std::string type = answered.requests.front().ask.at("type");
+  const std::vector<const char*> names = type == "loglikelihood"
+                                             ? std::vector{"loglikelihood", "is_greedy", "tokens", "truncated"}
+                                         : type == "loglikelihood_rolling" ? std::vector{"loglikelihood", "tokens"}
+                                                                           : std::vector{"text", "tokens", "truncated"};
+  for (std::size_t i = 0; i < names.size(); ++i) line[names[i]] = response.value.at(i);
+  return line;
+}
+
 }  // namespace
 
 PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::span<const Response> responses,
@@ -126,7 +144,9 @@ PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::s
                         responses.subspan(first, count), first_error(responses.subspan(first, count))});
   }
   std::string hashes;
-  for (const FilterPipeline& filter : filters_of(*task.task)) {
+  if (!type.is_scored())
+    for (const Answered& one : answered) score.samples += python::json_dumps(response_line(one), Ascii::keep) + "\n";
+  for (const FilterPipeline& filter : type.is_scored() ? filters_of(*task.task) : std::vector<FilterPipeline>{}) {
     std::map<std::string, std::vector<MetricValue>> columns;
     for (Answered& one : answered) {
       const MetricValues values = score_one(task, type, one, filter);

@@ -28,7 +28,7 @@ struct MetricScore {
 struct PairScore {
   std::vector<MetricScore> metrics;  ///< by filter, then metric name
   std::size_t documents = 0, effective = 0, truncated = 0;
-  std::string samples;                ///< JSON lines in document order
+  std::string samples;                ///< JSON lines in document order; of a task that is not scored: its responses
   std::string task_hash;              ///< SHA-256 over the samples' hashes, as lm-eval's task_hashes
   std::vector<std::string> failures;  ///< of documents that could not be scored
 };

@@ -54,6 +54,8 @@ class TaskType {
   virtual MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                              const FilterPipeline& filter) const = 0;
   virtual std::string target(const TaskTemplates& task, const Document& document) const = 0;
+  /// False: the answers themselves are the result (responses/), there are no metrics and no samples.
+  virtual bool is_scored() const { return true; }
 };
 
 /// Throws UsageError naming the types there are; `where` names file and line.
@@ -73,5 +75,6 @@ const TaskType& multiple_choice();
 const TaskType& loglikelihood();
 const TaskType& loglikelihood_rolling();
 const TaskType& generate_until();
+const TaskType& requests();
 
 }  // namespace proctor

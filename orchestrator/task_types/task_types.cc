@@ -14,7 +14,8 @@ struct Row {
 constexpr Row kTable[] = {{"multiple_choice", multiple_choice},
                           {"loglikelihood", loglikelihood},
                           {"loglikelihood_rolling", loglikelihood_rolling},
-                          {"generate_until", generate_until}};
+                          {"generate_until", generate_until},
+                          {"requests", requests}};
 
 std::vector<Template> compile_list(const std::optional<TemplateList>& list, const std::string& where) {
   std::vector<Template> out;

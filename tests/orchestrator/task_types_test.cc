@@ -110,6 +110,37 @@ TEST(GenerateUntil, asks_for_lm_evals_defaults_and_takes_any_accepted_answer) {
       1.0);
 }
 
+TEST(Requests, a_row_is_a_whole_request) {
+  Task task;
+  task.name = "r";
+  task.type = "requests";
+  const auto compiled = compile(task);
+  const auto ask = [&](const nlohmann::ordered_json& json) {
+    return requests().requests(compiled, row(json, 3), "").at(0);
+  };
+  const Request scored = ask({{"id", "a"}, {"type", "loglikelihood"}, {"context", ""}, {"continuation", "x"}});
+  EXPECT_EQ(scored.parts, (std::vector<std::string>{"", "x"}));
+  EXPECT_EQ(scored.ask["type"], "loglikelihood");
+  EXPECT_EQ(ask({{"type", "loglikelihood_rolling"}, {"text", "t"}}).parts, (std::vector<std::string>{"t"}));
+  const Request generated = ask({{"type", "generate_until"}, {"context", "c"}, {"until", {"\n"}}, {"max_gen_toks", 5}});
+  EXPECT_EQ(generated.ask["until"], nlohmann::json({"\n"}));
+  EXPECT_EQ(generated.ask["max_gen_toks"], 5);
+  for (const auto& [wrong, why] : std::vector<std::pair<nlohmann::ordered_json, std::string>>{
+           {{{"type", "loglikelihood"}, {"context", "c"}}, "d.jsonl:3: continuation: is missing"},
+           {{{"type", "loglikelihood"}, {"context", "c"}, {"continuation", ""}}, "d.jsonl:3: continuation: is empty"},
+           {{{"type", "say"}}, "d.jsonl:3: type: 'say' is not one of"},
+           {{{"type", "loglikelihood_rolling"}, {"text", 1}}, "d.jsonl:3: text: expected a text, found 1"},
+           {{{"type", "generate_until"}, {"context", "c"}, {"temperature", 1}}, "d.jsonl:3: temperature: is not known"},
+           {{{"type", "generate_until"}, {"context", "c"}, {"max_gen_toks", 0}},
+            "d.jsonl:3: max_gen_toks: is below 1"}})
+    try {
+      ask(wrong);
+      ADD_FAILURE() << wrong;
+    } catch (const InputError& error) {
+      EXPECT_NE(std::string(error.what()).find(why), std::string::npos) << error.what();
+    }
+}
+
 TEST(Rolling, weighs_by_words_and_bytes) {
   Task task;
   task.name = "r";

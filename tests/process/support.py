@@ -67,7 +67,7 @@ class RunCase(unittest.TestCase):
 
     def final_files(self, out):
         root = self.root / out
-        return {str(path.relative_to(root)): path.read_bytes() for part in ("results", "samples") for path in sorted((root / part).rglob("*")) if path.is_file()}
+        return {str(path.relative_to(root)): path.read_bytes() for part in ("results", "samples", "responses") for path in sorted((root / part).rglob("*")) if path.is_file()}
 
     def fault(self, unit, action, **more):
         """The environment that harms a worker at an announced unit (worker/fault_hook.h), once."""

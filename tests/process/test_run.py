@@ -84,6 +84,45 @@ class Run(RunCase):
         self.run_suite("run", "--limit", "2")
         self.assertEqual(sorted(self.final_files("run")), ["results/a.json", "results/b.json", "samples/a/choice.jsonl", "samples/b/choice.jsonl"])
 
+    def test_requests_of_another_harness_get_the_answers_of_the_tasks(self):
+        self.run_suite("tasks")
+        sample = {task: [json.loads(line) for line in (self.root / f"tasks/samples/a/{task}.jsonl").read_text().splitlines()] for task in ("choice", "say", "roll")}
+        rows, expected = [], []
+        for line in sample["choice"]:
+            for call, response in zip(line["arguments"].values(), line["resps"]):
+                rows.append({"type": "loglikelihood", "context": call["arg_0"], "continuation": call["arg_1"]})
+                expected.append(float(response[0][0]))
+        for line in sample["roll"]:
+            rows.append({"type": "loglikelihood_rolling", "text": line["arguments"]["gen_args_0"]["arg_0"], "id": "r"})
+            expected.append(float(line["resps"][0][0]))
+        for line in sample["say"]:
+            rows.append({"type": "generate_until", "context": line["arguments"]["gen_args_0"]["arg_0"], "until": ["\n"], "max_gen_toks": 6})
+            expected.append(line["resps"][0][0])
+        self.rows("x", rows)
+        self.write("x.yaml", {"task": "x", "type": "requests", "data": {"test": "x.jsonl"}})
+        self.write("requests.yaml", self.suite(tasks=["x.yaml"]))
+        self.run_suite("one", suite="requests.yaml")
+        answers = [json.loads(line) for line in (self.root / "one/responses/a/x.jsonl").read_text().splitlines()]
+        self.assertEqual(len(answers), len(rows))
+        for index, (row, answer, want) in enumerate(zip(rows, answers, expected)):
+            self.assertEqual(answer["id"], row.get("id", index))
+            if row["type"] == "generate_until":
+                self.assertEqual(answer["text"], want)
+            else:
+                self.assertAlmostEqual(answer["loglikelihood"], want, delta=1e-3)
+        self.assertEqual(sorted(self.final_files("one")), ["responses/a/x.jsonl", "responses/b/x.jsonl"])
+        self.run_suite("many", suite="requests.yaml", ranks=2, workers=2)
+        self.assertEqual(self.final_files("many"), self.final_files("one"))
+
+    def test_a_wrong_request_is_refused_by_its_line(self):
+        self.rows("x", [{"type": "loglikelihood", "context": "a", "continuation": "b"}, {"type": "generate_until", "context": "a", "temperature": 1}])
+        self.write("x.yaml", {"task": "x", "type": "requests", "data": {"test": "x.jsonl"}, "prompt": "{{q}}"})
+        self.write("requests.yaml", self.suite(tasks=["x.yaml"]))
+        self.assertIn("prompt: is not read by task type requests", self.run_suite("one", suite="requests.yaml", code=2).stderr)
+        self.write("x.yaml", {"task": "x", "type": "requests", "data": {"test": "x.jsonl"}})
+        self.assertIn("x.jsonl:2: temperature: is not known", self.run_suite("one", suite="requests.yaml", code=5).stderr)
+        self.assertFalse((self.root / "one/run.db").exists())
+
     def test_plain_progress_names_every_pair(self):
         done = self.proctor("run", "suite.yaml", "--out", "run", "--workers", "1", "--device", "cpu", "--progress", "plain")
         for pair in ("a / choice", "b / roll"):

@@ -1,0 +1,103 @@
+// Requests that another harness has made: each row is one, its answer goes to responses/ (docs/requests.md). No
+// prompts, no metrics.
+#include <algorithm>
+
+#include "orchestrator/task_types/task_type.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// One row, read key by key; what is wrong or left over is refused by its line.
+class RequestRow {
+ public:
+  explicit RequestRow(const Document& document) : document_(document) { read_.push_back("id"); }
+
+  bool has(const std::string& key) const { return document_.row.contains(key); }
+  template <class T>
+  T get(const std::string& key, const char* expected) {
+    read_.push_back(key);
+    const auto found = document_.row.find(key);
+    if (found == document_.row.end()) refuse(key, std::string("is missing; expected ") + expected);
+    try {
+      return found->template get<T>();
+    } catch (const nlohmann::json::exception&) {
+      refuse(key, std::string("expected ") + expected + ", found " + found->dump());
+    }
+  }
+  template <class T>
+  T get(const std::string& key, const char* expected, const T& fallback) {
+    return has(key) ? get<T>(key, expected) : fallback;
+  }
+  void finish() const {
+    for (const auto& [key, value] : document_.row.items())
+      if (std::ranges::find(read_, key) == read_.end())
+        refuse(key, "is not known (a request of this type has: " + quoted_list(read_) + ")");
+  }
+  [[noreturn]] void refuse(const std::string& key, const std::string& why) const {
+    throw InputError(document_.where() + ": " + key + ": " + why);
+  }
+
+ private:
+  const Document& document_;
+  std::vector<std::string> read_;
+};
+
+Request loglikelihood_of(RequestRow& row, bool fail_on_long) {
+  const auto context = row.get<std::string>("context", "a text");
+  const auto continuation = row.get<std::string>("continuation", "a text");
+  if (continuation.empty()) row.refuse("continuation", "is empty, so there is nothing to score");
+  return {{context, continuation}, {{"type", "loglikelihood"}, {"fail_on_long", fail_on_long}}};
+}
+
+Request generation_of(RequestRow& row, bool fail_on_long) {
+  const auto context = row.get<std::string>("context", "a text");
+  const auto until = row.get<std::vector<std::string>>("until", "a list of texts", {});
+  const auto count = row.get<std::int64_t>("max_gen_toks", "a whole number", Generation{}.max_gen_toks);
+  if (count < 1) row.refuse("max_gen_toks", "is below 1");
+  return {{context},
+          {{"type", "generate_until"}, {"until", until}, {"max_gen_toks", count}, {"fail_on_long", fail_on_long}}};
+}
+
+class Requests final : public TaskType {
+ public:
+  std::string request_type() const override { return "requests"; }
+  std::vector<std::string> default_metrics() const override { return {}; }
+  std::vector<std::string> metrics() const override { return {}; }
+  std::string question(const TaskTemplates&, const Document&) const override { return ""; }
+  std::string example_answer(const TaskTemplates&, const Document&) const override { return ""; }
+  std::string target(const TaskTemplates&, const Document&) const override { return ""; }
+  bool is_scored() const override { return false; }
+
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
+                                const std::string&) const override {
+    RequestRow row(document);
+    const auto type = row.get<std::string>("type", "loglikelihood, loglikelihood_rolling or generate_until");
+    Request request;
+    if (type == "loglikelihood")
+      request = loglikelihood_of(row, task.task->fail_on_long);
+    else if (type == "loglikelihood_rolling")
+      request = {{row.get<std::string>("text", "a text")}, {{"type", type}}};
+    else if (type == "generate_until")
+      request = generation_of(row, task.task->fail_on_long);
+    else
+      row.refuse("type", "'" + type + "' is not one of loglikelihood, loglikelihood_rolling, generate_until");
+    row.finish();
+    return {std::move(request)};
+  }
+  MetricValues score(const TaskTemplates&, const Document&, std::span<const Response>,
+                     const FilterPipeline&) const override {
+    return {};
+  }
+};
+
+}  // namespace
+
+const TaskType& requests() {
+  static const Requests type;
+  return type;
+}
+
+}  // namespace proctor
