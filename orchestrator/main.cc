@@ -61,8 +61,9 @@ void remove_leftovers(const RunDirectory& directory, const Work& work) {
     const std::string& module = work.suite.modules[pair.module.value].name;
     wanted.insert(directory.results(module));
     wanted.insert(directory.samples(module, work.suite.tasks[pair.task.value].name));
+    wanted.insert(directory.responses(module, work.suite.tasks[pair.task.value].name));
   }
-  for (const char* part : {"results", "samples"})
+  for (const char* part : {"results", "samples", "responses"})
     for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.root() / part))
       if (entry.is_regular_file() && !wanted.contains(entry.path())) std::filesystem::remove(entry.path());
 }

@@ -28,7 +28,7 @@ RunDirectory::RunDirectory(const fs::path& root) : root_(root.lexically_normal()
 
 void RunDirectory::create() const {
   std::error_code error;
-  for (const fs::path& folder : {root_, root_ / "results", root_ / "samples", logs()}) {
+  for (const fs::path& folder : {root_, root_ / "results", root_ / "samples", root_ / "responses", logs()}) {
     fs::create_directories(folder, error);
     if (!error) continue;
     errno = error.value();
