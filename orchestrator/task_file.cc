@@ -118,12 +118,15 @@ Generation read_generation(YamlFields fields) {
   return out;
 }
 
+std::string data_file(YamlFields& fields, const std::string& key, const std::string& file) {
+  const std::string full = path_beside(file, fields.required_text(key));
+  if (!fs::is_regular_file(full)) fields.refuse(key, full + ": no such data file");
+  return full;
+}
+
 void read_data(YamlFields fields, Task& task, const std::string& file) {
-  for (const auto& entry : fields.node()) {
-    const std::string split = entry.first.Scalar(), path = fields.required_text(split), full = path_beside(file, path);
-    if (!fs::is_regular_file(full)) fields.refuse(split, full + ": no such data file");
-    task.data[split] = full;
-  }
+  for (const auto& entry : fields.node())
+    task.data[entry.first.Scalar()] = data_file(fields, entry.first.Scalar(), file);
   if (!task.data.contains("test"))
     throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: the split 'test' is missing");
 }
@@ -145,9 +148,10 @@ void check_task(YamlFields& fields, const Task& task) {
       need(task.target.has_value(), "target");
   }
   if (task.type == "requests") {
-    for (const char* key : {"description", "prompt", "choices", "contexts", "answer", "target", "text", "fewshot",
-                            "filters", "generation", "group", "target_delimiter"})
-      if (fields.has(key)) fields.refuse(key, "is not read by task type requests: its rows are whole requests");
+    for (const auto& entry : fields.node())
+      if (const std::string key = entry.first.Scalar();
+          key != "task" && key != "type" && key != "data" && key != "on_long")
+        fields.refuse(key, "is not read by task type requests: its rows are whole requests");
     return;
   }
   if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
@@ -174,7 +178,10 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
     fields.refuse("task", "'" + task.name + "' cannot name a file (no blanks, no slashes)");
   task.type = fields.required_text("type");
   const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
-  read_data(fields.map("data", "data"), task, file);
+  if (fields.find("data").IsDefined() && fields.find("data").IsScalar())
+    task.data["test"] = data_file(fields, "data", file);
+  else
+    read_data(fields.map("data", "data"), task, file);
   task.description = fields.text("description", "");
   task.prompt = fields.text("prompt", "");
   task.choices = template_list(fields, "choices");

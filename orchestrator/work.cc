@@ -15,13 +15,15 @@ namespace {
 
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
-/// A document's requests are a bundle; so are those of neighbours with one context (of type requests).
+/// A document's requests are a bundle; so are those of neighbours that score continuations of one context.
 std::vector<std::uint32_t> bundles_of(const PairRequests& pair) {
   std::vector<std::uint32_t> bundles;
   for (std::size_t d = 0; d + 1 < pair.first_request.size(); ++d) {
     const std::uint32_t first = pair.first_request[d];
-    const bool same = first > 0 && pair.requests[first].parts.front() == pair.requests[first - 1].parts.front();
-    if (!same) bundles.push_back(first);
+    const std::vector<std::string>& parts = pair.requests[first].parts;
+    const bool shares = first > 0 && parts.size() == 2 && !parts.front().empty() &&
+                        parts.front() == pair.requests[first - 1].parts.front();
+    if (!shares) bundles.push_back(first);
   }
   return bundles;
 }

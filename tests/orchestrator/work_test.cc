@@ -56,6 +56,24 @@ TEST_F(WorkTest, every_request_lands_in_one_shard) {
   EXPECT_EQ(work.shards.size(), work.shard_hashes.size());
 }
 
+TEST_F(WorkTest, neighbours_that_score_one_context_share_a_shard_and_those_without_a_context_spread) {
+  const auto shards_of = [&](const std::string& context) {
+    std::ofstream rows(root_ / "requests.jsonl");
+    for (int i = 0; i < 40; ++i)
+      rows
+          << nlohmann::json{{"type", "loglikelihood"}, {"context", context}, {"continuation", std::to_string(i)}}.dump()
+          << "\n";
+    rows.close();
+    Suite requests = suite();
+    requests.tasks[0].type = "requests";
+    requests.tasks[0].metrics.clear();
+    requests.tasks[0].data["test"] = (root_ / "requests.jsonl").string();
+    return prepare_work(requests, 0, facts_).shards.size();
+  };
+  EXPECT_EQ(shards_of("one context"), 1u);
+  EXPECT_GT(shards_of(""), 4u);
+}
+
 TEST_F(WorkTest, a_model_that_cannot_be_divided_is_refused_with_its_numbers_and_what_would_do) {
   Suite wide = suite();
   wide.modules[0].tensor_parallel = 2;
