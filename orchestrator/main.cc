@@ -58,10 +58,9 @@ std::string default_directory(const Suite& suite) {
 void remove_leftovers(const RunDirectory& directory, const Work& work) {
   std::set<std::filesystem::path> wanted;
   for (const Pair& pair : work.pairs) {
-    const std::string& module = work.suite.modules[pair.module.value].name;
-    wanted.insert(directory.results(module));
-    wanted.insert(directory.samples(module, work.suite.tasks[pair.task.value].name));
-    wanted.insert(directory.responses(module, work.suite.tasks[pair.task.value].name));
+    if (task_type_of(work.suite.tasks[pair.task.value]).is_scored())
+      wanted.insert(directory.results(work.suite.modules[pair.module.value].name));
+    wanted.insert(answers_file(directory, work.suite, pair));
   }
   for (const char* part : {"results", "samples", "responses"})
     for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.root() / part))

@@ -7,6 +7,12 @@
 
 namespace proctor {
 
+std::filesystem::path answers_file(const RunDirectory& directory, const Suite& suite, const Pair& pair) {
+  const std::string& module = suite.modules[pair.module.value].name;
+  const Task& task = suite.tasks[pair.task.value];
+  return task_type_of(task).is_scored() ? directory.samples(module, task.name) : directory.responses(module, task.name);
+}
+
 Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write)
     : work_(work), directory_(directory), limit_(limit), write_(std::move(write)) {
   for (const Pair& pair : work.pairs) {
@@ -57,13 +63,11 @@ void Scoreboard::collect(bool wait) {
 void Scoreboard::finish(std::size_t index, PairScore score) {
   const auto [module, task] = std::pair(work_.pairs[index].module.value, work_.pairs[index].task.value);
   const Module& spec = work_.suite.modules[module];
-  const std::string& name = work_.suite.tasks[task].name;
-  const bool scored = task_type_of(work_.suite.tasks[task]).is_scored();
-  write_(scored ? directory_.samples(spec.name, name) : directory_.responses(spec.name, name),
-         std::move(score.samples));
-  for (const std::string& failure : score.failures) failures_.push_back(spec.name + ", " + name + ": " + failure);
+  write_(answers_file(directory_, work_.suite, work_.pairs[index]), std::move(score.samples));
+  for (const std::string& failure : score.failures)
+    failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
   pairs_[index].responses = {};
-  if (scored) scores_[module].emplace(task, std::move(score));
+  if (task_type_of(work_.suite.tasks[task]).is_scored()) scores_[module].emplace(task, std::move(score));
   for (std::size_t i = 0; i < pairs_.size(); ++i)
     if (work_.pairs[i].module.value == module && !pairs_[i].scored) return;
   if (scores_[module].empty()) return;

@@ -18,6 +18,9 @@ namespace proctor {
 /// Puts a file in place, now or soon.
 using WriteFile = std::function<void(const std::filesystem::path&, std::string)>;
 
+/// Where a pair's answers go: samples/, or responses/ where they are not scored.
+std::filesystem::path answers_file(const RunDirectory& directory, const Suite& suite, const Pair& pair);
+
 class Scoreboard {
  public:
   Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write);

@@ -24,6 +24,7 @@ struct Answered {
 
 std::vector<FilterPipeline> filters_of(const Task& task) {
   if (!task.filters.empty()) return task.filters;
+  if (!task_type_of(task).is_scored()) return {};
   FilterPipeline first;
   first.steps.emplace_back();
   first.steps.back().function = "take_first";
@@ -146,7 +147,7 @@ PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::s
   std::string hashes;
   if (!type.is_scored())
     for (const Answered& one : answered) score.samples += python::json_dumps(response_line(one), Ascii::keep) + "\n";
-  for (const FilterPipeline& filter : type.is_scored() ? filters_of(*task.task) : std::vector<FilterPipeline>{}) {
+  for (const FilterPipeline& filter : filters_of(*task.task)) {
     std::map<std::string, std::vector<MetricValue>> columns;
     for (Answered& one : answered) {
       const MetricValues values = score_one(task, type, one, filter);

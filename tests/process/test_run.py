@@ -111,11 +111,15 @@ class Run(RunCase):
             else:
                 self.assertAlmostEqual(answer["loglikelihood"], want, delta=1e-3)
         self.assertEqual(sorted(self.final_files("one")), ["responses/a/x.jsonl", "responses/b/x.jsonl"])
+        self.write("x.yaml", {"task": "x", "type": "requests", "data": "x.jsonl"})
         self.run_suite("many", suite="requests.yaml", ranks=2, workers=2)
         self.assertEqual(self.final_files("many"), self.final_files("one"))
         self.write("requests.yaml", self.suite(tasks=["say.yaml"]))
         self.run_suite("one", suite="requests.yaml")
         self.assertFalse(any("responses" in name for name in self.final_files("one")), "a task that is gone leaves them")
+        self.write("requests.yaml", self.suite(tasks=["x.yaml"]))
+        self.run_suite("one", suite="requests.yaml")
+        self.assertEqual(self.final_files("one"), self.final_files("many"), "no results of a task that is gone")
 
     def test_a_wrong_request_is_refused_by_its_line(self):
         self.rows("x", [{"type": "loglikelihood", "context": "a", "continuation": "b"}, {"type": "generate_until", "context": "a", "temperature": 1}])
