@@ -1,10 +1,9 @@
-#include "orchestrator/work.h"
-
 #include <algorithm>
 
 #include "orchestrator/prompts/fewshot.h"
 #include "orchestrator/scoring/hashes.h"
 #include "orchestrator/suite_file.h"
+#include "orchestrator/work.h"
 #include "sharding/cost.h"
 #include "sharding/error.h"
 #include "sharding/gang_memory.h"
@@ -69,8 +68,8 @@ void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& r
   const std::string hash = xxh3_hex(identity.dump());
   work.pairs.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
   const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
-  for (Shard& shard : plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m],
-                                shard_target_flops(work.device.kind))) {
+  for (Shard& shard :
+       plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m], shard_target(work.device.kind))) {
     std::string members;
     for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
     work.shard_hashes.push_back(xxh3_hex(work.pairs.back().fingerprint + name + members));

@@ -15,11 +15,12 @@ double forward_flops(const ModelFacts& facts, double tokens, double context) {
          4.0 * static_cast<double>(facts.layers) * width * attended;
 }
 
-double request_flops(const ModelFacts& facts, const Request& request, bool shared) {
-  double context = 0, flops = 0;
+double request_flops(const ModelFacts& facts, const Request& request, std::size_t shared_bytes) {
+  double context = shared_bytes == 0 ? 0.0 : estimated_tokens(facts, shared_bytes), flops = 0;
   for (std::size_t i = 0; i < request.parts.size(); ++i) {
-    const double tokens = estimated_tokens(facts, request.parts[i].size());
-    if (!(shared && i == 0)) flops += forward_flops(facts, tokens, context);
+    const std::size_t bytes = request.parts[i].size() - (i == 0 ? shared_bytes : 0);
+    const double tokens = estimated_tokens(facts, bytes);
+    flops += forward_flops(facts, tokens, context);
     context += tokens;
   }
   const auto generated = request.ask.find("max_gen_toks");
@@ -27,6 +28,8 @@ double request_flops(const ModelFacts& facts, const Request& request, bool share
   return std::max(flops, 1.0);
 }
 
-double shard_target_flops(const std::string& device_kind) { return device_kind == "cpu" ? 4e11 : 4e14; }
+ShardTarget shard_target(const std::string& device_kind) {
+  return device_kind == "cpu" ? ShardTarget{4e11, 16} : ShardTarget{4e14, 64};
+}
 
 }  // namespace proctor

@@ -14,10 +14,16 @@ double estimated_tokens(const ModelFacts& facts, std::size_t bytes);
 /// key.
 double forward_flops(const ModelFacts& facts, double tokens, double context);
 
-/// FLOPs of one request. `shared`: its first part was already counted by an earlier request of its bundle.
-double request_flops(const ModelFacts& facts, const Request& request, bool shared);
+/// FLOPs of one request. `shared_bytes`: the beginning of its first part that its predecessor has too, computed once.
+double request_flops(const ModelFacts& facts, const Request& request, std::size_t shared_bytes);
 
-/// FLOPs per shard for a device class ("cpu" or a GPU's name): some 4 seconds on a current one.
-double shard_target_flops(const std::string& device_kind);
+/// How much a shard holds.
+struct ShardTarget {
+  double flops = 0;
+  std::size_t generating = 1;  ///< at least so many rows that generate: a decode step reads all weights for any number
+};
+
+/// For a device class ("cpu" or a GPU's name): some 4 seconds on a current one.
+ShardTarget shard_target(const std::string& device_kind);
 
 }  // namespace proctor

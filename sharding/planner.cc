@@ -3,60 +3,77 @@
 #include <algorithm>
 #include <numeric>
 
-#include "sharding/cost.h"
-
 namespace proctor {
 namespace {
 
 constexpr std::size_t kMaxShardBytes = 64u << 20;  // of text: a shard has to fit a frame (wire.h)
 
+constexpr std::size_t kMinSharedBytes = 64;  // below, tokens may differ where the texts agree
+
 struct Bundle {
   std::uint32_t first, last;  // requests [first, last)
-  double flops;
-  std::size_t bytes;
+  std::size_t bytes = 0;
+  std::size_t generating = 0;
+  double flops = 0;
 };
 
-std::vector<Bundle> weigh(const PairWork& work, const ModelFacts& facts) {
+/// Ordered by their contexts.
+std::vector<Bundle> bundles_of(const PairWork& work) {
   std::vector<Bundle> bundles;
   bundles.reserve(work.bundles.size());
   for (std::size_t i = 0; i < work.bundles.size(); ++i) {
-    const auto first = work.bundles[i];
-    const auto last =
-        i + 1 < work.bundles.size() ? work.bundles[i + 1] : static_cast<std::uint32_t>(work.requests.size());
-    double flops = 0;
-    std::size_t bytes = 0;
-    for (auto r = first; r < last; ++r) {
-      const bool shared = r > first && work.requests[r].parts.front() == work.requests[first].parts.front();
-      flops += request_flops(facts, work.requests[r], shared);
-      for (const std::string& part : work.requests[r].parts) bytes += part.size();
-    }
-    bundles.push_back({first, last, flops, bytes});
+    const bool more = i + 1 < work.bundles.size();
+    bundles.push_back({work.bundles[i], more ? work.bundles[i + 1] : static_cast<std::uint32_t>(work.requests.size())});
   }
+  std::stable_sort(bundles.begin(), bundles.end(), [&](const Bundle& a, const Bundle& b) {
+    return work.requests[a.first].parts.front() < work.requests[b.first].parts.front();
+  });
   return bundles;
+}
+
+std::size_t shared_bytes(const std::string& a, const std::string& b) {
+  const std::size_t bound = std::min(a.size(), b.size());
+  const auto end = std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first;
+  const auto shared = static_cast<std::size_t>(end - a.begin());
+  return shared == a.size() && shared == b.size() ? shared : shared < kMinSharedBytes ? 0 : shared;
+}
+
+/// Each request costs what is not in the one before it.
+void weigh(std::vector<Bundle>& bundles, const PairWork& work, const ModelFacts& facts) {
+  const Request* previous = nullptr;
+  for (Bundle& bundle : bundles)
+    for (auto r = bundle.first; r < bundle.last; ++r) {
+      const Request& request = work.requests[r];
+      const std::size_t shared = previous ? shared_bytes(previous->parts.front(), request.parts.front()) : 0;
+      bundle.flops += request_flops(facts, request, shared);
+      for (const std::string& part : request.parts) bundle.bytes += part.size();
+      bundle.generating += request.ask.contains("max_gen_toks");
+      previous = &request;
+    }
 }
 
 }  // namespace
 
-std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, double target_flops) {
-  std::vector<Bundle> bundles = weigh(work, facts);
-  std::stable_sort(bundles.begin(), bundles.end(), [&](const Bundle& a, const Bundle& b) {
-    return work.requests[a.first].parts.front() < work.requests[b.first].parts.front();
-  });
+std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, const ShardTarget& target) {
+  std::vector<Bundle> bundles = bundles_of(work);
+  weigh(bundles, work, facts);
   const double total = std::accumulate(bundles.begin(), bundles.end(), 0.0,
                                        [](double sum, const Bundle& bundle) { return sum + bundle.flops; });
-  const double full = std::min(target_flops, total / 4);
+  const double full = std::min(target.flops, total / 4);
   std::vector<Shard> shards;
   double planned = 0;
-  std::size_t bytes = 0;
+  std::size_t bytes = 0, generating = 0;
   for (const Bundle& bundle : bundles) {
-    const double size = planned < 0.9 * total ? full : full / 4;
-    const bool full_now =
-        !shards.empty() && (shards.back().flops + bundle.flops / 2 > size || bytes + bundle.bytes > kMaxShardBytes);
+    const double size = planned < 0.9 * total || bundle.generating ? full : full / 4;
+    const bool holds_enough = generating == 0 || generating >= target.generating;
+    const bool full_now = !shards.empty() && ((holds_enough && shards.back().flops + bundle.flops / 2 > size) ||
+                                              bytes + bundle.bytes > kMaxShardBytes);
     if (shards.empty() || full_now) {
       shards.push_back({work.module, work.task, {}, 0});
-      bytes = 0;
+      bytes = generating = 0;
     }
     bytes += bundle.bytes;
+    generating += bundle.generating;
     Shard& shard = shards.back();
     for (auto r = bundle.first; r < bundle.last; ++r) shard.requests.push_back(r);
     shard.flops += bundle.flops;

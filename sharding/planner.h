@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sharding/cost.h"
 #include "sharding/facts.h"
 #include "sharding/ids.h"
 #include "sharding/request.h"
@@ -28,9 +29,10 @@ struct Shard {
   double flops = 0;
 };
 
-/// Shards of one pair: bundles ordered so that equal beginnings are neighbours, cut at `target_flops` (or a quarter of
-/// the pair, so that small pairs spread too), the last tenth in quarter-size shards. A bundle is never cut.
-std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, double target_flops);
+/// Shards of one pair: bundles ordered so that equal beginnings are neighbours and cost only what is new in them, cut
+/// at the target (or a quarter of the pair, so that small pairs spread too), the last tenth in quarter-size shards
+/// where nothing is generated. A bundle is never cut.
+std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, const ShardTarget& target);
 
 /// Canonical text of a plan, to be hashed: equal texts are equal plans.
 std::string describe(std::span<const Shard> shards);

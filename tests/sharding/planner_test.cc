@@ -24,7 +24,7 @@ Request request(const std::string& context, const std::string& continuation) {
 
 std::vector<Shard> plan(const std::vector<Request>& requests, const std::vector<std::uint32_t>& bundles,
                         double target) {
-  return plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), target);
+  return plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), {target, 16});
 }
 
 std::vector<std::uint32_t> all_requests(const std::vector<Shard>& shards) {
@@ -83,9 +83,36 @@ TEST(Planner, a_plan_is_a_function_of_its_input) {
   EXPECT_NE(describe(plan(requests, {0, 1, 2}, 1e9)), describe(plan(requests, {0, 2}, 1e9)));
 }
 
-TEST(Cost, a_shared_context_is_counted_once) {
+TEST(Planner, a_header_costs_once_so_that_questions_behind_it_stay_together) {
+  std::vector<Request> alone, behind_a_header;
+  std::vector<std::uint32_t> bundles;
+  for (std::uint32_t i = 0; i < 200; ++i) {
+    const std::string question = std::to_string(i * 7919 % 997) + std::string(100, 'q');
+    bundles.push_back(i);
+    alone.push_back(request(question, "x"));
+    behind_a_header.push_back(request(std::string(400, 'h') + question, "x"));
+  }
+  const std::size_t shards = plan(alone, bundles, 1e6).size();
+  EXPECT_GT(shards, 5u);
+  EXPECT_LT(plan(behind_a_header, bundles, 1e6).size(), 2 * shards) << "five times the text, hardly more work";
+}
+
+TEST(Planner, rows_that_generate_come_in_shards_worth_a_decode_step) {
+  std::vector<Request> requests;
+  std::vector<std::uint32_t> bundles;
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    bundles.push_back(i);
+    requests.push_back({{std::to_string(i) + " goes on"}, {{"type", "generate_until"}, {"max_gen_toks", 100}}});
+  }
+  std::vector<std::size_t> sizes;
+  for (const Shard& shard : plan(requests, bundles, 1.0)) sizes.push_back(shard.requests.size());
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{16, 16, 8}));
+}
+
+TEST(Cost, a_shared_beginning_is_counted_once) {
   const Request one = request(std::string(400, 'a'), "b");
-  EXPECT_LT(request_flops(facts(), one, true), request_flops(facts(), one, false) / 10);
+  EXPECT_LT(request_flops(facts(), one, 400), request_flops(facts(), one, 0) / 10);
+  EXPECT_GT(request_flops(facts(), one, 396), request_flops(facts(), one, 400));
 }
 
 }  // namespace
