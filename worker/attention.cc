@@ -1,10 +1,16 @@
 #include "worker/attention.h"
 
+#include <ATen/SDPBackend.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_fused_sdp_choice.h>
+#include <ATen/ops/_scaled_dot_product_efficient_attention.h>
+#include <ATen/ops/_scaled_dot_product_flash_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/logaddexp.h>
+#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/triu.h>
 
@@ -29,25 +35,59 @@ void check(const at::Tensor& q, const at::Tensor& k, const AttendSpec& spec) {
 
 }  // namespace
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttendSpec& spec) {
-  check(q, k, spec);
-  if (q.is_cpu())
-    return std::get<0>(
-        at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, spec.causal, given(spec.mask), spec.scale));
-  return at::scaled_dot_product_attention(q, k, v, given(spec.mask), 0.0, spec.causal, spec.scale, /*enable_gqa=*/true);
+namespace {
+
+at::Tensor for_each_query_head(const at::Tensor& x, std::int64_t heads) {
+  return x.size(1) == heads ? x : x.repeat_interleave(heads / x.size(1), 1);
 }
 
-at::Tensor attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttendSpec& spec) {
+/// The efficient kernel wants rows of a bias to begin at multiples of 16 bytes.
+at::Tensor aligned(const at::Tensor& mask) {
+  const std::int64_t keys = mask.size(3), padded = (keys + 15) / 16 * 16;
+  at::Tensor wide = mask.new_empty({mask.size(0), mask.size(1), mask.size(2), padded}).narrow(3, 0, keys);
+  return wide.copy_(mask);
+}
+
+Attended attend_on_cuda(const at::Tensor& q, const at::Tensor& all_k, const at::Tensor& all_v, const AttendSpec& spec) {
+  const at::Tensor k = for_each_query_head(all_k, q.size(1)), v = for_each_query_head(all_v, q.size(1));
+  const std::int64_t choice = at::_fused_sdp_choice(q, k, v, given(spec.mask), 0.0, spec.causal, spec.scale, false);
+  const bool flash = choice == static_cast<std::int64_t>(at::SDPBackend::flash_attention) ||
+                     choice == static_cast<std::int64_t>(at::SDPBackend::cudnn_attention);
+  if (flash && !spec.mask.defined() && q.size(3) % 8 == 0) {
+    const auto result = at::_scaled_dot_product_flash_attention(q, k, v, 0.0, spec.causal, false, spec.scale);
+    return {std::get<0>(result), std::get<1>(result).narrow(2, 0, q.size(2))};
+  }
+  std::optional<at::Tensor> bias;
+  if (spec.mask.defined()) bias = aligned(spec.mask).expand({q.size(0), q.size(1), q.size(2), k.size(2)});
+  const auto result = at::_scaled_dot_product_efficient_attention(q, k, v, bias, true, 0.0, spec.causal, spec.scale);
+  return {std::get<0>(result), std::get<1>(result).narrow(2, 0, q.size(2))};  // the kernel pads to 32 queries
+}
+
+}  // namespace
+
+Attended attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttendSpec& spec) {
   check(q, k, spec);
-  const auto groups = q.size(1) / k.size(1);
-  const at::Tensor keys = k.repeat_interleave(groups, 1).to(at::kFloat),
-                   values = v.repeat_interleave(groups, 1).to(at::kFloat);
+  if (!q.is_cpu()) return attend_on_cuda(q, k, v, spec);
+  const auto [out, lse] =
+      at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, spec.causal, given(spec.mask), spec.scale);
+  return {out, lse};
+}
+
+Attended attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttendSpec& spec) {
+  check(q, k, spec);
+  const at::Tensor keys = for_each_query_head(k, q.size(1)).to(at::kFloat),
+                   values = for_each_query_head(v, q.size(1)).to(at::kFloat);
   at::Tensor scores = at::matmul(q.to(at::kFloat), keys.transpose(2, 3)) * spec.scale;
   if (spec.mask.defined()) scores = scores + spec.mask.to(at::kFloat);
   if (spec.causal)
     scores = scores +
              at::triu(at::full({q.size(2), k.size(2)}, -std::numeric_limits<float>::infinity(), scores.options()), 1);
-  return at::matmul(at::softmax(scores, -1), values).to(q.scalar_type());
+  return {at::matmul(at::softmax(scores, -1), values).to(q.scalar_type()), at::logsumexp(scores, {-1})};
+}
+
+void join(Attended& a, const Attended& b) {
+  a.out.lerp_(b.out.to(at::kFloat), at::sigmoid(b.lse - a.lse).unsqueeze(-1));
+  at::logaddexp_out(a.lse, a.lse, b.lse);
 }
 
 }  // namespace proctor

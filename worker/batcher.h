@@ -1,8 +1,10 @@
-// Token rows -> batches of trees: rows that begin alike share their first tokens, which are computed once. A batch is a
-// pure function of the rows and max_batch_tokens. Includes no torch.
+// Token rows -> batches in which what rows begin with alike is computed once. A batch is a pure function of the rows
+// and the limits. Includes no torch.
 //
-// A tree is laid out depth first in consecutive slots. Each row is a path of slots, one per position; a slot attends
-// exactly the slots before it on its path. So "ancestor" is all the structure there is, and any depth works.
+// Rows in sorted order are a trie. What all rows of a shard share, or a part too large for one batch does, is a prefix:
+// computed ahead, in pieces, its keys and values kept (prefix_cache.h). The rest of the trie is laid out depth first in
+// slots and cut into blocks: chains (plain causal attention) and bushes (one masked call). A slot attends the slots
+// before it on its path: in its block, in all of its block's ancestors, and the prefix.
 #pragma once
 
 #include <cstdint>
@@ -10,33 +12,54 @@
 
 namespace proctor {
 
-/// One row to score: `tokens` are the model's input; its last targets.size() positions predict `targets`.
+/// One row to score: `tokens` are the model's input; its last targets.size() positions predict `targets` (one at
+/// least).
 struct ScoredRow {
   std::vector<std::int32_t> tokens, targets;
 };
 
-struct Tree {
-  std::vector<std::int32_t> tokens;              ///< of each slot
-  std::vector<std::int32_t> positions;           ///< of each slot: its depth
-  std::vector<std::int32_t> parents;             ///< slot before it on its path; -1 for the first
-  std::vector<std::size_t> rows;                 ///< indices into the rows given
-  std::vector<std::vector<std::int32_t>> paths;  ///< of each of `rows`: slots of its scored positions, in order
-  bool is_chain = true;                          ///< no slot has two children: plain causal attention
+struct Block {
+  std::size_t begin = 0, size = 0;  ///< slots
+  std::int32_t parent = -1;         ///< block that is attended whole, as all of its ancestors are; -1: none
+  std::size_t subtree_end = 0;      ///< one past the last slot of its descendants
+  bool is_chain = true;             ///< each slot follows the one before
+};
+
+/// A row's path through the batch, or the part of it that this batch computes.
+struct RowPath {
+  std::size_t row = 0;                       ///< index into the rows given
+  std::vector<std::int32_t> slots;           ///< of its positions from the prefix's end on
+  std::size_t first_target = 0, scored = 0;  ///< the last `scored` slots predict targets[first_target...]
 };
 
 struct Batch {
-  std::vector<Tree> trees;
-  std::size_t tokens = 0;
+  std::size_t prefix_row = 0, prefix_length = 0;  ///< the row's first tokens, which every slot attends
+  std::vector<std::int32_t> tokens, positions;    ///< of each slot
+  std::vector<std::int32_t> parents;              ///< slot before it on its path; -1: the prefix's end
+  std::vector<Block> blocks;                      ///< depth first
+  std::vector<RowPath> paths;
+  bool extends_prefix = false;  ///< one chain that is the next piece of its row's prefix: its keys are kept
 };
 
 struct BatchLimits {
-  std::int64_t max_batch_tokens = 4096;
-  std::size_t min_shared = 16;  ///< tokens that must be shared for rows to become one tree
-  std::size_t max_tree_tokens = 2048;
+  std::int64_t max_batch_tokens = 2048;
+  std::size_t max_bush_tokens = 256;  ///< subtrees up to this size are one masked call
+  std::size_t min_saved = 32;         ///< tokens that a cut must save: it costs a call, and a merge
+  std::size_t prefix_unit = 64;       ///< a prefix is a multiple of so many tokens
+  std::size_t min_prefix = 0;         ///< of every batch: what all rows begin with, in whole units
+  std::size_t max_rows = SIZE_MAX;    ///< of a batch
 };
 
-/// Every row in exactly one tree; a batch is past max_batch_tokens only if one tree alone is.
+/// Every target of every row in exactly one batch. A batch may be past max_batch_tokens by what its blocks repeat
+/// rather than share, or if that is below prefix_unit.
 std::vector<Batch> make_batches(const std::vector<ScoredRow>& rows, const BatchLimits& limits);
+
+/// How a prefix is computed: lengths, each a power of two of units and no more than a batch. They depend on nothing but
+/// the prefix's length, so that its keys have the same bytes whatever was computed before it.
+std::vector<std::size_t> prefix_pieces(std::size_t length, const BatchLimits& limits);
+
+/// A batch of one chain: tokens [begin, end) of a row behind its first `begin`. No paths.
+Batch chain_batch(const std::vector<std::int32_t>& row, std::size_t begin, std::size_t end);
 
 /// lm-eval's rolling windows with context length 1: (input, targets) pairs over `tokens`, prefixed by `prefix`.
 std::vector<ScoredRow> rolling_windows(const std::vector<std::int32_t>& tokens, std::int32_t prefix,

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <string>
 
 namespace proctor {
@@ -65,6 +66,11 @@ void install_counting_allocator(std::uint64_t limit_bytes) {
   static CountingAllocator allocator;
   counters.limit = limit_bytes;
   c10::SetCPUAllocator(&allocator, /*priority=*/100);
+}
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }
 
 HostCounters host_counters() { return {counters.live.load(), counters.peak.load(), counters.limit.load()}; }

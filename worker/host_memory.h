@@ -12,6 +12,9 @@ struct HostCounters {
 
 /// `limit_bytes` 0: none. PyTorch keeps allocators for ever, so the counters are the process's.
 void install_counting_allocator(std::uint64_t limit_bytes);
+/// What a batch frees the next one gets back without the system's clearing of pages; malloc_trim still returns it.
+/// Blocks past 32 MiB (malloc's limit) stay with the system.
+void keep_freed_memory();
 HostCounters host_counters();
 void reset_host_peak();
 

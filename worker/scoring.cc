@@ -1,21 +1,23 @@
 #include "worker/scoring.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/gather.h>
+#include <ATen/ops/index.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "worker/tree_attention.h"
 
 namespace proctor {
 namespace {
 
-constexpr std::int64_t kHeadRows = 512;  // logits are never [tokens, vocabulary] at once
+constexpr std::size_t kHeadRows = 128;  // logits are never [tokens, vocabulary] at once
 constexpr std::int64_t kVocabularyChunk = 8192;
 
 /// logsumexp over fixed chunks of the vocabulary: logits [rows, vocabulary] float32 -> [rows] float32.
@@ -27,33 +29,72 @@ at::Tensor chunked_log_sum_exp(const at::Tensor& logits) {
 }
 
 /// What members tell each other of a row of logits, each over its part of the vocabulary.
-enum Told { kLogSumExp, kTarget, kBestLogit, kBestToken, kTold };
+enum Told { kBestLogit, kBestToken, kLogSumExp, kTold };
 
-/// logits [rows, padded] -> [kTold, rows], float32 (ids are exact up to 2^24). Without targets theirs are left at -inf.
-at::Tensor tell(const Decoder& decoder, const at::Tensor& logits, const at::Tensor& targets) {
-  at::Tensor told = at::full({kTold, logits.size(0)}, -std::numeric_limits<float>::infinity(), logits.options());
-  if (targets.defined()) {
-    const auto [rows, elsewhere] = decoder.local(targets);
-    const at::Tensor logit = at::gather(logits, 1, rows.unsqueeze(1)).squeeze(1);
-    told[kTarget].copy_(logit.masked_fill(elsewhere, -std::numeric_limits<float>::infinity()));
-    told[kLogSumExp].copy_(chunked_log_sum_exp(logits));
-  }
-  const at::Tensor best = logits.argmax(1);
-  told[kBestLogit].copy_(at::gather(logits, 1, best.unsqueeze(1)).squeeze(1));
-  told[kBestToken].copy_(best + decoder.vocabulary().begin);
-  return told;
+/// logits [rows, padded] -> the first two of kTold, [2, rows], float32 (ids are exact up to 2^24).
+at::Tensor tell_best(const Decoder& decoder, const at::Tensor& logits) {
+  const auto [logit, token] = logits.max(1);
+  return at::stack({logit, (token + decoder.vocabulary().begin).to(at::kFloat)}, 0);
 }
 
-/// all [members, kTold, rows] -> [rows]: the first member with the highest logit has the lowest id.
+/// all [members, kTold or 2, rows] -> [rows]: the first member with the highest logit has the lowest id.
 at::Tensor best_of(const at::Tensor& all) {
   const at::Tensor winner = all.select(1, kBestLogit).argmax(0, /*keepdim=*/true);
   return at::gather(all.select(1, kBestToken), 0, winner).squeeze(0);
 }
 
+/// A target of a row, and the slot whose logits predict it.
+struct ScoredTarget {
+  std::int32_t slot, target;
+  std::size_t row;
+};
+
+/// Ordered by slot; the targets of a row in their order.
+std::vector<ScoredTarget> scored_targets(const Batch& batch, const std::vector<ScoredRow>& rows) {
+  std::vector<ScoredTarget> all;
+  for (const RowPath& path : batch.paths)
+    for (std::size_t i = 0; i < path.scored; ++i)
+      all.push_back(
+          {path.slots[path.slots.size() - path.scored + i], rows[path.row].targets[path.first_target + i], path.row});
+  std::ranges::stable_sort(all, {}, &ScoredTarget::slot);
+  return all;
+}
+
+/// Collective. Scores targets of at most kHeadRows slots, `slots` of them. states: [slots, hidden].
+void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<const ScoredTarget> targets,
+                   std::vector<RowScore>& scores) {
+  const at::Device device = states.device();
+  std::vector<std::int32_t> index, wanted;  // of each target: its row of logits, its token
+  for (const ScoredTarget& target : targets) {
+    const bool next = !index.empty() && target.slot != targets[index.size() - 1].slot;
+    index.push_back(index.empty() ? 0 : index.back() + (next ? 1 : 0));
+    wanted.push_back(target.target);
+  }
+  const at::Tensor row = token_tensor(index, device), token = token_tensor(wanted, device);
+  const at::Tensor logits = decoder.logits(states);
+  const auto [local, elsewhere] = decoder.local(token);
+  const at::Tensor logit =
+      at::index(logits, {row, local}).masked_fill(elsewhere, -std::numeric_limits<float>::infinity());
+  const at::Tensor told =
+      decoder.gang().all_gather(at::cat({tell_best(decoder, logits).flatten(), chunked_log_sum_exp(logits), logit}));
+  const std::int64_t slots = states.size(0);
+  const at::Tensor all = told.narrow(1, 0, kTold * slots).unflatten(1, {kTold, slots});  // [members, kTold, slots]
+  const at::Tensor target_logit = told.narrow(1, kTold * slots, told.size(1) - kTold * slots).amax(0);
+  const at::Tensor log_p =
+      (target_logit - at::logsumexp(all.select(1, kLogSumExp), {0}).index_select(0, row)).to(at::kDouble).cpu();
+  const at::Tensor greedy = best_of(all).index_select(0, row).eq(token).cpu();
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    RowScore& score = scores[targets[i].row];
+    score.sum += log_p.data_ptr<double>()[i];
+    score.greedy = score.greedy && greedy.data_ptr<bool>()[i];
+    ++score.tokens;
+  }
+}
+
 }  // namespace
 
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits) {
-  const at::Tensor best = best_of(decoder.gang().all_gather(tell(decoder, logits, {}))).to(at::kInt).cpu();
+  const at::Tensor best = best_of(decoder.gang().all_gather(tell_best(decoder, logits))).to(at::kInt).cpu();
   return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
 }
 
@@ -61,41 +102,30 @@ at::Tensor token_tensor(const std::vector<std::int32_t>& values, const at::Devic
   return at::tensor(values, at::kInt).to(at::kLong).to(device);
 }
 
-void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows,
-                 std::vector<RowScore>& scores) {
-  std::vector<std::int32_t> tokens, positions, slots, targets;
-  std::vector<std::size_t> owners;  // of each scored position: index into `rows`
-  for (const Tree& tree : batch.trees) {
-    const auto base = static_cast<std::int32_t>(tokens.size());
-    tokens.insert(tokens.end(), tree.tokens.begin(), tree.tokens.end());
-    positions.insert(positions.end(), tree.positions.begin(), tree.positions.end());
-    for (std::size_t r = 0; r < tree.rows.size(); ++r) {
-      for (std::int32_t slot : tree.paths[r]) slots.push_back(base + slot);
-      const auto& wanted = rows[tree.rows[r]].targets;
-      targets.insert(targets.end(), wanted.begin(), wanted.end());
-      owners.insert(owners.end(), wanted.size(), tree.rows[r]);
-    }
-  }
+at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Attend& attend) {
   const at::Device device = decoder.options().device();
-  const TreeAttention attention(batch, decoder.config(), decoder.options());
-  const at::Tensor states = decoder.forward(
-      token_tensor(tokens, device), token_tensor(positions, device),
-      [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
-  const at::Tensor scored = states.index_select(0, token_tensor(slots, device)), wanted = token_tensor(targets, device);
-  for (std::int64_t begin = 0; begin < scored.size(0); begin += kHeadRows) {
-    const std::int64_t count = std::min(kHeadRows, scored.size(0) - begin);
-    const at::Tensor logits = decoder.logits(scored.narrow(0, begin, count));
-    const at::Tensor target = wanted.narrow(0, begin, count);
-    const at::Tensor all = decoder.gang().all_gather(tell(decoder, logits, target));  // [members, kTold, rows]
-    const at::Tensor log_p =
-        (all.select(1, kTarget).amax(0) - at::logsumexp(all.select(1, kLogSumExp), {0})).to(at::kDouble).cpu();
-    const at::Tensor greedy = best_of(all).eq(target).cpu();
-    for (std::int64_t i = 0; i < count; ++i) {
-      RowScore& score = scores[owners[static_cast<std::size_t>(begin + i)]];
-      score.sum += log_p.data_ptr<double>()[i];
-      score.greedy = score.greedy && greedy.data_ptr<bool>()[i];
-      ++score.tokens;
+  return decoder.forward(token_tensor(batch.tokens, device), token_tensor(batch.positions, device), attend);
+}
+
+void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
+                 std::vector<RowScore>& scores) {
+  const TreeAttention attention(batch, decoder.config(), decoder.options(), prefix);
+  const at::Tensor states = forward_batch(decoder, batch, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+    at::Tensor out = attention(layer, q, k, v);
+    if (batch.extends_prefix) prefix.write(layer, k, v);
+    return out;
+  });
+  if (batch.extends_prefix) prefix.extend(batch.tokens);
+  const std::vector<ScoredTarget> targets = scored_targets(batch, rows);
+  for (std::size_t begin = 0, end = 0; begin < targets.size(); begin = end) {
+    std::vector<std::int32_t> slots;
+    for (; end < targets.size(); ++end) {
+      if (!slots.empty() && slots.back() == targets[end].slot) continue;
+      if (slots.size() == kHeadRows) break;
+      slots.push_back(targets[end].slot);
     }
+    score_targets(decoder, states.index_select(0, token_tensor(slots, states.device())),
+                  std::span(targets).subspan(begin, end - begin), scores);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "worker/batcher.h"
 #include "worker/models/decoder.h"
+#include "worker/prefix_cache.h"
 
 namespace proctor {
 
@@ -14,15 +15,18 @@ struct RowScore {
   std::int64_t tokens = 0;
 };
 
-/// Collective. Adds the scores of the batch's rows to `scores` (as many as `rows`). The head runs on scored positions
-/// only, in chunks.
-void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows,
+/// Collective: Decoder::forward of the batch's slots.
+at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Attend& attend);
+
+/// Collective. Adds the scores of the batch's rows to `scores` (as many as `rows`). `prefix` is the batch's already,
+/// and grows where the batch extends it. The head runs once on each slot that is scored, in chunks.
+void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
                  std::vector<RowScore>& scores);
 
 /// Collective: the most likely token of each row, the lowest id among equals. logits: of Decoder::logits.
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits);
 
-/// [total_tokens], int64, on the device.
+/// [values], int64, on the device.
 at::Tensor token_tensor(const std::vector<std::int32_t>& values, const at::Device& device);
 
 }  // namespace proctor

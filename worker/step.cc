@@ -53,6 +53,7 @@ StepOutcome run_step(OpenModule& module, Communicator& gang, const Device& devic
       outcome.message = error.what();
     }
     agree(gang, outcome);
+    if (outcome.gang != StepEnd::done) module.drop_batches();  // members may have come differently far
     return outcome;
   };
   StepOutcome outcome = once();

@@ -1,43 +1,71 @@
-// Who attends whom in a batch: trees of packed tokens (scoring, prompts), or one new token behind a cache (decoding).
-// Built once a batch, called once a layer.
+// Who attends whom in a batch: blocks of packed tokens, their ancestors and the prefix (scoring, prompts), or one new
+// token behind a cache (decoding). Built once a batch, called once a layer.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
+#include "worker/attention.h"
 #include "worker/batcher.h"
 #include "worker/kv_cache.h"
 #include "worker/models/decoder.h"
 
 namespace proctor {
 
+class PrefixCache;
+
 class TreeAttention {
  public:
-  TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options);
+  /// All must outlive this; the prefix is read as it is at each call.
+  TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options,
+                const PrefixCache& prefix);
 
   /// As proctor::Attend (models/decoder.h).
   at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
 
  private:
-  struct Placed {
-    std::int64_t begin, size;
-    std::map<std::int64_t, at::Tensor> masks;  // by window; none: plain causal
+  /// Blocks of one size and kind: each attends itself, all in one call.
+  struct Own {
+    std::int64_t begin, size, count;
+    at::Tensor slots;  // [count * size], int64; undefined: the one block at `begin`
+    at::Tensor mask;   // undefined: causal
   };
+  /// Slots [query, query + queries) attend an ancestor's [key, key + keys), or the prefix's keys.
+  struct Above {
+    std::int64_t query, queries, key, keys;
+    bool prefix;
+    at::Tensor mask;    // undefined: all
+    at::Tensor hidden;  // [queries], bool: sees none of the keys; undefined: none such
+  };
+  struct Calls {
+    std::vector<Own> own;
+    std::vector<Above> above;
+  };
+  Calls calls(const Batch& batch, std::int64_t window, const at::TensorOptions& options) const;
+  std::optional<Above> above(const Batch& batch, Above call, std::int64_t first_key, std::int64_t window,
+                             const at::TensorOptions& options) const;
+  void attend_own(const Own& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Attended& all) const;
+
   const DecoderConfig& config_;
-  std::vector<Placed> trees_;
+  const PrefixCache& prefix_;
+  std::map<std::int64_t, Calls> calls_;  // by window
 };
 
-/// Writes each row's new token to the cache, then attends all of it.
+/// Writes each lane's new token to the cache, then attends all of it, and the prefix that all lanes have in common.
 class CachedAttention {
  public:
-  CachedAttention(KvCache& cache, const DecoderConfig& config, const at::TensorOptions& options);
+  /// prefix: null if there is none; else no layer has a window.
+  CachedAttention(KvCache& cache, const DecoderConfig& config, const at::TensorOptions& options,
+                  const PrefixCache* prefix);
   at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
 
  private:
   KvCache& cache_;
   const DecoderConfig& config_;
+  const PrefixCache* prefix_;
   std::int64_t tokens_;                       // keys attended, the new one included
-  std::map<std::int64_t, at::Tensor> masks_;  // [rows, 1, 1, tokens], by window
+  std::map<std::int64_t, at::Tensor> masks_;  // [lanes, 1, 1, tokens], by window
 };
 
 }  // namespace proctor

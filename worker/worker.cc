@@ -213,6 +213,7 @@ int serve(Channel channel, const WorkerOptions& options) {
   AbortSwitch abort_switch;
   Inbox inbox(channel, abort_switch);
   try {
+    keep_freed_memory();
     install_counting_allocator(options.memory_limit_bytes);
     DeviceFacts facts = probe(options.device);
     at::set_num_threads(options.cpu_threads);

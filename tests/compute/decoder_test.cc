@@ -3,8 +3,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/arange.h>
-#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,6 +12,7 @@
 #include "worker/kinds/kinds.h"
 #include "worker/model_folder.h"
 #include "worker/models/families.h"
+#include "worker/scoring.h"
 #include "worker/tree_attention.h"
 
 namespace proctor {
@@ -41,14 +40,12 @@ struct Loaded {
         decoder(files.decoder, weights, *solo) {}
   at::Tensor logits(const std::vector<std::int64_t>& tokens) {
     const at::NoGradGuard no_grad;
-    Tree chain;
-    chain.tokens.assign(tokens.begin(), tokens.end());
-    Batch batch;
-    batch.trees.push_back(chain);
-    const TreeAttention attention(batch, decoder.config(), decoder.options());
-    return decoder.logits(decoder.forward(
-        at::tensor(tokens, at::kLong), at::arange(static_cast<std::int64_t>(tokens.size()), at::kLong),
-        [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); }));
+    const Batch batch = chain_batch({tokens.begin(), tokens.end()}, 0, tokens.size());
+    const PrefixCache none(decoder);
+    const TreeAttention attention(batch, decoder.config(), decoder.options(), none);
+    return decoder.logits(forward_batch(decoder, batch, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+      return attention(layer, q, k, v);
+    }));
   }
 };
 

@@ -19,7 +19,7 @@ def suite(folder, write_model, words):
     rng = random.Random(1)
     write_model(folder / "llama", "llama")
     rows = {"choice": [{"q": words(rng, 3), "c": [words(rng, 2) for _ in range(3)], "gold": i % 3} for i in range(96)],
-            "say": [{"q": words(rng, 4), "a": words(rng, 1)} for _ in range(64)], "roll": [{"t": words(rng, 30)} for _ in range(24)]}
+            "say": [{"q": words(rng, 4), "a": words(rng, 1)} for _ in range(160)], "roll": [{"t": words(rng, 30)} for _ in range(24)]}
     for name, lines in rows.items():
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     tasks = [{"task": "choice", "type": "multiple_choice", "data": {"test": "choice.jsonl"}, "prompt": "{{q}}\nA:", "choices": "{{c}}", "answer": "{{gold}}"},

@@ -50,6 +50,11 @@ class RunCase(unittest.TestCase):
     def rows(self, name, rows):
         (self.root / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
+    def many(self, name, task, count):
+        """So many different rows, made of a task's."""
+        rows = [json.loads(line) for line in (self.root / f"{task}.jsonl").read_text().splitlines()]
+        self.rows(name, [{**rows[i % len(rows)], "q": f"{rows[i % len(rows)]['q']} {i}"} for i in range(count)])
+
     def write(self, name, content):
         (self.root / name).write_text(content if isinstance(content, str) else json.dumps(content, indent=1))
 

@@ -18,8 +18,9 @@ def children(pid):
 class Faults(RunCase):
     def setUp(self):
         super().setUp()
-        rows = [json.loads(line) for line in (self.root / "say.jsonl").read_text().splitlines()]
-        self.rows("say", rows * 150)  # long enough to be met while it runs
+        self.many("say", "say", 600)  # long enough to be met while it runs, in small batches
+        self.modules = [{**module, "max_batch_tokens": 64} for module in self.suite()["modules"]]
+        self.write("suite.yaml", self.suite(modules=self.modules))
         self.write("say.yaml", {**TASKS["say"], "generation": {"until": ["\n"], "max_gen_toks": 24}})
 
     def start(self, out, workers=2, environment=None):
@@ -118,7 +119,7 @@ class Faults(RunCase):
         self.assertIn("state: interrupted", self.proctor("show", "seen").stdout)
 
     def test_a_node_that_falls_silent_and_speaks_again_is_readmitted(self):
-        self.write("suite.yaml", self.suite(deadlines={"agent": "1 s"}))
+        self.write("suite.yaml", self.suite(modules=self.modules, deadlines={"agent": "1 s"}))
         self.run_suite("calm", workers=2)
         process = subprocess.Popen(["mpirun", "--oversubscribe", "-n", "2", str(BIN / "proctor"), "run", "suite.yaml", "--out", "silent", "--workers", "1",
                                     "--device", "cpu", "--progress", "none"], cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

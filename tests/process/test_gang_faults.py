@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support import RunCase
 
-UNITS = ["form gang", "read model.embed_tokens", "read model.layers.1.mlp.down_proj", "batch 1", "generation of rows", "prompt 1", "decode step 2",
+UNITS = ["form gang", "read model.embed_tokens", "read model.layers.1.mlp.down_proj", "batch 1", "generation of", "prompts 1", "decode step 2",
          "end step", "teardown synchronize", "teardown drop_batches", "teardown graphs", "teardown communicators", "teardown drop_weights",
          "teardown clear_workspaces", "teardown empty_caches", "teardown measure"]
 

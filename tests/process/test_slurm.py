@@ -32,10 +32,10 @@ class Slurm(RunCase):
 
     def setUp(self):
         super().setUp()
-        rows = [json.loads(line) for line in (self.root / "say.jsonl").read_text().splitlines()]
-        self.rows("long", rows * 300)
+        self.many("long", "say", 1500)
         self.write("long.yaml", {**TASKS["say"], "task": "long", "data": {"test": "long.jsonl"}, "generation": {"until": ["\n"], "max_gen_toks": 24}})
-        self.write("long-suite.yaml", self.suite(suite="long", tasks=["choice.yaml", "long.yaml"], machine={"workers": 1}))
+        modules = [{**module, "max_batch_tokens": 64} for module in self.suite()["modules"]]
+        self.write("long-suite.yaml", self.suite(suite="long", modules=modules, tasks=["choice.yaml", "long.yaml"], machine={"workers": 1}))
         self.run_suite("calm", workers=2)
 
     def submit(self, script, *arguments, options=(), environment=None):
@@ -60,7 +60,7 @@ class Slurm(RunCase):
         while time.monotonic() < deadline:
             try:
                 pairs = {(p["module"], p["task"]): p for p in json.loads(status.read_text())["pairs"]}
-                if 0 < pairs["a", "long"]["done"] < 3000:
+                if 0 < pairs["a", "long"]["done"] < 1500:
                     return
             except (FileNotFoundError, KeyError, json.JSONDecodeError):
                 pass

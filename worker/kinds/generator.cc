@@ -8,8 +8,8 @@
 
 #include "sharding/error.h"
 #include "worker/batcher.h"
+#include "worker/generation_loop.h"
 #include "worker/generation_text.h"
-#include "worker/greedy_decoding.h"
 #include "worker/kinds/request_rows.h"
 #include "worker/models/families.h"
 #include "worker/scoring.h"
@@ -17,8 +17,6 @@
 
 namespace proctor {
 namespace {
-
-constexpr std::int64_t kGenerationFactor = 8;  // KV positions of a generation batch, in max_batch_tokens
 
 at::ScalarType scalar_type(DType dtype, const std::string& checkpoint) {
   const DType chosen = dtype == DType::automatic ? dtype_from(checkpoint).value_or(DType::float32) : dtype;
@@ -28,9 +26,13 @@ at::ScalarType scalar_type(DType dtype, const std::string& checkpoint) {
 /// Ascending.
 std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& work) {
   std::set<std::uint32_t> requests;
-  for (const Tree& tree : batch.trees)
-    for (std::size_t row : tree.rows) requests.insert(static_cast<std::uint32_t>(work.owners[row]));
+  for (const RowPath& path : batch.paths) requests.insert(static_cast<std::uint32_t>(work.owners[path.row]));
   return {requests.begin(), requests.end()};
+}
+
+bool same_greedy(const GenerationRow& a, const GenerationRow& b) {
+  return a.sampling.is_greedy() && b.sampling.is_greedy() && a.prompt == b.prompt && a.stops == b.stops &&
+         a.max_new == b.max_new && a.repetition_penalty == b.repetition_penalty && a.truncated == b.truncated;
 }
 
 class Generator final : public OpenModule {
@@ -44,7 +46,8 @@ class Generator final : public OpenModule {
                  at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
                  announce),
         decoder_(folder_.decoder, weights_, gang),
-        decoding_(decoder_, codec_, folder_.generation) {}
+        prefix_(decoder_),
+        generation_(decoder_, codec_, folder_.generation.eos_ids, prefix_) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
@@ -53,26 +56,32 @@ class Generator final : public OpenModule {
     generate_all(shard, batches, cleanup, announce, responses);
     return responses;
   }
-  void drop_batches() override {}
-  std::uint64_t tokens_computed() const override { return scored_tokens_ + decoding_.tokens_computed(); }
+  void drop_batches() override { prefix_.clear(); }
+  std::uint64_t tokens_computed() const override {
+    return scored_tokens_ + prefix_.tokens_computed() + generation_.tokens_computed();
+  }
   std::uint64_t bytes_read() const override { return weights_.bytes_read(); }
 
  private:
   /// Returns how many batches that were.
   std::uint32_t score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
                           std::vector<Response>& responses);
+  void score(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+             const Announce& announce, std::vector<RowScore>& scores);
   void score_request_by_request(const ShardRun& shard, const ScoringWork& work, const Batch& batch,
                                 const BatchLimits& limits, std::uint32_t number, const Announce& announce,
                                 std::vector<RowScore>& of_rows);
-  void generate_all(const ShardRun& shard, std::uint32_t first_batch, BatchCleanup& cleanup, const Announce& announce,
+  void generate_all(const ShardRun& shard, std::uint32_t batch, BatchCleanup& cleanup, const Announce& announce,
                     std::vector<Response>& responses);
+  std::vector<GenerationRow> generation_rows(std::span<const Request> requests, std::vector<Response>& responses) const;
 
   ModelFolder folder_;
   TextCodec codec_;
   RequestRows rows_;
   Weights weights_;
   Decoder decoder_;
-  GreedyDecoding decoding_;
+  PrefixCache prefix_;
+  GenerationLoop generation_;
   std::uint64_t scored_tokens_ = 0;
 };
 
@@ -82,7 +91,6 @@ std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup,
   const ScoringWork work = rows_.scoring(requests, responses);
   BatchLimits limits;
   limits.max_batch_tokens = shard.max_batch_tokens;
-  limits.max_tree_tokens = std::min(limits.max_tree_tokens, static_cast<std::size_t>(shard.max_batch_tokens));
   const std::vector<Batch> batches = make_batches(work.rows, limits);
   std::vector<RowScore> of_rows(work.rows.size()), scores(requests.size());
   for (std::uint32_t b = 0; b < batches.size(); ++b) {
@@ -91,9 +99,8 @@ std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup,
       score_request_by_request(shard, work, batches[b], limits, b, announce, of_rows);
     } else {
       announce({"batch " + std::to_string(b + 1) + " of " + std::to_string(batches.size()), b, members});
-      score_batch(decoder_, batches[b], work.rows, of_rows);
+      score(batches[b], work.rows, limits, announce, of_rows);
     }
-    scored_tokens_ += batches[b].tokens;
     cleanup.after_batch();
   }
   for (std::size_t r = 0; r < work.rows.size(); ++r) {  // windows of a text are added in their order
@@ -112,64 +119,82 @@ std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup,
   return static_cast<std::uint32_t>(batches.size());
 }
 
+void Generator::score(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+                      const Announce& announce, std::vector<RowScore>& scores) {
+  prefix_.bring(batch, rows, limits, announce);
+  score_batch(decoder_, batch, rows, prefix_, scores);
+  scored_tokens_ += batch.tokens.size();
+}
+
 /// Each request's rows in batches of their own.
 void Generator::score_request_by_request(const ShardRun& shard, const ScoringWork& work, const Batch& batch,
                                          const BatchLimits& limits, std::uint32_t number, const Announce& announce,
                                          std::vector<RowScore>& of_rows) {
   std::map<std::uint32_t, std::vector<std::size_t>> rows_of;  // of each request in this batch
-  for (const Tree& tree : batch.trees)
-    for (std::size_t row : tree.rows) rows_of[static_cast<std::uint32_t>(work.owners[row])].push_back(row);
+  for (const RowPath& path : batch.paths)
+    rows_of[static_cast<std::uint32_t>(work.owners[path.row])].push_back(path.row);
   for (auto& [request, rows] : rows_of) {
     if (shard.left_out(request)) continue;
+    announce(
+        {"batch " + std::to_string(number + 1) + ", request " + std::to_string(request) + " alone", number, {request}});
+    if (rows_of.size() == 1) {  // also where this is a part of a long row
+      score(batch, work.rows, limits, announce, of_rows);
+      continue;
+    }
     std::ranges::sort(rows);
     std::vector<ScoredRow> alone;
     for (std::size_t row : rows) alone.push_back(work.rows[row]);
     std::vector<RowScore> scores(alone.size());
-    announce(
-        {"batch " + std::to_string(number + 1) + ", request " + std::to_string(request) + " alone", number, {request}});
-    for (const Batch& part : make_batches(alone, limits)) score_batch(decoder_, part, alone, scores);
+    for (const Batch& part : make_batches(alone, limits)) score(part, alone, limits, announce, scores);
     for (std::size_t i = 0; i < rows.size(); ++i) of_rows[rows[i]] = scores[i];
   }
 }
 
-void Generator::generate_all(const ShardRun& shard, std::uint32_t first_batch, BatchCleanup& cleanup,
-                             const Announce& announce, std::vector<Response>& responses) {
+/// In trie order. A request that cannot become a row has its error.
+std::vector<GenerationRow> Generator::generation_rows(std::span<const Request> requests,
+                                                      std::vector<Response>& responses) const {
   std::vector<GenerationRow> rows;
-  for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
-      if (shard.requests[i].ask.at("type") == "generate_until") rows.push_back(rows_.generation(shard.requests[i], i));
+  for (std::size_t i = 0; i < requests.size(); ++i) try {
+      if (requests[i].ask.at("type") == "generate_until") rows.push_back(rows_.generation(requests[i], i));
     } catch (const InputError& error) {
       responses[i].error = error.what();
     }
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const auto& a, const auto& b) { return a.prompt.size() > b.prompt.size(); });
-  std::uint32_t batch = first_batch;
-  for (std::size_t begin = 0; begin < rows.size(); ++batch) {
-    std::size_t end = begin;
-    const auto capacity = static_cast<std::int64_t>(rows[begin].prompt.size()) + rows[begin].max_new;
-    while (end < rows.size() && (end == begin || static_cast<std::int64_t>(end - begin + 1) * capacity <=
-                                                     kGenerationFactor * shard.max_batch_tokens))
-      ++end;
-    const auto members = [&](std::size_t from, std::size_t to) {
-      std::vector<std::uint32_t> requests;
-      for (std::size_t r = from; r < to; ++r) requests.push_back(static_cast<std::uint32_t>(rows[r].request));
-      return requests;
-    };
-    const auto generate = [&](std::size_t from, std::size_t to) {
-      announce({"generation of rows " + std::to_string(from + 1) + " to " + std::to_string(to) + " of " +
-                    std::to_string(rows.size()),
-                batch, members(from, to)});
-      decoding_.run(std::span(rows).subspan(from, to - from), announce);
-    };
-    const bool apart = shard.request_by_request(batch, members(begin, end));
-    if (!apart) generate(begin, end);
-    for (std::size_t r = begin; apart && r < end; ++r)
-      if (!shard.left_out(static_cast<std::uint32_t>(rows[r].request))) generate(r, r + 1);
-    cleanup.after_batch();
-    begin = end;
+  std::ranges::stable_sort(rows, {}, &GenerationRow::prompt);
+  return rows;
+}
+
+/// All rows of the shard are one batch: a step is too small to be one. Equal greedy rows are computed once.
+void Generator::generate_all(const ShardRun& shard, std::uint32_t batch, BatchCleanup& cleanup,
+                             const Announce& announce, std::vector<Response>& responses) {
+  std::vector<GenerationRow> all = generation_rows(shard.requests, responses), rows;
+  if (all.empty()) return;
+  std::vector<std::uint32_t> members;
+  for (const GenerationRow& row : all) members.push_back(static_cast<std::uint32_t>(row.request));
+  const bool apart = shard.request_by_request(batch, members);
+  std::vector<std::size_t> computed_by;  // of each of `all`: its index in `rows`
+  for (const GenerationRow& row : all) {
+    const auto same = std::ranges::find_if(rows, [&](const auto& other) { return !apart && same_greedy(row, other); });
+    computed_by.push_back(static_cast<std::size_t>(same - rows.begin()));
+    if (same == rows.end()) rows.push_back(row);
   }
-  for (GenerationRow& row : rows)
-    responses[row.request].value = {cut_at_stops(codec_.decode(row.generated), row.stops), row.generated.size(),
-                                    row.truncated};
+  BatchLimits limits;
+  limits.max_batch_tokens = shard.max_batch_tokens;
+  if (!apart) {
+    announce({"generation of " + std::to_string(rows.size()) + " rows", batch, members});
+    generation_.run(rows, limits, announce);
+  }
+  for (GenerationRow& row : rows) {
+    const auto request = static_cast<std::uint32_t>(row.request);
+    if (!apart || shard.left_out(request)) continue;
+    announce({"generation of request " + std::to_string(request) + " alone", batch, {request}});
+    generation_.run({&row, 1}, limits, announce);
+  }
+  cleanup.after_batch();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const GenerationRow& row = rows[computed_by[i]];
+    responses[all[i].request].value = {cut_at_stops(codec_.decode(row.generated), row.stops), row.generated.size(),
+                                       row.truncated};
+  }
 }
 
 }  // namespace

@@ -55,8 +55,15 @@ ScoringWork RequestRows::scoring(std::span<const Request> requests, std::vector<
 }
 
 GenerationRow RequestRows::generation(const Request& request, std::size_t index) const {
-  GenerationRow row{
-      index, codec_.encode(request.parts.at(0)), {}, request.ask.at("until"), request.ask.at("max_gen_toks"), 0};
+  const nlohmann::json& ask = request.ask;
+  GenerationRow row;
+  row.request = index;
+  row.prompt = codec_.encode(request.parts.at(0));
+  row.stops = ask.at("until");
+  row.max_new = ask.at("max_gen_toks");
+  row.repetition_penalty = ask.value("repetition_penalty", folder_.generation.repetition_penalty);
+  row.sampling = {ask.value("temperature", 0.0), ask.value("top_k", std::int64_t{0}), ask.value("top_p", 1.0),
+                  ask.value("seed", std::uint64_t{0})};
   if (!codec_.eos_text().empty()) row.stops.push_back(codec_.eos_text());
   const std::int64_t room = max_length_ - row.max_new;  // as lm-eval: by what was asked for
   if (room <= 0)

@@ -6,7 +6,7 @@
 
 #include "sharding/request.h"
 #include "worker/batcher.h"
-#include "worker/greedy_decoding.h"
+#include "worker/generation_loop.h"
 #include "worker/model_folder.h"
 #include "worker/text_codec.h"
 

@@ -2,19 +2,17 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
-#include <ATen/ops/rsqrt.h>
-#include <ATen/ops/silu.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
 #include <limits>
 #include <numbers>
 #include <optional>
+
+#include "worker/elementwise.h"
 
 namespace proctor {
 namespace {
@@ -89,56 +87,38 @@ at::Tensor Decoder::row_parallel(const at::Tensor& x, const at::Tensor& weight, 
   return sum;
 }
 
-/// Rounds to the module's dtype before the weight is multiplied, as transformers does.
-at::Tensor Decoder::norm(const at::Tensor& x, const at::Tensor& weight) const {
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor variance = wide.square().mean(-1, /*keepdim=*/true);
-  return weight * (wide * at::rsqrt(variance + config_.norm_epsilon)).to(x.scalar_type());
-}
-
-at::Tensor Decoder::rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) const {
-  const std::int64_t half = config_.head_dim / 2;
-  if (config_.rope_interleaved) {
-    const at::Tensor pairs = x.unflatten(-1, {half, 2});
-    const at::Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1);
-    const at::Tensor c = cos.narrow(-1, 0, half), s = sin.narrow(-1, 0, half);
-    return at::stack({even * c - odd * s, odd * c + even * s}, -1).flatten(-2);
-  }
-  const at::Tensor turned = at::cat({x.narrow(-1, half, half).neg(), x.narrow(-1, 0, half)}, -1);
-  return x * cos + turned * sin;
-}
-
-at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
+at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Angles& angles,
                               const Attend& attend) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const at::Tensor qkv = linear(x, layer.qkv, layer.qkv_bias).unflatten(-1, {-1, config_.head_dim});
   at::Tensor q = qkv.narrow(1, 0, config_.heads), k = qkv.narrow(1, config_.heads, config_.kv_heads);
   const at::Tensor v = qkv.narrow(1, config_.heads + config_.kv_heads, config_.kv_heads);
   if (config_.qk_norm) {
-    q = norm(q, layer.q_norm);
-    k = norm(k, layer.k_norm);
+    q = rms_norm(q, layer.q_norm, config_.norm_epsilon);
+    k = rms_norm(k, layer.k_norm, config_.norm_epsilon);
   }
-  return row_parallel(attend(index, rotate(q, cos, sin), rotate(k, cos, sin), v), layer.output, layer.output_bias);
+  const RotaryLayout layout = config_.rope_interleaved ? RotaryLayout::interleaved : RotaryLayout::halves;
+  for (const at::Tensor& rotated : {q, k}) rotate(rotated, angles.cos, angles.sin, layout);
+  return row_parallel(attend(index, q, k, v), layer.output, layer.output_bias);
 }
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x) const {
-  const at::Tensor both = linear(x, layer.gate_up, layer.gate_up_bias);
-  const std::int64_t width = both.size(-1) / 2;
-  return row_parallel(at::silu(both.narrow(-1, 0, width)).mul_(both.narrow(-1, width, width)), layer.down,
-                      layer.down_bias);
+  return row_parallel(silu_times(linear(x, layer.gate_up, layer.gate_up_bias)), layer.down, layer.down_bias);
 }
 
 at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend) const {
-  at::Tensor x = embed(tokens);
-  const at::Tensor angles = at::outer(positions.to(at::kFloat), inverse_frequencies_);
-  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);  // [total_tokens, 1, head_dim]
-  const at::Tensor cos = both.cos().to(x.scalar_type()), sin = both.sin().to(x.scalar_type());
+  const at::Tensor x = embed(tokens);  // the sum of what the layers add
+  const at::Tensor turns = at::outer(positions.to(at::kFloat), inverse_frequencies_);
+  const Angles angles{turns.cos(), turns.sin()};
+  at::Tensor normed = rms_norm(x, layers_[0].input_norm, config_.norm_epsilon);
   for (std::int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
-    x = x + attention(i, norm(x, layer.input_norm), cos, sin, attend);
-    x = x + mlp(layer, norm(x, layer.mlp_norm));
+    normed = add_then_norm(x, attention(i, normed, angles, attend), layer.mlp_norm, config_.norm_epsilon);
+    const bool last = i + 1 == config_.layers;
+    const at::Tensor& next = last ? final_norm_ : layers_[static_cast<std::size_t>(i) + 1].input_norm;
+    normed = add_then_norm(x, mlp(layer, normed), next, config_.norm_epsilon);
   }
-  return norm(x, final_norm_);
+  return normed;
 }
 
 at::Tensor Decoder::logits(const at::Tensor& states) const {

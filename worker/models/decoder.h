@@ -54,10 +54,10 @@ class Decoder {
   };
   at::Tensor embed(const at::Tensor& tokens) const;
   at::Tensor row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
-  at::Tensor norm(const at::Tensor& x, const at::Tensor& weight) const;
-  at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) const;
-  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                       const Attend& attend) const;
+  struct Angles {
+    at::Tensor cos, sin;  // [total_tokens, head_dim / 2], float32
+  };
+  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const Angles& angles, const Attend& attend) const;
   at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
 
   DecoderConfig config_;

@@ -1,0 +1,77 @@
+#include "worker/elementwise.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace proctor {
+namespace {
+
+struct Precision {
+  at::ScalarType type;
+  double bound;
+};
+const Precision kPrecisions[] = {{at::kFloat, 2e-6}, {at::kBFloat16, 0.04}, {at::kHalf, 0.005}};
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+at::Tensor plain_norm(const at::Tensor& x, const at::Tensor& weight) {
+  const at::Tensor wide = x.to(at::kDouble);
+  return wide / (wide.square().mean(-1, true) + 1e-5).sqrt() * weight.to(at::kDouble);
+}
+
+TEST(RmsNorm, is_its_formula_for_rows_and_for_heads_of_a_wider_row) {
+  for (const auto& [type, bound] : kPrecisions)
+    for (const std::int64_t width : {7, 16, 64, 577}) {
+      const at::Tensor rows = at::randn({5, width}).to(type), weight = at::rand({width}).to(type);
+      EXPECT_LT(distance(rms_norm(rows, weight, 1e-5), plain_norm(rows, weight)), bound) << width;
+      const at::Tensor heads = at::randn({5, 6, width}).to(type).narrow(1, 2, 3);
+      EXPECT_LT(distance(rms_norm(heads, weight, 1e-5), plain_norm(heads, weight)), bound) << width;
+    }
+}
+
+TEST(RmsNorm, after_an_addition_is_the_norm_of_the_sum_which_stays) {
+  for (const auto& [type, bound] : kPrecisions) {
+    const at::Tensor x = at::randn({4, 40}).to(type), y = at::randn({4, 40}).to(type), weight = at::rand({40}).to(type);
+    const at::Tensor sum = x + y;
+    EXPECT_LT(distance(add_then_norm(x, y, weight, 1e-5), plain_norm(sum, weight)), bound);
+    EXPECT_EQ(distance(x, sum), 0) << "rounded as ATen rounds";
+  }
+}
+
+TEST(RmsNorm, what_is_not_a_number_stays_so) {
+  const at::Tensor x = at::full({1, 8}, std::numeric_limits<float>::quiet_NaN(), at::kBFloat16);
+  EXPECT_TRUE(rms_norm(x, at::full({8}, 1, at::kBFloat16), 1e-5).isnan().all().item<bool>());
+}
+
+TEST(Rotate, turns_each_pair_by_its_angle_in_both_layouts) {
+  for (const auto& [type, bound] : kPrecisions) {
+    const at::Tensor both = at::randn({3, 5, 16}).to(type), angles = at::rand({3, 8}) * 6;
+    const at::Tensor c = angles.cos().unsqueeze(1), s = angles.sin().unsqueeze(1);
+    const at::Tensor a = both.narrow(-1, 0, 8).to(at::kFloat), b = both.narrow(-1, 8, 8).to(at::kFloat);
+    const at::Tensor first = a * c - b * s, second = b * c + a * s;
+    const at::Tensor halves = both.clone(), pairs = at::stack({a, b}, -1).flatten(-2).to(type);
+    rotate(halves.narrow(1, 1, 3), angles.cos(), angles.sin(), RotaryLayout::halves);
+    EXPECT_LT(distance(halves.narrow(1, 1, 3), at::cat({first, second}, -1).narrow(1, 1, 3)), bound);
+    EXPECT_EQ(distance(halves.select(1, 0), both.select(1, 0)), 0) << "its neighbours are left alone";
+    rotate(pairs, angles.cos(), angles.sin(), RotaryLayout::interleaved);
+    EXPECT_LT(distance(pairs, at::stack({first, second}, -1).flatten(-2)), bound);
+  }
+}
+
+TEST(SiluTimes, gates_the_second_half) {
+  const at::Tensor both = at::randn({3, 10});
+  const at::Tensor gate = both.narrow(1, 0, 5), up = both.narrow(1, 5, 5);
+  EXPECT_LT(distance(silu_times(both), gate * gate.sigmoid() * up), 1e-6);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,173 @@
+// Rows that generate together, entering and leaving lanes behind a prefix that they share, and each alone.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <random>
+#include <set>
+
+#include "tests/compute/members.h"
+#include "worker/generation_loop.h"
+#include "worker/model_folder.h"
+#include "worker/models/families.h"
+#include "worker/scoring.h"
+#include "worker/tree_attention.h"
+
+namespace proctor {
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+/// A model's decoder, and what generates with it, in one member of a gang.
+struct Open {
+  ModelFolder files;
+  TextCodec codec;
+  Weights weights;
+  Decoder decoder;
+  PrefixCache prefix;
+  std::vector<std::int32_t> no_eos;
+  GenerationLoop loop;
+  std::vector<std::string> units;
+
+  Open(const std::string& folder, Communicator& gang)
+      : files(read_model_folder(folder)),
+        codec(files, std::nullopt),
+        weights(Checkpoint(folder), decoder_parameters(member_config(files.decoder, share_of(gang))),
+                member_sources(files.decoder, share_of(gang)), at::TensorOptions().dtype(at::kFloat),
+                [](const Unit&) {}),
+        decoder(files.decoder, weights, gang),
+        prefix(decoder),
+        loop(decoder, codec, no_eos, prefix) {}
+
+  void generate(std::span<GenerationRow> rows, const BatchLimits& limits) {
+    const at::NoGradGuard no_grad;
+    loop.run(rows, limits, [&](const Unit& unit) { units.push_back(unit.text); });
+  }
+  std::vector<Ids> tokens(std::vector<GenerationRow> rows, const BatchLimits& limits) {
+    generate(rows, limits);
+    std::vector<Ids> out;
+    for (const GenerationRow& row : rows) out.push_back(row.generated);
+    return out;
+  }
+};
+
+void in_a_gang(const std::string& model, std::uint32_t size, const std::function<void(Open&)>& check) {
+  expect_well(Members(size).run([&](Communicator& gang) {
+    Open open((std::filesystem::path(PROCTOR_TINY_MODELS) / model).string(), gang);
+    check(open);
+  }));
+}
+
+/// Twelve prompts of 9 to 30 tokens that share 9, some of them twice; 1 to 12 new tokens each.
+std::vector<GenerationRow> random_rows(std::uint32_t seed, const Sampling& sampling = {}) {
+  std::mt19937 random(seed);
+  std::vector<GenerationRow> rows;
+  for (std::size_t i = 0; i < 12; ++i) {
+    GenerationRow row;
+    row.request = i;
+    for (std::int32_t t = 0; t < 9; ++t) row.prompt.push_back(3 + t);
+    for (std::size_t t = random() % 22; t > 0; --t) row.prompt.push_back(static_cast<std::int32_t>(random() % 200));
+    if (i % 5 == 4) row.prompt = rows.back().prompt;
+    row.max_new = 1 + static_cast<std::int64_t>(random() % 12);
+    row.sampling = sampling;
+    row.sampling.seed = i;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+std::vector<Ids> alone(Open& open, const std::vector<GenerationRow>& rows) {
+  std::vector<Ids> out;
+  for (const GenerationRow& row : rows) out.push_back(open.tokens({row}, {})[0]);
+  return out;
+}
+
+/// Where two texts part, the tokens must be equally likely to rounding: a tie that the batch decides.
+void expect_same_or_tied(Open& open, const GenerationRow& row, const Ids& got, const Ids& expected,
+                         const std::string& where) {
+  const auto parting = std::ranges::mismatch(got, expected);
+  if (parting.in1 == got.end() || parting.in2 == expected.end()) {
+    EXPECT_EQ(got.size(), expected.size());
+    return;
+  }
+  const at::NoGradGuard no_grad;
+  Ids tokens = row.prompt;
+  tokens.insert(tokens.end(), got.begin(), parting.in1);
+  const Batch chain = chain_batch(tokens, 0, tokens.size());
+  const PrefixCache none(open.decoder);
+  const TreeAttention attention(chain, open.decoder.config(), open.decoder.options(), none);
+  const at::Tensor logits = open.decoder.logits(
+      forward_batch(open.decoder, chain, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+        return attention(layer, q, k, v);
+      }).slice(0, -1));
+  const at::Tensor all = open.decoder.gang().all_gather(logits).transpose(0, 1).flatten();
+  EXPECT_NEAR(all[*parting.in1].item<float>(), all[*parting.in2].item<float>(), 1e-5) << where;
+}
+
+TEST(GenerationLoop, rows_generate_together_what_they_generate_alone) {
+  for (const char* model : {"llama-kv2", "qwen3-kv12", "mistral_window-kv2"})
+    for (const std::uint32_t size : {1u, 2u})
+      in_a_gang(model, size, [&](Open& open) {
+        for (std::uint32_t seed = 0; seed < 6; ++seed) {
+          const std::vector<GenerationRow> rows = random_rows(seed);
+          const std::vector<Ids> expected = alone(open, rows);
+          for (const BatchLimits& limits : {BatchLimits{}, BatchLimits{8, 6, 2, 4}, BatchLimits{20, 0, 1, 2}}) {
+            const std::vector<Ids> together = open.tokens(rows, limits);
+            for (std::size_t r = 0; r < rows.size(); ++r)
+              expect_same_or_tied(open, rows[r], together[r], expected[r],
+                                  std::string(model) + " x" + std::to_string(size) + " seed " + std::to_string(seed));
+          }
+        }
+      });
+}
+
+TEST(GenerationLoop, a_drawn_text_depends_on_its_seed_alone) {
+  for (const std::uint32_t size : {1u, 2u})
+    in_a_gang("llama-kv2", size, [&](Open& open) {
+      const std::vector<GenerationRow> rows = random_rows(7, {1.0, 50, 0.95, 0});
+      const std::vector<Ids> together = open.tokens(rows, {8, 6, 2, 4});
+      EXPECT_EQ(together, alone(open, rows));
+      EXPECT_NE(together, alone(open, random_rows(7))) << "not the greedy text";
+      std::set<Ids> texts;
+      for (std::uint64_t seed = 0; seed < 9; ++seed) {
+        GenerationRow row = rows[0];
+        row.max_new = 8;
+        row.sampling.seed = seed;
+        texts.insert(open.tokens({row}, {})[0]);
+      }
+      EXPECT_GT(texts.size(), 6u);
+    });
+}
+
+TEST(GenerationLoop, what_all_prompts_begin_with_is_computed_once) {
+  in_a_gang("llama-kv2", 1, [](Open& open) {
+    std::vector<GenerationRow> rows(10);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      rows[i].prompt = Ids(32, 5);
+      rows[i].prompt.push_back(static_cast<std::int32_t>(10 + i));
+      rows[i].max_new = 1;
+    }
+    open.generate(rows, {64, 256, 32, 16});
+    EXPECT_EQ(open.prefix.tokens_computed() + open.loop.tokens_computed(), 32u + 10);
+  });
+}
+
+TEST(GenerationLoop, a_row_stops_at_a_stop_string_that_spans_tokens) {
+  in_a_gang("llama-kv2", 1, [](Open& open) {
+    GenerationRow row;
+    row.prompt = {1, 2, 3};
+    row.max_new = 30;
+    const Ids whole = open.tokens({row}, {})[0];
+    const std::string text = open.codec.decode_with_specials(std::span(whole).subspan(10, 2));
+    ASSERT_FALSE(text.empty());
+    row.stops = {"never said", text};
+    const Ids cut = open.tokens({row}, {})[0];
+    EXPECT_LE(cut.size(), 12u);
+    EXPECT_TRUE(std::equal(cut.begin(), cut.end(), whole.begin()));
+    EXPECT_NE(open.codec.decode_with_specials(cut).find(text), std::string::npos);
+  });
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,188 @@
+#include "worker/elementwise.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/stack.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+// The loops are compiled for each instruction set; which one runs is part of a result's identity (DeviceFacts).
+#define PROCTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define PROCTOR_INLINE inline __attribute__((always_inline))
+
+constexpr std::int64_t kLanes = 16;  // partial sums, added up in their order
+
+PROCTOR_INLINE float wide(float x) { return x; }
+PROCTOR_INLINE float wide(c10::Half x) { return static_cast<float>(x); }
+PROCTOR_INLINE float wide(c10::BFloat16 x) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(x.x) << 16;
+  float out;
+  std::memcpy(&out, &bits, sizeof out);
+  return out;
+}
+PROCTOR_INLINE void narrow(float x, float& out) { out = x; }
+PROCTOR_INLINE void narrow(float x, c10::Half& out) { out = static_cast<c10::Half>(x); }
+/// To nearest, ties to even; what is not a number stays so.
+PROCTOR_INLINE void narrow(float x, c10::BFloat16& out) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const std::uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  out.x = static_cast<std::uint16_t>(x == x ? rounded : 0x7FC0);
+}
+template <class T>
+PROCTOR_INLINE float rounded(float x) {
+  T out;
+  narrow(x, out);
+  return wide(out);
+}
+
+template <class T>
+PROCTOR_INLINE void norm_row(const T* x, const T* weight, T* out, std::int64_t width, float epsilon) {
+  float lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= width; i += kLanes)
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += wide(x[i + lane]) * wide(x[i + lane]);
+  float sum = 0;
+  for (; i < width; ++i) sum += wide(x[i]) * wide(x[i]);
+  for (const float lane : lanes) sum += lane;
+  const float factor = 1.0f / std::sqrt(sum / static_cast<float>(width) + epsilon);
+  for (i = 0; i < width; ++i) narrow(rounded<T>(wide(x[i]) * factor) * wide(weight[i]), out[i]);
+}
+
+template <class T>
+PROCTOR_INLINE void add_row(T* x, const T* y, std::int64_t width) {
+  for (std::int64_t i = 0; i < width; ++i) narrow(wide(x[i]) + wide(y[i]), x[i]);
+}
+
+template <class T>
+PROCTOR_INLINE void rotate_halves(T* x, const float* cos, const float* sin, std::int64_t half) {
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float a = wide(x[i]), b = wide(x[i + half]);
+    narrow(a * cos[i] - b * sin[i], x[i]);
+    narrow(b * cos[i] + a * sin[i], x[i + half]);
+  }
+}
+
+template <class T>
+PROCTOR_INLINE void rotate_pairs(T* x, const float* cos, const float* sin, std::int64_t half) {
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float a = wide(x[2 * i]), b = wide(x[2 * i + 1]);
+    narrow(a * cos[i] - b * sin[i], x[2 * i]);
+    narrow(b * cos[i] + a * sin[i], x[2 * i + 1]);
+  }
+}
+
+/// [rows, heads] vectors of `width`.
+struct Strides {
+  std::int64_t rows, heads, width, row, head;
+  explicit Strides(const at::Tensor& x)
+      : rows(x.size(0)),
+        heads(x.dim() == 3 ? x.size(1) : 1),
+        width(x.size(-1)),
+        row(x.stride(0)),
+        head(x.dim() == 3 ? x.stride(1) : 0) {
+    PROCTOR_CHECK(x.dim() <= 3 && x.stride(-1) == 1, "rows are dense");
+  }
+  std::int64_t at(std::int64_t r, std::int64_t h) const { return r * row + h * head; }
+};
+
+// One set of loops for each dtype: a template cannot be cloned.
+#define PROCTOR_LOOPS(T)                                                                                              \
+  PROCTOR_CLONES void norm_rows(const T* x, const Strides& in, const T* weight, T* out, float epsilon) {              \
+    for (std::int64_t r = 0; r < in.rows; ++r)                                                                        \
+      for (std::int64_t h = 0; h < in.heads; ++h, out += in.width)                                                    \
+        norm_row(x + in.at(r, h), weight, out, in.width, epsilon);                                                    \
+  }                                                                                                                   \
+  PROCTOR_CLONES void add_norm_rows(T* x, const T* y, const Strides& in, const T* weight, T* out, float epsilon) {    \
+    for (std::int64_t r = 0; r < in.rows; ++r, y += in.width, out += in.width) {                                      \
+      add_row(x + r * in.row, y, in.width);                                                                           \
+      norm_row(x + r * in.row, weight, out, in.width, epsilon);                                                       \
+    }                                                                                                                 \
+  }                                                                                                                   \
+  PROCTOR_CLONES void rotate_rows(T* x, const Strides& in, const float* cos, const float* sin, RotaryLayout layout) { \
+    const std::int64_t half = in.width / 2;                                                                           \
+    for (std::int64_t r = 0; r < in.rows; ++r, cos += half, sin += half)                                              \
+      for (std::int64_t h = 0; h < in.heads; ++h)                                                                     \
+        if (layout == RotaryLayout::halves)                                                                           \
+          rotate_halves(x + in.at(r, h), cos, sin, half);                                                             \
+        else                                                                                                          \
+          rotate_pairs(x + in.at(r, h), cos, sin, half);                                                              \
+  }
+PROCTOR_LOOPS(float)
+PROCTOR_LOOPS(c10::BFloat16)
+PROCTOR_LOOPS(c10::Half)
+
+template <class Body>
+void with_type_of(const at::Tensor& x, const Body& body) {
+  if (x.scalar_type() == at::kFloat) return body(0.0f);
+  if (x.scalar_type() == at::kBFloat16) return body(c10::BFloat16(0.0f));
+  PROCTOR_CHECK(x.scalar_type() == at::kHalf, "modules are float32, bfloat16 or float16");
+  body(c10::Half(0.0f));
+}
+
+at::Tensor norm_by_operators(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor variance = wide.square().mean(-1, /*keepdim=*/true);
+  return weight * (wide * at::rsqrt(variance + epsilon)).to(x.scalar_type());
+}
+
+void rotate_by_operators(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout) {
+  const std::int64_t half = x.size(-1) / 2;
+  const at::Tensor c = cos.unsqueeze(1), s = sin.unsqueeze(1), wide = x.to(at::kFloat);
+  const bool halves = layout == RotaryLayout::halves;
+  const at::Tensor pairs = wide.unflatten(-1, {half, 2});
+  const at::Tensor a = halves ? wide.narrow(-1, 0, half) : pairs.select(-1, 0);
+  const at::Tensor b = halves ? wide.narrow(-1, half, half) : pairs.select(-1, 1);
+  const at::Tensor first = a * c - b * s, second = b * c + a * s;
+  x.copy_(halves ? at::cat({first, second}, -1) : at::stack({first, second}, -1).flatten(-2));
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (!x.is_cpu()) return norm_by_operators(x, weight, epsilon);
+  at::Tensor out = at::empty(x.sizes(), x.options());
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    norm_rows(x.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(), out.data_ptr<Scalar>(),
+              static_cast<float>(epsilon));
+  });
+  return out;
+}
+
+at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon) {
+  if (!x.is_cpu()) return norm_by_operators(x.add_(y), weight, epsilon);
+  PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
+  at::Tensor out = at::empty(x.sizes(), x.options());
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    add_norm_rows(x.data_ptr<Scalar>(), y.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(),
+                  out.data_ptr<Scalar>(), static_cast<float>(epsilon));
+  });
+  return out;
+}
+
+void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout) {
+  if (!x.is_cpu()) return rotate_by_operators(x, cos, sin, layout);
+  PROCTOR_CHECK(cos.is_contiguous() && sin.is_contiguous() && cos.size(0) == x.size(0), "a row of angles for each row");
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    rotate_rows(x.data_ptr<Scalar>(), Strides(x), cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), layout);
+  });
+}
+
+at::Tensor silu_times(const at::Tensor& gate_up) {
+  const std::int64_t width = gate_up.size(-1) / 2;
+  return at::silu(gate_up.narrow(-1, 0, width)).mul_(gate_up.narrow(-1, width, width));
+}
+
+}  // namespace proctor

@@ -1,0 +1,23 @@
+// What lies between the products of a layer: on the CPU in one pass over memory each, with float32 inside, elsewhere by
+// ATen's operators. Last dimensions are dense, the others may be strided. Compute thread only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace proctor {
+
+/// x / sqrt(mean(x^2) + epsilon) over the last dimension, rounded to x's dtype, times weight (RMSNorm as transformers
+/// has it). x [rows, width] or [rows, heads, width]; returns a new tensor.
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+/// x += y, then the norm of x. [rows, width].
+at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon);
+
+enum class RotaryLayout { halves, interleaved };  ///< pairs (i, i + head_dim / 2), or (2i, 2i + 1)
+/// Rotary embedding in place (Su et al. 2021, arXiv:2104.09864). x [rows, heads, head_dim]; cos, sin [rows, head_dim /
+/// 2], float32.
+void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout);
+
+/// silu(first half) * second half of the last dimension. [rows, 2 * width] -> [rows, width].
+at::Tensor silu_times(const at::Tensor& gate_up);
+
+}  // namespace proctor

@@ -1,0 +1,215 @@
+#include "worker/generation_loop.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/PhiloxRNGEngine.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/where.h>
+
+#include <algorithm>
+
+#include "worker/generation_text.h"
+#include "worker/scoring.h"
+#include "worker/tree_attention.h"
+
+namespace proctor {
+namespace {
+
+constexpr std::int64_t kCacheFactor = 8;  // positions of all lanes together, in max_batch_tokens
+constexpr std::size_t kSlackTokens = 4;   // a code point may be cut over so many tokens
+
+/// [0, 1), of the row's step-th token: counter based (Philox 4x32-10), so that nothing else in the run matters.
+double uniform(std::uint64_t seed, std::uint64_t step) {
+  at::Philox4_32 engine(seed, 0, step);
+  const std::uint64_t high = engine(), low = engine();
+  return static_cast<double>((high << 32 | low) >> 11) * 0x1p-53;
+}
+
+bool has_windows(const DecoderConfig& config) {
+  return std::ranges::any_of(config.windows, [](std::int64_t window) { return window > 0; });
+}
+
+/// What all prompts begin with and leave at least their last token of, in whole units; 0 where it is not worth it.
+std::size_t shared_prefix(const std::vector<ScoredRow>& prompts, const BatchLimits& limits) {
+  std::size_t shared = prompts[0].tokens.size() - 1;
+  for (const ScoredRow& row : prompts) {
+    const auto bound = static_cast<std::ptrdiff_t>(std::min(shared, row.tokens.size() - 1));
+    const auto end = std::mismatch(row.tokens.begin(), row.tokens.begin() + bound, prompts[0].tokens.begin()).first;
+    shared = static_cast<std::size_t>(end - row.tokens.begin());
+  }
+  const bool fits = static_cast<std::int64_t>(limits.prefix_unit) <= limits.max_batch_tokens;
+  return prompts.size() > 1 && fits ? shared / limits.prefix_unit * limits.prefix_unit : 0;
+}
+
+}  // namespace
+
+/// The rows under way, each in a lane of the cache.
+class GenerationLoop::Lanes {
+ public:
+  Lanes(GenerationLoop& loop, std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce)
+      : loop_(loop), decoder_(loop.decoder_), rows_(rows), limits_(limits), announce_(announce) {
+    for (const GenerationRow& row : rows) prompts_.push_back({row.prompt, {0}});
+    shared_ = has_windows(decoder_.config()) ? 0 : shared_prefix(prompts_, limits);
+    std::int64_t capacity = 0;
+    for (const GenerationRow& row : rows)
+      capacity = std::max(capacity, static_cast<std::int64_t>(row.prompt.size() - shared_) + row.max_new);
+    const auto count = static_cast<std::int64_t>(rows.size());
+    lanes_ = std::clamp<std::int64_t>(kCacheFactor * limits.max_batch_tokens / capacity, 1, count);
+    limits_.max_rows = static_cast<std::size_t>(lanes_ == count ? count : std::max<std::int64_t>(1, lanes_ / 4));
+    limits_.min_prefix = shared_;
+    batches_ = make_batches(prompts_, limits_);
+    const DecoderConfig& config = decoder_.config();
+    cache_.emplace(config.layers, lanes_, config.kv_heads, capacity, config.head_dim, decoder_.options());
+  }
+
+  void run() {
+    for (std::size_t next = 0;;) {
+      while (next < batches_.size() && waiting_rows(batches_[next]) <= lanes_ - cache_->lanes())
+        admit(batches_[next], next + 1), ++next;
+      if (active_.empty() && next == batches_.size()) return;
+      if (!active_.empty()) step();
+    }
+  }
+
+ private:
+  struct Active {
+    GenerationRow* row;
+    std::int32_t token;  // chosen, not yet computed
+  };
+
+  static std::int64_t waiting_rows(const Batch& batch) { return static_cast<std::int64_t>(batch.paths.size()); }
+
+  /// Computes the batch's prompts, then chooses the first token of each.
+  void admit(const Batch& batch, std::size_t number) {
+    announce_("prompts " + std::to_string(number) + " of " + std::to_string(batches_.size()));
+    PrefixCache& prefix = loop_.prefix_;
+    prefix.bring(batch, prompts_, limits_, announce_);
+    const std::int64_t first = cache_->lanes();
+    const auto behind = static_cast<std::int64_t>(batch.prefix_length - shared_);  // of the prefix, in the row's lane
+    std::vector<at::Tensor> slots;
+    std::vector<std::int32_t> last;
+    const at::Device device = decoder_.options().device();
+    for (const RowPath& path : batch.paths) {
+      slots.push_back(token_tensor(path.slots, device));
+      last.push_back(path.slots.back());
+      cache_->add_lane(behind + static_cast<std::int64_t>(path.slots.size()));
+    }
+    const TreeAttention attention(batch, decoder_.config(), decoder_.options(), prefix);
+    const at::Tensor states =
+        forward_batch(decoder_, batch, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+          for (std::size_t i = 0; i < slots.size(); ++i) {
+            const std::int64_t lane = first + static_cast<std::int64_t>(i), shared = static_cast<std::int64_t>(shared_);
+            if (behind > 0)
+              cache_->write(layer, lane, 0, prefix.keys(layer).narrow(0, shared, behind),
+                            prefix.values(layer).narrow(0, shared, behind));
+            cache_->write(layer, lane, behind, k.index_select(0, slots[i]), v.index_select(0, slots[i]));
+          }
+          return attention(layer, q, k, v);
+        });
+    loop_.tokens_ += batch.tokens.size();
+    for (const RowPath& path : batch.paths) active_.push_back({&rows_[path.row], -1});
+    choose(decoder_.logits(states.index_select(0, token_tensor(last, device))), static_cast<std::size_t>(first));
+    if (shared_ > 0) prefix.bring(prompts_[0].tokens, shared_, limits_, announce_);
+  }
+
+  /// One token of every active row.
+  void step() {
+    announce_("decode step " + std::to_string(++steps_) + ", " + std::to_string(active_.size()) + " rows");
+    std::vector<std::int32_t> tokens, positions;
+    for (std::size_t i = 0; i < active_.size(); ++i) {
+      tokens.push_back(active_[i].token);
+      positions.push_back(
+          static_cast<std::int32_t>(static_cast<std::int64_t>(shared_) + cache_->length(static_cast<std::int64_t>(i))));
+    }
+    cache_->begin_step();
+    const at::Device device = decoder_.options().device();
+    const CachedAttention attention(*cache_, decoder_.config(), decoder_.options(),
+                                    shared_ > 0 ? &loop_.prefix_ : nullptr);
+    const at::Tensor states = decoder_.forward(
+        token_tensor(tokens, device), token_tensor(positions, device),
+        [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
+    cache_->end_step();
+    loop_.tokens_ += tokens.size();
+    choose(decoder_.logits(states), 0);
+  }
+
+  /// The next token of the rows from `first` on; those that are finished leave. logits: of Decoder::logits.
+  void choose(at::Tensor logits, std::size_t first) {
+    for (std::size_t i = first; i < active_.size(); ++i)
+      penalise(logits[static_cast<std::int64_t>(i - first)], *active_[i].row);
+    const std::vector<std::int32_t> best = best_tokens(decoder_, logits);
+    const at::Tensor whole = draws_from(first) ? whole_logits(logits) : at::Tensor();
+    for (std::size_t i = active_.size(); i-- > first;) {  // backwards: a lane that leaves is filled by the last one
+      GenerationRow& row = *active_[i].row;
+      const std::size_t at = i - first;
+      std::int32_t token = best[at];
+      if (!row.sampling.is_greedy()) {
+        const at::Tensor mine = whole[static_cast<std::int64_t>(at)];
+        token = sample({mine.data_ptr<float>(), static_cast<std::size_t>(mine.numel())}, row.sampling,
+                       uniform(row.sampling.seed, row.generated.size()));
+      }
+      row.generated.push_back(token);
+      active_[i].token = token;
+      if (is_finished(row)) leave(i);
+    }
+  }
+
+  void leave(std::size_t lane) {
+    cache_->remove_lane(static_cast<std::int64_t>(lane));
+    active_[lane] = active_.back();
+    active_.pop_back();
+  }
+
+  bool draws_from(std::size_t first) const {
+    return std::any_of(active_.begin() + static_cast<std::ptrdiff_t>(first), active_.end(),
+                       [](const Active& active) { return !active.row->sampling.is_greedy(); });
+  }
+
+  /// Collective. [rows, vocabulary], on the host: every member's part, the padding behind the last.
+  at::Tensor whole_logits(const at::Tensor& logits) const {
+    const at::Tensor all = decoder_.gang().all_gather(logits).cpu();  // [members, rows, padded]
+    const at::Tensor whole = all.transpose(0, 1).flatten(1);          // padding is -inf: never drawn
+    return whole.contiguous();
+  }
+
+  /// transformers' RepetitionPenaltyLogitsProcessor, over prompt and generated tokens, in place.
+  void penalise(const at::Tensor& logits, const GenerationRow& row) const {
+    if (row.repetition_penalty == 1) return;
+    std::vector<std::int32_t> seen = row.prompt;
+    seen.insert(seen.end(), row.generated.begin(), row.generated.end());
+    const VocabularyShare& mine = decoder_.vocabulary();
+    std::erase_if(seen, [&](std::int32_t id) { return id < mine.begin || id >= mine.begin + mine.rows; });
+    for (std::int32_t& id : seen) id -= static_cast<std::int32_t>(mine.begin);
+    const at::Tensor ids = token_tensor(seen, logits.device()), values = logits.index_select(0, ids);
+    logits.scatter_(0, ids, at::where(values < 0, values * row.repetition_penalty, values / row.repetition_penalty));
+  }
+
+  /// A stop string that ends in the last token lies in so many tokens as it has bytes, and no more.
+  bool is_finished(const GenerationRow& row) const {
+    const std::vector<std::int32_t>& all = row.generated;
+    if (std::ranges::find(loop_.eos_ids_, all.back()) != loop_.eos_ids_.end()) return true;
+    if (static_cast<std::int64_t>(all.size()) >= row.max_new) return true;
+    std::size_t longest = 0;
+    for (const std::string& stop : row.stops) longest = std::max(longest, stop.size());
+    const std::size_t looked_at = std::min(all.size(), longest + kSlackTokens);
+    return has_stop(loop_.codec_.decode_with_specials(std::span(all).last(looked_at)), row.stops);
+  }
+
+  GenerationLoop& loop_;
+  const Decoder& decoder_;
+  std::span<GenerationRow> rows_;
+  BatchLimits limits_;
+  const Announce& announce_;
+  std::vector<ScoredRow> prompts_;
+  std::size_t shared_ = 0;  // tokens of the prefix that no lane holds
+  std::int64_t lanes_ = 1;
+  std::vector<Batch> batches_;
+  std::optional<KvCache> cache_;
+  std::vector<Active> active_;  // of each lane in use
+  std::uint64_t steps_ = 0;
+};
+
+void GenerationLoop::run(std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce) {
+  if (!rows.empty()) Lanes(*this, rows, limits, announce).run();
+}
+
+}  // namespace proctor

@@ -1,0 +1,50 @@
+// Generation of a shard's rows: prompts by the batcher, then a token of every active row a step. Rows leave when they
+// stop and waiting ones enter. What all prompts begin with stays in the prefix cache, attended by all. Compute thread
+// only.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/batcher.h"
+#include "worker/kv_cache.h"
+#include "worker/model_folder.h"
+#include "worker/models/decoder.h"
+#include "worker/prefix_cache.h"
+#include "worker/sampling.h"
+#include "worker/text_codec.h"
+
+namespace proctor {
+
+struct GenerationRow {
+  std::size_t request = 0;                      ///< whose it is
+  std::vector<std::int32_t> prompt, generated;  ///< token ids; `generated` is filled
+  std::vector<std::string> stops;
+  std::int64_t max_new = 0, truncated = 0;
+  double repetition_penalty = 1;
+  Sampling sampling;
+};
+
+class GenerationLoop {
+ public:
+  /// All must outlive this.
+  GenerationLoop(const Decoder& decoder, const TextCodec& codec, const std::vector<std::int32_t>& eos_ids,
+                 PrefixCache& prefix)
+      : decoder_(decoder), codec_(codec), eos_ids_(eos_ids), prefix_(prefix) {}
+
+  /// Collective. A pure function of the rows, their order and the limits. Announces each prompt batch and each step.
+  void run(std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce);
+  std::uint64_t tokens_computed() const { return tokens_; }  ///< without the prefix cache's
+
+ private:
+  class Lanes;
+  const Decoder& decoder_;
+  const TextCodec& codec_;
+  const std::vector<std::int32_t>& eos_ids_;
+  PrefixCache& prefix_;
+  std::uint64_t tokens_ = 0;
+};
+
+}  // namespace proctor

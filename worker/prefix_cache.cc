@@ -1,0 +1,89 @@
+#include "worker/prefix_cache.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+
+#include "worker/scoring.h"
+#include "worker/tree_attention.h"
+
+namespace proctor {
+
+void PrefixCache::clear() {
+  tokens_.clear();
+  pieces_.clear();
+  keys_.clear();
+  values_.clear();
+}
+
+void PrefixCache::keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces) {
+  std::size_t kept = 0, length = 0;
+  while (kept < std::min(pieces.size(), pieces_.size()) && pieces[kept] == pieces_[kept]) {
+    const auto begin = static_cast<std::ptrdiff_t>(length), end = begin + static_cast<std::ptrdiff_t>(pieces[kept]);
+    if (!std::equal(row.begin() + begin, row.begin() + end, tokens_.begin() + begin)) break;
+    length += pieces[kept++];
+  }
+  pieces_.resize(kept);
+  tokens_.resize(length);
+}
+
+void PrefixCache::reserve(std::int64_t tokens) {
+  const std::int64_t capacity = keys_.empty() ? 0 : keys_[0].size(0);
+  if (tokens <= capacity) return;
+  const DecoderConfig& config = decoder_.config();
+  const auto layers = static_cast<std::size_t>(config.layers);
+  const auto grow = [&](std::vector<at::Tensor>& tensors) {
+    std::vector<at::Tensor> old = std::exchange(tensors, std::vector<at::Tensor>(layers));
+    for (std::size_t layer = 0; layer < layers; ++layer) {
+      tensors[layer] =
+          at::empty({std::max(tokens, 2 * capacity), config.kv_heads, config.head_dim}, decoder_.options());
+      if (length() > 0) tensors[layer].narrow(0, 0, length()).copy_(old[layer].narrow(0, 0, length()));
+      if (!old.empty()) old[layer].reset();
+    }
+  };
+  grow(keys_);
+  grow(values_);
+}
+
+void PrefixCache::write(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
+  if (layer == 0) reserve(length() + keys.size(0));
+  keys_[static_cast<std::size_t>(layer)].narrow(0, length(), keys.size(0)).copy_(keys);
+  values_[static_cast<std::size_t>(layer)].narrow(0, length(), keys.size(0)).copy_(values);
+}
+
+void PrefixCache::extend(const std::vector<std::int32_t>& tokens) {
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  pieces_.push_back(tokens.size());
+}
+
+void PrefixCache::compute(const Batch& piece) {
+  const TreeAttention attention(piece, decoder_.config(), decoder_.options(), *this);
+  forward_batch(decoder_, piece, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+    at::Tensor out = attention(layer, q, k, v);
+    write(layer, k, v);
+    return out;
+  });
+  extend(piece.tokens);
+  computed_ += piece.tokens.size();
+}
+
+void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
+                        const Announce& announce) {
+  const std::vector<std::size_t> pieces = prefix_pieces(length, limits);
+  keep_common(row, pieces);
+  if (tokens_.size() < length) reserve(static_cast<std::int64_t>(length));
+  for (std::size_t i = pieces_.size(); i < pieces.size(); ++i) {
+    const std::size_t begin = tokens_.size(), end = begin + pieces[i];
+    announce("prefix, tokens " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
+             std::to_string(length));
+    compute(chain_batch(row, begin, end));
+  }
+}
+
+void PrefixCache::bring(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+                        const Announce& announce) {
+  if (batch.prefix_length > 0 || batch.extends_prefix)
+    bring(rows[batch.prefix_row].tokens, batch.prefix_length, limits, announce);
+}
+
+}  // namespace proctor

@@ -1,0 +1,54 @@
+// Keys and values of the prefix that batches attend, kept from batch to batch and from shard to shard of a visit.
+// Compute thread only.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "worker/batcher.h"
+#include "worker/models/decoder.h"
+#include "worker/unit.h"
+
+namespace proctor {
+
+class PrefixCache {
+ public:
+  /// The decoder must outlive this.
+  explicit PrefixCache(const Decoder& decoder) : decoder_(decoder) {}
+
+  /// Collective. Makes the row's first `length` tokens the prefix; computes the pieces (prefix_pieces) that are not
+  /// here. Announces each.
+  void bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
+             const Announce& announce);
+  /// The same for what a batch of these rows is behind.
+  void bring(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+             const Announce& announce);
+  /// Writes keys and values of the `tokens` that follow, [tokens, kv_heads, head_dim], layer by layer; extend() then
+  /// counts them.
+  void write(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
+  void extend(const std::vector<std::int32_t>& tokens);
+  /// Forgets all; the memory too.
+  void clear();
+
+  std::int64_t length() const { return static_cast<std::int64_t>(tokens_.size()); }
+  /// [length, kv_heads, head_dim]
+  at::Tensor keys(std::int64_t layer) const { return keys_[static_cast<std::size_t>(layer)].narrow(0, 0, length()); }
+  at::Tensor values(std::int64_t layer) const {
+    return values_[static_cast<std::size_t>(layer)].narrow(0, 0, length());
+  }
+  std::uint64_t tokens_computed() const { return computed_; }
+
+ private:
+  /// Drops what is not the row's beginning, or was cut otherwise.
+  void keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces);
+  void reserve(std::int64_t tokens);
+  void compute(const Batch& piece);
+
+  const Decoder& decoder_;
+  std::vector<std::int32_t> tokens_;
+  std::vector<std::size_t> pieces_;        // their sum is tokens_.size()
+  std::vector<at::Tensor> keys_, values_;  // of each layer: [capacity, kv_heads, head_dim]
+  std::uint64_t computed_ = 0;
+};
+
+}  // namespace proctor
