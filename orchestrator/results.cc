@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "orchestrator/task_types/generation_ask.h"
+
 namespace proctor {
 namespace {
 
@@ -67,7 +69,13 @@ Json task_config(const Task& task) {
     config["generation_kwargs"] = {
         {"until", task.generation.until.value_or(std::vector<std::string>{task.fewshot.delimiter})},
         {"max_gen_toks", task.generation.max_gen_toks},
-        {"do_sample", false}};
+        {"do_sample", task.generation.temperature > 0}};
+  if (task.type == "generate_until" && task.generation.temperature > 0) {
+    const nlohmann::json ask = ask_to_generate(task.generation, false);
+    for (const char* key : {"temperature", "top_p", "top_k", "repetition_penalty"})
+      if (ask.contains(key)) config["generation_kwargs"][key] = ask[key];
+  }
+  if (task.generation.repeats > 1) config["repeats"] = task.generation.repeats;
   return config;
 }
 

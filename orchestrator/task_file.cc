@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "orchestrator/scoring/text_metrics.h"
-#include "orchestrator/task_types/task_type.h"
+#include "orchestrator/task_types/generation_ask.h"
 #include "orchestrator/yaml_fields.h"
 
 namespace proctor {
@@ -114,7 +114,13 @@ Generation read_generation(YamlFields fields) {
   Generation out;
   if (fields.has("until")) out.until = fields.texts("until");
   out.max_gen_toks = fields.whole("max_gen_toks", out.max_gen_toks, 1);
+  out.temperature = fields.get("temperature", out.temperature, "a number");
+  out.top_p = fields.get("top_p", out.top_p, "a number");
+  out.top_k = fields.whole("top_k", out.top_k, 0);
+  if (fields.has("repetition_penalty")) out.repetition_penalty = fields.get("repetition_penalty", 1.0, "a number");
+  out.repeats = fields.whole("repeats", out.repeats, 1);
   fields.finish();
+  if (const auto wrong = wrong_sampling(out)) fields.refuse(wrong->key, wrong->why);
   return out;
 }
 

@@ -1,9 +1,11 @@
+#include "orchestrator/work.h"
+
 #include <algorithm>
 
 #include "orchestrator/prompts/fewshot.h"
 #include "orchestrator/scoring/hashes.h"
 #include "orchestrator/suite_file.h"
-#include "orchestrator/work.h"
+#include "orchestrator/task_types/generation_ask.h"
 #include "sharding/cost.h"
 #include "sharding/error.h"
 #include "sharding/gang_memory.h"
@@ -105,7 +107,10 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   Work work;
   work.suite = std::move(suite);
   for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
-  for (const TaskTemplates& task : work.templates) work.requests.push_back(build_requests(task, limit));
+  for (const TaskTemplates& task : work.templates) {
+    work.requests.push_back(build_requests(task, limit));
+    seed_draws(work.requests.back().requests, work.suite.seed, task.task->name);
+  }
   for (const Module& module : work.suite.modules) {
     work.facts.push_back(facts.check(module.path));
     if (const auto why = cannot_split(work.facts.back(), module.tensor_parallel))

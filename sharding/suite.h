@@ -58,6 +58,11 @@ struct FilterPipeline {
 struct Generation {
   std::optional<std::vector<std::string>> until;  ///< absent: the few-shot delimiter, as lm-eval
   std::int64_t max_gen_toks = 256;
+  double temperature = 0;  ///< 0: greedy
+  double top_p = 1;
+  std::int64_t top_k = 0;                    ///< 0: all
+  std::optional<double> repetition_penalty;  ///< absent: the model's generation_config.json
+  std::int64_t repeats = 1;                  ///< texts drawn of each document
 };
 
 /// A template, or a list of them (choices: a fixed list of answers).

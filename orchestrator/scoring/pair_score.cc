@@ -31,23 +31,53 @@ std::vector<FilterPipeline> filters_of(const Task& task) {
   return {first};
 }
 
-/// lm-eval's resps: a string, or the log-likelihood and its is_greedy as strings.
+/// lm-eval's resps of what is scored: the log-likelihood, and its is_greedy, as strings.
 Json response_text(const Response& response) {
-  if (response.value.at(0).is_string()) return response.value.at(0).get<std::string>();
   const std::string sum = python::float_repr(response.value.at(0).get<double>());
   if (response.value.at(1).is_boolean()) return Json::array({sum, response.value.at(1).get<bool>() ? "True" : "False"});
   return sum;
 }
 
+bool generates(const Answered& answered) { return answered.requests.front().ask.contains("until"); }
+
+/// lm-eval's generation_kwargs.
+Json generation_arguments(const nlohmann::json& ask) {
+  Json arguments = {
+      {"until", ask.at("until")}, {"max_gen_toks", ask.at("max_gen_toks")}, {"do_sample", ask.contains("temperature")}};
+  for (const char* key : {"temperature", "top_p", "top_k", "repetition_penalty"})
+    if (const auto found = ask.find(key); found != ask.end()) arguments[key] = *found;
+  return arguments;
+}
+
+/// Of each instance its responses, and what the filter makes of them: one, or a list of several.
+struct ResponseLists {
+  Json responses = Json::array(), filtered = Json::array();
+};
+ResponseLists response_lists(const Answered& answered, const FilterPipeline& filter) {
+  ResponseLists lists;
+  if (!generates(answered)) {
+    for (const Response& response : answered.responses) {
+      lists.filtered.push_back(response_text(response));
+      lists.responses.push_back(Json::array({lists.filtered.back()}));
+    }
+    return lists;
+  }
+  std::vector<std::string> texts;
+  for (const Response& response : answered.responses) texts.push_back(response.value.at(0));
+  lists.responses.push_back(texts);
+  const std::vector<std::string> filtered = apply_filter(filter, texts);
+  lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
+  return lists;
+}
+
 Json arguments_of(const Answered& answered) {
   Json arguments = Json::object();
-  for (std::size_t i = 0; i < answered.requests.size(); ++i) {
+  const std::size_t instances = generates(answered) ? 1 : answered.requests.size();  // repeats are of one instance
+  for (std::size_t i = 0; i < instances; ++i) {
     const Request& request = answered.requests[i];
     Json texts = Json::object();
     for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = request.parts[p];
-    if (request.ask.contains("until"))
-      texts["arg_" + std::to_string(request.parts.size())] = {
-          {"until", request.ask.at("until")}, {"max_gen_toks", request.ask.at("max_gen_toks")}, {"do_sample", false}};
+    if (generates(answered)) texts["arg_" + std::to_string(request.parts.size())] = generation_arguments(request.ask);
     arguments["gen_args_" + std::to_string(i)] = std::move(texts);
   }
   return arguments;
@@ -61,16 +91,9 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
   line["target"] = type.target(task, *answered.document);
   line["arguments"] = arguments_of(answered);
   if (answered.failure.empty()) {
-    Json responses = Json::array(), filtered = Json::array();
-    for (const Response& response : answered.responses) {
-      const Json text = response_text(response);
-      responses.push_back(Json::array({text}));
-      filtered.push_back(text.is_string() && !filter.steps.empty()
-                             ? Json(apply_filter(filter, {text.get<std::string>()}).at(0))
-                             : text);
-    }
-    line["resps"] = std::move(responses);
-    line["filtered_resps"] = std::move(filtered);
+    ResponseLists lists = response_lists(answered, filter);
+    line["resps"] = std::move(lists.responses);
+    line["filtered_resps"] = std::move(lists.filtered);
   } else {
     line["resps"] = nullptr;
     line["error"] = answered.failure;

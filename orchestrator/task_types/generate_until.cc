@@ -1,9 +1,9 @@
-// Generation: greedy text up to a stop string, filtered and compared with one or several accepted texts.
+// Generation: text up to a stop string, filtered and compared with one or several accepted texts.
 #include <algorithm>
 
 #include "orchestrator/prompts/python_text.h"
 #include "orchestrator/scoring/text_metrics.h"
-#include "orchestrator/task_types/task_type.h"
+#include "orchestrator/task_types/generation_ask.h"
 
 namespace proctor {
 namespace {
@@ -20,13 +20,10 @@ class GenerateUntil final : public TaskType {
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                 const std::string& context) const override {
     render_list(task.target, document);
-    const Generation& generation = task.task->generation;
-    const auto until = generation.until.value_or(std::vector<std::string>{task.task->fewshot.delimiter});
-    return {{{context},
-             {{"type", "generate_until"},
-              {"until", until},
-              {"max_gen_toks", generation.max_gen_toks},
-              {"fail_on_long", task.task->fail_on_long}}}};
+    Generation generation = task.task->generation;
+    if (!generation.until) generation.until = {task.task->fewshot.delimiter};
+    const Request request{{context}, ask_to_generate(generation, task.task->fail_on_long)};
+    return {static_cast<std::size_t>(generation.repeats), request};
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline& filter) const override {

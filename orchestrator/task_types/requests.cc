@@ -2,7 +2,7 @@
 // prompts, no metrics.
 #include <algorithm>
 
-#include "orchestrator/task_types/task_type.h"
+#include "orchestrator/task_types/generation_ask.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -54,11 +54,16 @@ Request loglikelihood_of(RequestRow& row, bool fail_on_long) {
 
 Request generation_of(RequestRow& row, bool fail_on_long) {
   const auto context = row.get<std::string>("context", "a text");
-  const auto until = row.get<std::vector<std::string>>("until", "a list of texts", {});
-  const auto count = row.get<std::int64_t>("max_gen_toks", "a whole number", Generation{}.max_gen_toks);
-  if (count < 1) row.refuse("max_gen_toks", "is below 1");
-  return {{context},
-          {{"type", "generate_until"}, {"until", until}, {"max_gen_toks", count}, {"fail_on_long", fail_on_long}}};
+  Generation generation;
+  generation.until = row.get<std::vector<std::string>>("until", "a list of texts", {});
+  generation.max_gen_toks = row.get("max_gen_toks", "a whole number", generation.max_gen_toks);
+  generation.temperature = row.get("temperature", "a number", generation.temperature);
+  generation.top_p = row.get("top_p", "a number", generation.top_p);
+  generation.top_k = row.get("top_k", "a whole number", generation.top_k);
+  if (row.has("repetition_penalty")) generation.repetition_penalty = row.get<double>("repetition_penalty", "a number");
+  if (generation.max_gen_toks < 1) row.refuse("max_gen_toks", "is below 1");
+  if (const auto wrong = wrong_sampling(generation)) row.refuse(wrong->key, wrong->why);
+  return {{context}, ask_to_generate(generation, fail_on_long)};
 }
 
 class Requests final : public TaskType {

@@ -1,7 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <set>
+#include <sstream>
+
 #include "orchestrator/prompts/fewshot.h"
 #include "orchestrator/scoring/pair_score.h"
+#include "orchestrator/task_types/generation_ask.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -110,6 +114,63 @@ TEST(GenerateUntil, asks_for_lm_evals_defaults_and_takes_any_accepted_answer) {
       1.0);
 }
 
+Task drawn_task() {
+  Task task;
+  task.name = "t";
+  task.type = "generate_until";
+  task.prompt = "{{q}}";
+  task.target = TemplateList("{{a}}");
+  task.metrics = {{"exact_match", {}}};
+  task.generation.temperature = 0.7;
+  task.generation.top_k = 5;
+  task.generation.repeats = 3;
+  return task;
+}
+
+TEST(GenerateUntil, repeats_are_one_request_each_with_a_seed_of_its_own) {
+  const Task task = drawn_task();
+  const auto compiled = compile(task);
+  const auto drawn = [&](std::uint64_t seed, const std::string& name) {
+    auto requests = generate_until().requests(compiled, row({{"q", "x"}, {"a", "y"}}), "x");
+    seed_draws(requests, seed, name);
+    std::vector<std::uint64_t> seeds;
+    for (const Request& request : requests) seeds.push_back(request.ask.at("seed"));
+    EXPECT_EQ(requests[0].ask.at("top_k"), 5);
+    EXPECT_FALSE(requests[0].ask.contains("top_p"));
+    return seeds;
+  };
+  const auto seeds = drawn(1234, "t");
+  EXPECT_EQ(std::set(seeds.begin(), seeds.end()).size(), 3u);
+  EXPECT_EQ(seeds, drawn(1234, "t"));
+  EXPECT_NE(seeds, drawn(1235, "t"));
+  EXPECT_NE(seeds, drawn(1234, "u"));
+}
+
+TEST(GenerateUntil, repeats_are_one_instance_on_a_sample_line) {
+  Task task = drawn_task();
+  task.filters = {{"vote", {{"majority_vote", {}}, {"take_first", {}}}}, {"two", {{"take_first_k", {{"k", 2}}}}}};
+  const auto compiled = compile(task);
+  PairRequests pair;
+  pair.documents.push_back(row({{"q", "x"}, {"a", "y"}}));
+  pair.requests = generate_until().requests(compiled, pair.documents[0], "x");
+  pair.first_request = {0, 3};
+  std::vector<Response> responses;
+  for (const char* text : {"n", "y", "y"}) responses.push_back({nlohmann::json::array({text, 1, 0}), ""});
+  const PairScore score = score_pair(compiled, pair, responses, {});
+  EXPECT_EQ(score.metrics.at(0).value, 1.0) << "most say y";
+  std::istringstream lines(score.samples);
+  std::string first, second;
+  std::getline(lines, first);
+  std::getline(lines, second);
+  const auto line = nlohmann::json::parse(first);
+  EXPECT_EQ(line["resps"], nlohmann::json::parse(R"([["n", "y", "y"]])"));
+  EXPECT_EQ(line["filtered_resps"], nlohmann::json::parse(R"(["y"])"));
+  EXPECT_EQ(nlohmann::json::parse(second)["filtered_resps"], nlohmann::json::parse(R"([["n", "y"]])"));
+  EXPECT_EQ(line["arguments"].size(), 1u);
+  EXPECT_EQ(line["arguments"]["gen_args_0"]["arg_1"]["do_sample"], true);
+  EXPECT_EQ(line["arguments"]["gen_args_0"]["arg_1"]["temperature"], 0.7);
+}
+
 TEST(Requests, a_row_is_a_whole_request) {
   Task task;
   task.name = "r";
@@ -130,7 +191,11 @@ TEST(Requests, a_row_is_a_whole_request) {
            {{{"type", "loglikelihood"}, {"context", "c"}, {"continuation", ""}}, "d.jsonl:3: continuation: is empty"},
            {{{"type", "say"}}, "d.jsonl:3: type: 'say' is not one of"},
            {{{"type", "loglikelihood_rolling"}, {"text", 1}}, "d.jsonl:3: text: expected a text, found 1"},
-           {{{"type", "generate_until"}, {"context", "c"}, {"temperature", 1}}, "d.jsonl:3: temperature: is not known"},
+           {{{"type", "generate_until"}, {"context", "c"}, {"num_beams", 1}}, "d.jsonl:3: num_beams: is not known"},
+           {{{"type", "generate_until"}, {"context", "c"}, {"temperature", -1}},
+            "d.jsonl:3: temperature: expected 0 (greedy) or more, found -1.0"},
+           {{{"type", "generate_until"}, {"context", "c"}, {"top_p", 0.5}},
+            "d.jsonl:3: top_p: has no effect without a temperature"},
            {{{"type", "generate_until"}, {"context", "c"}, {"max_gen_toks", 0}},
             "d.jsonl:3: max_gen_toks: is below 1"}})
     try {

@@ -2,7 +2,7 @@
 import json
 import unittest
 
-from support import RunCase
+from support import RunCase, TASKS
 
 
 class Run(RunCase):
@@ -121,13 +121,26 @@ class Run(RunCase):
         self.run_suite("one", suite="requests.yaml")
         self.assertEqual(self.final_files("one"), self.final_files("many"), "no results of a task that is gone")
 
+    def test_drawn_texts_are_the_same_whoever_draws_them(self):
+        generation = {"until": ["\n"], "max_gen_toks": 6, "temperature": 1.0, "top_k": 40, "top_p": 0.9, "repeats": 3}
+        self.write("draw.yaml", {**TASKS["say"], "task": "draw", "generation": generation})
+        self.write("draws.yaml", self.suite(tasks=["draw.yaml"]))
+        self.run_suite("one", suite="draws.yaml")
+        self.run_suite("many", suite="draws.yaml", ranks=2, workers=2)
+        self.assertEqual(self.final_files("many"), self.final_files("one"))
+        self.write("draws.yaml", {**self.suite(tasks=["draw.yaml"]), "seed": 99})
+        self.run_suite("other", suite="draws.yaml")
+        resps = {out: [json.loads(line)["resps"] for line in (self.root / out / "samples/a/draw.jsonl").read_text().splitlines()] for out in ("one", "other")}
+        self.assertNotEqual(resps["one"], resps["other"], "another seed")
+        self.assertTrue(all(len(set(texts)) > 1 for (texts,) in resps["one"]), "three draws of a text are not one")
+
     def test_a_wrong_request_is_refused_by_its_line(self):
-        self.rows("x", [{"type": "loglikelihood", "context": "a", "continuation": "b"}, {"type": "generate_until", "context": "a", "temperature": 1}])
+        self.rows("x", [{"type": "loglikelihood", "context": "a", "continuation": "b"}, {"type": "generate_until", "context": "a", "num_beams": 1}])
         self.write("x.yaml", {"task": "x", "type": "requests", "data": {"test": "x.jsonl"}, "prompt": "{{q}}"})
         self.write("requests.yaml", self.suite(tasks=["x.yaml"]))
         self.assertIn("prompt: is not read by task type requests", self.run_suite("one", suite="requests.yaml", code=2).stderr)
         self.write("x.yaml", {"task": "x", "type": "requests", "data": {"test": "x.jsonl"}})
-        self.assertIn("x.jsonl:2: temperature: is not known", self.run_suite("one", suite="requests.yaml", code=5).stderr)
+        self.assertIn("x.jsonl:2: num_beams: is not known", self.run_suite("one", suite="requests.yaml", code=5).stderr)
         self.assertFalse((self.root / "one/run.db").exists())
 
     def test_plain_progress_names_every_pair(self):

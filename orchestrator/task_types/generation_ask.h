@@ -1,0 +1,23 @@
+// What a generation asks of the worker, however the user said it: a task's `generation`, or a row of another harness.
+#pragma once
+
+#include <optional>
+
+#include "orchestrator/task_types/task_type.h"
+
+namespace proctor {
+
+struct WrongKey {
+  std::string key, why;
+};
+/// A value of no meaning; nothing if all are well.
+std::optional<WrongKey> wrong_sampling(const Generation& generation);
+
+/// The request's `ask`, without seed. Keys that say nothing are left out.
+nlohmann::json ask_to_generate(const Generation& generation, bool fail_on_long);
+
+/// Gives each request that draws its seed: from the suite's seed, the task, the request itself and how many equal ones
+/// came before it (its repeat), so that the text is the same whoever computes it and whatever else is asked.
+void seed_draws(std::vector<Request>& requests, std::uint64_t seed, const std::string& task);
+
+}  // namespace proctor
