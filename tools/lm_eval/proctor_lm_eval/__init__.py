@@ -1,0 +1,1 @@
+"""lm-eval's tasks on proctor's ranks (docs/lm-eval.md)."""
