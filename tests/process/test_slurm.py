@@ -32,7 +32,7 @@ class Slurm(RunCase):
 
     def setUp(self):
         super().setUp()
-        self.many("long", "say", 1500)
+        self.many("long", "say", 5000)
         self.write("long.yaml", {**TASKS["say"], "task": "long", "data": {"test": "long.jsonl"}, "generation": {"until": ["\n"], "max_gen_toks": 24}})
         modules = [{**module, "max_batch_tokens": 64} for module in self.suite()["modules"]]
         self.write("long-suite.yaml", self.suite(suite="long", modules=modules, tasks=["choice.yaml", "long.yaml"], machine={"workers": 1}))
@@ -60,7 +60,7 @@ class Slurm(RunCase):
         while time.monotonic() < deadline:
             try:
                 pairs = {(p["module"], p["task"]): p for p in json.loads(status.read_text())["pairs"]}
-                if 0 < pairs["a", "long"]["done"] < 1500:
+                if 0 < pairs["a", "long"]["done"] < 5000:
                     return
             except (FileNotFoundError, KeyError, json.JSONDecodeError):
                 pass
