@@ -65,16 +65,7 @@ Json task_config(const Task& task) {
     metrics.push_back(std::move(one));
   }
   config["metric_list"] = std::move(metrics);
-  if (task.type == "generate_until")
-    config["generation_kwargs"] = {
-        {"until", task.generation.until.value_or(std::vector<std::string>{task.fewshot.delimiter})},
-        {"max_gen_toks", task.generation.max_gen_toks},
-        {"do_sample", task.generation.temperature > 0}};
-  if (task.type == "generate_until" && task.generation.temperature > 0) {
-    const nlohmann::json ask = ask_to_generate(task.generation, false);
-    for (const char* key : {"temperature", "top_p", "top_k", "repetition_penalty"})
-      if (ask.contains(key)) config["generation_kwargs"][key] = ask[key];
-  }
+  if (task.type == "generate_until") config["generation_kwargs"] = generation_kwargs(ask_to_generate(task));
   if (task.generation.repeats > 1) config["repeats"] = task.generation.repeats;
   return config;
 }

@@ -7,7 +7,7 @@
 namespace proctor {
 namespace {
 
-std::size_t common_prefix(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
+std::size_t shared_tokens(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
   const std::size_t bound = std::min(a.size(), b.size());
   return static_cast<std::size_t>(
       std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first - a.begin());
@@ -29,7 +29,7 @@ class SortedRows {
     std::iota(order_.begin(), order_.end(), 0);
     std::stable_sort(order_.begin(), order_.end(),
                      [&](std::size_t a, std::size_t b) { return rows[a].tokens < rows[b].tokens; });
-    for (std::size_t i = 1; i < rows.size(); ++i) shared_[i] = common_prefix(tokens(i - 1), tokens(i));
+    for (std::size_t i = 1; i < rows.size(); ++i) shared_[i] = shared_tokens(tokens(i - 1), tokens(i));
   }
 
   std::size_t size() const { return order_.size(); }
@@ -236,6 +236,14 @@ class BatchPlan {
 
 std::vector<Batch> make_batches(const std::vector<ScoredRow>& rows, const BatchLimits& limits) {
   return BatchPlan(rows, limits).take();
+}
+
+std::size_t common_prefix(const std::vector<ScoredRow>& rows, const BatchLimits& limits) {
+  if (rows.size() < 2 || longest_piece(limits) == 0) return 0;
+  std::size_t shared = rows[0].tokens.size();
+  for (const ScoredRow& row : rows)
+    shared = std::min({shared, shared_tokens(row.tokens, rows[0].tokens), row.tokens.size() - row.targets.size()});
+  return shared / limits.prefix_unit * limits.prefix_unit;
 }
 
 std::vector<std::size_t> prefix_pieces(std::size_t length, const BatchLimits& limits) {

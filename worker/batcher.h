@@ -54,6 +54,9 @@ struct BatchLimits {
 /// rather than share, or if that is below prefix_unit.
 std::vector<Batch> make_batches(const std::vector<ScoredRow>& rows, const BatchLimits& limits);
 
+/// What all rows begin with before any scored position, in whole units; 0 for one row, or where batches are too small.
+std::size_t common_prefix(const std::vector<ScoredRow>& rows, const BatchLimits& limits);
+
 /// How a prefix is computed: lengths, each a power of two of units and no more than a batch. They depend on nothing but
 /// the prefix's length, so that its keys have the same bytes whatever was computed before it.
 std::vector<std::size_t> prefix_pieces(std::size_t length, const BatchLimits& limits);

@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/PhiloxRNGEngine.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
@@ -28,18 +27,6 @@ bool has_windows(const DecoderConfig& config) {
   return std::ranges::any_of(config.windows, [](std::int64_t window) { return window > 0; });
 }
 
-/// What all prompts begin with and leave at least their last token of, in whole units; 0 where it is not worth it.
-std::size_t shared_prefix(const std::vector<ScoredRow>& prompts, const BatchLimits& limits) {
-  std::size_t shared = prompts[0].tokens.size() - 1;
-  for (const ScoredRow& row : prompts) {
-    const auto bound = static_cast<std::ptrdiff_t>(std::min(shared, row.tokens.size() - 1));
-    const auto end = std::mismatch(row.tokens.begin(), row.tokens.begin() + bound, prompts[0].tokens.begin()).first;
-    shared = static_cast<std::size_t>(end - row.tokens.begin());
-  }
-  const bool fits = static_cast<std::int64_t>(limits.prefix_unit) <= limits.max_batch_tokens;
-  return prompts.size() > 1 && fits ? shared / limits.prefix_unit * limits.prefix_unit : 0;
-}
-
 }  // namespace
 
 /// The rows under way, each in a lane of the cache.
@@ -48,7 +35,7 @@ class GenerationLoop::Lanes {
   Lanes(GenerationLoop& loop, std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce)
       : loop_(loop), decoder_(loop.decoder_), rows_(rows), limits_(limits), announce_(announce) {
     for (const GenerationRow& row : rows) prompts_.push_back({row.prompt, {0}});
-    shared_ = has_windows(decoder_.config()) ? 0 : shared_prefix(prompts_, limits);
+    shared_ = has_windows(decoder_.config()) ? 0 : common_prefix(prompts_, limits);
     std::int64_t capacity = 0;
     for (const GenerationRow& row : rows)
       capacity = std::max(capacity, static_cast<std::int64_t>(row.prompt.size() - shared_) + row.max_new);
@@ -167,8 +154,7 @@ class GenerationLoop::Lanes {
   /// Collective. [rows, vocabulary], on the host: every member's part, the padding behind the last.
   at::Tensor whole_logits(const at::Tensor& logits) const {
     const at::Tensor all = decoder_.gang().all_gather(logits).cpu();  // [members, rows, padded]
-    const at::Tensor whole = all.transpose(0, 1).flatten(1);          // padding is -inf: never drawn
-    return whole.contiguous();
+    return all.transpose(0, 1).flatten(1).contiguous();               // padding is -inf: never drawn
   }
 
   /// transformers' RepetitionPenaltyLogitsProcessor, over prompt and generated tokens, in place.

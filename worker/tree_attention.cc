@@ -151,12 +151,10 @@ at::Tensor TreeAttention::operator()(std::int64_t layer, const at::Tensor& q, co
   for (const Own& own : calls.own) attend_own(own, q, k, v, all);
   for (const Above& call : calls.above) {
     const auto queries = [&](const at::Tensor& x) { return x.narrow(0, call.query, call.queries); };
-    const auto keys = [&](const at::Tensor& own, const at::Tensor& of_prefix) {
-      return as_batch(call.prefix ? of_prefix : own.narrow(0, call.key, call.keys), 1);
-    };
+    const at::Tensor keys = call.prefix ? prefix_.keys(layer) : k.narrow(0, call.key, call.keys);
+    const at::Tensor values = call.prefix ? prefix_.values(layer) : v.narrow(0, call.key, call.keys);
     const Attended part =
-        attend(as_batch(queries(q), 1), keys(k, call.prefix ? prefix_.keys(layer) : at::Tensor()),
-               keys(v, call.prefix ? prefix_.values(layer) : at::Tensor()), {scale(config_), false, call.mask});
+        attend(as_batch(queries(q), 1), as_batch(keys, 1), as_batch(values, 1), {scale(config_), false, call.mask});
     at::Tensor lse = as_packed(part.lse);
     if (call.hidden.defined()) lse = lse.masked_fill(call.hidden.unsqueeze(1), kHidden);
     Attended mine{queries(all.out), queries(all.lse)};

@@ -4,6 +4,7 @@
 
 #include "orchestrator/prompts/python_text.h"
 #include "orchestrator/scoring/hashes.h"
+#include "orchestrator/task_types/generation_ask.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -40,15 +41,6 @@ Json response_text(const Response& response) {
 
 bool generates(const Answered& answered) { return answered.requests.front().ask.contains("until"); }
 
-/// lm-eval's generation_kwargs.
-Json generation_arguments(const nlohmann::json& ask) {
-  Json arguments = {
-      {"until", ask.at("until")}, {"max_gen_toks", ask.at("max_gen_toks")}, {"do_sample", ask.contains("temperature")}};
-  for (const char* key : {"temperature", "top_p", "top_k", "repetition_penalty"})
-    if (const auto found = ask.find(key); found != ask.end()) arguments[key] = *found;
-  return arguments;
-}
-
 /// Of each instance its responses, and what the filter makes of them: one, or a list of several.
 struct ResponseLists {
   Json responses = Json::array(), filtered = Json::array();
@@ -77,7 +69,7 @@ Json arguments_of(const Answered& answered) {
     const Request& request = answered.requests[i];
     Json texts = Json::object();
     for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = request.parts[p];
-    if (generates(answered)) texts["arg_" + std::to_string(request.parts.size())] = generation_arguments(request.ask);
+    if (generates(answered)) texts["arg_" + std::to_string(request.parts.size())] = generation_kwargs(request.ask);
     arguments["gen_args_" + std::to_string(i)] = std::move(texts);
   }
   return arguments;

@@ -20,10 +20,7 @@ class GenerateUntil final : public TaskType {
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                 const std::string& context) const override {
     render_list(task.target, document);
-    Generation generation = task.task->generation;
-    if (!generation.until) generation.until = {task.task->fewshot.delimiter};
-    const Request request{{context}, ask_to_generate(generation, task.task->fail_on_long)};
-    return {static_cast<std::size_t>(generation.repeats), request};
+    return {static_cast<std::size_t>(task.task->generation.repeats), Request{{context}, ask_to_generate(*task.task)}};
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline& filter) const override {

@@ -36,6 +36,20 @@ nlohmann::json ask_to_generate(const Generation& generation, bool fail_on_long) 
   return ask;
 }
 
+nlohmann::json ask_to_generate(const Task& task) {
+  Generation generation = task.generation;
+  if (!generation.until) generation.until = {task.fewshot.delimiter};
+  return ask_to_generate(generation, task.fail_on_long);
+}
+
+nlohmann::ordered_json generation_kwargs(const nlohmann::json& ask) {
+  nlohmann::ordered_json kwargs = {
+      {"until", ask.at("until")}, {"max_gen_toks", ask.at("max_gen_toks")}, {"do_sample", ask.contains("temperature")}};
+  for (const char* key : {"temperature", "top_p", "top_k", "repetition_penalty"})
+    if (const auto found = ask.find(key); found != ask.end()) kwargs[key] = *found;
+  return kwargs;
+}
+
 void seed_draws(std::vector<Request>& requests, std::uint64_t seed, const std::string& task) {
   std::unordered_map<std::string, std::uint64_t> seen;
   for (Request& request : requests) {
