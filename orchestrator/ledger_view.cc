@@ -79,6 +79,24 @@ std::string ledger_table(const std::vector<Json>& rows) {
              static_cast<unsigned long long>(all.modules));
 }
 
+Json module_totals(const std::vector<Json>& rows) {
+  Json all = Json::object();
+  std::map<std::string, double> timed;  // run seconds of the visits whose products were timed
+  for (const Json& row : rows) {
+    const std::string name = row.value("module", "?");
+    if (!all.contains(name)) all[name] = Json::object();
+    for (const char* key : {"load_s", "run_s", "teardown_s", "tokenize_s", "products_s", "tokens", "flops"})
+      all[name][key] = all[name].value(key, 0.0) + row.value(key, 0.0);
+    if (row.value("products_s", 0.0) > 0) timed[name] += row.value("run_s", 0.0);
+  }
+  for (const auto& [name, module] : all.items()) {
+    const double run = module["run_s"], products = module["products_s"], tokenize = module["tokenize_s"];
+    module["share_of_limit"] = timed[name] > 0 ? Json(products / timed[name]) : Json();
+    module["share_tokenizing"] = run > 0 ? tokenize / run : 0.0;
+  }
+  return all;
+}
+
 std::string ledger_summary(const std::vector<Json>& rows) {
   if (rows.empty()) return "";
   std::map<long long, std::string> visits;  // the members of a gang share its verdict

@@ -14,4 +14,8 @@ std::string ledger_table(const std::vector<nlohmann::ordered_json>& rows);
 /// "ledger: 3 visits: 3 clean; teardown 0.12 s of 24.8 s computed", or "" without rows.
 std::string ledger_summary(const std::vector<nlohmann::ordered_json>& rows);
 
+/// For the manifest: of each module the ledger's sums, and shares of its run time: the products' alone (how near to the
+/// limit it came; null where they were not timed) and tokenising's.
+nlohmann::ordered_json module_totals(const std::vector<nlohmann::ordered_json>& rows);
+
 }  // namespace proctor

@@ -82,6 +82,7 @@ std::string Orchestrator::manifest_text(int code) const {
   json["seconds"] = now().count();
   json["utilisation"] =
       conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
+  json["modules"] = module_totals(ledger_);
   json["events"] = events_;
   for (const auto& [index, shape] : shapes_) {
     const Shard& shard = work_.shards[index];

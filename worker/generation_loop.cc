@@ -92,7 +92,6 @@ class GenerationLoop::Lanes {
           }
           return attention(layer, q, k, v);
         });
-    loop_.tokens_ += batch.tokens.size();
     for (const RowPath& path : batch.paths) active_.push_back({&rows_[path.row], -1});
     choose(decoder_.logits(states.index_select(0, token_tensor(last, device))), static_cast<std::size_t>(first));
     if (shared_ > 0) prefix.bring(prompts_[0].tokens, shared_, limits_, announce_);
@@ -108,14 +107,12 @@ class GenerationLoop::Lanes {
           static_cast<std::int32_t>(static_cast<std::int64_t>(shared_) + cache_->length(static_cast<std::int64_t>(i))));
     }
     cache_->begin_step();
-    const at::Device device = decoder_.options().device();
     const CachedAttention attention(*cache_, decoder_.config(), decoder_.options(),
                                     shared_ > 0 ? &loop_.prefix_ : nullptr);
     const at::Tensor states = decoder_.forward(
-        token_tensor(tokens, device), token_tensor(positions, device),
+        tokens, positions,
         [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
     cache_->end_step();
-    loop_.tokens_ += tokens.size();
     choose(decoder_.logits(states), 0);
   }
 

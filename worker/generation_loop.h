@@ -36,7 +36,6 @@ class GenerationLoop {
 
   /// Collective. A pure function of the rows, their order and the limits. Announces each prompt batch and each step.
   void run(std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce);
-  std::uint64_t tokens_computed() const { return tokens_; }  ///< without the prefix cache's
 
  private:
   class Lanes;
@@ -44,7 +43,6 @@ class GenerationLoop {
   const TextCodec& codec_;
   const std::vector<std::int32_t>& eos_ids_;
   PrefixCache& prefix_;
-  std::uint64_t tokens_ = 0;
 };
 
 }  // namespace proctor

@@ -64,7 +64,6 @@ void PrefixCache::compute(const Batch& piece) {
     return out;
   });
   extend(piece.tokens);
-  computed_ += piece.tokens.size();
 }
 
 void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,

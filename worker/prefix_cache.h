@@ -36,7 +36,6 @@ class PrefixCache {
   at::Tensor values(std::int64_t layer) const {
     return values_[static_cast<std::size_t>(layer)].narrow(0, 0, length());
   }
-  std::uint64_t tokens_computed() const { return computed_; }
 
  private:
   /// Drops what is not the row's beginning, or was cut otherwise.
@@ -48,7 +47,6 @@ class PrefixCache {
   std::vector<std::int32_t> tokens_;
   std::vector<std::size_t> pieces_;        // their sum is tokens_.size()
   std::vector<at::Tensor> keys_, values_;  // of each layer: [capacity, kv_heads, head_dim]
-  std::uint64_t computed_ = 0;
 };
 
 }  // namespace proctor

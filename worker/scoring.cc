@@ -98,13 +98,8 @@ std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& 
   return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
 }
 
-at::Tensor token_tensor(const std::vector<std::int32_t>& values, const at::Device& device) {
-  return at::tensor(values, at::kInt).to(at::kLong).to(device);
-}
-
 at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Attend& attend) {
-  const at::Device device = decoder.options().device();
-  return decoder.forward(token_tensor(batch.tokens, device), token_tensor(batch.positions, device), attend);
+  return decoder.forward(batch.tokens, batch.positions, attend);
 }
 
 void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,

@@ -26,7 +26,4 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
 /// Collective: the most likely token of each row, the lowest id among equals. logits: of Decoder::logits.
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits);
 
-/// [values], int64, on the device.
-at::Tensor token_tensor(const std::vector<std::int32_t>& values, const at::Device& device);
-
 }  // namespace proctor

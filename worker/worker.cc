@@ -70,7 +70,7 @@ class Worker {
   void handle(const RunShard& order) {
     if (!has(order.visit) || !visit_->gang.module) return;
     const auto begin = Clock::now();
-    const std::uint64_t tokens = visit_->gang.module->tokens_computed();
+    const std::uint64_t tokens = visit_->gang.module->computed().tokens;
     // The orchestrator's watchdog names who is late after one unit; this is for when nobody listens any more.
     visit_->gang.communicator->wait_at_most(std::chrono::duration<double>(2 * order.unit_s));
     const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
@@ -84,7 +84,7 @@ class Worker {
     if (outcome.gang == StepEnd::done) {
       if (visit_->place.rank == 0)
         report(ShardAnswered{order.visit, order.shard, order.attempt, std::move(outcome.responses),
-                             visit_->gang.module->tokens_computed() - tokens, seconds});
+                             visit_->gang.module->computed().tokens - tokens, seconds});
       return;
     }
     if (outcome.mine == StepEnd::done && !outcome.gang_broken) return;  // who failed says so
@@ -107,6 +107,7 @@ class Worker {
 
   void handle(const TearDown& order) {
     if (!has(order.visit)) return;
+    time_products();
     end_visit(Path::orderly, announcer());
     if (!warmed_up_) baseline_ = measure_baseline(device_, true);
     warmed_up_ = true;
@@ -151,9 +152,25 @@ class Worker {
     report(VisitOpened{order.visit, visit_->row.load_s});
   }
 
+  /// For the ledger only: a failure is none of the visit's.
+  void time_products() {
+    if (!visit_->gang.module) return;
+    announce("time products");
+    try {
+      visit_->row.products_s = visit_->gang.module->seconds_of_products();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "proctor-worker: products are not timed: %s\n", error.what());
+    }
+  }
+
   void end_visit(Path path, const Announce& announce_step) {
     const Gang& gang = visit_->gang;
-    if (gang.module) visit_->row.tokens = gang.module->tokens_computed();
+    if (gang.module) {
+      const Computed computed = gang.module->computed();
+      visit_->row.tokens = computed.tokens;
+      visit_->row.flops = computed.flops;
+      visit_->row.tokenize_s = computed.tokenize_s;
+    }
     visit_->row.batches = visit_->cleanup->batches();
     visit_->row.cleanups = visit_->cleanup->cleanups();
     visit_->row.cleanup_s = visit_->cleanup->seconds();

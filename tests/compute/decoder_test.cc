@@ -62,6 +62,24 @@ TEST(Decoder, every_family_agrees_with_transformers_in_float32) {
   }
 }
 
+TEST(Decoder, counts_the_flops_of_products_and_of_attended_keys) {
+  for (const char* model : {"llama", "mistral_window"}) {
+    Loaded loaded(model);
+    EXPECT_EQ(loaded.decoder.seconds_of_products(), 0);
+    (void)loaded.logits(std::vector<std::int64_t>(20, 1));
+    const DecoderConfig& c = loaded.files.decoder;
+    const std::int64_t width = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
+    const std::int64_t weights = c.hidden * (2 * width + 2 * kv + 3 * c.intermediate);
+    std::int64_t flops = 20 * 2 * (c.layers * weights + c.hidden * c.vocabulary);
+    for (std::int64_t window : c.windows)
+      for (std::int64_t token = 0; token < 20; ++token)
+        flops += 4 * width * (window ? std::min(token + 1, window) : token + 1);
+    EXPECT_EQ(loaded.decoder.flops_computed(), static_cast<double>(flops)) << model;
+    EXPECT_EQ(loaded.decoder.tokens_computed(), 20u);
+    EXPECT_GT(loaded.decoder.seconds_of_products(), 0);
+  }
+}
+
 TEST(Decoder, sixteen_bit_types_stay_near) {
   const auto tokens = goldens()["tokens"].get<std::vector<std::int64_t>>();
   const at::Tensor exact = Loaded("qwen3").logits(tokens);

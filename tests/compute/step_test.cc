@@ -31,7 +31,7 @@ class TroubledModule final : public OpenModule {
     return {Response{now && trouble_ == Trouble::other_answer ? 0.0 : sum[0].item<double>(), ""}};
   }
   void drop_batches() override {}
-  std::uint64_t tokens_computed() const override { return 0; }
+  Computed computed() const override { return {}; }
   std::uint64_t bytes_read() const override { return 0; }
   int runs = 0;
 

@@ -109,7 +109,7 @@ class FakeModule final : public OpenModule {
     if (!keeps_graph_) nccl_.graphs = 0;
     return keeps_graph_ ? 1 : 0;
   }
-  std::uint64_t tokens_computed() const override { return 0; }
+  Computed computed() const override { return {}; }
   std::uint64_t bytes_read() const override { return 0; }
 
  private:

@@ -43,14 +43,13 @@ struct Scored {
 Scored score(const Decoder& decoder, PrefixCache& prefix, const std::vector<ScoredRow>& rows,
              const BatchLimits& limits) {
   const at::NoGradGuard no_grad;
-  const std::uint64_t before = prefix.tokens_computed();
+  const std::uint64_t before = decoder.tokens_computed();
   Scored scored{std::vector<RowScore>(rows.size()), 0};
   for (const Batch& batch : make_batches(rows, limits)) {
     prefix.bring(batch, rows, limits, kQuiet);
     score_batch(decoder, batch, rows, prefix, scored.rows);
-    scored.tokens += batch.tokens.size();
   }
-  scored.tokens += prefix.tokens_computed() - before;
+  scored.tokens = decoder.tokens_computed() - before;
   return scored;
 }
 

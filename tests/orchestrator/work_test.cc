@@ -195,5 +195,17 @@ TEST(LedgerView, counts_a_gangs_visit_once_shows_what_was_left_and_adds_up) {
   EXPECT_EQ(ledger_summary({}), "");
 }
 
+TEST(LedgerView, shares_of_a_module_leave_out_visits_whose_products_were_not_timed) {
+  nlohmann::ordered_json timed = ledger_row(1, 0, "clean", "", 0), aborted = ledger_row(3, 0, "aborted", "", 0);
+  timed["products_s"] = 1.125;
+  timed["tokenize_s"] = 0.045;
+  aborted["module"] = "a";
+  const auto totals = module_totals({timed, aborted, ledger_row(2, 0, "clean", "", 0)});
+  EXPECT_EQ(totals["a"]["run_s"], 4.5);
+  EXPECT_EQ(totals["a"]["share_of_limit"], 0.5);
+  EXPECT_EQ(totals["a"]["share_tokenizing"], 0.01);
+  EXPECT_TRUE(totals["b"]["share_of_limit"].is_null());
+}
+
 }  // namespace
 }  // namespace proctor

@@ -8,6 +8,7 @@
 
 #include "sharding/error.h"
 #include "worker/batcher.h"
+#include "worker/clock.h"
 #include "worker/generation_loop.h"
 #include "worker/generation_text.h"
 #include "worker/kinds/request_rows.h"
@@ -57,8 +58,10 @@ class Generator final : public OpenModule {
     return responses;
   }
   void drop_batches() override { prefix_.clear(); }
-  std::uint64_t tokens_computed() const override {
-    return scored_tokens_ + prefix_.tokens_computed() + generation_.tokens_computed();
+  Computed computed() const override { return {decoder_.tokens_computed(), decoder_.flops_computed(), tokenize_s_}; }
+  double seconds_of_products() override {
+    const at::NoGradGuard no_grad;
+    return decoder_.seconds_of_products();
   }
   std::uint64_t bytes_read() const override { return weights_.bytes_read(); }
 
@@ -82,13 +85,15 @@ class Generator final : public OpenModule {
   Decoder decoder_;
   PrefixCache prefix_;
   GenerationLoop generation_;
-  std::uint64_t scored_tokens_ = 0;
+  double tokenize_s_ = 0;
 };
 
 std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
                                    std::vector<Response>& responses) {
   const std::span<const Request> requests = shard.requests;
+  const auto begin = Clock::now();
   const ScoringWork work = rows_.scoring(requests, responses);
+  tokenize_s_ += seconds_since(begin);
   BatchLimits limits;
   limits.max_batch_tokens = shard.max_batch_tokens;
   const std::vector<Batch> batches = make_batches(work.rows, limits);
@@ -123,7 +128,6 @@ void Generator::score(const Batch& batch, const std::vector<ScoredRow>& rows, co
                       const Announce& announce, std::vector<RowScore>& scores) {
   prefix_.bring(batch, rows, limits, announce);
   score_batch(decoder_, batch, rows, prefix_, scores);
-  scored_tokens_ += batch.tokens.size();
 }
 
 /// Each request's rows in batches of their own.
@@ -166,7 +170,9 @@ std::vector<GenerationRow> Generator::generation_rows(std::span<const Request> r
 /// All rows of the shard are one batch: a step is too small to be one. Equal greedy rows are computed once.
 void Generator::generate_all(const ShardRun& shard, std::uint32_t batch, BatchCleanup& cleanup,
                              const Announce& announce, std::vector<Response>& responses) {
+  const auto begin = Clock::now();
   std::vector<GenerationRow> all = generation_rows(shard.requests, responses), rows;
+  tokenize_s_ += seconds_since(begin);
   if (all.empty()) return;
   std::vector<std::uint32_t> members;
   for (const GenerationRow& row : all) members.push_back(static_cast<std::uint32_t>(row.request));

@@ -32,6 +32,13 @@ struct ShardRun {
   }
 };
 
+/// What a module, or this member's share of it, has computed so far.
+struct Computed {
+  std::uint64_t tokens = 0;
+  double flops = 0;       ///< that the answers need, after sharing: products and attention
+  double tokenize_s = 0;  ///< seconds from text to token ids
+};
+
 /// A module, or this member's share of it, on this worker's device. Compute thread only.
 class OpenModule {
  public:
@@ -42,7 +49,9 @@ class OpenModule {
   virtual void drop_batches() = 0;  ///< teardown: what batches left cached
   /// Teardown: destroys CUDA graphs, which would hold communicators for ever. Returns how many are still alive.
   virtual std::uint64_t drop_graphs() { return 0; }
-  virtual std::uint64_t tokens_computed() const = 0;
+  virtual Computed computed() const = 0;
+  /// Seconds of the products alone for those FLOPs, timed now at the batches' mean size: what run() cannot undercut.
+  virtual double seconds_of_products() { return 0; }
   virtual std::uint64_t bytes_read() const = 0;
 };
 

@@ -6,12 +6,17 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <limits>
+#include <map>
 #include <numbers>
 #include <optional>
 
+#include "worker/clock.h"
 #include "worker/elementwise.h"
 
 namespace proctor {
@@ -106,9 +111,12 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x) const {
   return row_parallel(silu_times(linear(x, layer.gate_up, layer.gate_up_bias)), layer.down, layer.down_bias);
 }
 
-at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend) const {
-  const at::Tensor x = embed(tokens);  // the sum of what the layers add
-  const at::Tensor turns = at::outer(positions.to(at::kFloat), inverse_frequencies_);
+at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
+                            const Attend& attend) const {
+  count(positions);
+  const at::Device device = options().device();
+  const at::Tensor x = embed(token_tensor(tokens, device));  // the sum of what the layers add
+  const at::Tensor turns = at::outer(token_tensor(positions, device).to(at::kFloat), inverse_frequencies_);
   const Angles angles{turns.cos(), turns.sin()};
   at::Tensor normed = rms_norm(x, layers_[0].input_norm, config_.norm_epsilon);
   for (std::int64_t i = 0; i < config_.layers; ++i) {
@@ -122,10 +130,69 @@ at::Tensor Decoder::forward(const at::Tensor& tokens, const at::Tensor& position
 }
 
 at::Tensor Decoder::logits(const at::Tensor& states) const {
+  tally_.head_rows += static_cast<std::uint64_t>(states.size(0));
+  ++tally_.heads;
   at::Tensor logits = at::linear(states, head_).to(at::kFloat);
   const std::int64_t padding = vocabulary_.padded - vocabulary_.rows;
   if (padding > 0) logits.narrow(1, vocabulary_.rows, padding).fill_(-std::numeric_limits<float>::infinity());
   return logits;
+}
+
+void Decoder::count(std::span<const std::int32_t> positions) const {
+  tally_.tokens += positions.size();
+  ++tally_.forwards;
+  std::map<std::int64_t, double> layers;  // by window
+  for (std::int64_t window : config_.windows) ++layers[window];
+  for (const auto& [window, count] : layers)
+    for (std::int32_t position : positions)
+      tally_.attended +=
+          count * static_cast<double>(window > 0 ? std::min<std::int64_t>(position + 1, window) : position + 1);
+}
+
+double Decoder::layer_flops() const {
+  const Layer& layer = layers_[0];
+  return 2.0 *
+         static_cast<double>(layer.qkv.numel() + layer.output.numel() + layer.gate_up.numel() + layer.down.numel());
+}
+double Decoder::head_flops() const { return 2.0 * static_cast<double>(head_.numel()); }
+double Decoder::attention_flops() const {
+  return 4.0 * static_cast<double>(config_.heads * config_.head_dim) * tally_.attended;
+}
+
+double Decoder::flops_computed() const {
+  return static_cast<double>(tally_.tokens) * static_cast<double>(config_.layers) * layer_flops() +
+         static_cast<double>(tally_.head_rows) * head_flops() + attention_flops();
+}
+
+double Decoder::seconds_of_products() const {
+  if (tally_.forwards == 0) return 0;
+  const auto seconds = [this](std::uint64_t all_rows, std::uint64_t calls, std::span<const at::Tensor> weights) {
+    const std::uint64_t rows = std::max<std::uint64_t>(1, all_rows / std::max<std::uint64_t>(1, calls));
+    double flops = 0;
+    std::vector<at::Tensor> inputs;
+    for (const at::Tensor& weight : weights) {
+      inputs.push_back(at::randn({static_cast<std::int64_t>(rows), weight.size(1)}, options()));
+      flops += 2.0 * static_cast<double>(rows) * static_cast<double>(weight.numel());
+    }
+    const auto multiply = [&] {
+      at::Tensor product;
+      for (std::size_t i = 0; i < inputs.size(); ++i) product = at::linear(inputs[i], weights[i]);
+      product[0][0].item();  // waits for the device
+    };
+    multiply();
+    const auto begin = Clock::now();
+    multiply();
+    return seconds_since(begin) / flops;  // of one
+  };
+  const Layer& layer = layers_[0];
+  const at::Tensor of_layer[] = {layer.qkv, layer.output, layer.gate_up, layer.down};
+  const double head = static_cast<double>(tally_.head_rows) * head_flops();
+  return (flops_computed() - head) * seconds(tally_.tokens, tally_.forwards, of_layer) +
+         head * seconds(tally_.head_rows, tally_.heads, {&head_, 1});
+}
+
+at::Tensor token_tensor(std::span<const std::int32_t> values, const at::Device& device) {
+  return at::tensor(at::ArrayRef(values.data(), values.size()), at::kInt).to(at::kLong).to(device);
 }
 
 }  // namespace proctor

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "worker/communicator.h"
@@ -29,9 +30,10 @@ class Decoder {
   /// `config`: the whole model's. `weights`: of member_sources. The communicator must outlive every forward().
   Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang);
 
-  /// Collective. tokens, positions: [total_tokens], int64. Returns the last layer's normalised states, [total_tokens,
-  /// hidden], the same in every member.
-  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& positions, const Attend& attend) const;
+  /// Collective. A position counts the tokens before its own, all attended. Returns the last layer's normalised states,
+  /// [tokens, hidden], the same in every member.
+  at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
+                     const Attend& attend) const;
   /// states [rows, hidden] -> logits [rows, vocabulary().padded] of this member's part of the vocabulary, float32 (the
   /// product itself in the module's dtype); -inf where it is padded.
   at::Tensor logits(const at::Tensor& states) const;
@@ -47,11 +49,27 @@ class Decoder {
   LocalIds local(const at::Tensor& ids) const;
   at::TensorOptions options() const { return embedding_.options(); }
 
+  std::uint64_t tokens_computed() const { return tally_.tokens; }
+  /// Of this member so far: 2 for each weight of a layer and token, and of the head and row; 4 x heads x head_dim for
+  /// each attended key and layer.
+  double flops_computed() const;
+  /// Seconds in which this device does that many FLOPs in the decoder's own products alone: those of the first layer
+  /// and of the head are timed now, at the mean number of rows so far. Takes as long as some two layers of a batch.
+  double seconds_of_products() const;
+
  private:
   struct Layer {
     at::Tensor input_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias, mlp_norm, gate_up, gate_up_bias, down,
         down_bias;
   };
+  struct Tally {  // of forward() and logits()
+    std::uint64_t tokens = 0, forwards = 0, head_rows = 0, heads = 0;
+    double attended = 0;  // keys, of all tokens and layers
+  };
+  double layer_flops() const;  // of its products, a token
+  double head_flops() const;   // a row
+  double attention_flops() const;
+  void count(std::span<const std::int32_t> positions) const;
   at::Tensor embed(const at::Tensor& tokens) const;
   at::Tensor row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
   struct Angles {
@@ -66,7 +84,11 @@ class Decoder {
   std::vector<Layer> layers_;
   at::Tensor embedding_, final_norm_, head_;
   at::Tensor inverse_frequencies_;  // [head_dim / 2], float32
+  mutable Tally tally_;             // no part of what it computes
 };
+
+/// [values], int64, on the device.
+at::Tensor token_tensor(std::span<const std::int32_t> values, const at::Device& device);
 
 /// 1 / theta^(2i / head_dim), scaled as config.rope_scaling says, in transformers' order of operations. [head_dim / 2]
 at::Tensor rope_inverse_frequencies(const DecoderConfig& config);
