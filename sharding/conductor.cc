@@ -1,6 +1,7 @@
 #include "sharding/conductor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sharding/error.h"
 
@@ -61,9 +62,11 @@ void Conductor::handle(SlotId, Visit& visit, const GangAddress& report, Moment) 
   for (std::uint32_t m = 0; m < visit.size(); ++m) door_.join(visit.slot(m), visit.id(), report.address);
 }
 
-void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened&, Moment now) {
-  if (visit.on_opened(*visit.member(slot), now))
-    open_failures_[visit.module().value] = 0, outside_kills_[visit.module().value] = {};
+void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened& report, Moment now) {
+  if (!visit.on_opened(*visit.member(slot), now)) return;
+  open_failures_[visit.module().value] = 0, outside_kills_[visit.module().value] = {};
+  schedule_.on_loaded(visit.module(), report.load_s);
+  hungry_.insert(visit.id());
 }
 
 /// An answer counts if its shard is open and it has the bytes of the shard's present shape, whichever attempt it is.
@@ -77,11 +80,13 @@ void Conductor::handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment 
     return abort(visit.id(), reason, visit.member(slot), now);
   }
   visit.on_shard_done(now);
+  hungry_.insert(visit.id());
   if (state_[report.shard.value] >= ShardState::answered || !attempts_.current(report.shard, report.attempt)) return;
   schedule_.withdraw(report.shard);
+  schedule_.on_ran(report.shard, report.seconds);
   for (const auto& [request, why] : attempts_.shape(report.shard).aside) report.responses[request] = {nullptr, why};
   state_[report.shard.value] = ShardState::answered;
-  --unanswered_[shard.module.value];
+  if (--unanswered_[shard.module.value] == 0) reconsider_ = true;
   door_.store(report.shard, std::move(report.responses));
 }
 
@@ -129,6 +134,7 @@ void Conductor::on_tick(Moment now) {
     roster_.on_death(slot, nullptr, "did not start in time", dispensable(slot), now);
   }
   start_due(now);
+  reconsider_ = true;
   hand_out(now);
 }
 
@@ -142,10 +148,10 @@ bool Conductor::finished() const {
          std::ranges::all_of(visits_, [](const auto& entry) { return entry.second.suspended(); });
 }
 
-Visit* Conductor::visit_of(SlotId slot) {
-  for (auto& [id, visit] : visits_)
-    if (visit.member(slot)) return &visit;
-  return nullptr;
+const Visit* Conductor::visit_of(SlotId slot) const {
+  const auto latest = latest_visit_.find(slot);
+  const auto found = latest == latest_visit_.end() ? visits_.end() : visits_.find(latest->second);
+  return found != visits_.end() && found->second.member(slot) ? &found->second : nullptr;
 }
 
 /// Its shard is not, meanwhile, run by another gang or answered.
@@ -155,10 +161,13 @@ bool Conductor::holds_shard(const Visit& visit) const {
 }
 
 void Conductor::hand_out(Moment now) {
-  std::vector<VisitId> serving;
-  for (const auto& [id, visit] : visits_)
-    if (visit.state() == VisitState::serving && !visit.shard() && !visit.suspended()) serving.push_back(id);
-  for (VisitId id : serving) feed(visits_.at(id), now);
+  if (std::exchange(reconsider_, false)) hungry_.merge(idle_);
+  while (!hungry_.empty()) {
+    const auto found = visits_.find(hungry_.extract(hungry_.begin()).value());
+    if (found == visits_.end()) continue;
+    Visit& visit = found->second;
+    if (visit.state() == VisitState::serving && !visit.shard() && !visit.suspended()) feed(visit, now);
+  }
   while (open_one(now)) {
   }
 }
@@ -172,7 +181,10 @@ void Conductor::feed(Visit& visit, Moment now) {
   };
   const auto shard = draining_ ? std::nullopt : schedule_.take(visit.module(), elsewhere_first);
   if (!shard) {
-    if (draining_ || needed_elsewhere(visit)) close(visit, now);
+    if (draining_ || needed_elsewhere(visit))
+      close(visit, now);
+    else
+      idle_.insert(visit.id());
     return;
   }
   state_[shard->value] = ShardState::running;
@@ -198,7 +210,7 @@ void Conductor::close(Visit& visit, Moment now) {
 void Conductor::end(VisitId id, Moment now) {
   Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
-  if (!visit.suspended()) schedule_.on_gang_gone(visit.module());
+  if (!visit.suspended()) gang_gone(visit.module());
   const Verdict verdict = visit.verdict(options_.leak_tolerance_bytes, forgiven_);
   std::set<std::string> unclean;
   for (std::uint32_t m = 0; m < visit.size(); ++m) unclean.insert(end_member(visit, m, verdict, now));

@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sharding/attempts.h"
@@ -89,7 +90,7 @@ class Conductor {
   void on_stored(ShardId shard, Moment now);
   void on_tick(Moment now);
   /// No new shards from here on; running ones finish.
-  void drain() { draining_ = true; }
+  void drain() { draining_ = reconsider_ = true; }
 
   /// Every shard is stored (or no more are handed out) and every visit ended, but for those on silent nodes.
   bool finished() const;
@@ -127,14 +128,19 @@ class Conductor {
   }
   std::size_t usable_slots() const;
 
-  Visit* visit_of(SlotId slot);
+  Visit* visit_of(SlotId slot) { return const_cast<Visit*>(std::as_const(*this).visit_of(slot)); }
+  const Visit* visit_of(SlotId slot) const;
   bool holds_shard(const Visit& visit) const;
+  void gang_gone(ModuleId module) {
+    schedule_.on_gang_gone(module);
+    reconsider_ = true;
+  }
   std::string name_of(SlotId slot) const;
   void start_due(Moment now);
   void hand_out(Moment now);
   void feed(Visit& visit, Moment now);
   bool open_one(Moment now);
-  std::vector<NodeSlots> unreserved_slots() const;
+  const std::vector<NodeSlots>& unreserved_slots(ModuleId wanted, std::vector<NodeSlots>& buffer) const;
   bool frees_soon(SlotId slot, const SlotRecord& record) const;
   bool dispensable(SlotId slot) const;
   bool needed_elsewhere(const Visit& visit) const;
@@ -174,6 +180,10 @@ class Conductor {
   Roster roster_;
   Attempts attempts_;
   std::map<VisitId, Visit> visits_;
+  std::map<SlotId, VisitId> latest_visit_;  // of each slot; it may have ended, or gone on without this slot
+  std::set<VisitId> hungry_;                // serving without a shard, to be looked at
+  std::set<VisitId> idle_;                  // looked at, and without a shard still: until something is reconsidered
+  bool reconsider_ = false;                 // shards came back, or gangs, modules or estimates changed
   std::vector<ShardState> state_;
   std::vector<VisitId> holder_;                        // of each running shard
   std::vector<std::uint32_t> open_failures_;           // of each module, in a row

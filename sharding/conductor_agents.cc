@@ -27,7 +27,7 @@ void Conductor::suspect(AgentId agent, Moment now) {
       continue;
     }
     visit.suspend();
-    if (visit.state() != VisitState::aborting) schedule_.on_gang_gone(visit.module());
+    if (visit.state() != VisitState::aborting) gang_gone(visit.module());
     if (!holds_shard(visit)) continue;
     run_again(*visit.shard());
     ++reissued;
@@ -46,6 +46,7 @@ void Conductor::readmit(AgentId agent, Moment now) {
     const std::vector<std::uint32_t> silent = silent_members(visit);
     if (!visit.suspended() || silent.size() == visit.size()) continue;
     visit.resume(now);
+    hungry_.insert(id);
     if (visit.state() != VisitState::aborting) schedule_.on_gang_opening(visit.module());
     if (!silent.empty()) split.emplace_back(id, silent);
   }

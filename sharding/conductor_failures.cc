@@ -23,6 +23,7 @@ void Conductor::count_open_failure(ModuleId module, EndedBy by, const std::strin
   if (by == EndedBy::order || (by == EndedBy::outside && !outside_kills_[module.value].counts())) return;
   if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
   schedule_.drop(module);
+  reconsider_ = true;
   door_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
              " times in a row; its requests fail: " + why);
   for (std::uint32_t s = 0; s < shards_.size(); ++s)
@@ -50,6 +51,7 @@ void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, const std
   const ShardId shard = report.shard;
   const bool held = holds_shard(visit);
   visit.on_shard_done(now);
+  hungry_.insert(visit.id());
   bool fresh = false;
   if (held) switch (attempts_.on_out_of_memory(shard)) {
       case Attempts::Next::fresh_worker:
@@ -74,7 +76,7 @@ void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, const std
 
 void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how, Moment now) {
   on_heard(slot.agent, now);
-  SlotRecord& record = roster_.at(slot);
+  const SlotRecord& record = roster_.at(slot);
   if (record.incarnation != incarnation) return;
   if (record.state == SlotState::waiting || record.state == SlotState::quarantined) return;
   Visit* visit = visit_of(slot);
@@ -138,7 +140,7 @@ void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::
   door_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
   const auto lost = holds_shard(visit) ? visit.shard() : std::nullopt;
   visit.on_aborting(now, reason);
-  if (!visit.suspended()) schedule_.on_gang_gone(visit.module());
+  if (!visit.suspended()) gang_gone(visit.module());
   if (lost && culprit) strike(*lost, visit.slot(*culprit), visit.place(*culprit), reason);
   if (lost && !culprit) run_again(*lost);
   for (std::uint32_t member : hung) kill(visit, member, now);
@@ -170,6 +172,7 @@ void Conductor::end_aborted(VisitId id, Moment now) {
 void Conductor::run_again(ShardId shard) {
   state_[shard.value] = ShardState::waiting;
   schedule_.give_back(shard);
+  reconsider_ = true;
 }
 
 void Conductor::strike(ShardId shard, SlotId device, const BatchPlace& at, const std::string& reason) {
@@ -199,7 +202,7 @@ void Conductor::set_aside(ShardId shard, const std::string& reason) {
 
 void Conductor::fail_requests(ShardId shard, const std::string& reason, Durable durable) {
   state_[shard.value] = ShardState::answered;
-  --unanswered_[shards_[shard.value].module.value];
+  if (--unanswered_[shards_[shard.value].module.value] == 0) reconsider_ = true;
   std::vector<Response> failed(shards_[shard.value].requests.size(), Response{nullptr, reason});
   if (durable == Durable::yes)
     door_.store(shard, std::move(failed));

@@ -54,8 +54,17 @@ bool Conductor::dispensable(SlotId slot) const {
 
 bool Conductor::open_one(Moment now) {
   if (draining_ || roster_.count(SlotState::free) == 0) return false;
-  const std::vector<NodeSlots> free = unreserved_slots();
-  const auto place = [&](ModuleId m) { return place_gang(free, modules_[m.value].tensor_parallel, options_.reach); };
+  const auto wanted = schedule_.choose(std::nullopt, [](ModuleId) { return true; });
+  if (!wanted) return false;
+  std::vector<NodeSlots> buffer;
+  const std::vector<NodeSlots>& free = unreserved_slots(*wanted, buffer);
+  std::map<std::uint32_t, std::optional<std::vector<SlotId>>> places;  // by width
+  const auto place = [&](ModuleId m) -> const std::optional<std::vector<SlotId>>& {
+    const std::uint32_t width = modules_[m.value].tensor_parallel;
+    const auto found = places.find(width);
+    return found != places.end() ? found->second
+                                 : places.emplace(width, place_gang(free, width, options_.reach)).first->second;
+  };
   const auto module = schedule_.choose(std::nullopt, [&](ModuleId m) { return place(m).has_value(); });
   if (!module) return false;
   const std::vector<SlotId> slots = *place(*module);
@@ -63,6 +72,7 @@ bool Conductor::open_one(Moment now) {
   std::vector<Seat> seats;
   for (SlotId slot : slots) {
     roster_.on_busy(slot);
+    latest_visit_[slot] = id;
     seats.push_back({slot, roster_.at(slot).incarnation});
   }
   visits_.emplace(id, Visit(id, *module, seats, now, options_.deadlines));
@@ -71,29 +81,25 @@ bool Conductor::open_one(Moment now) {
   return true;
 }
 
-/// Free slots, less those kept for a wide module that nobody serves and whose gang the devices could soon form: else
-/// narrow ones would take them one by one, for ever.
-std::vector<NodeSlots> Conductor::unreserved_slots() const {
-  auto free =
-      roster_.nodes([&](SlotId id, const SlotRecord& r) { return r.state == SlotState::free && usable(id, r); });
-  const auto wanted = schedule_.choose(std::nullopt, [](ModuleId) { return true; });
-  if (!wanted || !schedule_.unserved(*wanted)) return free;
-  const std::uint32_t width = modules_[wanted->value].tensor_parallel;
-  if (width == 1 || place_gang(free, width, options_.reach)) return free;
+/// Free slots, less those kept for a wide module that nobody serves (`wanted`) and whose gang the devices could soon
+/// form: else narrow ones would take them one by one, for ever. `buffer` holds what is returned, where they differ.
+const std::vector<NodeSlots>& Conductor::unreserved_slots(ModuleId wanted, std::vector<NodeSlots>& buffer) const {
+  const std::vector<NodeSlots>& free = roster_.free_nodes();
+  const std::uint32_t width = modules_[wanted.value].tensor_parallel;
+  if (!schedule_.unserved(wanted) || width == 1 || place_gang(free, width, options_.reach)) return free;
+  buffer = free;
   const auto soon = roster_.nodes([&](SlotId id, const SlotRecord& r) { return frees_soon(id, r); });
   for (SlotId kept : place_gang(soon, width, options_.reach).value_or(std::vector<SlotId>{}))
-    for (NodeSlots& node : free)
+    for (NodeSlots& node : buffer)
       if (node.agent == kept.agent) node.free[kept.slot] = false;
-  return free;
+  return buffer;
 }
 
 /// Free, on its way to being so, or held by a gang that has no more shards to take.
 bool Conductor::frees_soon(SlotId slot, const SlotRecord& record) const {
   if (record.state != SlotState::busy || !usable(slot, record)) return usable(slot, record);
-  return std::ranges::none_of(visits_, [&](const auto& entry) {
-    const Visit& visit = entry.second;
-    return visit.member(slot) && visit.state() <= VisitState::serving && schedule_.has_unassigned(visit.module());
-  });
+  const Visit* visit = visit_of(slot);
+  return !visit || visit->state() > VisitState::serving || !schedule_.has_unassigned(visit->module());
 }
 
 }  // namespace proctor

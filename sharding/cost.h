@@ -14,8 +14,21 @@ double estimated_tokens(const ModelFacts& facts, std::size_t bytes);
 /// key.
 double forward_flops(const ModelFacts& facts, double tokens, double context);
 
-/// FLOPs of one request. `shared_bytes`: the beginning of its first part that its predecessor has too, computed once.
-double request_flops(const ModelFacts& facts, const Request& request, std::size_t shared_bytes);
+/// Estimates of one request: what is to be computed of it.
+struct RequestCost {
+  double flops = 0, tokens = 0;
+};
+/// `shared_bytes`: the beginning of its first part that its predecessor has too, computed once.
+RequestCost request_cost(const ModelFacts& facts, const Request& request, std::size_t shared_bytes);
+
+/// Bytes of one device, estimated.
+struct MemoryNeed {
+  double weights = 0, cache = 0, activations = 0, communicator = 0;  ///< cache: keys and values
+  double all() const { return weights + cache + activations + communicator; }
+};
+/// `dtype_bytes` of an element; `batch_tokens` computed at once; `cached_tokens` whose keys and values are kept.
+MemoryNeed memory_need(const ModelFacts& facts, double dtype_bytes, std::uint32_t tensor_parallel, double batch_tokens,
+                       double cached_tokens, bool gpu);
 
 /// How much a shard holds.
 struct ShardTarget {

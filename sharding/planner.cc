@@ -14,7 +14,7 @@ struct Bundle {
   std::uint32_t first, last;  // requests [first, last)
   std::size_t bytes = 0;
   std::size_t generating = 0;
-  double flops = 0;
+  RequestCost cost = {};
 };
 
 /// Ordered by their contexts.
@@ -45,7 +45,9 @@ void weigh(std::vector<Bundle>& bundles, const PairWork& work, const ModelFacts&
     for (auto r = bundle.first; r < bundle.last; ++r) {
       const Request& request = work.requests[r];
       const std::size_t shared = previous ? shared_bytes(previous->parts.front(), request.parts.front()) : 0;
-      bundle.flops += request_flops(facts, request, shared);
+      const RequestCost cost = request_cost(facts, request, shared);
+      bundle.cost.flops += cost.flops;
+      bundle.cost.tokens += cost.tokens;
       for (const std::string& part : request.parts) bundle.bytes += part.size();
       bundle.generating += request.ask.contains("max_gen_toks");
       previous = &request;
@@ -58,7 +60,7 @@ std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, cons
   std::vector<Bundle> bundles = bundles_of(work);
   weigh(bundles, work, facts);
   const double total = std::accumulate(bundles.begin(), bundles.end(), 0.0,
-                                       [](double sum, const Bundle& bundle) { return sum + bundle.flops; });
+                                       [](double sum, const Bundle& bundle) { return sum + bundle.cost.flops; });
   const double full = std::min(target.flops, total / 4);
   std::vector<Shard> shards;
   double planned = 0;
@@ -66,18 +68,19 @@ std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, cons
   for (const Bundle& bundle : bundles) {
     const double size = planned < 0.9 * total || bundle.generating ? full : full / 4;
     const bool holds_enough = generating == 0 || generating >= target.generating;
-    const bool full_now = !shards.empty() && ((holds_enough && shards.back().flops + bundle.flops / 2 > size) ||
+    const bool full_now = !shards.empty() && ((holds_enough && shards.back().flops + bundle.cost.flops / 2 > size) ||
                                               bytes + bundle.bytes > kMaxShardBytes);
     if (shards.empty() || full_now) {
-      shards.push_back({work.module, work.task, {}, 0});
+      shards.push_back({work.module, work.task, {}});
       bytes = generating = 0;
     }
     bytes += bundle.bytes;
     generating += bundle.generating;
     Shard& shard = shards.back();
     for (auto r = bundle.first; r < bundle.last; ++r) shard.requests.push_back(r);
-    shard.flops += bundle.flops;
-    planned += bundle.flops;
+    shard.flops += bundle.cost.flops;
+    shard.tokens += bundle.cost.tokens;
+    planned += bundle.cost.flops;
   }
   return shards;
 }

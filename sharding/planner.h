@@ -26,7 +26,7 @@ struct Shard {
   ModuleId module;
   TaskId task;
   std::vector<std::uint32_t> requests;  ///< indices into the pair's requests, in order of computation
-  double flops = 0;
+  double flops = 0, tokens = 0;         ///< estimated, of what is to be computed
 };
 
 /// Shards of one pair: bundles ordered so that equal beginnings are neighbours and cost only what is new in them, cut

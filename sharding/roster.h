@@ -3,6 +3,7 @@
 // quarantined for the run. Pure: `now` comes in.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -41,8 +42,8 @@ class Roster {
   bool suspect(AgentId agent) const { return agents_.at(agent).suspect; }
   Moment silent_for(AgentId agent, Moment now) const { return now - agents_.at(agent).heard; }
   void on_ready(SlotId slot);
-  void on_busy(SlotId slot) { at(slot).state = SlotState::busy; }
-  void on_free(SlotId slot) { at(slot).state = SlotState::free; }
+  void on_busy(SlotId slot) { set(slot, SlotState::busy); }
+  void on_free(SlotId slot) { set(slot, SlotState::free); }
   /// A replaced worker is no failure of its slot: it may start at once.
   void on_replaced(SlotId slot, Moment now);
   /// The worker died by itself, in `shard` if it held one. A device that some module could not do without is never
@@ -63,10 +64,12 @@ class Roster {
     }
     return nodes;
   }
+  /// Every node's slots, those marked that are free on agents that are not suspect. Kept up to date, never built anew.
+  const std::vector<NodeSlots>& free_nodes() const { return free_; }
   const std::string& host(AgentId agent) const { return agents_.at(agent).host; }
-  SlotRecord& at(SlotId slot) { return agents_.at(slot.agent).slots.at(slot.slot); }
+  const SlotRecord& at(SlotId slot) const { return agents_.at(slot.agent).slots.at(slot.slot); }
   bool knows(AgentId agent) const { return agents_.contains(agent); }
-  std::size_t count(SlotState state) const;
+  std::size_t count(SlotState state) const { return counts_[static_cast<std::size_t>(state)]; }
   std::size_t size() const;  ///< slots of all agents
 
  private:
@@ -75,9 +78,15 @@ class Roster {
     std::vector<SlotRecord> slots;
     Moment heard{0};
     bool suspect = false;
+    std::size_t node = 0;  // index into free_
   };
+  SlotRecord& record(SlotId slot) { return agents_.at(slot.agent).slots.at(slot.slot); }
+  void set(SlotId slot, SlotState state);
+  void set_suspect(Agent& agent, bool suspect);
   std::map<AgentId, Agent> agents_;
   Moment start_deadline_;
+  std::vector<NodeSlots> free_;
+  std::array<std::size_t, 5> counts_{};  // of slots in each state
 };
 
 }  // namespace proctor

@@ -1,15 +1,33 @@
 #include "sharding/schedule.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace proctor {
 
 Schedule::Schedule(std::vector<ModuleOutlook> modules, std::span<const Shard> shards) {
-  for (const ModuleOutlook& outlook : modules) modules_.push_back({outlook, {}, 0, 0});
+  for (const ModuleOutlook& outlook : modules) modules_.emplace_back().outlook = outlook;
   for (std::uint32_t s = 0; s < shards.size(); ++s) {
     shards_.emplace_back(shards[s].module, shards[s].flops);
     give_back(ShardId{s});
   }
+  for (ModuleState& module : modules_) {
+    if (!module.unassigned.empty())
+      module.known_flops = std::max(1e-9, module.remaining_flops / static_cast<double>(module.unassigned.size()));
+    module.known_seconds = module.known_flops * module.outlook.seconds_per_flop;
+  }
+}
+
+void Schedule::on_ran(ShardId shard, double seconds) {
+  const auto [module, flops] = shards_[shard.value];
+  modules_[module.value].known_flops += flops;
+  modules_[module.value].known_seconds += seconds;
+}
+
+void Schedule::on_loaded(ModuleId module, double seconds) {
+  ModuleState& state = modules_[module.value];
+  double& estimate = state.outlook.load_seconds;
+  estimate += (seconds - estimate) / ++state.loads;
 }
 
 void Schedule::give_back(ShardId shard) {
@@ -39,7 +57,7 @@ bool Schedule::joinable(ModuleId module) const {
 double Schedule::gain(ModuleId module) const {
   const ModuleState& state = at(module);
   if (state.gangs == 0) return std::numeric_limits<double>::infinity();
-  const double remaining = state.remaining_flops * state.outlook.seconds_per_flop;
+  const double remaining = state.seconds();
   return remaining / state.gangs - (remaining + state.outlook.load_seconds) / (state.gangs + 1);
 }
 
@@ -49,8 +67,7 @@ bool Schedule::better(ModuleId a, ModuleId b) const {
   if (!unserved) return gain(a) > gain(b);
   const auto width_a = at(a).outlook.tensor_parallel, width_b = at(b).outlook.tensor_parallel;
   if (width_a != width_b) return width_a > width_b;
-  return at(a).remaining_flops * at(a).outlook.seconds_per_flop >
-         at(b).remaining_flops * at(b).outlook.seconds_per_flop;
+  return at(a).seconds() > at(b).seconds();
 }
 
 }  // namespace proctor

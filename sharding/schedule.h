@@ -55,6 +55,9 @@ class Schedule {
   void on_gang_opening(ModuleId module);  ///< counted as serving from here on
   void on_gang_gone(ModuleId module);
   void drop(ModuleId module);  ///< no shard of it is handed out again
+  /// What a shard and a load really took, of the whole gang: estimates follow. A first estimate counts as one shard.
+  void on_ran(ShardId shard, double seconds);
+  void on_loaded(ModuleId module, double seconds);
   bool has_unassigned(ModuleId module) const { return !at(module).unassigned.empty(); }
   std::size_t unassigned(ModuleId module) const { return at(module).unassigned.size(); }
   bool unserved(ModuleId module) const { return at(module).gangs == 0; }
@@ -70,6 +73,9 @@ class Schedule {
     std::set<Entry> unassigned;
     double remaining_flops = 0;
     std::uint32_t gangs = 0;
+    double known_flops = 1, known_seconds = 0;                                        // their ratio is the estimate
+    double loads = 0;                                                                 // measured
+    double seconds() const { return remaining_flops * known_seconds / known_flops; }  // of what is unassigned
   };
   const ModuleState& at(ModuleId module) const { return modules_[module.value]; }
   bool joinable(ModuleId module) const;

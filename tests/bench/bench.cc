@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "orchestrator/run_store.h"
 #include "orchestrator/store_thread.h"
@@ -45,10 +46,13 @@ class NowhereDoor : public Door {
  public:
   void start(SlotId, std::uint32_t) override {}
   void kill(SlotId) override {}
-  void open(std::span<const SlotId>, VisitId, ModuleId) override {}
+  void open(std::span<const SlotId> members, VisitId visit, ModuleId) override { opened[members[0]] = visit; }
   void join(SlotId, VisitId, const std::string&) override {}
   void hand_out(const Turn&, SlotId) override {}
-  void run(SlotId, const Turn& turn) override { last = turn.shard; }
+  void run(SlotId slot, const Turn& turn) override {
+    last = turn.shard;
+    turns[slot] = turn;
+  }
   void close(SlotId, VisitId) override {}
   void tear_down(SlotId, VisitId) override {}
   void abort(SlotId, VisitId, const std::string&) override {}
@@ -58,6 +62,8 @@ class NowhereDoor : public Door {
   void record(const LedgerEntry&) override {}
   void warn(const std::string&) override {}
   ShardId last;
+  std::map<SlotId, VisitId> opened;
+  std::map<SlotId, Turn> turns;
 };
 
 void remove_database(const fs::path& path) {
@@ -65,25 +71,33 @@ void remove_database(const fs::path& path) {
   fs::remove(path.string() + "-journal");
 }
 
+/// Rank 0's share of a shard (answered, durable, the next one handed out) with so many gangs of one device.
 void schedule_per_shard(benchmark::State& state) {
-  constexpr std::uint32_t kShards = 10'000;
-  std::vector<Shard> shards(kShards, Shard{ModuleId{0}, TaskId{0}, {0}, 1});
+  constexpr std::uint32_t kOfNode = 8;
+  const auto gangs = static_cast<std::uint32_t>(state.range(0)), rounds = std::max(10u, 10'000 / gangs);
+  const std::vector<Shard> shards(gangs * rounds, Shard{ModuleId{0}, TaskId{0}, {0}, 1, 1});
   for (auto _ : state) {
+    state.PauseTiming();
     NowhereDoor door;
-    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{}}, shards, door);
-    conductor.on_agent(AgentId{0}, "n", 1, Moment(0));
-    conductor.on_report({AgentId{0}, 0}, 1, WorkerReady{}, Moment(0));
-    conductor.on_report({AgentId{0}, 0}, 1, VisitOpened{VisitId{1}, 0}, Moment(0));
-    for (std::uint32_t i = 0; i < kShards; ++i) {
-      const ShardId shard = door.last;
-      conductor.on_report({AgentId{0}, 0}, 1, ShardAnswered{VisitId{1}, shard, 1, std::vector<Response>(1), 1, 1},
-                          Moment(0));
-      conductor.on_stored(shard, Moment(0));
+    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{1, 1, 1e-6}}, shards, door);
+    for (std::uint32_t n = 0; n < (gangs + kOfNode - 1) / kOfNode; ++n)
+      conductor.on_agent(AgentId{n}, "n", std::min(kOfNode, gangs), Moment(0));
+    const auto slot_of = [&](std::uint32_t gang) { return SlotId{AgentId{gang / kOfNode}, gang % kOfNode}; };
+    for (std::uint32_t g = 0; g < gangs; ++g) conductor.on_report(slot_of(g), 1, WorkerReady{}, Moment(0));
+    for (std::uint32_t g = 0; g < gangs; ++g)
+      conductor.on_report(slot_of(g), 1, VisitOpened{door.opened.at(slot_of(g)), 0}, Moment(0));
+    state.ResumeTiming();
+    for (std::uint32_t i = 0; i < gangs * rounds; ++i) {
+      const SlotId slot = slot_of(i % gangs);
+      const Turn turn = door.turns.at(slot);
+      conductor.on_report(slot, 1, ShardAnswered{turn.visit, turn.shard, 1, std::vector<Response>(1), 1, 1}, Moment(0));
+      conductor.on_stored(turn.shard, Moment(0));
     }
+    if (conductor.unstored() > 0) return state.SkipWithError("shards are left");
   }
-  state.SetItemsProcessed(state.iterations() * kShards);
+  state.SetItemsProcessed(state.iterations() * gangs * rounds);
 }
-BENCHMARK(schedule_per_shard)->Unit(benchmark::kMillisecond);
+BENCHMARK(schedule_per_shard)->Arg(1)->Arg(4096)->ArgName("gangs")->Unit(benchmark::kMillisecond);
 
 /// A Door to nowhere whose rows go to a real journal: an attempt and an answer of some 1 KB for each shard.
 class JournalDoor final : public NowhereDoor {

@@ -111,8 +111,8 @@ TEST(Planner, rows_that_generate_come_in_shards_worth_a_decode_step) {
 
 TEST(Cost, a_shared_beginning_is_counted_once) {
   const Request one = request(std::string(400, 'a'), "b");
-  EXPECT_LT(request_flops(facts(), one, 400), request_flops(facts(), one, 0) / 10);
-  EXPECT_GT(request_flops(facts(), one, 396), request_flops(facts(), one, 400));
+  EXPECT_LT(request_cost(facts(), one, 400).flops, request_cost(facts(), one, 0).flops / 10);
+  EXPECT_GT(request_cost(facts(), one, 396).flops, request_cost(facts(), one, 400).flops);
 }
 
 }  // namespace

@@ -50,6 +50,19 @@ TEST(Schedule, never_loads_a_module_on_more_gangs_than_it_has_shards) {
   EXPECT_EQ(schedule.choose(std::nullopt, kFits), std::nullopt);
 }
 
+TEST(Schedule, estimates_follow_what_shards_and_loads_really_took) {
+  Schedule slow({{1, 1, 13}}, shards({{0, 4}, {0, 4}, {0, 4}}));
+  slow.on_gang_opening(ModuleId{0});
+  EXPECT_EQ(slow.choose(std::nullopt, kFits), std::nullopt) << "12 s alone; as two 12.5 s, with the load";
+  const auto shard = slow.take(ModuleId{0});
+  slow.on_ran(*shard, 40);
+  EXPECT_EQ(slow.choose(std::nullopt, kFits), ModuleId{0}) << "44 s are left: 28.5 s as two";
+  Schedule loads({{1, 1, 13}}, shards({{0, 4}, {0, 4}, {0, 4}}));
+  loads.on_gang_opening(ModuleId{0});
+  loads.on_loaded(ModuleId{0}, 1);
+  EXPECT_EQ(loads.choose(std::nullopt, kFits), ModuleId{0});
+}
+
 TEST(Schedule, hands_out_the_longest_shard_first_and_a_returned_one_again) {
   Schedule schedule({{1, 1, 1}}, shards({{0, 1}, {0, 3}, {0, 2}}));
   EXPECT_EQ(schedule.take(ModuleId{0}), ShardId{1});

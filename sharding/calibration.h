@@ -1,0 +1,52 @@
+// What runs have shown of a kind of device: it orders the handing out and predicts; it never cuts shards, nor changes a
+// byte of an answer. Pure.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace proctor {
+
+/// So much done in so many seconds.
+struct Pace {
+  double amount = 0, seconds = 0;
+  void add(double more, double in_seconds) {
+    amount += more;
+    seconds += in_seconds;
+  }
+  /// Seconds of one; the fallback where nothing is known.
+  double each(double fallback) const { return amount > 0 ? seconds / amount : fallback; }
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Pace, amount, seconds)
+
+struct Calibration {
+  std::map<std::string, Pace> runs;  ///< by work_name(): planned FLOPs (sharding/cost.h), seconds of one device
+  Pace load;                         ///< bytes of weight files of one device
+  Pace teardown, start;              ///< times
+  /// What is new counts as much as all that was known.
+  void learn(const Calibration& run);
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Calibration, runs, load, teardown, start)
+
+/// "float32 loglikelihood": work of one pace.
+std::string work_name(const std::string& dtype, const std::string& request_type);
+
+/// Predictions for a device of this kind ("cpu" or a GPU's name), from what is known or from what such devices do.
+class Predictor {
+ public:
+  Predictor(std::string device_kind, Calibration known) : kind_(std::move(device_kind)), known_(std::move(known)) {}
+  /// Seconds of so many planned FLOPs on one device.
+  double run_seconds(const std::string& work, double flops) const;
+  /// Of a module's weights, `bytes` of them for each device.
+  double load_seconds(double bytes) const;
+  double teardown_seconds() const { return known_.teardown.each(0.1); }
+  double start_seconds() const { return known_.start.each(kind_ == "cpu" ? 0.5 : 3); }
+  const Calibration& known() const { return known_; }
+
+ private:
+  std::string kind_;
+  Calibration known_;
+};
+
+}  // namespace proctor
