@@ -1,23 +1,14 @@
 #include "orchestrator/ledger_view.h"
 
 #include <algorithm>
-#include <cstdarg>
-#include <cstdio>
 #include <map>
+
+#include "orchestrator/formatted.h"
 
 namespace proctor {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-[[gnu::format(printf, 1, 2)]] std::string formatted(const char* format, ...) {
-  char text[400];
-  std::va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  return text;
-}
 
 double seconds(const Json& row, const char* key) { return row.value(key, 0.0); }
 double mebibytes(const Json& row, const char* key) { return row.value(key, 0.0) / (1 << 20); }
@@ -87,6 +78,7 @@ Json module_totals(const std::vector<Json>& rows) {
     if (!all.contains(name)) all[name] = Json::object();
     for (const char* key : {"load_s", "run_s", "teardown_s", "tokenize_s", "products_s", "tokens", "flops"})
       all[name][key] = all[name].value(key, 0.0) + row.value(key, 0.0);
+    all[name]["allocated_peak"] = std::max(all[name].value("allocated_peak", 0.0), row.value("allocated_peak", 0.0));
     if (row.value("products_s", 0.0) > 0) timed[name] += row.value("run_s", 0.0);
   }
   for (const auto& [name, module] : all.items()) {

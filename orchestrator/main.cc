@@ -3,10 +3,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <set>
 
 #include "orchestrator/agent_rank.h"
+#include "orchestrator/calibration_file.h"
 #include "orchestrator/exit_code.h"
+#include "orchestrator/forecast.h"
+#include "orchestrator/machine.h"
 #include "orchestrator/mpi_session.h"
 #include "orchestrator/options.h"
 #include "orchestrator/orchestrator.h"
@@ -102,10 +106,62 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   return orchestrator.run();
 }
 
-int plan_suite(const RunOptions& options) {
-  WorkerFacts facts(options.device);
-  const Work work = prepare_work(read_suite(options.suite, options.settings).suite, options.limit, facts);
-  std::cout << plan_report(work);
+/// The devices of a plan: a finished run's, this machine's, or, for --device cuda where there is none, a GPU's.
+class PlannedFacts final : public FactSource {
+ public:
+  PlannedFacts(std::string device, std::optional<DeviceFacts> known)
+      : worker_(device), device_(std::move(device)), known_(std::move(known)) {}
+  ModelFacts check(const std::string& folder) override { return worker_.check(folder); }
+  DeviceFacts probe() override {
+    if (known_) return *known_;
+    try {
+      return worker_.probe();
+    } catch (const Error& error) {
+      if (device_ != "cuda" || error.fault() != Fault::environment) throw;
+    }
+    DeviceFacts assumed;
+    assumed.kind = "GPU (assumed: none is here)";
+    return assumed;
+  }
+
+ private:
+  WorkerFacts worker_;
+  std::string device_;
+  std::optional<DeviceFacts> known_;
+};
+
+std::vector<std::uint32_t> devices_to_plan_for(const Options& options, const Work& work) {
+  if (!options.plan.gpus.empty()) return options.plan.gpus;
+  if (options.run.workers) return {*options.run.workers};
+  if (work.suite.machine.workers) return {*work.suite.machine.workers};
+  return {work.device.kind == "cpu" ? std::max(1u, usable_cores() / work.suite.machine.cpu_threads)
+                                    : work.device.count};
+}
+
+int plan_suite(const Options& options) {
+  std::optional<DeviceFacts> device;
+  Calibration known;
+  std::string source;
+  if (!options.plan.calibrated_by.empty()) {
+    RunCalibration run = calibration_of_run(options.plan.calibrated_by);
+    device = std::move(run.device);
+    known = std::move(run.measured);
+    source = "times as measured by " + options.plan.calibrated_by;
+  }
+  PlannedFacts facts(options.run.device, device);
+  const Work work = prepare_work(read_suite(options.run.suite, options.run.settings).suite, options.run.limit, facts);
+  if (source.empty()) {
+    known = read_calibration(calibration_path(), work.device.kind);
+    source = known.runs.empty()
+                 ? "nothing is known of such devices yet, so times are rough: a run, or --calibrated-by, "
+                   "makes them good"
+                 : "times as learned by runs (" + calibration_path().string() + ")";
+  }
+  const Forecast forecast(work, {work.device.kind, known});
+  const std::vector<std::uint32_t> gpus = devices_to_plan_for(options, work);
+  std::cout << plan_report(work, forecast, gpus, source);
+  if (!options.plan.svg.empty())
+    write_file(options.plan.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));
   return kDone;
 }
 
@@ -129,7 +185,7 @@ int run(int argc, char** argv) {
     case Options::Command::run:
       return run_ranks(argc, argv, options.run);
     case Options::Command::plan:
-      return plan_suite(options.run);
+      return plan_suite(options);
     case Options::Command::show:
       show(options.show, std::cout);
       return kDone;

@@ -1,6 +1,7 @@
 #include "orchestrator/options.h"
 
 #include <boost/program_options.hpp>
+#include <charconv>
 #include <set>
 #include <sstream>
 
@@ -113,10 +114,25 @@ RunOptions read_run(const po::variables_map& values, const std::string& command)
   return run;
 }
 
+std::vector<std::uint32_t> read_gpus(const std::string& text) {
+  std::vector<std::uint32_t> gpus;
+  std::istringstream stream(text + ",");
+  for (std::string part; std::getline(stream, part, ',');) {
+    std::uint32_t n = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), n);
+    if (error != std::errc() || end != part.data() + part.size() || n < 1 || n > 65536)
+      throw UsageError("--gpus " + text + ": expected numbers of devices from 1 to 65536, such as 8,64");
+    gpus.push_back(n);
+  }
+  return gpus;
+}
+
 Options parse_show(const std::vector<std::string>& arguments) {
   po::options_description options("options of show");
   options.add_options()("ledger", "each visit: what it cost and left behind")(
-      "failures", "requests that failed, warnings, replaced workers")("help", "this text");
+      "failures", "requests that failed, warnings, replaced workers")("timeline", "who did what when, a line a device")(
+      "trace", po::value<std::string>(), "write it as Chrome-trace JSON, for https://ui.perfetto.dev")(
+      "svg", po::value<std::string>(), "write it as a picture")("help", "this text");
   const auto values = parse(arguments, options, "show");
   Options out;
   if (values.count("help")) {
@@ -128,23 +144,35 @@ Options parse_show(const std::vector<std::string>& arguments) {
   out.show.directory = one_positional(values, "DIR", "show");
   out.show.ledger = values.count("ledger") > 0;
   out.show.failures = values.count("failures") > 0;
+  out.show.timeline = values.count("timeline") > 0;
+  if (values.count("trace")) out.show.trace = values["trace"].as<std::string>();
+  if (values.count("svg")) out.show.svg = values["svg"].as<std::string>();
   return out;
 }
 
 Options parse_run(const std::vector<std::string>& arguments, Options::Command command) {
   const bool plan = command == Options::Command::plan;
   const std::string name = plan ? "plan" : "run";
-  const po::options_description options = run_options();
+  po::options_description options = run_options();
+  if (plan)
+    options.add_options()("gpus", po::value<std::string>(),
+                          "devices to plan for: 8, or 8,64,512 (default: this machine's)")(
+        "svg", po::value<std::string>(), "write a picture of who does what when, for the first of --gpus")(
+        "calibrated-by", po::value<std::string>(),
+        "predict by what this finished run measured (default: by all runs here)");
   const auto values = parse(arguments, options, name);
   Options out;
   if (values.count("help")) {
     out.help = usage("proctor " + name + " SUITE [options]: " +
                          (plan ? "what a run would do; touches no device" : "run a suite, or go on with it"),
-                     options, "proctor " + name + " configs/demo.yaml --workers 2");
+                     options, "proctor " + name + " configs/demo.yaml " + (plan ? "--gpus 2,8" : "--workers 2"));
     return out;
   }
   out.command = command;
   out.run = read_run(values, name);
+  if (values.count("gpus")) out.plan.gpus = read_gpus(values["gpus"].as<std::string>());
+  if (plan && values.count("svg")) out.plan.svg = values["svg"].as<std::string>();
+  if (values.count("calibrated-by")) out.plan.calibrated_by = values["calibrated-by"].as<std::string>();
   return out;
 }
 

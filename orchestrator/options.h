@@ -24,7 +24,13 @@ struct RunOptions {
 
 struct ShowOptions {
   std::string directory;
-  bool ledger = false, failures = false;
+  bool ledger = false, failures = false, timeline = false;
+  std::string trace, svg;  ///< files to write
+};
+
+struct PlanOptions {
+  std::vector<std::uint32_t> gpus;  ///< empty: this machine's devices
+  std::string svg, calibrated_by;
 };
 
 struct Options {
@@ -32,7 +38,7 @@ struct Options {
   std::string help;
   RunOptions run;
   ShowOptions show;
-  std::vector<std::uint32_t> gpus;  ///< plan
+  PlanOptions plan;  ///< beside run
 };
 
 Options parse_options(int argc, char** argv);

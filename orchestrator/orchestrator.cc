@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "orchestrator/calibration_file.h"
 #include "orchestrator/machine.h"
 #include "orchestrator/signals.h"
 #include "sharding/tensor_parallel.h"
@@ -12,18 +13,6 @@ namespace proctor {
 namespace {
 
 constexpr double kOrphanDeadlines = 10;  // times the agent deadline, before an agent leaves a silent rank 0
-constexpr double kFlopsPerSecondCpu = 4e10, kFlopsPerSecondGpu = 1e14, kLoadBytesPerSecond = 1e9;
-
-std::vector<ModuleOutlook> outlooks(const Work& work) {
-  std::vector<ModuleOutlook> out;
-  const double speed = work.device.kind == "cpu" ? kFlopsPerSecondCpu : kFlopsPerSecondGpu;
-  for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
-    const std::uint32_t members = work.suite.modules[m].tensor_parallel;
-    out.push_back({members, 1 / (speed * members),
-                   0.5 + static_cast<double>(work.facts[m].weight_bytes) / (kLoadBytesPerSecond * members)});
-  }
-  return out;
-}
 
 std::uint64_t bytes_per_worker(const Work& work) {
   std::uint64_t largest = 0;
@@ -54,15 +43,19 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
           worker_binary_path(), static_cast<std::uint32_t>(mpi.node_rank()),
           [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }, work.device),
       store_thread_(store, &lock),
-      view_(options.progress, std::cerr) {
+      view_(options.progress, std::cerr),
+      earlier_seconds_(resumed.seconds),
+      answered_before_(work.shards.size(), false),
+      forecast_(work, {work.device.kind, read_calibration(calibration_path(), work.device.kind)}) {
   log("# started by host " + host_name() + ", pid " + std::to_string(getpid()));
   Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes,
                               VisitId{resumed.next_visit}, module_names(work.suite),
                               work.device.kind == "cpu" ? Reach::node : Reach::nodes};
   Door& door = *this;
-  conductor_.emplace(std::move(settings), outlooks(work), work.shards, door);
+  conductor_.emplace(std::move(settings), forecast_.outlooks(), work.shards, door);
   for (const auto& [shard, responses] : resumed.answers) {
     conductor_->restore_answered(ShardId{shard});
+    answered_before_[shard] = true;
     scoreboard_.add(work.shards[shard], responses);
   }
   events_ = resumed.events;
@@ -114,6 +107,7 @@ void Orchestrator::on(AgentId agent, const AgentHello& report) {
   differs("LibTorch", report.facts.torch_version, work_.device.torch_version);
   differs("build of proctor", report.facts.numerics, work_.device.numerics);
   hosts_.push_back(report.host);
+  workers_.push_back(report.slots);
   if (refused_.empty()) conductor_->on_agent(agent, report.host, report.slots, clock_.now());
   if (refused_.empty() && all_agents_here()) refuse_gangs_without_a_place();
 }
@@ -148,8 +142,39 @@ void Orchestrator::on(AgentId agent, FromWorker& report) {
          "); it is killed");
     return kill({agent, report.slot});
   }
-  if (const auto* answered = std::get_if<ShardAnswered>(&body)) tokens_ += answered->tokens;
+  measure({agent, report.slot}, body);
   conductor_->on_report({agent, report.slot}, report.incarnation, std::move(body), clock_.now());
+}
+
+/// What it tells of tokens and times, for the timeline and the calibration.
+void Orchestrator::measure(SlotId slot, const WorkerReport& report) {
+  if (std::holds_alternative<WorkerReady>(report))
+    if (const auto started = started_.extract(slot)) measured_.start.add(1, now().count() - started.mapped());
+  const auto* opened = std::get_if<VisitOpened>(&report);
+  if (const auto visit = opened ? opened_.find(opened->visit.value) : opened_.end(); visit != opened_.end()) {
+    const std::size_t m = visit->second.module.value;
+    const double bytes = static_cast<double>(work_.facts[m].weight_bytes) / work_.suite.modules[m].tensor_parallel;
+    measured_.load.add(bytes, opened->load_s);
+  }
+  const auto* answered = std::get_if<ShardAnswered>(&report);
+  if (!answered) return;
+  tokens_ += answered->tokens;
+  const auto turn = turns_.find(answered->visit.value);
+  if (turn == turns_.end() || turn->second.shard != answered->shard) return;
+  const Shard& shard = work_.shards[answered->shard.value];
+  measured_.runs[work_name_of(work_, shard)].add(
+      shard.flops, answered->seconds * work_.suite.modules[shard.module.value].tensor_parallel);
+  const nlohmann::ordered_json line = {{"visit", answered->visit.value},
+                                       {"shard", answered->shard.value},
+                                       {"module", work_.suite.modules[shard.module.value].name},
+                                       {"task", work_.suite.tasks[shard.task.value].name},
+                                       {"attempt", answered->attempt},
+                                       {"begin_s", turn->second.begin},
+                                       {"run_s", answered->seconds},
+                                       {"tokens", answered->tokens},
+                                       {"flops_estimated", shard.flops}};
+  store_thread_.append(directory_.turns(), line.dump() + "\n");
+  turns_.erase(turn);
 }
 
 void Orchestrator::on(AgentId agent, const WorkerExited& report) {

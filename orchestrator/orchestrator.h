@@ -10,6 +10,7 @@
 #include <string>
 
 #include "orchestrator/agent.h"
+#include "orchestrator/forecast.h"
 #include "orchestrator/mpi_session.h"
 #include "orchestrator/options.h"
 #include "orchestrator/patient_clock.h"
@@ -64,6 +65,7 @@ class Orchestrator final : private Door {
   void refuse_gangs_without_a_place();
   void on(AgentId agent, const AgentFailed& report);
   void on(AgentId agent, FromWorker& report);
+  void measure(SlotId slot, const WorkerReport& report);
   void on(AgentId agent, const WorkerExited& report);
   void on(AgentId agent, Heartbeat& report);
   void on(AgentId agent, const DrainAsked& report);
@@ -76,10 +78,13 @@ class Orchestrator final : private Door {
   void write_status(const std::string& state, std::optional<int> code);
   std::string status_text(const std::string& state, std::optional<int> code) const;
   std::string manifest_text(int code) const;
+  void add_forecast(nlohmann::ordered_json& manifest) const;
   static const char* state_of(int code);
   int finish();
   void report(int code) const;
   Moment now() const;
+  /// Seconds since the run's first start, without the time between starts.
+  double timeline_seconds() const { return earlier_seconds_ + now().count(); }
 
   const Work& work_;
   const RunOptions& options_;
@@ -106,8 +111,25 @@ class Orchestrator final : private Door {
   std::vector<std::string> events_;
   std::vector<nlohmann::ordered_json> ledger_;
   std::vector<std::string> hosts_;
+  std::vector<std::uint32_t> workers_;  // of each host
   std::uint64_t tokens_ = 0;
   double busy_seconds_ = 0;
+  struct RunningTurn {
+    ShardId shard;
+    std::uint32_t attempt = 0;
+    double begin = 0;
+  };
+  std::map<std::uint32_t, RunningTurn> turns_;  // by visit
+  struct OpenedVisit {
+    ModuleId module;
+    double at = 0;
+  };
+  std::map<std::uint32_t, OpenedVisit> opened_;  // by visit
+  std::map<SlotId, double> started_;             // workers that are not ready yet
+  double earlier_seconds_ = 0;                   // of earlier starts of this run
+  std::vector<bool> answered_before_;            // shards, by then
+  Forecast forecast_;
+  Calibration measured_;
 };
 
 }  // namespace proctor

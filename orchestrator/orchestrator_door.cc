@@ -19,6 +19,7 @@ void Orchestrator::to_worker(SlotId slot, const WorkerOrder& order) {
   send(slot.agent, ToWorker{slot.slot, to_binary(encode(order))});
 }
 void Orchestrator::start(SlotId slot, std::uint32_t incarnation) {
+  started_[slot] = now().count();
   send(slot.agent, StartWorker{slot.slot, incarnation});
 }
 void Orchestrator::kill(SlotId slot) { send(slot.agent, KillWorker{slot.slot}); }
@@ -34,6 +35,7 @@ void Orchestrator::join(SlotId slot, VisitId visit, const std::string& address) 
 
 void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId module) {
   store_thread_.put({StoreRow::Table::record, "meta", "last_visit", std::to_string(visit.value), std::nullopt});
+  opened_[visit.value] = {module, timeline_seconds()};
   const auto size = static_cast<std::uint32_t>(members.size());
   if (size > 1 && work_.device.kind == "cpu") {
     ShareMemory memory{visit, {}};
@@ -59,6 +61,7 @@ void Orchestrator::run(SlotId slot, const Turn& turn) {
 }
 
 void Orchestrator::hand_out(const Turn& turn, SlotId first_member) {
+  turns_[turn.visit.value] = {turn.shard, turn.attempt, timeline_seconds()};
   const std::string& shard = work_.shard_hashes[turn.shard.value];
   store_thread_.put({StoreRow::Table::log, "attempt", shard,
                      std::to_string(turn.visit.value) + " " + std::to_string(turn.attempt), std::nullopt});
@@ -93,7 +96,12 @@ void Orchestrator::record(const LedgerEntry& entry) {
               {"members", entry.members},
               {"device", work_.device.kind},
               {"verdict", to_string(entry.verdict)},
-              {"reason", entry.reason}};
+              {"reason", entry.reason},
+              {"opened_s", opened_[entry.visit.value].at},
+              {"closed_s", timeline_seconds()}};
+  if (const auto turn = turns_.find(entry.visit.value); turn != turns_.end())
+    row["lost_s"] = timeline_seconds() - turn->second.begin;
+  if (entry.verdict != Verdict::aborted) measured_.teardown.add(1, entry.row.teardown_s);
   const Json measured = nlohmann::json(entry.row);
   for (const auto& [key, value] : measured.items()) row[key] = value;
   busy_seconds_ += entry.row.load_s + entry.row.run_s + entry.row.teardown_s;

@@ -1,6 +1,7 @@
 // The orchestrator from start to end: the run's loop, and its ways out. None of them waits without a deadline.
 #include <utility>
 
+#include "orchestrator/calibration_file.h"
 #include "orchestrator/exit_code.h"
 #include "orchestrator/orchestrator.h"
 #include "orchestrator/signals.h"
@@ -128,6 +129,8 @@ int Orchestrator::finish() {
     code = kSomeFailed;
   if (!ledger_.empty() || !std::filesystem::exists(directory_.manifest()))
     store_thread_.write(directory_.manifest(), manifest_text(code));
+  if (!ledger_.empty() && !learn_calibration(calibration_path(), work_.device.kind, measured_))
+    log("what this run measured of its devices cannot be kept in " + calibration_path().string());
   return code;
 }
 

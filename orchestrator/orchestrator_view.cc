@@ -1,4 +1,5 @@
 // What the orchestrator tells of the run: progress, status.json, manifest.json, the tables at the end.
+#include <cmath>
 #include <iostream>
 
 #include "orchestrator/exit_code.h"
@@ -10,6 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr Moment kStatusPause{1}, kViewPause{0.1};
+constexpr std::size_t kMostRehearsed = 100000;  // shards; so many take about a second
 
 }  // namespace
 
@@ -67,6 +69,24 @@ std::string Orchestrator::status_text(const std::string& state, std::optional<in
   return json.dump(2) + "\n";
 }
 
+/// Predicted, beside what was measured: seconds of this start, and of each module.
+void Orchestrator::add_forecast(nlohmann::ordered_json& manifest) const {
+  for (std::uint32_t m = 0; m < work_.suite.modules.size(); ++m) {
+    const ModuleForecast& forecast = forecast_.module(ModuleId{m});
+    Json& module = manifest["modules"][work_.suite.modules[m].name];
+    module["predicted"] = {{"run_s", forecast.run_s * work_.suite.modules[m].tensor_parallel},
+                           {"load_s", forecast.load_s},
+                           {"teardown_s", forecast.teardown_s},
+                           {"allocated_peak", std::llround(forecast.memory.all())}};
+  }
+  double tokens = 0;
+  for (std::size_t s = 0; s < work_.shards.size(); ++s) tokens += answered_before_[s] ? 0 : work_.shards[s].tokens;
+  manifest["tokens_estimated"] = std::llround(tokens);
+  if (work_.shards.size() > kMostRehearsed || workers_.empty()) return;
+  const Outcome outcome = simulate(forecast_.scenario(workers_, answered_before_));
+  if (outcome.violations.empty()) manifest["seconds_predicted"] = outcome.makespan;
+}
+
 std::string Orchestrator::manifest_text(int code) const {
   Json json;
   json["suite"] = work_.suite.name;
@@ -83,6 +103,9 @@ std::string Orchestrator::manifest_text(int code) const {
   json["utilisation"] =
       conductor_->slots() ? busy_seconds_ / (now().count() * static_cast<double>(conductor_->slots())) : 0;
   json["modules"] = module_totals(ledger_);
+  add_forecast(json);
+  json["calibration"] = nlohmann::json(forecast_.predictor().known());
+  json["measured"] = nlohmann::json(measured_);
   json["events"] = events_;
   for (const auto& [index, shape] : shapes_) {
     const Shard& shard = work_.shards[index];

@@ -1,5 +1,6 @@
 #include "orchestrator/resume.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "orchestrator/scoring/hashes.h"
@@ -40,7 +41,11 @@ void read_log(RunStore& store, const Work& work, Resumed& resumed) {
   for (std::uint32_t s = 0; s < work.shards.size(); ++s) shard_of[work.shard_hashes[s]] = s;
   store.replay([&](std::string_view kind, std::string_view key, std::string_view payload) {
     if (kind == "event") resumed.events.emplace_back(payload);
-    if (kind == "ledger") resumed.ledger.emplace_back(payload);
+    if (kind == "ledger") {
+      resumed.ledger.emplace_back(payload);
+      const auto row = nlohmann::json::parse(payload, nullptr, false);
+      if (row.is_object()) resumed.seconds = std::max(resumed.seconds, row.value("closed_s", 0.0));
+    }
     if (kind != "answer") return;
     if (const auto shard = shard_of.find(std::string(key)); shard != shard_of.end())
       resumed.answers[shard->second] = decode_responses(payload);

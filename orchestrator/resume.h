@@ -17,6 +17,7 @@ struct Resumed {
   std::vector<std::string> events, ledger;                 ///< of earlier starts
   std::size_t bad_rows = 0;                                ///< damaged: what they held is computed again
   std::uint32_t next_visit = 1;
+  double seconds = 0;  ///< of earlier starts: where this one begins in the timeline
 };
 
 /// Throws UsageError naming the key that changed. Writes the suite's and the pairs' identity.

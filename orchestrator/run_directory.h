@@ -23,6 +23,7 @@ class RunDirectory {
   }
   std::filesystem::path manifest() const { return root_ / "manifest.json"; }
   std::filesystem::path ledger() const { return root_ / "ledger.jsonl"; }
+  std::filesystem::path turns() const { return root_ / "turns.jsonl"; }
   std::filesystem::path status() const { return root_ / "status.json"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path owner() const { return root_ / "owner.json"; }

@@ -8,6 +8,7 @@
 #include "orchestrator/results.h"
 #include "orchestrator/run_directory.h"
 #include "orchestrator/run_lock.h"
+#include "orchestrator/timeline.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -21,13 +22,26 @@ Json read_json(const fs::path& path) {
   return Json::parse(stream, nullptr, /*allow_exceptions=*/false);
 }
 
-void show_ledger(const RunDirectory& directory, std::ostream& out) {
-  std::ifstream stream(directory.ledger());
+std::vector<Json> json_lines(const fs::path& path) {
+  std::ifstream stream(path);
   std::vector<Json> rows;
   for (std::string line; std::getline(stream, line);)
     if (Json row = Json::parse(line, nullptr, false); row.is_object())
       rows.push_back(std::move(row));  // the last may be torn
+  return rows;
+}
+
+void show_ledger(const RunDirectory& directory, std::ostream& out) {
+  const std::vector<Json> rows = json_lines(directory.ledger());
   out << ledger_summary(rows) << ledger_table(rows);
+}
+
+void show_timeline(const RunDirectory& directory, const ShowOptions& options, std::ostream& out) {
+  const Timeline timeline =
+      run_timeline(directory.root().string(), json_lines(directory.ledger()), json_lines(directory.turns()));
+  if (!options.trace.empty()) write_file(options.trace, timeline_trace(timeline));
+  if (!options.svg.empty()) write_file(options.svg, timeline_svg(timeline));
+  if (options.timeline) out << timeline_text(timeline);
 }
 
 /// A process that was killed could not say so.
@@ -63,6 +77,7 @@ void show(const ShowOptions& options, std::ostream& out) {
   if (!status.is_object())
     throw UsageError(directory.root().string() + ": no run directory (status.json is missing or not readable)");
   if (options.ledger) return show_ledger(directory, out);
+  if (options.timeline || !options.trace.empty() || !options.svg.empty()) return show_timeline(directory, options, out);
   show_status(directory, status, out);
   if (options.failures) {
     for (const auto& failure : status.value("failures", Json::array()))

@@ -11,10 +11,9 @@
 namespace proctor {
 namespace {
 
-constexpr double kLatency = 0.002, kStore = 0.005, kAbort = 0.1, kBeat = 1, kTick = 0.25;
-constexpr double kProgress = 20;  // between two units that a worker announces
-constexpr double kLongWait = 5;   // for another member, before a worker says so
-constexpr double kRestart = 5;    // of the job, after rank 0 was killed
+constexpr double kLatency = 0.002, kStore = 0.005, kAbort = 0.1, kBeat = 1;
+constexpr double kLongWait = 5;  // for another member, before a worker says so
+constexpr double kRestart = 5;   // of the job, after rank 0 was killed
 
 class World final : private Door {
  public:
@@ -119,11 +118,11 @@ class World final : private Door {
   void beat() {
     for (std::uint32_t n : here_)
       if (now_ >= nodes_[n].silent_until) conductor_->on_heard(AgentId{n}, Moment(now_));
-    later(kBeat, [this] { beat(); });
+    later(std::max(kBeat, scenario_.tick_s), [this] { beat(); });
   }
   void tick() {
     conductor_->on_tick(Moment(now_));
-    later(kTick, [this] { tick(); });
+    later(scenario_.tick_s, [this] { tick(); });
   }
 
   void strike(const Trouble& trouble) {
@@ -231,14 +230,15 @@ class World final : private Door {
       if (!worker.alive || worker.hung) ++failed_loads_[module.value];
       outcome_.loaded_s += load;
       report(slot, load, VisitOpened{visit, load});
-      if (load > kProgress) announce(slot, visit, load);
+      announce(slot, visit, load);
     }
   }
   void join(SlotId, VisitId, const std::string&) override {}
 
   /// Units, for as long as `seconds`.
   void announce(SlotId slot, VisitId visit, double seconds) {
-    for (double s = kProgress; s < seconds; s += kProgress)
+    const double pause = scenario_.deadlines.progress.count() / 3;
+    for (double s = pause; s < seconds; s += pause)
       report(slot, s, Progress{visit, "unit", static_cast<std::uint64_t>(s), 0, -1});
   }
 
@@ -262,8 +262,7 @@ class World final : private Door {
     const double seconds = actual_[turn.shard.value] / speed;
     const auto devices = static_cast<double>(visit.members.size());
     outcome_.lost_s += seconds * devices;  // until it is answered
-    if (seconds > kProgress)
-      for (SlotId member : visit.members) announce(member, turn.visit, seconds);
+    for (SlotId member : visit.members) announce(member, turn.visit, seconds);
     if (std::ranges::any_of(visit.members, [this](SlotId m) { return !at(m).alive || at(m).hung; }))
       say_waiting(turn.visit);
     later(seconds, [this, turn, number, seconds, devices] {
@@ -340,6 +339,13 @@ class World final : private Door {
 };
 
 }  // namespace
+
+void Scenario::expect_no_trouble(double about_s) {
+  constexpr Deadlines::Seconds kNever{1e15};
+  deadlines.load = deadlines.progress = deadlines.teardown = deadlines.agent = kNever;
+  tick_s = std::max(0.25, about_s / 1000);
+  patience = 1000 * (about_s + 10);
+}
 
 Outcome simulate(const Scenario& scenario) { return World(scenario).run(); }
 

@@ -37,7 +37,10 @@ struct Scenario {
   std::vector<Trouble> troubles;
   Deadlines deadlines;
   double start_s = 1;     ///< of a worker process
+  double tick_s = 0.25;   ///< between two looks at the deadlines
   double patience = 1e5;  ///< virtual seconds after which a run counts as stuck
+  /// Without deadlines, and with ticks as seldom as such a run allows: nothing goes wrong in it.
+  void expect_no_trouble(double about_s);
 };
 
 /// Seconds since the start.

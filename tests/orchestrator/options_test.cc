@@ -37,6 +37,16 @@ TEST(Options, run_with_everything) {
   EXPECT_EQ(run.progress, ProgressStyle::none);
 }
 
+TEST(Options, plan_and_show_take_files_and_numbers) {
+  const Options plan = parse({"plan", "s", "--gpus", "8,64", "--svg", "p.svg", "--calibrated-by", "runs/x"});
+  EXPECT_EQ(plan.plan.gpus, (std::vector<std::uint32_t>{8, 64}));
+  EXPECT_EQ(plan.plan.svg, "p.svg");
+  EXPECT_EQ(plan.plan.calibrated_by, "runs/x");
+  const Options show = parse({"show", "runs/x", "--timeline", "--trace", "t.json"});
+  EXPECT_TRUE(show.show.timeline);
+  EXPECT_EQ(show.show.trace, "t.json");
+}
+
 TEST(Options, help_is_everywhere_and_has_an_example) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{}, {"--help"}, {"run", "--help"}, {"plan", "--help"}, {"show", "--help"}}) {
@@ -53,6 +63,9 @@ TEST(Options, wrong_ones_are_refused_with_what_to_do) {
   EXPECT_NE(refusal({"run", "s", "--device", "tpu"}).find("expected one of auto, cpu, cuda"), std::string::npos);
   EXPECT_NE(refusal({"run", "s", "--limit", "0"}).find("at least 1"), std::string::npos);
   EXPECT_NE(refusal({"walk"}).find("command 'walk' is not known (run, plan, show)"), std::string::npos);
+  for (const char* gpus : {"", "0", "8,", "8 16", "-1", "70000"})
+    EXPECT_NE(refusal({"plan", "s", "--gpus", gpus}).find("expected numbers of devices"), std::string::npos) << gpus;
+  EXPECT_NE(refusal({"run", "s", "--gpus", "8"}).find("--gpus"), std::string::npos) << "run takes what there is";
   EXPECT_NE(refusal({"run", "s", "--memory-limit", "lots"}).find("8 GiB"), std::string::npos);
 }
 

@@ -1,0 +1,244 @@
+#include "orchestrator/timeline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <set>
+
+#include "orchestrator/formatted.h"
+
+namespace proctor {
+namespace {
+
+using What = TimelineSpan::What;
+
+constexpr std::size_t kBar = 60;  // characters
+constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz";
+
+std::string device_name(SlotId slot) { return std::to_string(slot.agent.value) + "." + std::to_string(slot.slot); }
+
+const char* name_of(What what) {
+  switch (what) {
+    case What::load:
+      return "load";
+    case What::run:
+      return "run";
+    case What::teardown:
+      return "teardown";
+    case What::lost:
+      return "lost";
+    case What::shard:
+      break;
+  }
+  return "shard";
+}
+
+char letter(const TimelineSpan& span) {
+  switch (span.what) {
+    case What::load:
+      return '-';
+    case What::teardown:
+      return '|';
+    case What::lost:
+      return '!';
+    default:
+      return kLetters[span.module % (sizeof kLetters - 1)];
+  }
+}
+
+struct Seconds {
+  double load = 0, run = 0, teardown = 0, lost = 0;
+  void add(const TimelineSpan& span) {
+    const double seconds = span.end - span.begin;
+    if (span.what == What::load) load += seconds;
+    if (span.what == What::run) run += seconds;
+    if (span.what == What::teardown) teardown += seconds;
+    if (span.what == What::lost) lost += seconds;
+  }
+  double all() const { return load + run + teardown + lost; }
+};
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (char c : text) out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
+  return out;
+}
+
+/// Told apart on white, also by those who see red and green alike: Okabe and Ito's, then darker ones.
+std::string colour(std::size_t module) {
+  static const char* const kColours[] = {"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00",
+                                         "#8a6d00", "#5b4b9a", "#4d7c3a", "#a04b6e", "#2f6f73", "#9c5a2e"};
+  return kColours[module % std::size(kColours)];
+}
+
+/// 1, 2 or 5 times a power of ten, about `span` / 8.
+double tick_step(double span) {
+  const double raw = std::max(span, 1e-3) / 8, power = std::pow(10, std::floor(std::log10(raw)));
+  for (double factor : {1.0, 2.0, 5.0})
+    if (raw <= factor * power) return factor * power;
+  return 10 * power;
+}
+
+}  // namespace
+
+Timeline run_timeline(const std::string& name, const std::vector<nlohmann::ordered_json>& ledger,
+                      const std::vector<nlohmann::ordered_json>& turns) {
+  Timeline timeline;
+  std::map<std::string, std::size_t> modules;
+  std::map<std::uint32_t, std::vector<SlotId>> members;  // of each visit
+  std::set<SlotId> devices;
+  for (const auto& row : ledger) {
+    const std::string module = row.value("module", "?"), worker = row.value("worker", "0.0");
+    const std::size_t index = modules.emplace(module, modules.size()).first->second;
+    if (index == timeline.modules.size()) timeline.modules.push_back(module);
+    SlotId device{AgentId{0}, 0};
+    if (std::sscanf(worker.c_str(), "%u.%u", &device.agent.value, &device.slot) != 2) continue;
+    devices.insert(device);
+    members[row.value("visit", 0u)].push_back(device);
+    const double opened = row.value("opened_s", 0.0), closed = row.value("closed_s", 0.0);
+    const double loaded = std::min(closed, opened + row.value("load_s", 0.0));
+    const double lost = std::max(loaded, closed - row.value("lost_s", 0.0));
+    const double down = std::max(loaded, std::min(lost, closed - row.value("teardown_s", 0.0)));
+    const auto add = [&](double begin, double end, What what) {
+      if (end > begin) timeline.spans.push_back({device, begin, end, what, index});
+    };
+    add(opened, loaded, What::load);
+    add(loaded, down, What::run);
+    if (row.contains("lost_s"))
+      add(lost, closed, What::lost);
+    else
+      add(down, closed, What::teardown);
+    timeline.seconds = std::max(timeline.seconds, closed);
+  }
+  for (const auto& turn : turns) {
+    const auto module = modules.find(turn.value("module", "?"));
+    if (module == modules.end()) continue;
+    const double begin = turn.value("begin_s", 0.0);
+    for (SlotId device : members[turn.value("visit", 0u)])
+      timeline.spans.push_back({device, begin, begin + turn.value("run_s", 0.0), What::shard, module->second,
+                                turn.value("task", "?") + ", shard " + std::to_string(turn.value("shard", 0u))});
+  }
+  timeline.devices.assign(devices.begin(), devices.end());
+  timeline.title = formatted("%s: %.1f s", name.c_str(), timeline.seconds);
+  return timeline;
+}
+
+std::string timeline_text(const Timeline& timeline) {
+  std::map<SlotId, std::string> bars;
+  std::map<SlotId, Seconds> seconds;
+  for (SlotId device : timeline.devices) bars[device] = std::string(kBar, '.');
+  for (const TimelineSpan& span : timeline.spans) {
+    if (span.what == What::shard) continue;
+    seconds[span.device].add(span);
+    std::string& bar = bars[span.device];
+    bar.resize(kBar, '.');
+    const auto place = [&](double at) {
+      return std::min(kBar,
+                      static_cast<std::size_t>(kBar * std::max(0.0, at) / std::max(timeline.seconds, 1e-9) + 0.5));
+    };
+    for (std::size_t i = place(span.begin); i < place(span.end); ++i) bar[i] = letter(span);
+  }
+  std::string text =
+      timeline.title + "\n" +
+      formatted("%-9s 0 s %*s %s\n", "device", static_cast<int>(kBar - 4),
+                formatted("%.1f s", timeline.seconds).c_str(), "   load      run teardown     lost     idle");
+  for (const auto& [device, bar] : bars) {
+    const Seconds& s = seconds[device];
+    text += formatted("%-9s %s %8.2f %8.2f %8.3f %8.2f %8.2f\n", device_name(device).c_str(), bar.c_str(), s.load,
+                      s.run, s.teardown, s.lost, std::max(0.0, timeline.seconds - s.all()));
+  }
+  text += "- load, | teardown, ! lost, . idle";
+  for (std::size_t m = 0; m < timeline.modules.size(); ++m)
+    text += std::string(", ") + kLetters[m % (sizeof kLetters - 1)] + " " + timeline.modules[m];
+  return text + "\n";
+}
+
+std::string timeline_svg(const Timeline& timeline) {
+  constexpr double kLeft = 70, kWidth = 1000, kTop = 50;
+  constexpr std::size_t kLegendColumns = 4, kNamed = 40;  // modules in the legend, at most
+  const std::size_t rows = std::max<std::size_t>(1, timeline.devices.size());
+  const double row = std::clamp(2000.0 / static_cast<double>(rows), 1.0, 22.0),
+               height = row * static_cast<double>(rows);
+  const double span = std::max(timeline.seconds, 1e-3);
+  const auto x = [&](double seconds) { return kLeft + kWidth * std::clamp(seconds, 0.0, span) / span; };
+  const std::size_t named = std::min(timeline.modules.size(), kNamed), entries = named + 3;
+  const double legend = kTop + height + 50;
+  const double whole = legend + 20 * static_cast<double>((entries + kLegendColumns - 1) / kLegendColumns) + 30;
+  std::string svg = formatted(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" font-family=\"sans-serif\" "
+      "font-size=\"12\" fill=\"#222\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+      kLeft + kWidth + 40, whole);
+  svg += "<text x=\"70\" y=\"24\" font-size=\"15\">" + escaped(timeline.title) + "</text>\n";
+  const double step = tick_step(span);
+  for (double tick = 0; tick <= span * 1.0001; tick += step) {
+    svg += formatted("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", x(tick), kTop,
+                     x(tick), kTop + height);
+    svg += formatted("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g s</text>\n", x(tick), kTop + height + 16,
+                     tick);
+  }
+  std::map<SlotId, std::size_t> row_of;
+  for (std::size_t i = 0; i < timeline.devices.size(); ++i) row_of[timeline.devices[i]] = i;
+  const auto every = static_cast<std::size_t>(std::ceil(14 / row));  // rows from one label to the next
+  for (std::size_t i = 0; i < timeline.devices.size(); i += every)
+    svg += formatted("<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", kLeft - 8,
+                     kTop + row * (static_cast<double>(i) + 0.5) + 4, device_name(timeline.devices[i]).c_str());
+  const double bar = row > 4 ? row - 3 : row;
+  const auto rectangle = [&](double left, double top, double width, double tall, const std::string& fill,
+                             double opacity, const std::string& title) {
+    svg += formatted("<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\" fill-opacity=\"%.2f\">",
+                     left, top, std::max(0.3, width), tall, fill.c_str(), opacity) +
+           "<title>" + escaped(title) + "</title></rect>\n";
+  };
+  for (const TimelineSpan& one : timeline.spans) {
+    if (one.what == What::shard || !row_of.contains(one.device)) continue;
+    const std::string fill = one.what == What::lost       ? "#c00000"
+                             : one.what == What::teardown ? "#222222"
+                                                          : colour(one.module);
+    const std::string title = timeline.modules[one.module] + ": " + name_of(one.what) +
+                              formatted(" %.2f s, from %.2f s", one.end - one.begin, one.begin);
+    rectangle(x(one.begin), kTop + row * static_cast<double>(row_of[one.device]) + (row - bar) / 2,
+              x(one.end) - x(one.begin), bar, fill, one.what == What::load ? 0.35 : 1, title);
+  }
+  std::size_t entry = 0;
+  const auto explain = [&](const std::string& fill, double opacity, const std::string& text) {
+    const double left = kLeft + kWidth / kLegendColumns * static_cast<double>(entry % kLegendColumns),
+                 top = legend + 20 * static_cast<double>(entry / kLegendColumns);
+    rectangle(left, top - 11, 14, 14, fill, opacity, text);
+    svg += formatted("<text x=\"%.1f\" y=\"%.1f\">", left + 20, top) + escaped(text) + "</text>\n";
+    ++entry;
+  };
+  explain("#666666", 0.35, "pale: load");
+  explain("#222222", 1, "teardown");
+  explain("#c00000", 1, "lost");
+  for (std::size_t m = 0; m < named; ++m)
+    explain(colour(m), 1,
+            m + 1 == kNamed && timeline.modules.size() > kNamed
+                ? "and " + std::to_string(timeline.modules.size() - m) + " more, colours again from the first"
+                : timeline.modules[m]);
+  return svg + "</svg>\n";
+}
+
+std::string timeline_trace(const Timeline& timeline) {
+  nlohmann::ordered_json events = nlohmann::ordered_json::array();
+  for (SlotId device : timeline.devices)
+    events.push_back({{"name", "thread_name"},
+                      {"ph", "M"},
+                      {"pid", device.agent.value},
+                      {"tid", device.slot},
+                      {"args", {{"name", "device " + device_name(device)}}}});
+  for (const TimelineSpan& span : timeline.spans)
+    events.push_back(
+        {{"name",
+          span.what == What::shard ? span.note : std::string(name_of(span.what)) + " " + timeline.modules[span.module]},
+         {"cat", name_of(span.what)},
+         {"ph", "X"},
+         {"pid", span.device.agent.value},
+         {"tid", span.device.slot},
+         {"ts", std::llround(1e6 * span.begin)},
+         {"dur", std::llround(1e6 * (span.end - span.begin))},
+         {"args", {{"module", timeline.modules[span.module]}}}});
+  return nlohmann::ordered_json{{"displayTimeUnit", "ms"}, {"traceEvents", std::move(events)}}.dump() + "\n";
+}
+
+}  // namespace proctor
