@@ -141,10 +141,12 @@ class World final : private Door {
         if (worker.visit) disturbed(*worker.visit);
         return;
       case Trouble::Kind::crash:
+      case Trouble::Kind::kill:
         if (!worker.alive) return;
         worker.alive = false;
         worker.death_untold = true;
-        exited(trouble.slot, worker.incarnation, EndedBy::itself, "signal 6 (Aborted)");
+        exited(trouble.slot, worker.incarnation,
+               trouble.kind == Trouble::Kind::kill ? EndedBy::outside : EndedBy::itself, "a signal");
         if (worker.visit) disturbed(*worker.visit);
         return;
       case Trouble::Kind::stop:
@@ -192,8 +194,8 @@ class World final : private Door {
   }
   void exited(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how) {
     later(std::max(kLatency, nodes_[slot.agent.value].silent_until - now_), [this, slot, incarnation, by, how] {
-      if (at(slot).incarnation == incarnation) at(slot).death_untold = false;
       conductor_->on_exit(slot, incarnation, by, how, Moment(now_));
+      if (at(slot).incarnation == incarnation) at(slot).death_untold = false;
     });
   }
 

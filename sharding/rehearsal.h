@@ -25,7 +25,8 @@ struct SimulatedNode {
 };
 /// What happens to a device or its node.
 struct Trouble {
-  enum class Kind { crash, hang, slow, silence, stop };  ///< stop: rank 0 is killed, and started again 5 s later
+  /// kill: from outside; stop: rank 0 is killed, and started again 5 s later.
+  enum class Kind { crash, kill, hang, slow, silence, stop };
   Kind kind = Kind::crash;
   double at = 0;
   SlotId slot;

@@ -159,6 +159,11 @@ std::vector<Case> cases() {
                    Random random(seed);
                    return modules(12, 300, 30, nodes(64), Sizes::uniform, {1}, random);
                  }});
+  all.push_back({"200 modules, 64 GPUs, 1,000 s a GPU", "lognormal sizes (sigma 1), 30 s loads", 1.08, 1.10, 30,
+                 [](std::uint64_t seed) {
+                   Random random(seed);
+                   return modules(200, 1000, 30, nodes(64), Sizes::lognormal, {1}, random);
+                 }});
   const auto mixed = [](Random& random) {
     return modules(12, 300, 30, nodes(32), Sizes::uniform, {1, 2, 4, 8}, random);
   };

@@ -18,12 +18,17 @@ double between(Random& random, double low, double high) { return std::uniform_re
 Trouble trouble(Random& random, const Scenario& scenario) {
   using Kind = Trouble::Kind;
   Trouble trouble;
-  trouble.kind = std::array{Kind::crash, Kind::crash, Kind::hang, Kind::slow, Kind::silence, Kind::stop}[random() % 6];
+  trouble.kind = std::array{Kind::crash, Kind::kill, Kind::hang, Kind::slow, Kind::silence, Kind::stop}[random() % 6];
   trouble.at = between(random, 0, 60);
   trouble.slot.agent = AgentId{up_to(random, static_cast<std::uint32_t>(scenario.nodes.size()) - 1)};
   const auto devices = static_cast<std::uint32_t>(scenario.nodes[trouble.slot.agent.value].speeds.size());
   trouble.slot.slot = up_to(random, devices - 1);
   trouble.amount = trouble.kind == Kind::slow ? between(random, 0.2, 1) : between(random, 0.5, 40);
+  const bool one_node_will_do =
+      std::ranges::all_of(scenario.modules, [&](const auto& module) { return module.tensor_parallel <= devices; });
+  const bool for_ever =
+      trouble.kind == Kind::silence && trouble.slot.agent.value > 0 && one_node_will_do && random() % 3 == 0;
+  if (for_ever) trouble.amount = 1e9;  // node 0 alone can serve every module
   return trouble;
 }
 
@@ -41,6 +46,7 @@ Scenario draw(std::uint64_t seed) {
   for (std::uint32_t m = 0, modules = 1 + up_to(random, 4); m < modules; ++m) {
     SimulatedModule& module = scenario.modules.emplace_back();
     module.tensor_parallel = std::min(devices, 1u << up_to(random, 3));
+    if (nodes > 1 && random() % 8 == 0) module.tensor_parallel = 2 * devices;
     module.load_s = between(random, 0.1, 15);
     module.teardown_s = between(random, 0.01, 2);
     for (std::uint32_t s = up_to(random, 30); s > 0; --s) {
