@@ -100,8 +100,8 @@ class BadInput(RunCase):
     def test_tokenizer(self):
         path = self.root / "llama/tokenizer.json"
         tokenizer = json.loads(path.read_text())
-        path.write_text(json.dumps({**tokenizer, "model": {"type": "Unigram", "vocab": []}}))
-        self.refused(5, "tokenizer model 'Unigram' is not supported yet")
+        path.write_text(json.dumps({**tokenizer, "model": {"type": "WordLevel", "vocab": {}}}))
+        self.refused(5, "tokenizer model 'WordLevel' is not supported")
 
     def test_command_line(self):
         self.refused(2, "--workers 0: expected at least 1", more=("--workers", "0"))

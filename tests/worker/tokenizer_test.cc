@@ -57,7 +57,8 @@ TEST_P(Golden, single_pair_and_decoded_are_exact) {
   EXPECT_EQ(pairs, 40);
 }
 INSTANTIATE_TEST_SUITE_P(Tokenizer, Golden,
-                         testing::Values("llama3_1", "qwen3", "llama2", "gemma3", "gpt-neox-20b-pythia"));
+                         testing::Values("llama3_1", "qwen3", "llama2", "gemma3", "gpt-neox-20b-pythia",
+                                         "bert-minilm-l6", "t5-small"));
 
 Json bpe(const Json& vocabulary, const Json& merges) {
   return {{"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", merges}}}};
@@ -89,6 +90,31 @@ TEST(Tokenizer, unknown_characters_fuse_or_fall_back_to_bytes) {
   EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (std::vector<std::int32_t>{2, 1}));
 }
 
+TEST(Tokenizer, a_word_that_pieces_cannot_make_is_unknown_as_a_whole) {
+  const Json json = {{"model",
+                      {{"type", "WordPiece"},
+                       {"vocab", {{"[UNK]", 0}, {"ab", 1}, {"a", 2}, {"##c", 3}, {"##b", 4}}},
+                       {"max_input_chars_per_word", 4}}},
+                     {"pre_tokenizer", {{"type", "BertPreTokenizer"}}}};
+  Tokenizer tokenizer(json, "t");
+  EXPECT_EQ(tokenizer.encode("abc ac", Special::add).ids, (std::vector<std::int32_t>{1, 3, 2, 3}));
+  EXPECT_EQ(tokenizer.encode("abd a", Special::add).ids, (std::vector<std::int32_t>{0, 2})) << "nothing of abd is left";
+  EXPECT_EQ(tokenizer.encode("acccc", Special::add).ids, (std::vector<std::int32_t>{0})) << "too long a word";
+}
+
+TEST(Tokenizer, unigram_takes_the_likeliest_cut_and_fuses_what_is_unknown) {
+  Json json = Json::parse(R"({"model": {"type": "Unigram", "unk_id": 0, "vocab":
+      [["<unk>", 0], ["a", -1], ["b", -1], ["ab", -1.5], ["abc", -9], ["c", -3]]}})");
+  EXPECT_EQ(Tokenizer(json, "t").encode("abc", Special::add).ids, (std::vector<std::int32_t>{3, 5}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("axyb", Special::add).ids, (std::vector<std::int32_t>{1, 0, 2}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xy", Special::add).ids, (std::vector<std::int32_t>{0}));
+  json["model"]["byte_fallback"] = true;
+  json["model"]["vocab"].push_back(Json::array({"<0x78>", -5.0}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (std::vector<std::int32_t>{6, 1}));
+  json["model"]["unk_id"] = nullptr;
+  EXPECT_THROW(Tokenizer(json, "t").encode("z", Special::add), InputError);
+}
+
 TEST(Tokenizer, added_tokens_strip_the_space_they_say) {
   Json json = bpe({{"a", 0}, {" ", 1}}, Json::array());
   json["added_tokens"] = {{{"id", 9}, {"content", "<m>"}, {"lstrip", true}, {"rstrip", true}, {"special", true}}};
@@ -113,11 +139,19 @@ TEST(Tokenizer, names_what_it_does_not_support) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(refusal({{"model", {{"type", "WordPiece"}}}}),
-            "file.json: tokenizer model 'WordPiece' is not supported yet (it comes with the encoder models); BPE is");
+  EXPECT_EQ(refusal({{"model", {{"type", "WordLevel"}}}}),
+            "file.json: tokenizer model 'WordLevel' is not supported (BPE, WordPiece and Unigram are)");
+  EXPECT_NE(refusal({{"model", {{"type", "WordPiece"}, {"vocab", {{"a", 0}}}}}}).find("unknown token '[UNK]'"),
+            std::string::npos);
+  EXPECT_NE(refusal(Json::parse(R"({"model": {"vocab": [["a", -1]], "unk_id": 1}})")).find("unk_id 1"),
+            std::string::npos);
   Json json = bpe({{"a", 0}}, Json::array());
-  json["normalizer"] = {{"type", "BertNormalizer"}};
-  EXPECT_NE(refusal(json).find("normalizer 'BertNormalizer'"), std::string::npos);
+  json["normalizer"] = {{"type", "Nmt"}};
+  EXPECT_NE(refusal(json).find("normalizer 'Nmt'"), std::string::npos);
+  for (const char* map : {"!", "", "CAAAAAAAAAA="}) {
+    json["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", map}};
+    EXPECT_NE(refusal(json).find("precompiled_charsmap"), std::string::npos) << map;
+  }
   EXPECT_NE(refusal(bpe({{"a", 0}}, {"a b"})).find("merge 'a' + 'b'"), std::string::npos);
   EXPECT_NE(refusal(bpe({{"a", -1}}, Json::array())).find("id -1"), std::string::npos);
   EXPECT_NE(refusal(Json::object()).find("not a tokenizer.json"), std::string::npos);

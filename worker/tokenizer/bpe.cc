@@ -11,7 +11,6 @@ namespace proctor {
 namespace {
 
 constexpr std::size_t kCachedWords = 1 << 17, kCachedWordBytes = 256;
-constexpr std::int32_t kMaxId = 1 << 26;
 
 std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 | static_cast<std::uint32_t>(right);
@@ -34,16 +33,7 @@ Bpe::Bpe(const nlohmann::json& json)
       ignore_merges_(flag(json, "ignore_merges")) {
   if (json.contains("dropout") && json.at("dropout").is_number() && json.at("dropout").get<double>() != 0)
     throw InputError("BPE dropout is not supported (it makes token ids random)");
-  const auto& vocabulary = json.at("vocab");
-  vocabulary_.reserve(vocabulary.size());
-  for (const auto& [token, id] : vocabulary.items()) {
-    const auto value = id.get<std::int64_t>();
-    if (value < 0 || value > kMaxId)
-      throw InputError("token '" + token + "' has id " + std::to_string(value) + ", past what a vocabulary can hold");
-    if (tokens_.size() <= static_cast<std::size_t>(value)) tokens_.resize(static_cast<std::size_t>(value) + 1);
-    tokens_[static_cast<std::size_t>(value)] = token;
-    vocabulary_.emplace(token, static_cast<std::int32_t>(value));
-  }
+  for (const auto& [token, id] : json.at("vocab").items()) add_token(token, id.get<std::int64_t>());
   read_merges(json.at("merges"));
   if (const std::string unknown = text_or_empty(json, "unk_token"); !unknown.empty()) unknown_ = id(unknown);
   for (unsigned byte = 0; byte < 256; ++byte) {
@@ -74,16 +64,6 @@ void Bpe::read_merges(const nlohmann::json& merges) {
       throw InputError("merge '" + left + "' + '" + right + "' names a token that the vocabulary lacks");
     merges_.insert_or_assign(pair_key(*left_id, *right_id), Merge{rank++, *merged});  // the last one counts
   }
-}
-
-std::optional<std::int32_t> Bpe::id(std::string_view token) const {
-  const auto found = vocabulary_.find(token);
-  if (found == vocabulary_.end()) return std::nullopt;
-  return found->second;
-}
-
-const std::string* Bpe::token(std::int32_t id) const {
-  return id >= 0 && static_cast<std::size_t>(id) < tokens_.size() ? &tokens_[static_cast<std::size_t>(id)] : nullptr;
 }
 
 const Bpe::Merge* Bpe::merge_of(std::int32_t left, std::int32_t right) const {

@@ -114,6 +114,24 @@ TokenDecoder bpe_suffix(const nlohmann::json& json) {
   };
 }
 
+/// Continuations join; then, where asked, no space before punctuation and English contractions.
+TokenDecoder word_piece(const nlohmann::json& json) {
+  return [prefix = json.value("prefix", "##"), cleanup = json.value("cleanup", true)](Tokens tokens) {
+    static const std::pair<Pattern, std::string> kCleanups[] = {
+        {Pattern::literal(" ."), "."},     {Pattern::literal(" ?"), "?"},           {Pattern::literal(" !"), "!"},
+        {Pattern::literal(" ,"), ","},     {Pattern::literal(" ' "), "'"},          {Pattern::literal(" n't"), "n't"},
+        {Pattern::literal(" 'm"), "'m"},   {Pattern::literal(" do not"), " don't"}, {Pattern::literal(" 's"), "'s"},
+        {Pattern::literal(" 've"), "'ve"}, {Pattern::literal(" 're"), "'re"}};
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      std::string& token = tokens[i];
+      if (i > 0) token = token.starts_with(prefix) ? token.substr(prefix.size()) : " " + token;
+      if (cleanup)
+        for (const auto& [what, by] : kCleanups) token = what.replace_all(token, by);
+    }
+    return tokens;
+  };
+}
+
 TokenDecoder sequence(const nlohmann::json& parts) {
   std::vector<TokenDecoder> steps;
   for (const auto& part : parts) steps.push_back(make_token_decoder(part));
@@ -134,6 +152,7 @@ TokenDecoder make_token_decoder(const nlohmann::json& json) {
   if (type == "Fuse") return [](Tokens tokens) { return Tokens{join(tokens)}; };
   if (type == "Strip") return strip(json);
   if (type == "Metaspace") return metaspace(json);
+  if (type == "WordPiece") return word_piece(json);
   if (type == "BPEDecoder") return bpe_suffix(json);
   if (type == "Replace")
     return
@@ -141,7 +160,7 @@ TokenDecoder make_token_decoder(const nlohmann::json& json) {
           for (std::string& token : tokens) token = pattern.replace_all(token, by);
           return tokens;
         };
-  throw InputError("decoder '" + type + "' is not supported yet (it comes with the encoder models)");
+  throw InputError("decoder '" + type + "' is not supported");
 }
 
 }  // namespace proctor

@@ -5,6 +5,7 @@
 
 #include "sharding/error.h"
 #include "worker/tokenizer/pattern.h"
+#include "worker/tokenizer/precompiled.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {
@@ -28,6 +29,51 @@ std::string strip(const std::string& text, bool left, bool right) {
     end = last;
   }
   return text.substr(begin, end - begin);
+}
+
+/// Tried on BERT's own code: U+2B920 where the block begins at U+2B820.
+bool is_cjk(char32_t c) {
+  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
+         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+         (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+std::string bert_clean(const std::string& text) {
+  std::string out;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    const char32_t c = code_point_at(text, at, length);
+    const bool break_or_tab = c == '\t' || c == '\n' || c == '\r';
+    if (c == 0 || c == 0xFFFD || (!break_or_tab && is_other(c))) continue;
+    if (is_white_space(c))
+      out += ' ';
+    else
+      out.append(text, at, length);
+  }
+  return out;
+}
+
+std::string bert_space_cjk(const std::string& text) {
+  std::string out;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    const bool cjk = is_cjk(code_point_at(text, at, length));
+    out += cjk ? " " : "";
+    out.append(text, at, length);
+    out += cjk ? " " : "";
+  }
+  return out;
+}
+
+Normalizer bert(const nlohmann::json& json) {
+  const bool clean = json.value("clean_text", true), cjk = json.value("handle_chinese_chars", true),
+             lower = json.value("lowercase", true);
+  const bool given = json.contains("strip_accents") && json.at("strip_accents").is_boolean();
+  const bool strip_accents = given ? json.at("strip_accents").get<bool>() : lower;
+  return [=](std::string text) {
+    if (clean) text = bert_clean(text);
+    if (cjk) text = bert_space_cjk(text);
+    if (strip_accents) text = without_nonspacing_marks(normalized(text, NormalForm::nfd));
+    return lower ? lower_case(text) : text;
+  };
 }
 
 std::optional<NormalForm> normal_form(const std::string& type) {
@@ -58,7 +104,10 @@ Normalizer make_normalizer(const nlohmann::json& json) {
     return [left = json.value("strip_left", true), right = json.value("strip_right", true)](std::string text) {
       return strip(text, left, right);
     };
-  throw InputError("normalizer '" + type + "' is not supported yet (it comes with the encoder models)");
+  if (type == "BertNormalizer") return bert(json);
+  if (type == "Precompiled")
+    return [map = CharacterMap(json.at("precompiled_charsmap"))](std::string text) { return map.apply(text); };
+  throw InputError("normalizer '" + type + "' is not supported");
 }
 
 }  // namespace proctor

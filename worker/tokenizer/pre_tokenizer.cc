@@ -193,12 +193,18 @@ PreTokenizer make_pre_tokenizer(const nlohmann::json& json) {
                      code_points(is_numeric));
   if (type == "Punctuation")
     return splitting(behavior_from(json.value("behavior", "Isolated")), false, code_points(is_punctuation));
+  if (type == "BertPreTokenizer")
+    return [spaces = splitting(Behavior::removed, false, code_points(is_white_space)),
+            marks = splitting(Behavior::isolated, false, code_points(is_punctuation))](Words& words) {
+      spaces(words);
+      marks(words);
+    };
   if (type == "WhitespaceSplit") return splitting(Behavior::removed, false, code_points(is_white_space));
   if (type == "Whitespace")
     return splitting(Behavior::removed, true, [pattern = Pattern::regex(R"(\w+|[^\w\s]+)")](auto text, auto& matches) {
       pattern.find_all(text, matches);
     });
-  throw InputError("pre_tokenizer '" + type + "' is not supported yet (it comes with the encoder models)");
+  throw InputError("pre_tokenizer '" + type + "' is not supported");
 }
 
 }  // namespace proctor

@@ -23,19 +23,12 @@ AddedToken read_added(const Json& json) {
   return token;
 }
 
-std::unique_ptr<Bpe> make_model(const Json& json) {
-  const std::string type = json.value("type", json.contains("merges") ? "BPE" : "Unigram");
-  if (type != "BPE")
-    throw InputError("tokenizer model '" + type + "' is not supported yet (it comes with the encoder models); BPE is");
-  return std::make_unique<Bpe>(json);
-}
-
 }  // namespace
 
 Tokenizer::Tokenizer(const Json& json, const std::string& file) try
     : normalizer_(make_normalizer(part(json, "normalizer"))),
       pre_tokenizer_(make_pre_tokenizer(part(json, "pre_tokenizer"))),
-      model_(make_model(json.at("model"))),
+      model_(make_token_model(json.at("model"))),
       post_(make_post_processor(part(json, "post_processor"))),
       decoder_(make_token_decoder(part(json, "decoder"))) {
   std::vector<AddedToken> tokens;

@@ -1,4 +1,4 @@
-// A tokenizer.json, whole: added tokens, normalizer, pre-tokenizer, BPE, post-processor, decoder. The same ids and
+// A tokenizer.json, whole: added tokens, normalizer, pre-tokenizer, model, post-processor, decoder. The same ids and
 // texts as Hugging Face's tokenizers (tests: 463 texts of each of five tokenizers). Owned by one thread: encode()
 // caches words.
 #pragma once
@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "worker/tokenizer/added_tokens.h"
-#include "worker/tokenizer/bpe.h"
 #include "worker/tokenizer/decoder.h"
 #include "worker/tokenizer/normalizer.h"
 #include "worker/tokenizer/post_processor.h"
 #include "worker/tokenizer/pre_tokenizer.h"
+#include "worker/tokenizer/token_model.h"
 
 namespace proctor {
 
@@ -52,7 +52,7 @@ class Tokenizer {
 
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;
-  std::unique_ptr<Bpe> model_;
+  std::unique_ptr<TokenModel> model_;
   PostProcessor post_;
   TokenDecoder decoder_;
   AddedTokenMatcher raw_added_, normalized_added_;

@@ -123,6 +123,24 @@ std::string utf8_lossy(std::string_view bytes) {
   return out;
 }
 
+std::size_t grapheme_length(std::string_view text, std::size_t at) {
+  std::size_t length = 0, next = 0;
+  char32_t before = code_point_at(text, at, length);
+  for (utf8proc_int32_t state = 0; at + length < text.size(); length += next) {
+    const char32_t after = code_point_at(text, at + length, next);
+    if (utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(before), static_cast<utf8proc_int32_t>(after),
+                                         &state))
+      break;
+    before = after;
+  }
+  return length;
+}
+
+bool is_other(char32_t c) {
+  const auto of = category(c);
+  return of == UTF8PROC_CATEGORY_CC || of == UTF8PROC_CATEGORY_CF || of == UTF8PROC_CATEGORY_CO;
+}
+
 bool is_ascii(std::string_view text) {
   for (char c : text)
     if (static_cast<unsigned char>(c) >= 0x80) return false;
@@ -162,6 +180,12 @@ std::string lower_case(std::string_view text) {
   return each_code_point(text, [](std::string& out, char32_t c) {
     if (c == 0x130) return void(out += "i\xCC\x87");  // the one code point whose lower case is two
     append_utf8(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+  });
+}
+
+std::string without_nonspacing_marks(std::string_view text) {
+  return each_code_point(text, [](std::string& out, char32_t c) {
+    if (category(c) != UTF8PROC_CATEGORY_MN) append_utf8(out, c);
   });
 }
 

@@ -1,0 +1,42 @@
+#include "worker/tokenizer/token_model.h"
+
+#include "sharding/error.h"
+#include "worker/tokenizer/bpe.h"
+#include "worker/tokenizer/unigram.h"
+#include "worker/tokenizer/word_piece.h"
+
+namespace proctor {
+namespace {
+constexpr std::int32_t kMaxId = 1 << 26;
+}
+
+void TokenModel::add_token(const std::string& token, std::int64_t id) {
+  if (id < 0 || id > kMaxId)
+    throw InputError("token '" + token + "' has id " + std::to_string(id) + ", past what a vocabulary can hold");
+  if (tokens_.size() <= static_cast<std::size_t>(id)) tokens_.resize(static_cast<std::size_t>(id) + 1);
+  tokens_[static_cast<std::size_t>(id)] = token;
+  vocabulary_.emplace(token, static_cast<std::int32_t>(id));
+}
+
+std::optional<std::int32_t> TokenModel::id(std::string_view token) const {
+  const auto found = vocabulary_.find(token);
+  return found == vocabulary_.end() ? std::nullopt : std::optional(found->second);
+}
+
+const std::string* TokenModel::token(std::int32_t id) const {
+  return id < 0 || static_cast<std::size_t>(id) >= tokens_.size() ? nullptr : &tokens_[static_cast<std::size_t>(id)];
+}
+
+/// Older files name no type.
+std::unique_ptr<TokenModel> make_token_model(const nlohmann::json& json) {
+  const std::string guess = json.contains("merges")                      ? "BPE"
+                            : json.contains("continuing_subword_prefix") ? "WordPiece"
+                                                                         : "Unigram";
+  const std::string type = json.value("type", guess);
+  if (type == "BPE") return std::make_unique<Bpe>(json);
+  if (type == "WordPiece") return std::make_unique<WordPiece>(json);
+  if (type == "Unigram") return std::make_unique<Unigram>(json);
+  throw InputError("tokenizer model '" + type + "' is not supported (BPE, WordPiece and Unigram are)");
+}
+
+}  // namespace proctor

@@ -1,0 +1,44 @@
+// What turns a word into token ids: one of BPE, WordPiece, Unigram.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace proctor {
+
+struct StringHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+template <class Value>
+using StringMap = std::unordered_map<std::string, Value, StringHash, std::equal_to<>>;
+
+/// Thread-compatible: encode() may fill a cache, so one object serves one thread.
+class TokenModel {
+ public:
+  virtual ~TokenModel() = default;
+  /// Appends the ids of one word (UTF-8, as the pre-tokenizer gave it).
+  virtual void encode(std::string_view word, std::vector<std::int32_t>& ids) = 0;
+  std::optional<std::int32_t> id(std::string_view token) const;
+  const std::string* token(std::int32_t id) const;  ///< null if there is none
+
+ protected:
+  /// Throws InputError for an id that no vocabulary can hold.
+  void add_token(const std::string& token, std::int64_t id);
+
+ private:
+  StringMap<std::int32_t> vocabulary_;
+  std::vector<std::string> tokens_;
+};
+
+/// `json`: tokenizer.json's "model". Throws InputError for what is not supported or not consistent.
+std::unique_ptr<TokenModel> make_token_model(const nlohmann::json& json);
+
+}  // namespace proctor

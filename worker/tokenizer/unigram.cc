@@ -1,0 +1,119 @@
+#include "worker/tokenizer/unigram.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+
+#include "sharding/error.h"
+#include "worker/tokenizer/unicode.h"
+
+namespace proctor {
+namespace {
+constexpr double kUnknownPenalty = 10;  // SentencePiece's, below the least likely piece
+}
+
+Unigram::Unigram(const nlohmann::json& json) : byte_fallback_(json.value("byte_fallback", false)) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const auto& entry : json.at("vocab")) {
+    const auto id = static_cast<std::int32_t>(scores_.size());
+    const std::string piece = entry.at(0);
+    add_token(piece, id);
+    add_piece(piece, id);
+    scores_.push_back(entry.at(1));
+    least = std::min(least, scores_.back());
+  }
+  unknown_score_ = least - kUnknownPenalty;
+  if (json.contains("unk_id") && !json.at("unk_id").is_null()) unknown_ = json.at("unk_id");
+  if (unknown_ < -1 || unknown_ >= static_cast<std::int32_t>(scores_.size()))
+    throw InputError("Unigram's unk_id " + std::to_string(unknown_) + " is not in its vocabulary");
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", byte);
+    byte_ids_[byte] = id(name).value_or(-1);
+  }
+}
+
+void Unigram::add_piece(const std::string& piece, std::int32_t id) {
+  std::uint32_t node = 0;
+  for (const char c : piece) {
+    const auto byte = static_cast<unsigned char>(c);
+    const auto found = std::ranges::find(trie_[node].next, byte, &std::pair<unsigned char, std::uint32_t>::first);
+    if (found != trie_[node].next.end()) {
+      node = found->second;
+      continue;
+    }
+    const auto fresh = static_cast<std::uint32_t>(trie_.size());
+    trie_[node].next.emplace_back(byte, fresh);
+    if (node == 0) roots_[byte] = fresh;
+    trie_.emplace_back();
+    node = fresh;
+  }
+  trie_[node].piece = id;
+}
+
+const Unigram::Node* Unigram::step(const Node& node, unsigned char byte) const {
+  if (&node == trie_.data()) return roots_[byte] ? &trie_[roots_[byte]] : nullptr;
+  for (const auto& [next, index] : node.next)
+    if (next == byte) return &trie_[index];
+  return nullptr;
+}
+
+/// One id, or where the piece is unknown: its bytes' ids if all are there, else the unknown one.
+void Unigram::append(std::string_view piece, std::vector<std::int32_t>& ids) const {
+  if (const auto known = id(piece)) return ids.push_back(*known);
+  const bool has_bytes = byte_fallback_ && std::ranges::all_of(piece, [this](char c) {
+                           return byte_ids_[static_cast<unsigned char>(c)] >= 0;
+                         });
+  if (has_bytes)
+    for (const char c : piece) ids.push_back(byte_ids_[static_cast<unsigned char>(c)]);
+  else if (unknown_ >= 0)
+    ids.push_back(unknown_);
+  else
+    throw InputError("text has a character that is not in the Unigram vocabulary, which has no unknown token");
+}
+
+/// As Hugging Face's encode_optimized: of equal sums the first found; unknown characters side by side are one piece.
+void Unigram::encode(std::string_view word, std::vector<std::int32_t>& ids) {
+  struct Best {
+    double score = 0;
+    std::size_t begin = 0;
+    std::int32_t piece = -1;
+    bool reached = false;
+  };
+  std::vector<Best> best(word.size() + 1);
+  best[0].reached = true;
+  const auto offer = [&](std::size_t begin, std::size_t end, std::int32_t piece, double score) {
+    if (best[end].reached && score <= best[end].score) return;
+    best[end] = {score, begin, piece, true};
+  };
+  for (std::size_t begin = 0, length = 0; begin < word.size(); begin += length) {
+    code_point_at(word, begin, length);
+    bool has_single = false;
+    const Node* node = &trie_[0];
+    for (std::size_t end = begin; end < word.size();) {
+      node = step(*node, static_cast<unsigned char>(word[end++]));
+      if (!node) break;
+      if (node->piece < 0) continue;
+      offer(begin, end, node->piece, scores_[static_cast<std::size_t>(node->piece)] + best[begin].score);
+      has_single = has_single || end - begin == length;
+    }
+    if (!has_single) offer(begin, begin + length, unknown_, unknown_score_ + best[begin].score);
+  }
+  std::vector<std::string_view> pieces;  // backwards
+  std::size_t unknown_end = 0;           // of a run of unknown characters
+  for (std::size_t end = word.size(); end > 0;) {
+    const auto [score, begin, piece, reached] = best[end];
+    const bool is_unknown = piece == unknown_;
+    if (is_unknown && unknown_end == 0) unknown_end = end;
+    if (!is_unknown) {
+      if (unknown_end > 0) pieces.push_back(word.substr(end, unknown_end - end));
+      unknown_end = 0;
+      pieces.push_back(word.substr(begin, end - begin));
+    }
+    end = begin;
+  }
+  if (unknown_end > 0) pieces.push_back(word.substr(0, unknown_end));
+  for (auto piece = pieces.rbegin(); piece != pieces.rend(); ++piece) append(*piece, ids);
+}
+
+}  // namespace proctor
