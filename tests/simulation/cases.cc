@@ -140,10 +140,11 @@ std::vector<Case> cases() {
   for (const auto& [seconds, mean, worst] : {std::tuple(300.0, 1.02, 1.03), std::tuple(60.0, 1.04, 1.06)})
     for (std::size_t gpus : {8u, 64u, 512u, 4096u})
       for (bool slow : {false, true})
-        all.push_back({"1 module, " + std::to_string(gpus) + " GPUs, " + std::to_string(static_cast<int>(seconds)) +
-                           " s a GPU" + (slow ? ", 2 % at 0.7x" : ""),
-                       "10 s loads", mean, worst, gpus > 1000 ? 3u : 30u,
-                       [=](std::uint64_t seed) { return one_module(gpus, seconds, slow, seed); }});
+        all.push_back(
+            {"1 module, " + std::to_string(gpus) + " GPUs, " + std::to_string(static_cast<int>(seconds)) + " s a GPU" +
+                 (slow ? ", 2 % at 0.7x" : ""),
+             "10 s loads", mean, worst, gpus > 1000 ? 3u : 30u,
+             [gpus, slow, work = seconds](std::uint64_t seed) { return one_module(gpus, work, slow, seed); }});
   all.push_back({"24 modules, 8 GPUs, 1,000 s a GPU", "sizes 0.5 to 1.5 of the mean, 30 s loads", 1.03, 1.05, 30,
                  [](std::uint64_t seed) {
                    Random random(seed);
