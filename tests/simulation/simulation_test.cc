@@ -60,7 +60,7 @@ Scenario draw(std::uint64_t seed) {
 
 TEST(Simulation, random_runs_answer_every_request_once_whatever_happens) {
   const char* one = std::getenv("PROCTOR_SIMULATION_SEED");
-  const std::uint64_t first = one ? std::strtoull(one, nullptr, 10) : 1, last = one ? first : 10000;
+  const std::uint64_t first = one ? std::strtoull(one, nullptr, 10) : 1, last = one ? first : PROCTOR_SIMULATIONS;
   std::size_t hand_outs = 0, shards = 0, failed = 0;
   for (std::uint64_t seed = first; seed <= last && failed < 5; ++seed) {
     const Scenario scenario = draw(seed);
@@ -86,8 +86,8 @@ TEST(Simulation, the_same_seed_is_the_same_run) {
 
 TEST(Simulation, no_run_is_shorter_than_the_least_possible) {
   for (const Case& each : cases()) {
-    if (each.seeds < 30) continue;
     const Scenario scenario = each.draw(7);
+    if (scenario.nodes.size() > 8) continue;  // the table looks at more
     const double least = least_makespan(scenario);
     EXPECT_GE(simulate(scenario).makespan, least) << each.name;
     EXPECT_GE(first_in_first_out(scenario), least * 0.999) << each.name;
