@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "orchestrator/scoring/text_metrics.h"
 #include "orchestrator/task_types/generation_ask.h"
@@ -76,7 +77,7 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
     for (const std::string& name : type.default_metrics()) metrics.push_back({name, nlohmann::json::object()});
   const auto known = type.metrics();
   for (const Metric& metric : metrics) {
-    if (std::ranges::find(known, metric.name) == known.end())
+    if (!type.has_metric(metric.name))
       fields.refuse("metrics",
                     "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
     if (metric.name == "exact_match")
@@ -133,8 +134,12 @@ std::string data_file(YamlFields& fields, const std::string& key, const std::str
 void read_data(YamlFields fields, Task& task, const std::string& file) {
   for (const auto& entry : fields.node())
     task.data[entry.first.Scalar()] = data_file(fields, entry.first.Scalar(), file);
-  if (!task.data.contains("test"))
-    throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: the split 'test' is missing");
+  const std::vector<std::string> needed = task.type == "retrieval"
+                                              ? std::vector<std::string>{"corpus", "queries", "qrels"}
+                                              : std::vector<std::string>{"test"};
+  for (const std::string& split : needed)
+    if (!task.data.contains(split))
+      throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: '" + split + "' is missing");
 }
 
 /// What each type needs and what would be left unread.
@@ -153,12 +158,28 @@ void check_task(YamlFields& fields, const Task& task) {
     else
       need(task.target.has_value(), "target");
   }
-  if (task.type == "requests") {
+  const auto only = [&](std::set<std::string> keys, const std::string& why) {
+    keys.insert({"task", "type", "data"});
     for (const auto& entry : fields.node())
-      if (const std::string key = entry.first.Scalar();
-          key != "task" && key != "type" && key != "data" && key != "on_long")
-        fields.refuse(key, "is not read by task type requests: its rows are whole requests");
-    return;
+      if (const std::string key = entry.first.Scalar(); !keys.contains(key))
+        fields.refuse(key, "is not read by task type " + task.type + why);
+  };
+  if (task.type == "requests") return only({"on_long"}, ": its rows are whole requests");
+  if (task.type == "retrieval") {
+    need(!task.query.empty(), "query");
+    need(!task.document.empty(), "document");
+    need_placeholder(*compiled.query, "query");
+    need_placeholder(*compiled.document, "document");
+    return only({"query", "document", "metrics", "group"}, "");
+  }
+  if (task.type == "similarity") {
+    need(!task.left.empty(), "left");
+    need(!task.right.empty(), "right");
+    need(!task.score.empty(), "score");
+    for (const auto& [one, key] : {std::pair(compiled.left.get(), "left"), std::pair(compiled.right.get(), "right"),
+                                   std::pair(compiled.score.get(), "score")})
+      need_placeholder(*one, key);
+    return only({"left", "right", "score", "metrics", "group"}, "");
   }
   if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
   if (task.type == "loglikelihood_rolling") {
@@ -184,7 +205,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
     fields.refuse("task", "'" + task.name + "' cannot name a file (no blanks, no slashes)");
   task.type = fields.required_text("type");
   const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
-  if (fields.find("data").IsDefined() && fields.find("data").IsScalar())
+  if (task.type != "retrieval" && fields.find("data").IsDefined() && fields.find("data").IsScalar())
     task.data["test"] = data_file(fields, "data", file);
   else
     read_data(fields.map("data", "data"), task, file);
@@ -195,6 +216,11 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.answer = fields.text("answer", "");
   task.target = template_list(fields, "target");
   task.text = fields.text("text", "");
+  task.query = fields.text("query", "");
+  task.document = fields.text("document", "");
+  task.left = fields.text("left", "");
+  task.right = fields.text("right", "");
+  task.score = fields.text("score", "");
   task.target_delimiter = fields.text("target_delimiter", task.target_delimiter);
   task.fewshot = read_fewshot(fields.map("fewshot", "fewshot"));
   task.metrics = read_metrics(fields, type);

@@ -26,6 +26,7 @@ std::vector<std::uint32_t> bundles_of(const PairRequests& pair) {
                         parts.front() == pair.requests[first - 1].parts.front();
     if (!shares) bundles.push_back(first);
   }
+  for (std::uint32_t r = pair.first_request.back(); r < pair.requests.size(); ++r) bundles.push_back(r);
   return bundles;
 }
 
@@ -57,6 +58,14 @@ nlohmann::json identity_of(const Work& work, const Module& module, const ModelFa
   return json;
 }
 
+void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
+  if (std::ranges::find(facts.kinds, module.kind) == facts.kinds.end())
+    throw UsageError("module " + module.name + ": kind " + module.kind + " cannot use " + facts.architecture + " (" +
+                     module.path + "); kinds that can: " + quoted_list(facts.kinds));
+  if (module.kind != "generator" && module.tensor_parallel > 1)
+    throw UsageError("module " + module.name + ": tensor_parallel above 1 is not supported for kind " + module.kind);
+}
+
 bool runs(const Module& module, const Task& task) {
   const auto& types = request_types_of_kind(module.kind, module.name);
   const bool can = std::ranges::find(types, task_type_of(task).request_type()) != types.end();
@@ -84,6 +93,7 @@ void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& r
 PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   const Task& spec = *task.task;
   const TaskType& type = task_type_of(spec);
+  if (std::optional<PairRequests> whole = type.build(task, limit)) return std::move(*whole);
   PairRequests pair;
   std::vector<Document> all = read_documents(spec.data.at("test"));
   const bool same_split = spec.fewshot.split == "test";
@@ -113,6 +123,7 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   }
   for (const Module& module : work.suite.modules) {
     work.facts.push_back(facts.check(module.path));
+    refuse_wrong_kind(module, work.facts.back());
     if (const auto why = cannot_split(work.facts.back(), module.tensor_parallel))
       throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +
                        *why + "; sizes that can be used: " + usable_sizes(work.facts.back(), kMaxGangMembers));

@@ -80,6 +80,8 @@ struct Task {
   std::string answer;                  ///< multiple_choice: template of the gold answer
   std::optional<TemplateList> target;  ///< loglikelihood, generate_until, contexts
   std::string text;                    ///< loglikelihood_rolling
+  std::string query, document;         ///< retrieval
+  std::string left, right, score;      ///< similarity
   std::string target_delimiter = " ";
   FewShot fewshot;
   std::vector<Metric> metrics;

@@ -8,6 +8,7 @@
 
 #include "worker/generation_text.h"
 #include "worker/scoring.h"
+#include "worker/token_tensor.h"
 #include "worker/tree_attention.h"
 
 namespace proctor {

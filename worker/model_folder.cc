@@ -8,6 +8,7 @@
 
 #include "sharding/error.h"
 #include "worker/json_file.h"
+#include "worker/kinds/sentence_settings.h"
 #include "worker/models/families.h"
 #include "worker/safetensors.h"
 
@@ -150,7 +151,8 @@ std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
   XXH3_state_t* state = XXH3_createState();
   XXH3_128bits_reset(state);
   for (const char* name :
-       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"})
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json"})
     add_file(state, fs::path(folder.path) / name);
   std::string buffer;
   for (const auto& [name, found] : checkpoint.tensors()) {
@@ -167,6 +169,27 @@ std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
   return text;
 }
 
+void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
+  facts.kinds = {"generator"};
+  facts.layers = static_cast<std::uint64_t>(c.layers);
+  facts.hidden = static_cast<std::uint64_t>(c.hidden);
+  facts.heads = static_cast<std::uint64_t>(c.heads);
+  facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
+  facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
+  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
+  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
+}
+
+void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
+  facts.kinds = {"embedding"};
+  facts.layers = static_cast<std::uint64_t>(c.layers);
+  facts.hidden = static_cast<std::uint64_t>(c.hidden);
+  facts.heads = facts.kv_heads = static_cast<std::uint64_t>(c.heads);
+  facts.head_dim = static_cast<std::uint64_t>(c.head_dim());
+  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
+  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
+}
+
 }  // namespace
 
 ModelFolder read_model_folder(const std::string& path) try {
@@ -181,11 +204,17 @@ ModelFolder read_model_folder(const std::string& path) try {
   folder.architecture = json.at("architectures")[0];
   folder.checkpoint_dtype = checkpoint_dtype(json, path);
   ConfigReader reader(json, file.string());
-  folder.decoder = read_decoder_config(folder.architecture, reader);
+  if (is_encoder(folder.architecture))
+    folder.encoder = read_encoder_config(folder.architecture, reader);
+  else
+    folder.decoder = read_decoder_config(folder.architecture, reader);
   folder.generation = read_generation(path, json);
   folder.tokenizer = read_tokenizer_settings(path);
   if (folder.tokenizer.tokenizer_class.empty()) folder.tokenizer.tokenizer_class = default_tokenizer_class(json);
-  folder.max_length = folder.decoder.max_position;
+  folder.max_length = folder.encoder
+                          ? std::min(folder.encoder->max_tokens(),
+                                     folder.tokenizer.model_max_length.value_or(folder.encoder->max_tokens()))
+                          : folder.decoder.max_position;
   return folder;
 } catch (const Json::exception& error) {
   throw InputError(path + ": a configuration file is not as expected: " + error.what());
@@ -193,10 +222,19 @@ ModelFolder read_model_folder(const std::string& path) try {
   throw InputError(error.what());
 }
 
+std::vector<WeightSource> folder_sources(const ModelFolder& folder) {
+  return folder.encoder ? encoder_weight_sources(folder.architecture, *folder.encoder)
+                        : decoder_weight_sources(folder.decoder);
+}
+
+std::vector<ParameterShape> folder_parameters(const ModelFolder& folder) {
+  return parameters_of(folder_sources(folder));
+}
+
 ModelFacts check_model(const ModelFolder& folder) {
   const Checkpoint checkpoint(folder.path);
   ModelFacts facts;
-  for (const WeightSource& source : decoder_weight_sources(folder.decoder)) {
+  for (const WeightSource& source : folder_sources(folder)) {
     const auto found = checkpoint.find(source.tensor);
     check_shape(source, *found.entry, found.file->path());
     std::uint64_t elements = 1;
@@ -204,18 +242,16 @@ ModelFacts check_model(const ModelFolder& folder) {
     facts.parameters += elements;
     facts.weight_bytes += found.entry->end - found.entry->begin;
   }
-  const DecoderConfig& c = folder.decoder;
   facts.architecture = folder.architecture;
   facts.checkpoint_dtype = folder.checkpoint_dtype;
-  facts.layers = static_cast<std::uint64_t>(c.layers);
-  facts.hidden = static_cast<std::uint64_t>(c.hidden);
-  facts.heads = static_cast<std::uint64_t>(c.heads);
-  facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
-  facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
-  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
-  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
+  if (folder.encoder) {
+    add_sizes(facts, *folder.encoder);
+    (void)read_sentence_settings(folder.path);  // what is not understood is found before anything starts
+  } else {
+    add_sizes(facts, folder.decoder);
+  }
   facts.max_length = folder.max_length;
-  facts.bytes_per_token = c.vocabulary > 1000 ? 4.0 : 2.0;
+  facts.bytes_per_token = facts.vocabulary > 1000 ? 4.0 : 2.0;
   facts.model_hash = hash_of(folder, checkpoint);
   facts.bos_text = folder.tokenizer.bos_token;
   facts.eos_text = folder.tokenizer.eos_token;

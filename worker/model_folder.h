@@ -8,6 +8,7 @@
 
 #include "sharding/facts.h"
 #include "worker/models/decoder_config.h"
+#include "worker/models/encoder_config.h"
 
 namespace proctor {
 
@@ -29,7 +30,8 @@ struct TokenizerSettings {
 
 struct ModelFolder {
   std::string path, architecture, checkpoint_dtype;
-  DecoderConfig decoder;
+  DecoderConfig decoder;  ///< where there is no encoder
+  std::optional<EncoderConfig> encoder;
   GenerationDefaults generation;
   TokenizerSettings tokenizer;
   std::int64_t max_length = 2048;  ///< as lm-eval: max_position_embeddings, or its class's default
@@ -37,6 +39,10 @@ struct ModelFolder {
 
 /// Throws InputError naming the file and what is wrong with it.
 ModelFolder read_model_folder(const std::string& path);
+
+/// The whole model's, in the checkpoint.
+std::vector<WeightSource> folder_sources(const ModelFolder& folder);
+std::vector<ParameterShape> folder_parameters(const ModelFolder& folder);
 
 /// Also opens the weight files' headers and checks every tensor's name and shape against the configuration.
 ModelFacts check_model(const ModelFolder& folder);

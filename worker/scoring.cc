@@ -12,6 +12,7 @@
 #include <limits>
 #include <span>
 
+#include "worker/token_tensor.h"
 #include "worker/tree_attention.h"
 
 namespace proctor {

@@ -25,6 +25,7 @@ class TextCodec {
   /// lm-eval's _encode_pair: trailing white space of the context moves to the continuation. Throws InputError where the
   /// continuation has no token.
   ContextAndContinuation encode_pair(std::string context, std::string continuation);
+  Encoding encode_at_most(std::string_view text, std::size_t most) { return tokenizer_.encode_at_most(text, most); }
   std::vector<std::int32_t> encode_without_specials(std::string_view text) {
     return tokenizer_.encode(text, Special::leave_out).ids;
   }

@@ -1,14 +1,90 @@
 #include "orchestrator/prompts/document.h"
 
 #include <fstream>
+#include <utility>
 
 #include "sharding/error.h"
 
 namespace proctor {
+namespace {
+
+/// RFC 4180: fields may be quoted, and then hold separators, line breaks and doubled quotes.
+class SeparatedValues {
+ public:
+  SeparatedValues(std::istream& stream, char separator, const std::string& file)
+      : stream_(stream), separator_(separator), file_(file) {}
+
+  /// The next record that is not blank, and the line where it begins; empty at the end.
+  std::vector<std::string> next(std::size_t& line) {
+    std::vector<std::string> fields;
+    do {
+      line = line_;
+      fields = record();
+    } while (!fields.empty() && fields.size() == 1 && fields[0].empty());
+    return fields;
+  }
+
+ private:
+  std::vector<std::string> record() {
+    std::vector<std::string> fields;
+    std::string field;
+    bool quoted = false, any = false;
+    const std::size_t begin = line_;
+    for (int c = 0; (c = stream_.get()) != std::istream::traits_type::eof();) {
+      any = true;
+      if (c == '\n') ++line_;
+      if (quoted) {
+        if (c != '"')
+          field += static_cast<char>(c);
+        else if (stream_.peek() == '"')
+          field += static_cast<char>(stream_.get());
+        else
+          quoted = false;
+      } else if (c == '"' && field.empty()) {
+        quoted = true;
+      } else if (c == separator_) {
+        fields.push_back(std::exchange(field, ""));
+      } else if (c == '\n') {
+        break;
+      } else if (c != '\r') {
+        field += static_cast<char>(c);
+      }
+    }
+    if (quoted) throw InputError(file_ + ":" + std::to_string(begin) + ": a quoted field is not closed");
+    if (any) fields.push_back(std::move(field));
+    return fields;
+  }
+
+  std::istream& stream_;
+  char separator_;
+  const std::string& file_;
+  std::size_t line_ = 1;
+};
+
+std::vector<Document> read_separated(std::istream& stream, char separator, const std::string& path) {
+  SeparatedValues records(stream, separator, path);
+  std::size_t line = 0;
+  const std::vector<std::string> names = records.next(line);
+  std::vector<Document> documents;
+  for (std::vector<std::string> values = records.next(line); !values.empty(); values = records.next(line)) {
+    Document document{nlohmann::ordered_json::object(), path, line};
+    if (values.size() != names.size())
+      throw InputError(document.where() + ": " + std::to_string(values.size()) + " columns, the first row names " +
+                       std::to_string(names.size()));
+    for (std::size_t i = 0; i < names.size(); ++i) document.row[names[i]] = std::move(values[i]);
+    documents.push_back(std::move(document));
+  }
+  if (documents.empty()) throw InputError(path + ": holds no rows below the names of its columns");
+  return documents;
+}
+
+}  // namespace
 
 std::vector<Document> read_documents(const std::string& path) {
   std::ifstream stream(path);
   if (!stream) throw UsageError(path + ": no such data file");
+  if (path.ends_with(".csv")) return read_separated(stream, ',', path);
+  if (path.ends_with(".tsv")) return read_separated(stream, '\t', path);
   std::vector<Document> documents;
   std::string text;
   for (std::size_t line = 1; std::getline(stream, text); ++line) {

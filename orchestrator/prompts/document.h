@@ -1,4 +1,5 @@
-// The rows of a task's data: JSON Lines, keys in file order (they enter lm-eval's document hash).
+// The rows of a task's data: JSON Lines, keys in file order (they enter lm-eval's document hash); or .csv and .tsv,
+// whose first row names the columns and whose values are texts.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -14,7 +15,8 @@ struct Document {
   std::string where() const { return file + ":" + std::to_string(line); }
 };
 
-/// Throws InputError: not readable, no rows, a line that is no JSON object (with its line). Blank lines are skipped.
+/// Throws InputError: not readable, no rows, a line that is no JSON object, a row with more or fewer columns than the
+/// first (with its line). Blank lines are skipped.
 std::vector<Document> read_documents(const std::string& path);
 
 }  // namespace proctor

@@ -152,6 +152,7 @@ Json response_line(const Answered& answered) {
 PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::span<const Response> responses,
                      const StderrOptions& options) {
   const TaskType& type = task_type_of(*task.task);
+  if (std::optional<PairScore> whole = type.score_set(task, pair, responses)) return std::move(*whole);
   PairScore score;
   std::vector<Answered> answered;
   for (std::size_t d = 0; d < pair.documents.size(); ++d) {

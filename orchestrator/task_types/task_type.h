@@ -2,14 +2,17 @@
 // task_types.cc. Pure.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "orchestrator/prompts/template.h"
 #include "orchestrator/scoring/filters.h"
+#include "orchestrator/scoring/pair.h"
 #include "sharding/request.h"
 #include "sharding/suite.h"
 
@@ -17,8 +20,9 @@ namespace proctor {
 
 /// A task with its templates compiled.
 struct TaskTemplates {
-  const Task* task;
+  const Task* task = nullptr;
   std::unique_ptr<Template> prompt, answer, text;
+  std::unique_ptr<Template> query, document, left, right, score;  ///< retrieval; similarity
   std::vector<Template> choices, target, contexts;  ///< one placeholder that gives a list, or a list of templates
 };
 
@@ -41,6 +45,10 @@ class TaskType {
   virtual std::string request_type() const = 0;
   virtual std::vector<std::string> default_metrics() const = 0;
   virtual std::vector<std::string> metrics() const = 0;
+  virtual bool has_metric(const std::string& name) const {
+    const std::vector<std::string> all = metrics();
+    return std::find(all.begin(), all.end(), name) != all.end();
+  }
   /// The question of a few-shot example or of the evaluated document, and the example's answer.
   virtual std::string question(const TaskTemplates& task, const Document& document) const;
   virtual std::string example_question(const TaskTemplates& task, const Document& document) const {
@@ -50,6 +58,13 @@ class TaskType {
   /// `context`: the assembled prompt. Throws InputError naming the row.
   virtual std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                         const std::string& context) const = 0;
+  /// Of types whose requests are not each a document's: all of them, of `limit` documents at most (0: all).
+  virtual std::optional<PairRequests> build(const TaskTemplates&, std::size_t /*limit*/) const { return std::nullopt; }
+  /// Of types whose figures are of the whole set, not means over documents: everything that score_pair says.
+  virtual std::optional<PairScore> score_set(const TaskTemplates&, const PairRequests&,
+                                             std::span<const Response>) const {
+    return std::nullopt;
+  }
   /// Scores of one document under one filter: `responses` are its requests', none failed.
   virtual MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                              const FilterPipeline& filter) const = 0;
@@ -76,5 +91,7 @@ const TaskType& loglikelihood();
 const TaskType& loglikelihood_rolling();
 const TaskType& generate_until();
 const TaskType& requests();
+const TaskType& retrieval();
+const TaskType& similarity();
 
 }  // namespace proctor

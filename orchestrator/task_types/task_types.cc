@@ -15,7 +15,9 @@ constexpr Row kTable[] = {{"multiple_choice", multiple_choice},
                           {"loglikelihood", loglikelihood},
                           {"loglikelihood_rolling", loglikelihood_rolling},
                           {"generate_until", generate_until},
-                          {"requests", requests}};
+                          {"requests", requests},
+                          {"retrieval", retrieval},
+                          {"similarity", similarity}};
 
 std::vector<Template> compile_list(const std::optional<TemplateList>& list, const std::string& where) {
   std::vector<Template> out;
@@ -43,10 +45,16 @@ const TaskType& task_type_of(const Task& task) { return find_task_type(task.type
 
 TaskTemplates compile(const Task& task) {
   const auto where = [&](const char* key) { return task.file + ": task " + task.name + ": " + key; };
-  TaskTemplates out{&task, nullptr, nullptr, nullptr, {}, {}, {}};
+  TaskTemplates out;
+  out.task = &task;
   out.prompt = std::make_unique<Template>(task.prompt, where("prompt"));
   out.answer = std::make_unique<Template>(task.answer, where("answer"));
   out.text = std::make_unique<Template>(task.text, where("text"));
+  out.query = std::make_unique<Template>(task.query, where("query"));
+  out.document = std::make_unique<Template>(task.document, where("document"));
+  out.left = std::make_unique<Template>(task.left, where("left"));
+  out.right = std::make_unique<Template>(task.right, where("right"));
+  out.score = std::make_unique<Template>(task.score, where("score"));
   out.choices = compile_list(task.choices, where("choices"));
   out.target = compile_list(task.target, where("target"));
   for (const std::string& text : task.contexts) out.contexts.emplace_back(text, where("contexts"));

@@ -19,11 +19,11 @@ namespace {
 const Announce kQuiet = [](const Unit&) {};
 constexpr std::chrono::seconds kLong{60};
 
-Gang open_gang(Device& device) {
+Gang open_gang(Device& device, const std::string& kind = "generator", const std::string& model = "qwen3") {
   Module module;
-  module.path = (std::filesystem::path(PROCTOR_TINY_MODELS) / "qwen3").string();
+  module.path = (std::filesystem::path(PROCTOR_TINY_MODELS) / model).string();
   Gang gang{make_solo_communicator(), nullptr};
-  gang.module = find_kind("generator").open(module, device, *gang.communicator, kQuiet);
+  gang.module = find_kind(kind).open(module, device, *gang.communicator, kQuiet);
   return gang;
 }
 
@@ -34,11 +34,14 @@ TEST(Teardown, fifty_visits_leave_nothing_behind) {
   for (int visit = 0; visit < 50; ++visit) {
     const Baseline before = measure_baseline(*device, visit > 0);
     device->reset_peak();
-    Gang gang = open_gang(*device);
+    const bool embeds = visit % 2 == 1;
+    Gang gang = embeds ? open_gang(*device, "embedding", "bert") : open_gang(*device);
     BatchCleanup cleanup({}, *device);
-    const std::vector<Request> requests = {
+    const std::vector<Request> texts = {{{"some text"}, {{"type", "embed"}}}};
+    const std::vector<Request> prompts = {
         {{"context", "continuation"}, {{"type", "loglikelihood"}}},
         {{"go on"}, {{"type", "generate_until"}, {"until", {"\n"}}, {"max_gen_toks", 4}}}};
+    const std::vector<Request>& requests = embeds ? texts : prompts;
     gang.module->run({requests, 256}, cleanup, kQuiet);
     LedgerRow row;
     tear_down(gang, *device, before, Path::orderly, kLong, kQuiet, row);

@@ -131,7 +131,7 @@ TEST_F(SuiteFileTest, missing_things_are_named) {
       "no.jsonl: no such data file");
   expect(task_refusal("task: t\ntype: multiple_choice\ndata: {train: rows.jsonl}\nprompt: \"{{q}}\"\nchoices: "
                       "[a]\nanswer: \"0\"\n"),
-         "the split 'test' is missing");
+         "data: 'test' is missing");
 }
 
 TEST_F(SuiteFileTest, tasks_that_cannot_work_are_refused) {

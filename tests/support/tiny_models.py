@@ -101,7 +101,69 @@ def write_model(folder, name, **changes):
     return folder
 
 
+ENCODERS = {
+    "bert": ("BertModel", {"pad_token_id": 0, "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-12}),
+    "roberta": ("RobertaModel", {"pad_token_id": 1, "max_position_embeddings": 66, "type_vocab_size": 1, "layer_norm_eps": 1e-5}),
+}
+ENCODER_SIZES = {"vocab_size": 258, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_act": "gelu",
+                 "torch_dtype": "float32"}
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def word_piece():
+    """Letter by letter, as BERT's own files are written."""
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocab = {token: i for i, token in enumerate(specials + list(LETTERS + "0123456789.,-") + [f"##{c}" for c in LETTERS + "0123456789"])}
+    special = {token: {"id": token, "ids": [vocab[token]], "tokens": [token]} for token in ("[CLS]", "[SEP]")}
+    text, cls, sep = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}}
+    pair = [cls, text, sep, {"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}]
+    added = [{"id": vocab[c], "content": c, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True} for c in specials]
+    return {"version": "1.0", "added_tokens": added,
+            "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+            "pre_tokenizer": {"type": "BertPreTokenizer"}, "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+            "post_processor": {"type": "TemplateProcessing", "single": [cls, text, sep], "pair": pair, "special_tokens": special},
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab}}
+
+
+def encoder_shapes(config):
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    out = {"embeddings.word_embeddings.weight": [config["vocab_size"], hidden], "embeddings.position_embeddings.weight": [config["max_position_embeddings"], hidden],
+           "embeddings.token_type_embeddings.weight": [config["type_vocab_size"], hidden], "embeddings.LayerNorm.weight": [hidden], "embeddings.LayerNorm.bias": [hidden]}
+    for layer in range(config["num_hidden_layers"]):
+        at = f"encoder.layer.{layer}."
+        for linear, rows, columns in (("attention.self.query", hidden, hidden), ("attention.self.key", hidden, hidden), ("attention.self.value", hidden, hidden),
+                                      ("attention.output.dense", hidden, hidden), ("intermediate.dense", inner, hidden), ("output.dense", hidden, inner)):
+            out[f"{at}{linear}.weight"], out[f"{at}{linear}.bias"] = [rows, columns], [rows]
+        for norm in ("attention.output.LayerNorm", "output.LayerNorm"):
+            out[f"{at}{norm}.weight"], out[f"{at}{norm}.bias"] = [hidden], [hidden]
+    return out
+
+
+def write_encoder(folder, name):
+    """bert: a sentence-transformers folder (first token, normalised, prompts); roberta: a plain one (mean)."""
+    architecture, more = ENCODERS[name]
+    folder = Path(folder)
+    config = {"architectures": [architecture], "model_type": name, **ENCODER_SIZES, **more}
+    files = {"config.json": config, "tokenizer.json": word_piece() if name == "bert" else
+             {**tokenizer(), "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 257], "cls": ["<s>", 256], "trim_offsets": True, "add_prefix_space": False}}}
+    if name == "bert":
+        files.update({"modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+                                       {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+                                       {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}],
+                      "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
+                      "sentence_bert_config.json": {"max_seq_length": 24, "do_lower_case": False},
+                      "config_sentence_transformers.json": {"prompts": {"query": "ask "}, "default_prompt_name": None}})
+    tensors = {tensor: (shape, values(i, tensor.replace("LayerNorm.weight", "norm"), shape)) for i, (tensor, shape) in enumerate(sorted(encoder_shapes(config).items()))}
+    for file, content in files.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(json.dumps(content))
+    (folder / "model.safetensors").write_bytes(safetensors(tensors))
+    return folder
+
+
 def main(root):
+    for name in ENCODERS:
+        write_encoder(Path(root) / name, name)
     for name in FAMILIES:
         write_model(Path(root) / name, name)
         for kv_heads in (1, 2, 12):  # for tensor parallelism: 12 heads go into 2, 3 and 4 shares, so do 48 feed-forward rows

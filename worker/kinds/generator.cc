@@ -19,11 +19,6 @@
 namespace proctor {
 namespace {
 
-at::ScalarType scalar_type(DType dtype, const std::string& checkpoint) {
-  const DType chosen = dtype == DType::automatic ? dtype_from(checkpoint).value_or(DType::float32) : dtype;
-  return chosen == DType::bfloat16 ? at::kBFloat16 : chosen == DType::float16 ? at::kHalf : at::kFloat;
-}
-
 /// Ascending.
 std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& work) {
   std::set<std::uint32_t> requests;

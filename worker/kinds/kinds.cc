@@ -1,6 +1,7 @@
 #include "worker/kinds/kinds.h"
 
 #include "sharding/error.h"
+#include "worker/kinds/embedding.h"
 #include "worker/kinds/generator.h"
 
 namespace proctor {
@@ -8,6 +9,7 @@ namespace proctor {
 const Kind& find_kind(const std::string& name) {
   static const std::vector<Kind> table = {
       {"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until"}, open_generator},
+      {"embedding", {"embed"}, open_embedding},
   };
   std::string known;
   for (const Kind& kind : table) {
@@ -15,6 +17,11 @@ const Kind& find_kind(const std::string& name) {
     known += (known.empty() ? "" : ", ") + kind.name;
   }
   throw InputError("kind '" + name + "' is not known (known: " + known + ")");
+}
+
+at::ScalarType scalar_type(DType dtype, const std::string& checkpoint) {
+  const DType chosen = dtype == DType::automatic ? dtype_from(checkpoint).value_or(DType::float32) : dtype;
+  return chosen == DType::bfloat16 ? at::kBFloat16 : chosen == DType::float16 ? at::kHalf : at::kFloat;
 }
 
 }  // namespace proctor

@@ -1,6 +1,8 @@
 // The uses of a model, behind one table: {name, request types it answers, open}. A new kind is one file and one row.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <algorithm>
 #include <functional>
 #include <memory>
@@ -64,5 +66,8 @@ struct Kind {
 
 /// Throws InputError naming the kinds there are.
 const Kind& find_kind(const std::string& name);
+
+/// A module's dtype; `checkpoint`: what automatic means.
+at::ScalarType scalar_type(DType dtype, const std::string& checkpoint);
 
 }  // namespace proctor

@@ -7,7 +7,6 @@
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 
 #include "worker/clock.h"
 #include "worker/elementwise.h"
+#include "worker/token_tensor.h"
 
 namespace proctor {
 namespace {
@@ -189,10 +189,6 @@ double Decoder::seconds_of_products() const {
   const double head = static_cast<double>(tally_.head_rows) * head_flops();
   return (flops_computed() - head) * seconds(tally_.tokens, tally_.forwards, of_layer) +
          head * seconds(tally_.head_rows, tally_.heads, {&head_, 1});
-}
-
-at::Tensor token_tensor(std::span<const std::int32_t> values, const at::Device& device) {
-  return at::tensor(at::ArrayRef(values.data(), values.size()), at::kInt).to(at::kLong).to(device);
 }
 
 }  // namespace proctor

@@ -87,9 +87,6 @@ class Decoder {
   mutable Tally tally_;             // no part of what it computes
 };
 
-/// [values], int64, on the device.
-at::Tensor token_tensor(std::span<const std::int32_t> values, const at::Device& device);
-
 /// 1 / theta^(2i / head_dim), scaled as config.rope_scaling says, in transformers' order of operations. [head_dim / 2]
 at::Tensor rope_inverse_frequencies(const DecoderConfig& config);
 

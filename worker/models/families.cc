@@ -167,7 +167,8 @@ DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader&
   if (row == table().end()) {
     std::string known;
     for (const auto& [name, read] : table()) known += (known.empty() ? "" : ", ") + name;
-    throw InputError(reader.file() + ": architecture " + architecture + " is not supported (supported: " + known + ")");
+    throw InputError(reader.file() + ": architecture " + architecture + " is not supported (supported: " + known +
+                     ", " + encoder_names() + ")");
   }
   DecoderConfig config = row->second(reader);
   check_sizes(config, reader);
@@ -211,9 +212,13 @@ std::vector<WeightSource> decoder_weight_sources(const DecoderConfig& c) {
 }
 
 std::vector<ParameterShape> decoder_parameters(const DecoderConfig& config) {
+  return parameters_of(decoder_weight_sources(config));
+}
+
+std::vector<ParameterShape> parameters_of(const std::vector<WeightSource>& sources) {
   std::vector<ParameterShape> shapes;
   std::map<std::string, std::size_t> index;
-  for (const WeightSource& source : decoder_weight_sources(config)) {
+  for (const WeightSource& source : sources) {
     const auto [at, fresh] = index.emplace(source.parameter, shapes.size());
     if (fresh) shapes.push_back({source.parameter, source.shape});
     auto& rows = shapes[at->second].shape[0];

@@ -98,6 +98,17 @@ Encoding Tokenizer::encode(std::string_view text, Special special) {
   return assemble(post_.single, ids_of(text), {}, special);
 }
 
+Encoding Tokenizer::encode_at_most(std::string_view text, std::size_t most) {
+  std::vector<std::int32_t> ids = ids_of(text);
+  std::size_t special = 0;
+  for (const TemplatePart& part : post_.single) special += part.ids.size();
+  const std::size_t room = most > special ? most - special : 0, cut = ids.size() > room ? ids.size() - room : 0;
+  ids.resize(ids.size() - cut);
+  Encoding encoding = assemble(post_.single, ids, {}, Special::add);
+  encoding.truncated = cut;
+  return encoding;
+}
+
 Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, Special special) {
   const auto a = ids_of(first), b = ids_of(second);
   return assemble(post_.pair, a, b, special);

@@ -25,6 +25,7 @@ enum class Decoding { skip_special, keep_special };
 
 struct Encoding {
   std::vector<std::int32_t> ids, type_ids;
+  std::size_t truncated = 0;  ///< tokens cut off the right of the text
 };
 
 class Tokenizer {
@@ -34,6 +35,8 @@ class Tokenizer {
   static Tokenizer read(const std::string& path);
 
   Encoding encode(std::string_view text, Special special);
+  /// With special tokens; of the text what leaves `most` tokens in all (max_length with truncation, in transformers).
+  Encoding encode_at_most(std::string_view text, std::size_t most);
   Encoding encode_pair(std::string_view first, std::string_view second, Special special);
   std::string decode(std::span<const std::int32_t> ids, Decoding decoding) const;
   std::int32_t id(std::string_view token) const;  ///< -1 if there is none

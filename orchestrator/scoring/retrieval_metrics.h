@@ -1,0 +1,33 @@
+// trec_eval's measures of one ranking, by trec_eval's names; and the correlations of two columns. Pure.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+/// Relevance of a query's judged passages; at least 1 is relevant.
+using Judgments = std::map<std::string, int>;
+
+struct Ranked {
+  std::string passage;
+  double score = 0;
+};
+
+/// By score, highest first; equal scores by the passage's name, descending: trec_eval's order.
+void sort_as_trec_eval(std::vector<Ranked>& ranking);
+
+/// map, recip_rank, Rprec, ndcg, and with a cut: P_10, recall_100, map_cut_10, ndcg_cut_10, success_5.
+bool is_retrieval_metric(const std::string& name);
+/// The names to show a user.
+std::vector<std::string> retrieval_metric_examples();
+/// `ranking`: sorted. 0 where nothing is relevant.
+double retrieval_metric(const std::string& name, std::span<const Ranked> ranking, const Judgments& judgments);
+
+/// Pearson's r; of ranks, equal values sharing their mean rank, Spearman's. NaN where a column has one value only.
+double pearson(std::span<const double> a, std::span<const double> b);
+double spearman(std::span<const double> a, std::span<const double> b);
+
+}  // namespace proctor

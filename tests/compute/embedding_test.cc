@@ -1,0 +1,189 @@
+// The kind `embedding` against transformers (tests/oracle/make_encoder_goldens.py), and what a batch may not change.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "sharding/error.h"
+#include "worker/kinds/kinds.h"
+#include "worker/text_codec.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+const Announce kQuiet = [](const Unit&) {};
+
+std::string folder(const std::string& model) { return (fs::path(PROCTOR_TINY_MODELS) / model).string(); }
+
+struct Open {
+  std::unique_ptr<Device> device = make_cpu_device();
+  std::unique_ptr<Communicator> solo = make_solo_communicator();
+  BatchCleanup cleanup{{}, *device};
+  std::shared_ptr<OpenModule> module;
+  explicit Open(const std::string& model, DType dtype = DType::automatic) {
+    Module spec;
+    spec.kind = "embedding";
+    spec.path = folder(model);
+    spec.dtype = dtype;
+    module = find_kind("embedding").open(spec, *device, *solo, kQuiet);
+  }
+  std::vector<Response> run(const std::vector<Request>& requests, std::int64_t batch_tokens = 2048,
+                            std::vector<std::uint32_t> isolated = {}, std::vector<std::uint32_t> aside = {},
+                            const Announce& announce = kQuiet) {
+    return module->run({requests, batch_tokens, isolated, aside}, cleanup, announce);
+  }
+};
+
+std::vector<float> vector_of(const Response& response) {
+  const auto& bytes = response.value.at(0).get_binary();
+  std::vector<float> vector(bytes.size() / sizeof(float));
+  std::memcpy(vector.data(), bytes.data(), bytes.size());
+  return vector;
+}
+
+Request embed(const std::string& text) { return {{text}, {{"type", "embed"}}}; }
+
+double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  return largest;
+}
+
+TEST(Embedding, ids_and_vectors_are_transformers) {
+  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/encoder_goldens.json");
+  const Json goldens = Json::parse(stream);
+  std::vector<Request> requests;
+  for (const std::string text : goldens["texts"]) requests.push_back(embed(text));
+  for (const auto& [model, rows] : goldens["models"].items()) {
+    const std::vector<Response> answers = Open(model).run(requests);
+    TextCodec codec(read_model_folder(folder(model)), std::nullopt);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      const std::size_t most = model == "bert" ? 24 : 64;
+      EXPECT_EQ(codec.encode_at_most(goldens["texts"][i].get<std::string>(), most).ids,
+                rows[i]["ids"].get<std::vector<std::int32_t>>());
+      EXPECT_EQ(answers[i].value.at(1), rows[i]["ids"].size());
+      EXPECT_LT(largest_difference(vector_of(answers[i]), rows[i]["vector"].get<std::vector<float>>()), 1e-5)
+          << model << " " << goldens["texts"][i];
+    }
+    if (model == "bert") {
+      EXPECT_GT(answers[3].value.at(2).get<int>(), 0) << "cut at max_seq_length, and said so";
+    }
+  }
+}
+
+TEST(Embedding, sixteen_bits_stay_near) {
+  const std::vector<Request> requests = {embed("the capital of france"), embed("a")};
+  const auto exact = Open("bert").run(requests), near = Open("bert", DType::bfloat16).run(requests);
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    EXPECT_LT(largest_difference(vector_of(exact[i]), vector_of(near[i])), 0.02);
+}
+
+std::vector<Request> many() {
+  std::vector<Request> requests;
+  for (int i = 0; i < 60; ++i)
+    requests.push_back(embed(std::string(static_cast<std::size_t>(i * 7 % 20), 'a' + i % 5)));
+  return requests;
+}
+
+TEST(Embedding, the_batch_does_not_show_in_a_vector) {
+  const auto alone = Open("roberta").run(many(), 1);
+  for (const std::int64_t tokens : {32, 256, 8192}) {
+    const auto together = Open("roberta").run(many(), tokens);
+    for (std::size_t i = 0; i < alone.size(); ++i)
+      EXPECT_LT(largest_difference(vector_of(alone[i]), vector_of(together[i])), 1e-5) << tokens << " " << i;
+  }
+}
+
+TEST(Embedding, each_batch_is_announced_and_can_run_request_by_request) {
+  std::vector<Unit> units;
+  const Announce listen = [&](const Unit& unit) { units.push_back(unit); };
+  Open open("roberta");
+  const auto expected = open.run(many(), 64, {}, {}, listen);
+  std::set<std::uint32_t> announced;
+  for (const Unit& unit : units) announced.insert(unit.requests.begin(), unit.requests.end());
+  EXPECT_EQ(announced.size(), 60u);
+  const std::uint32_t left_out = units[1].requests.front();
+  units.clear();
+  const auto isolated = open.run(many(), 64, {1}, {left_out}, listen);
+  std::size_t alone = 0;
+  for (const Unit& unit : units) alone += unit.requests.size() == 1;
+  EXPECT_GE(alone, 1u);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (i == left_out)
+      EXPECT_TRUE(isolated[i].value.is_null());
+    else
+      EXPECT_LT(largest_difference(vector_of(expected[i]), vector_of(isolated[i])), 1e-5) << i;
+  }
+}
+
+TEST(Embedding, a_prompt_stands_before_the_text_where_the_model_has_one) {
+  Open open("bert");
+  Request asked = embed("who");
+  asked.ask["prompts"] = {"question", "query"};
+  const auto answers = open.run({asked, embed("ask who"), embed("who")});
+  EXPECT_EQ(vector_of(answers[0]), vector_of(answers[1]));
+  EXPECT_NE(vector_of(answers[0]), vector_of(answers[2]));
+}
+
+TEST(Embedding, counts_its_flops) {
+  Open open("roberta");
+  open.run({embed("abc"), embed("abcdef")});  // 5 and 8 tokens with the special ones
+  const double layer = 2.0 * 32 * (4 * 32 + 2 * 48);
+  EXPECT_EQ(open.module->computed().tokens, 13u);
+  EXPECT_EQ(open.module->computed().flops, 2 * (13 * layer + 4.0 * 32 * (25 + 64)));
+}
+
+/// A copy of the tiny bert whose file may be changed.
+struct Changed {
+  fs::path path = fs::temp_directory_path() / ("proctor-encoder-" + std::to_string(::getpid()));
+  Changed() { fs::copy(folder("bert"), path, fs::copy_options::recursive); }
+  ~Changed() { fs::remove_all(path); }
+  std::string refusal(const std::string& file, const std::function<void(Json&)>& edit) const {
+    std::ifstream in(path / file);
+    const Json before = Json::parse(in);
+    Json json = before;
+    edit(json);
+    std::ofstream(path / file) << json;
+    std::string why = "accepted";
+    try {
+      (void)check_model(read_model_folder(path.string()));
+    } catch (const InputError& error) {
+      why = error.what();
+    }
+    std::ofstream(path / file) << before;
+    return why;
+  }
+};
+
+TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
+  const Changed bert;
+  EXPECT_EQ(bert.refusal("config.json", [](Json&) {}), "accepted");
+  const auto has = [&](const char* file, const char* part, const std::function<void(Json&)>& edit) {
+    const std::string why = bert.refusal(file, edit);
+    EXPECT_NE(why.find(part), std::string::npos) << why;
+  };
+  has("config.json", "position_embedding_type", [](Json& c) { c["position_embedding_type"] = "relative_key"; });
+  has("config.json", "hidden_act", [](Json& c) { c["hidden_act"] = "swish2"; });
+  has("config.json", "num_attention_heads", [](Json& c) { c["num_attention_heads"] = 5; });
+  has("config.json", "embeddings.position_embeddings.weight has shape",
+      [](Json& c) { c["max_position_embeddings"] = 8; });
+  has("config.json", "\"rotary\" is a key", [](Json& c) { c["rotary"] = true; });
+  has("config.json", "architecture ElectraModel is not supported",
+      [](Json& c) { c["architectures"] = {"ElectraModel"}; });
+  has("1_Pooling/config.json", "pooling_mode_max_tokens is not supported", [](Json& c) {
+    c["pooling_mode_cls_token"] = false;
+    c["pooling_mode_max_tokens"] = true;
+  });
+  has("1_Pooling/config.json", "beside another mode", [](Json& c) { c["pooling_mode_mean_tokens"] = true; });
+  has("modules.json", "models.Dense", [](Json& c) { c[2]["type"] = "sentence_transformers.models.Dense"; });
+}
+
+}  // namespace
+}  // namespace proctor

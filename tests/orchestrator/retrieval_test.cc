@@ -1,0 +1,200 @@
+// trec_eval's measures against trec_eval's own output; the task types that embed.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "orchestrator/scoring/pair_score.h"
+#include "orchestrator/scoring/retrieval_metrics.h"
+#include "orchestrator/task_file.h"
+#include "orchestrator/work.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kGolden = fs::path(PROCTOR_TEST_DATA) / "golden-trec_eval";
+
+TEST(RetrievalMetrics, are_trec_evals_to_four_digits) {
+  if (!fs::exists(kGolden)) GTEST_SKIP() << "no " << kGolden;
+  std::map<std::string, Judgments> judgments;
+  std::map<std::string, std::vector<Ranked>> rankings;
+  std::string query, skipped, passage, rank, run, name, value;
+  int relevance = 0;
+  double score = 0;
+  for (std::ifstream file(kGolden / "qrels.test"); file >> query >> skipped >> passage >> relevance;)
+    judgments[query][passage] = relevance;
+  for (std::ifstream file(kGolden / "results.test"); file >> query >> skipped >> passage >> rank >> score >> run;)
+    rankings[query].push_back({passage, score});
+  for (auto& [one, ranking] : rankings) sort_as_trec_eval(ranking);
+  std::map<std::string, int> compared;
+  for (std::ifstream file(kGolden / "out.test.aq"); file >> name >> query >> value;) {
+    if (!is_retrieval_metric(name)) continue;
+    double mean = 0;
+    for (const auto& [one, ranking] : rankings)
+      if (query == "all")
+        mean += retrieval_metric(name, ranking, judgments[one]) / static_cast<double>(rankings.size());
+      else if (query == one)
+        mean = retrieval_metric(name, ranking, judgments[one]);
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4f", mean);
+    EXPECT_EQ(text, value) << name << " of " << query;
+    ++compared[name];
+  }
+  for (const char* offered : {"map", "map_cut_10", "ndcg", "ndcg_cut_10", "recall_100", "P_10", "success_5", "Rprec",
+                              "recip_rank", "P_1000", "ndcg_cut_1000"})
+    EXPECT_GE(compared[offered], 2) << offered;
+}
+
+TEST(RetrievalMetrics, equal_scores_go_by_name_downwards_and_nothing_relevant_is_0) {
+  std::vector<Ranked> ranking = {{"a", 1}, {"b", 2}, {"c", 1}};
+  sort_as_trec_eval(ranking);
+  EXPECT_EQ(ranking[0].passage + ranking[1].passage + ranking[2].passage, "bca");
+  EXPECT_EQ(retrieval_metric("map", ranking, {{"a", 0}}), 0);
+  EXPECT_EQ(retrieval_metric("recip_rank", ranking, {{"a", 1}}), 1.0 / 3);
+  EXPECT_EQ(retrieval_metric("P_10", ranking, {{"a", 2}}), 0.1) << "of ten places, however few are filled";
+  for (const char* wrong : {"P", "P_", "P_0", "P_x", "ndcg_cut", "map_10", "MAP"})
+    EXPECT_FALSE(is_retrieval_metric(wrong)) << wrong;
+}
+
+TEST(Correlations, are_scipys) {
+  const std::vector<double> a = {1, 2, 2, 4}, b = {0.5, 3, 1, 10};
+  EXPECT_NEAR(spearman(a, b), 0.9486832980505138, 1e-15) << "scipy.stats.spearmanr: equal values share their rank";
+  EXPECT_NEAR(pearson(a, b), 0.9590164793316034, 1e-15);
+  EXPECT_TRUE(std::isnan(pearson(std::vector<double>{1, 1}, std::vector<double>{1, 2})));
+}
+
+class EmbedTasks : public testing::Test {
+ protected:
+  EmbedTasks() { fs::create_directories(root_); }
+  ~EmbedTasks() override { fs::remove_all(root_); }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(root_ / name) << text; }
+  void retrieval() const {
+    write("corpus.jsonl",
+          "{\"_id\": \"p1\", \"title\": \"T\", \"text\": \"one\"}\n{\"_id\": 2, \"title\": \"\", \"text\": \"\"}\n");
+    write("queries.jsonl",
+          "{\"_id\": \"q1\", \"text\": \"first\"}\n{\"_id\": \"q2\", \"text\": \"second\"}\n{\"_id\": \"q3\", "
+          "\"text\": \"unjudged\"}\n");
+    write("qrels.tsv", "query-id\tcorpus-id\tscore\nq1\tp1\t1\nq2\t2\t2\n");
+    write("t.yaml",
+          "task: t\ntype: retrieval\ndata: {corpus: corpus.jsonl, queries: queries.jsonl, qrels: qrels.tsv}\n"
+          "query: '{{text}}'\ndocument: '{{title}} {{text}}'\nmetrics: [recip_rank, P_1]\n");
+  }
+  PairRequests build(const Task& task, std::size_t limit = 0) const { return build_requests(compile(task), limit); }
+  std::string refusal() const {
+    try {
+      build(read_task((root_ / "t.yaml").string(), "", {}));
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+  fs::path root_ = fs::temp_directory_path() / ("proctor-embed-" + std::to_string(::getpid()));
+};
+
+Response vector(std::vector<float> values) {
+  std::vector<std::uint8_t> bytes(values.size() * sizeof(float));
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return {{nlohmann::json::binary(std::move(bytes)), 3, 0}, ""};
+}
+
+TEST_F(EmbedTasks, retrieval_embeds_judged_queries_and_the_whole_corpus) {
+  retrieval();
+  const Task task = read_task((root_ / "t.yaml").string(), "", {});
+  const PairRequests pair = build(task);
+  ASSERT_EQ(pair.documents.size(), 2u);
+  ASSERT_EQ(pair.requests.size(), 4u);
+  EXPECT_EQ(pair.requests[0].parts[0], "first");
+  EXPECT_EQ(pair.requests[0].ask["prompts"][0], "query");
+  EXPECT_EQ(pair.requests[2].parts[0], "T one");
+  EXPECT_EQ(pair.requests[3].parts[0], " ") << "an empty passage is one";
+  EXPECT_EQ(build(task, 1).requests.size(), 3u) << "a limit is of queries";
+  const std::vector<Response> answers = {vector({1, 0}), vector({1, 1}), vector({2, 0.1f}), vector({0, 3})};
+  const PairScore score = score_pair(compile(task), pair, answers, {});
+  ASSERT_EQ(score.metrics.size(), 2u);
+  EXPECT_EQ(score.metrics[0].metric, "P_1");
+  EXPECT_EQ(score.metrics[0].value, 0.5) << "q2 is nearer to p1 than to 2";
+  EXPECT_EQ(score.metrics[1].value, 0.75);
+  EXPECT_NEAR(*score.metrics[1].error, 0.25, 1e-15);
+  EXPECT_NE(score.samples.find("\"ranking\": [[\"p1\", "), std::string::npos) << score.samples;
+}
+
+TEST_F(EmbedTasks, a_failed_query_or_passage_is_named_and_left_out) {
+  retrieval();
+  const Task task = read_task((root_ / "t.yaml").string(), "", {});
+  const PairScore score =
+      score_pair(compile(task), build(task),
+                 std::vector<Response>{vector({1, 0}), {nullptr, "too bad"}, vector({2, 1}), {nullptr, "worse"}}, {});
+  EXPECT_EQ(score.effective, 1u);
+  ASSERT_EQ(score.failures.size(), 2u);
+  EXPECT_EQ(score.failures[0], "passage 2: worse");
+  EXPECT_NE(score.failures[1].find("queries.jsonl:2: too bad"), std::string::npos);
+  EXPECT_EQ(score.metrics[1].value, 1);
+}
+
+TEST_F(EmbedTasks, similarity_correlates_cosines_with_scores) {
+  write("rows.csv", "left,right,gold\n\"a, \"\"quoted\"\"\",b,5\nc,\"d\ne\",1\nf,g,3\n");
+  write("t.yaml",
+        "task: t\ntype: similarity\ndata: rows.csv\nleft: '{{left}}'\nright: '{{right}}'\nscore: '{{gold}}'\n");
+  const Task task = read_task((root_ / "t.yaml").string(), "", {});
+  const PairRequests pair = build(task);
+  ASSERT_EQ(pair.requests.size(), 6u);
+  EXPECT_EQ(pair.requests[0].parts[0], "a, \"quoted\"");
+  EXPECT_EQ(pair.requests[3].parts[0], "d\ne");
+  const std::vector<Response> answers = {vector({1, 0}), vector({1, 0}), vector({1, 0}),
+                                         vector({0, 1}), vector({1, 0}), vector({1, 1})};
+  const PairScore score = score_pair(compile(task), pair, answers, {});
+  EXPECT_EQ(score.metrics[0].metric, "spearman");
+  EXPECT_NEAR(score.metrics[0].value, 1, 1e-12);
+  EXPECT_NEAR(score.metrics[1].value, 0.9725753987341064, 1e-12) << "pearson of 1, 0, 0.7071 and 5, 1, 3";
+}
+
+TEST_F(EmbedTasks, bad_input_is_named) {
+  const auto has = [&](const char* part) {
+    const std::string why = refusal();
+    EXPECT_NE(why.find(part), std::string::npos) << why;
+  };
+  retrieval();
+  write("qrels.tsv", "q1\tp1\t1\nq1\tp9\t1\n");
+  has("qrels.tsv:2: passage p9 is not in ");
+  write("qrels.tsv", "q9\tp1\t1\n");
+  has("qrels.tsv:1: query q9 is not in ");
+  write("qrels.tsv", "q1\tp1\n");
+  has("qrels.tsv:1: expected query, passage, relevance");
+  write("qrels.tsv", "q1 0 p1 yes\n");
+  has("a whole number");
+  write("qrels.tsv", "query-id\tcorpus-id\tscore\n");
+  has("holds no judgments");
+  write("qrels.tsv", "q1 0 p1 1\n");
+  EXPECT_EQ(refusal(), "accepted") << "TREC's four columns";
+  write("corpus.jsonl",
+        "{\"_id\": \"p1\", \"title\": \"\", \"text\": \"\"}\n{\"_id\": \"p1\", \"title\": \"\", \"text\": \"\"}\n");
+  has("corpus.jsonl:2: _id p1 is used twice");
+  write("corpus.jsonl", "{\"id\": \"p1\"}\n");
+  has("corpus.jsonl:1: \"_id\" is missing");
+  retrieval();
+  std::ofstream(root_ / "t.yaml", std::ios::app) << "fewshot: {count: 1}\n";
+  has("fewshot: is not read by task type retrieval");
+  write("t.yaml",
+        "task: t\ntype: retrieval\ndata: {corpus: corpus.jsonl, queries: queries.jsonl}\nquery: '{{text}}'\ndocument: "
+        "'{{text}}'\n");
+  has("data: 'qrels' is missing");
+  write("t.yaml",
+        "task: t\ntype: similarity\ndata: corpus.jsonl\nleft: '{{text}}'\nright: '{{text}}'\nscore: '{{title}}'\n");
+  has("the score 'T' is no number");
+  write("t.yaml", "task: t\ntype: similarity\ndata: corpus.jsonl\nleft: '{{text}}'\nright: x\nscore: '{{title}}'\n");
+  has("right: has no {{field}}");
+  write("rows.csv", "a,b\n1\n");
+  write("t.yaml", "task: t\ntype: similarity\ndata: rows.csv\nleft: '{{a}}'\nright: '{{b}}'\nscore: '{{a}}'\n");
+  has("rows.csv:2: 1 columns, the first row names 2");
+  write("rows.csv", "a,b\n\"1,2\n");
+  has("rows.csv:2: a quoted field is not closed");
+}
+
+}  // namespace
+}  // namespace proctor

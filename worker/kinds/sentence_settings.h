@@ -1,0 +1,30 @@
+// A sentence-transformers folder's own files: how token states become a vector. A plain transformers folder is pooled
+// by the mean, as sentence-transformers does. Includes no torch.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+enum class Pooling { mean, cls, last_token };
+
+struct SentenceSettings {
+  Pooling pooling = Pooling::mean;
+  bool normalize = false;   ///< to length 1
+  bool lower_case = false;  ///< texts, before the tokenizer
+  std::optional<std::int64_t> max_tokens;
+  std::map<std::string, std::string> prompts;  ///< put before a text
+  std::string default_prompt;                  ///< its name; "": none
+
+  /// The first of these prompts that there is, else the default one, else "".
+  const std::string& prompt(const std::vector<std::string>& names) const;
+};
+
+/// Throws InputError naming the file and a module or mode that is not supported.
+SentenceSettings read_sentence_settings(const std::string& folder);
+
+}  // namespace proctor

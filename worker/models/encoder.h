@@ -1,0 +1,53 @@
+// A bidirectional encoder over packed texts: [tokens, hidden], no padding; each text attends itself. Compute thread
+// only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <span>
+#include <vector>
+
+#include "worker/models/encoder_config.h"
+#include "worker/weights.h"
+
+namespace proctor {
+
+class Encoder {
+ public:
+  Encoder(const EncoderConfig& config, const Weights& weights);
+
+  /// Texts one after another, `lengths` tokens each (none 0); types: token type ids. Neighbours of one length are
+  /// attended in one call. Returns the last layer's states, [tokens, hidden].
+  at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
+                     std::span<const std::int64_t> lengths) const;
+
+  const EncoderConfig& config() const { return config_; }
+  at::TensorOptions options() const { return words_.options(); }
+  std::uint64_t tokens_computed() const { return tokens_computed_; }
+  /// 2 for each weight of a layer and token, 4 x hidden for each attended key and layer.
+  double flops_computed() const;
+
+ private:
+  struct Norm {
+    at::Tensor weight, bias;
+  };
+  struct Linear {
+    at::Tensor weight, bias;
+  };
+  struct Layer {
+    Linear qkv, output, up, down;
+    Norm attention_norm, output_norm;
+  };
+  at::Tensor normed(const at::Tensor& x, const Norm& norm) const;
+  at::Tensor attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths) const;
+  at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;
+
+  EncoderConfig config_;
+  at::Tensor words_, positions_, types_;
+  Norm input_norm_;
+  std::vector<Layer> layers_;
+  mutable std::uint64_t tokens_computed_ = 0;  // no part of what it computes
+  mutable double attended_ = 0;                // keys, of all tokens
+};
+
+}  // namespace proctor

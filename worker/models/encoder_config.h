@@ -1,0 +1,22 @@
+// What a bidirectional transformer encoder (BERT and its kin) computes, as facts and not as family names:
+// models/families turns a config.json into this and a list of weight sources; models/encoder computes it.
+#pragma once
+
+#include <cstdint>
+
+namespace proctor {
+
+struct EncoderConfig {
+  enum class Activation { gelu, gelu_tanh, relu, silu };
+  std::int64_t vocabulary = 30522, hidden = 768, intermediate = 3072, layers = 12, heads = 12;
+  std::int64_t positions = 512;     ///< rows of the position table
+  std::int64_t first_position = 0;  ///< of a text's first token
+  std::int64_t types = 2;           ///< rows of the token type table
+  double norm_epsilon = 1e-12;
+  Activation activation = Activation::gelu;
+
+  std::int64_t head_dim() const { return hidden / heads; }
+  std::int64_t max_tokens() const { return positions - first_position; }
+};
+
+}  // namespace proctor

@@ -1,0 +1,119 @@
+// The encoder families' part of families.h.
+#include <functional>
+#include <map>
+
+#include "sharding/error.h"
+#include "worker/models/families.h"
+
+namespace proctor {
+namespace {
+
+/// BERT adds no offset to positions; RoBERTa and XLM-R begin behind the padding id.
+enum class Positions { from_zero, behind_padding };
+
+struct Family {
+  Positions positions;
+  const char* prefix;  // of the tensors' names
+};
+
+const std::map<std::string, Family>& table() {
+  static const std::map<std::string, Family> rows = {
+      {"BertModel", {Positions::from_zero, ""}},
+      {"RobertaModel", {Positions::behind_padding, ""}},
+      {"XLMRobertaModel", {Positions::behind_padding, ""}},
+  };
+  return rows;
+}
+
+EncoderConfig::Activation read_activation(ConfigReader& reader) {
+  const std::string name = reader.get("hidden_act", std::string("gelu"));
+  using Activation = EncoderConfig::Activation;
+  const std::map<std::string, Activation> known = {{"gelu", Activation::gelu},
+                                                   {"gelu_new", Activation::gelu_tanh},
+                                                   {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                   {"relu", Activation::relu},
+                                                   {"silu", Activation::silu}};
+  const auto found = known.find(name);
+  if (found == known.end()) reader.refuse("hidden_act", "is '" + name + "', which is not implemented");
+  return found->second;
+}
+
+}  // namespace
+
+bool is_encoder(const std::string& architecture) { return table().contains(architecture); }
+
+std::string encoder_names() {
+  std::string names;
+  for (const auto& [name, family] : table()) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader& reader) {
+  EncoderConfig c;
+  c.vocabulary = reader.get("vocab_size", c.vocabulary);
+  c.hidden = reader.get("hidden_size", c.hidden);
+  c.intermediate = reader.get("intermediate_size", c.intermediate);
+  c.layers = reader.get("num_hidden_layers", c.layers);
+  c.heads = reader.get("num_attention_heads", c.heads);
+  c.positions = reader.get("max_position_embeddings", c.positions);
+  c.types = reader.get("type_vocab_size", c.types);
+  c.norm_epsilon = reader.get("layer_norm_eps", c.norm_epsilon);
+  c.activation = read_activation(reader);
+  const auto padding = reader.get<std::int64_t>("pad_token_id", architecture == "BertModel" ? 0 : 1);
+  if (table().at(architecture).positions == Positions::behind_padding) c.first_position = padding + 1;
+  reader.require("position_embedding_type", "absolute", "is not absolute (the only kind implemented)");
+  reader.require("is_decoder", false, "marks a decoder");
+  reader.require("add_cross_attention", false, "asks for cross attention");
+  reader.require("quantization_config", nlohmann::json(),
+                 "marks a quantised checkpoint; quantised models are not supported, use the original weights");
+  for (const char* key : {"attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout",
+                          "gradient_checkpointing", "pooler_fc_size", "pooler_num_attention_heads",
+                          "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", "directionality"})
+    (void)reader.find(key);  // training, or what no checkpoint of these families computes
+  const std::pair<const char*, std::int64_t> sizes[] = {
+      {"vocab_size", c.vocabulary},    {"hidden_size", c.hidden},        {"intermediate_size", c.intermediate},
+      {"num_hidden_layers", c.layers}, {"num_attention_heads", c.heads}, {"max_position_embeddings", c.max_tokens()},
+      {"type_vocab_size", c.types}};
+  for (const auto& [key, size] : sizes)
+    if (size <= 0 || size > (1 << 24)) reader.refuse(key, "is " + std::to_string(size) + ", which is no size");
+  if (c.hidden % c.heads != 0) reader.refuse("num_attention_heads", "does not divide hidden_size");
+  reader.finish();
+  return c;
+}
+
+std::vector<WeightSource> encoder_weight_sources(const std::string& architecture, const EncoderConfig& c) {
+  const std::string prefix = table().at(architecture).prefix;
+  std::vector<WeightSource> sources;
+  const auto add = [&](const std::string& parameter, const std::string& tensor, std::int64_t row,
+                       std::vector<std::int64_t> shape) {
+    sources.push_back({parameter, prefix + tensor, row, std::move(shape), Split::replicate});
+  };
+  const auto linear = [&](const std::string& parameter, const std::string& tensor, std::int64_t row, std::int64_t rows,
+                          std::int64_t columns) {
+    add(parameter, tensor + ".weight", row, {rows, columns});
+    add(parameter + "_bias", tensor + ".bias", row, {rows});
+  };
+  const auto norm = [&](const std::string& parameter, const std::string& tensor) {
+    add(parameter, tensor + ".LayerNorm.weight", 0, {c.hidden});
+    add(parameter + "_bias", tensor + ".LayerNorm.bias", 0, {c.hidden});
+  };
+  add("words", "embeddings.word_embeddings.weight", 0, {c.vocabulary, c.hidden});
+  add("positions", "embeddings.position_embeddings.weight", 0, {c.positions, c.hidden});
+  add("types", "embeddings.token_type_embeddings.weight", 0, {c.types, c.hidden});
+  norm("input_norm", "embeddings");
+  for (std::int64_t layer = 0; layer < c.layers; ++layer) {
+    const std::string to = "layers." + std::to_string(layer) + ".";
+    const std::string from = "encoder.layer." + std::to_string(layer) + ".";
+    linear(to + "qkv", from + "attention.self.query", 0, c.hidden, c.hidden);
+    linear(to + "qkv", from + "attention.self.key", c.hidden, c.hidden, c.hidden);
+    linear(to + "qkv", from + "attention.self.value", 2 * c.hidden, c.hidden, c.hidden);
+    linear(to + "output", from + "attention.output.dense", 0, c.hidden, c.hidden);
+    norm(to + "attention_norm", from + "attention.output");
+    linear(to + "up", from + "intermediate.dense", 0, c.intermediate, c.hidden);
+    linear(to + "down", from + "output.dense", 0, c.hidden, c.intermediate);
+    norm(to + "output_norm", from + "output");
+  }
+  return sources;
+}
+
+}  // namespace proctor
