@@ -159,11 +159,12 @@ void check_pairs(const Suite& suite, const std::string& file) {
 
 const std::vector<std::string>& request_types_of_kind(const std::string& kind, const std::string& where) {
   static const std::map<std::string, std::vector<std::string>> table = {
+      {"cross_encoder", {"score_pair"}},
       {"embedding", {"embed"}},
       {"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until", "requests"}}};
   const auto found = table.find(kind);
   if (found == table.end())
-    throw UsageError(where + ": kind '" + kind + "' is not known (known: embedding, generator)");
+    throw UsageError(where + ": kind '" + kind + "' is not known (known: cross_encoder, embedding, generator)");
   return found->second;
 }
 

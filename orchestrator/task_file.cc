@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "orchestrator/scoring/text_metrics.h"
@@ -131,12 +132,16 @@ std::string data_file(YamlFields& fields, const std::string& key, const std::str
   return full;
 }
 
+/// Types whose data are queries, a corpus and qrels.
+bool ranks(const std::string& type) { return type == "retrieval" || type == "rerank"; }
+
 void read_data(YamlFields fields, Task& task, const std::string& file) {
   for (const auto& entry : fields.node())
     task.data[entry.first.Scalar()] = data_file(fields, entry.first.Scalar(), file);
-  const std::vector<std::string> needed = task.type == "retrieval"
-                                              ? std::vector<std::string>{"corpus", "queries", "qrels"}
-                                              : std::vector<std::string>{"test"};
+  const std::map<std::string, std::vector<std::string>> several = {
+      {"retrieval", {"corpus", "queries", "qrels"}}, {"rerank", {"corpus", "queries", "qrels", "candidates"}}};
+  const auto found = several.find(task.type);
+  const std::vector<std::string> needed = found == several.end() ? std::vector<std::string>{"test"} : found->second;
   for (const std::string& split : needed)
     if (!task.data.contains(split))
       throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: '" + split + "' is missing");
@@ -165,7 +170,7 @@ void check_task(YamlFields& fields, const Task& task) {
         fields.refuse(key, "is not read by task type " + task.type + why);
   };
   if (task.type == "requests") return only({"on_long"}, ": its rows are whole requests");
-  if (task.type == "retrieval") {
+  if (ranks(task.type)) {
     need(!task.query.empty(), "query");
     need(!task.document.empty(), "document");
     need_placeholder(*compiled.query, "query");
@@ -205,7 +210,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
     fields.refuse("task", "'" + task.name + "' cannot name a file (no blanks, no slashes)");
   task.type = fields.required_text("type");
   const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
-  if (task.type != "retrieval" && fields.find("data").IsDefined() && fields.find("data").IsScalar())
+  if (fields.find("data").IsDefined() && fields.find("data").IsScalar() && !ranks(task.type))
     task.data["test"] = data_file(fields, "data", file);
   else
     read_data(fields.map("data", "data"), task, file);

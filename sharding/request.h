@@ -18,7 +18,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
 /// The answer to one request; `error` names why there is none. `value` is the kind's: loglikelihood
 /// [sum of log-probabilities (natural), is_greedy, scored tokens, truncated tokens]; rolling [sum, scored tokens];
 /// generate_until [text, new tokens, truncated tokens]; embed [binary float32 vector (little-endian), tokens,
-/// truncated].
+/// truncated]; score_pair [score, tokens, truncated].
 struct Response {
   nlohmann::json value;
   std::string error;

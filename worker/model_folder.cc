@@ -181,7 +181,7 @@ void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
 }
 
 void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
-  facts.kinds = {"embedding"};
+  facts.kinds = {c.labels > 0 ? "cross_encoder" : "embedding"};
   facts.layers = static_cast<std::uint64_t>(c.layers);
   facts.hidden = static_cast<std::uint64_t>(c.hidden);
   facts.heads = facts.kv_heads = static_cast<std::uint64_t>(c.heads);
@@ -234,6 +234,15 @@ std::vector<ParameterShape> folder_parameters(const ModelFolder& folder) {
 ModelFacts check_model(const ModelFolder& folder) {
   const Checkpoint checkpoint(folder.path);
   ModelFacts facts;
+  if (folder.encoder) {
+    add_sizes(facts, *folder.encoder);
+    if (folder.encoder->labels > 0)  // what is not understood is found before anything starts
+      (void)read_pair_activation(folder.path, folder.encoder->labels);
+    else
+      (void)read_sentence_settings(folder.path);
+  } else {
+    add_sizes(facts, folder.decoder);
+  }
   for (const WeightSource& source : folder_sources(folder)) {
     const auto found = checkpoint.find(source.tensor);
     check_shape(source, *found.entry, found.file->path());
@@ -244,12 +253,6 @@ ModelFacts check_model(const ModelFolder& folder) {
   }
   facts.architecture = folder.architecture;
   facts.checkpoint_dtype = folder.checkpoint_dtype;
-  if (folder.encoder) {
-    add_sizes(facts, *folder.encoder);
-    (void)read_sentence_settings(folder.path);  // what is not understood is found before anything starts
-  } else {
-    add_sizes(facts, folder.decoder);
-  }
   facts.max_length = folder.max_length;
   facts.bytes_per_token = facts.vocabulary > 1000 ? 4.0 : 2.0;
   facts.model_hash = hash_of(folder, checkpoint);

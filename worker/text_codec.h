@@ -26,6 +26,9 @@ class TextCodec {
   /// continuation has no token.
   ContextAndContinuation encode_pair(std::string context, std::string continuation);
   Encoding encode_at_most(std::string_view text, std::size_t most) { return tokenizer_.encode_at_most(text, most); }
+  Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most) {
+    return tokenizer_.encode_pair_at_most(first, second, most);
+  }
   std::vector<std::int32_t> encode_without_specials(std::string_view text) {
     return tokenizer_.encode(text, Special::leave_out).ids;
   }

@@ -91,6 +91,7 @@ const TaskType& loglikelihood();
 const TaskType& loglikelihood_rolling();
 const TaskType& generate_until();
 const TaskType& requests();
+const TaskType& rerank();
 const TaskType& retrieval();
 const TaskType& similarity();
 

@@ -16,6 +16,7 @@ constexpr Row kTable[] = {{"multiple_choice", multiple_choice},
                           {"loglikelihood_rolling", loglikelihood_rolling},
                           {"generate_until", generate_until},
                           {"requests", requests},
+                          {"rerank", rerank},
                           {"retrieval", retrieval},
                           {"similarity", similarity}};
 

@@ -26,12 +26,12 @@ struct Open {
   std::unique_ptr<Communicator> solo = make_solo_communicator();
   BatchCleanup cleanup{{}, *device};
   std::shared_ptr<OpenModule> module;
-  explicit Open(const std::string& model, DType dtype = DType::automatic) {
+  explicit Open(const std::string& model, DType dtype = DType::automatic, const std::string& kind = "embedding") {
     Module spec;
-    spec.kind = "embedding";
+    spec.kind = kind;
     spec.path = folder(model);
     spec.dtype = dtype;
-    module = find_kind("embedding").open(spec, *device, *solo, kQuiet);
+    module = find_kind(kind).open(spec, *device, *solo, kQuiet);
   }
   std::vector<Response> run(const std::vector<Request>& requests, std::int64_t batch_tokens = 2048,
                             std::vector<std::uint32_t> isolated = {}, std::vector<std::uint32_t> aside = {},
@@ -55,6 +55,28 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
     largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
   return largest;
 }
+
+/// A copy of a tiny encoder whose file may be changed.
+struct Changed {
+  fs::path path = fs::temp_directory_path() / ("proctor-encoder-" + std::to_string(::getpid()));
+  explicit Changed(const std::string& model = "bert") { fs::copy(folder(model), path, fs::copy_options::recursive); }
+  ~Changed() { fs::remove_all(path); }
+  std::string refusal(const std::string& file, const std::function<void(Json&)>& edit) const {
+    std::ifstream in(path / file);
+    const Json before = Json::parse(in);
+    Json json = before;
+    edit(json);
+    std::ofstream(path / file) << json;
+    std::string why = "accepted";
+    try {
+      (void)check_model(read_model_folder(path.string()));
+    } catch (const InputError& error) {
+      why = error.what();
+    }
+    std::ofstream(path / file) << before;
+    return why;
+  }
+};
 
 TEST(Embedding, ids_and_vectors_are_transformers) {
   std::ifstream stream(PROCTOR_SOURCE "/tests/compute/encoder_goldens.json");
@@ -83,6 +105,40 @@ TEST(Embedding, sixteen_bits_stay_near) {
   const auto exact = Open("bert").run(requests), near = Open("bert", DType::bfloat16).run(requests);
   for (std::size_t i = 0; i < requests.size(); ++i)
     EXPECT_LT(largest_difference(vector_of(exact[i]), vector_of(near[i])), 0.02);
+}
+
+TEST(CrossEncoder, ids_and_scores_are_transformers) {
+  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/encoder_goldens.json");
+  const Json goldens = Json::parse(stream);
+  std::vector<Request> requests;
+  for (const auto& pair : goldens["pair_texts"])
+    requests.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
+  for (const auto& [model, rows] : goldens["pairs"].items()) {
+    for (const std::int64_t batch_tokens : {1, 8192}) {
+      const std::vector<Response> answers = Open(model, DType::automatic, "cross_encoder").run(requests, batch_tokens);
+      TextCodec codec(read_model_folder(folder(model)), std::nullopt);
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        const Encoding encoding = codec.encode_pair_at_most(requests[i].parts[0], requests[i].parts[1], 64);
+        EXPECT_EQ(encoding.ids, rows[i]["ids"].get<std::vector<std::int32_t>>()) << model << " " << i;
+        EXPECT_EQ(answers[i].value.at(2), encoding.truncated);
+        EXPECT_NEAR(answers[i].value.at(0), rows[i]["score"].get<double>(), 1e-5) << model << " " << i;
+      }
+    }
+  }
+}
+
+TEST(CrossEncoder, refuses_a_function_or_a_head_that_it_does_not_know) {
+  const Changed pairs("bert_pairs");
+  EXPECT_EQ(pairs.refusal("config.json", [](Json&) {}), "accepted");
+  const auto has = [&](const char* part, const std::function<void(Json&)>& edit) {
+    const std::string why = pairs.refusal("config.json", edit);
+    EXPECT_NE(why.find(part), std::string::npos) << why;
+  };
+  has("activation function torch.nn.ReLU is not supported",
+      [](Json& c) { c["sentence_transformers"]["activation_fn"] = "torch.nn.ReLU"; });
+  has("one output or two, this head has 3", [](Json& c) { c["num_labels"] = 3; });
+  has("tensor classifier.weight has shape", [](Json& c) { c["num_labels"] = 2; });
+  has("is missing from the checkpoint", [](Json& c) { c["architectures"] = {"RobertaForSequenceClassification"}; });
 }
 
 std::vector<Request> many() {
@@ -139,28 +195,6 @@ TEST(Embedding, counts_its_flops) {
   EXPECT_EQ(open.module->computed().tokens, 13u);
   EXPECT_EQ(open.module->computed().flops, 2 * (13 * layer + 4.0 * 32 * (25 + 64)));
 }
-
-/// A copy of the tiny bert whose file may be changed.
-struct Changed {
-  fs::path path = fs::temp_directory_path() / ("proctor-encoder-" + std::to_string(::getpid()));
-  Changed() { fs::copy(folder("bert"), path, fs::copy_options::recursive); }
-  ~Changed() { fs::remove_all(path); }
-  std::string refusal(const std::string& file, const std::function<void(Json&)>& edit) const {
-    std::ifstream in(path / file);
-    const Json before = Json::parse(in);
-    Json json = before;
-    edit(json);
-    std::ofstream(path / file) << json;
-    std::string why = "accepted";
-    try {
-      (void)check_model(read_model_folder(path.string()));
-    } catch (const InputError& error) {
-      why = error.what();
-    }
-    std::ofstream(path / file) << before;
-    return why;
-  }
-};
 
 TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
   const Changed bert;

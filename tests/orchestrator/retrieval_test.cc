@@ -124,6 +124,43 @@ TEST_F(EmbedTasks, retrieval_embeds_judged_queries_and_the_whole_corpus) {
   EXPECT_NE(score.samples.find("\"ranking\": [[\"p1\", "), std::string::npos) << score.samples;
 }
 
+TEST_F(EmbedTasks, rerank_scores_each_querys_candidates_as_one_bundle) {
+  retrieval();
+  write("run.trec", "q1 Q0 2 1 9.5 bm25\nq1 Q0 p1 2 9.1 bm25\nq2 Q0 2 1 3 bm25\nq3 Q0 p1 1 1 bm25\n");
+  write("t.yaml",
+        "task: t\ntype: rerank\ndata: {corpus: corpus.jsonl, queries: queries.jsonl, qrels: qrels.tsv, candidates: "
+        "run.trec}\n"
+        "query: '{{text}}'\ndocument: '{{title}} {{text}}'\nmetrics: [recip_rank]\n");
+  const Task task = read_task((root_ / "t.yaml").string(), "", {});
+  const PairRequests pair = build(task);
+  ASSERT_EQ(pair.requests.size(), 3u);
+  EXPECT_EQ(pair.first_request, (std::vector<std::uint32_t>{0, 2, 3}));
+  EXPECT_EQ(pair.requests[1].parts, (std::vector<std::string>{"first", "T one"}));
+  const auto scored = [&](double of_2, double of_p1) {
+    const std::vector<Response> answers = {{{of_2, 5, 0}, ""}, {{of_p1, 5, 1}, ""}, {{0.0, 5, 0}, ""}};
+    return score_pair(compile(task), pair, answers, {});
+  };
+  EXPECT_EQ(scored(-1, 2).metrics[0].value, 1) << "the order of the file does not matter";
+  EXPECT_EQ(scored(2, -1).metrics[0].value, 0.75);
+  EXPECT_EQ(scored(1, 1).metrics[0].value, 1) << "of equal scores trec_eval's order: p1 before 2";
+  EXPECT_EQ(scored(1, 1).truncated, 1u);
+  const PairScore failed = score_pair(
+      compile(task), pair, std::vector<Response>{{{1.0, 5, 0}, ""}, {nullptr, "bad"}, {{0.0, 5, 0}, ""}}, {});
+  EXPECT_EQ(failed.effective, 1u);
+  ASSERT_EQ(failed.failures.size(), 1u);
+  EXPECT_NE(failed.failures[0].find("queries.jsonl:1: passage p1: bad"), std::string::npos);
+  const auto has = [&](const char* run, const char* part) {
+    write("run.trec", run);
+    const std::string why = refusal();
+    EXPECT_NE(why.find(part), std::string::npos) << why;
+  };
+  has("q1 Q0 p1 1 1 r\n", "queries.jsonl:2: query q2 has no candidates in ");
+  has("q1 Q0 p1 1 1 r\nq2 Q0 p9 1 1 r\n", "run.trec:2: passage p9 is not in ");
+  has("q1 Q0 p1 1 1 r\nq1 Q0 p1 1 1 r\n", "run.trec:2: query q1 has passage p1 twice");
+  has("q1 p1 1\n", "run.trec:1: expected a TREC run's six columns");
+  has("\n", "holds no candidates");
+}
+
 TEST_F(EmbedTasks, a_failed_query_or_passage_is_named_and_left_out) {
   retrieval();
   const Task task = read_task((root_ / "t.yaml").string(), "", {});

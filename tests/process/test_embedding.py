@@ -19,17 +19,21 @@ class Embedding(RunCase):
         self.write("find.yaml", {"task": "find", "type": "retrieval", "data": {"corpus": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.tsv"},
                                  "query": "{{text}}", "document": "{{title}} {{text}}", "metrics": ["ndcg_cut_10", "recall_100", "map"]})
         self.write("alike.yaml", {"task": "alike", "type": "similarity", "data": "pairs.jsonl", "left": "{{a}}", "right": "{{b}}", "score": "{{gold}}"})
+        self.write("run.trec", "".join(f"q{i} Q0 p{(3 * i + k) % 40} {k + 1} {9 - k} first\n" for i in range(12) for k in range(6)))
+        self.write("order.yaml", {"task": "order", "type": "rerank", "query": "{{text}}", "document": "{{title}} {{text}}", "metrics": ["ndcg_cut_10", "recip_rank"],
+                                  "data": {"corpus": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.tsv", "candidates": "run.trec"}})
         self.write("embed.yaml", self.embed_suite())
 
     def embed_suite(self, **changes):
-        """A generator and two encoders visit the same workers, each for the tasks that its kind can answer."""
-        modules = [{"name": "gen", "path": "llama"}, {"name": "bert", "kind": "embedding", "path": "bert"}, {"name": "roberta", "kind": "embedding", "path": "roberta"}]
-        return {"suite": "embed", "modules": modules, "tasks": ["choice.yaml", "find.yaml", "alike.yaml"], **changes}
+        """A generator, two embedders and two rerankers visit the same workers, each for the tasks that its kind can answer."""
+        modules = [{"name": "gen", "path": "llama"}, {"name": "bert", "kind": "embedding", "path": "bert"}, {"name": "roberta", "kind": "embedding", "path": "roberta"},
+                   {"name": "rerank1", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "rerank2", "kind": "cross_encoder", "path": "roberta_pairs"}]
+        return {"suite": "embed", "modules": modules, "tasks": ["choice.yaml", "find.yaml", "alike.yaml", "order.yaml"], **changes}
 
     def test_same_bytes_for_any_number_of_workers_and_every_visit_clean(self):
         self.run_suite("one", suite="embed.yaml")
         expected = self.final_files("one")
-        self.assertEqual(len(expected), 3 + 1 + 2 * 2)
+        self.assertEqual(len(expected), 5 + 1 + 2 * 2 + 2)
         for out, ranks, workers in (("three", 0, 3), ("mpi2", 2, 1)):
             self.run_suite(out, suite="embed.yaml", ranks=ranks, workers=workers)
             self.assertEqual(self.final_files(out), expected, out)

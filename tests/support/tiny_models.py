@@ -104,6 +104,9 @@ def write_model(folder, name, **changes):
 ENCODERS = {
     "bert": ("BertModel", {"pad_token_id": 0, "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-12}),
     "roberta": ("RobertaModel", {"pad_token_id": 1, "max_position_embeddings": 66, "type_vocab_size": 1, "layer_norm_eps": 1e-5}),
+    "bert_pairs": ("BertForSequenceClassification", {"pad_token_id": 0, "max_position_embeddings": 64, "type_vocab_size": 2, "id2label": {"0": "LABEL_0"},
+                                                     "label2id": {"LABEL_0": 0}, "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}}),
+    "roberta_pairs": ("RobertaForSequenceClassification", {"pad_token_id": 1, "max_position_embeddings": 66, "type_vocab_size": 1, "layer_norm_eps": 1e-5}),
 }
 ENCODER_SIZES = {"vocab_size": 258, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_act": "gelu",
                  "torch_dtype": "float32"}
@@ -125,7 +128,20 @@ def word_piece():
             "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab}}
 
 
-def encoder_shapes(config):
+def encoder_shapes(architecture, config):
+    """Names as the architecture has them; a classification head has as many rows as id2label, or 2."""
+    hidden = config["hidden_size"]
+    body = encoder_body_shapes(config)
+    if "Classification" not in architecture:
+        return body
+    bert, labels = architecture.startswith("Bert"), len(config.get("id2label", "ab"))
+    out = {("bert." if bert else "roberta.") + name: shape for name, shape in body.items()}
+    for name, rows in ((("bert.pooler.dense", hidden), ("classifier", labels)) if bert else (("classifier.dense", hidden), ("classifier.out_proj", labels))):
+        out[f"{name}.weight"], out[f"{name}.bias"] = [rows, hidden], [rows]
+    return out
+
+
+def encoder_body_shapes(config):
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     out = {"embeddings.word_embeddings.weight": [config["vocab_size"], hidden], "embeddings.position_embeddings.weight": [config["max_position_embeddings"], hidden],
            "embeddings.token_type_embeddings.weight": [config["type_vocab_size"], hidden], "embeddings.LayerNorm.weight": [hidden], "embeddings.LayerNorm.bias": [hidden]}
@@ -140,11 +156,11 @@ def encoder_shapes(config):
 
 
 def write_encoder(folder, name):
-    """bert: a sentence-transformers folder (first token, normalised, prompts); roberta: a plain one (mean)."""
+    """bert: a sentence-transformers folder (first token, normalised, prompts); roberta: a plain one (mean); the others read pairs."""
     architecture, more = ENCODERS[name]
     folder = Path(folder)
-    config = {"architectures": [architecture], "model_type": name, **ENCODER_SIZES, **more}
-    files = {"config.json": config, "tokenizer.json": word_piece() if name == "bert" else
+    config = {"architectures": [architecture], "model_type": name.split("_")[0], **ENCODER_SIZES, **more}
+    files = {"config.json": config, "tokenizer.json": word_piece() if name.startswith("bert") else
              {**tokenizer(), "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 257], "cls": ["<s>", 256], "trim_offsets": True, "add_prefix_space": False}}}
     if name == "bert":
         files.update({"modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -153,7 +169,7 @@ def write_encoder(folder, name):
                       "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
                       "sentence_bert_config.json": {"max_seq_length": 24, "do_lower_case": False},
                       "config_sentence_transformers.json": {"prompts": {"query": "ask "}, "default_prompt_name": None}})
-    tensors = {tensor: (shape, values(i, tensor.replace("LayerNorm.weight", "norm"), shape)) for i, (tensor, shape) in enumerate(sorted(encoder_shapes(config).items()))}
+    tensors = {tensor: (shape, values(i, tensor.replace("LayerNorm.weight", "norm"), shape)) for i, (tensor, shape) in enumerate(sorted(encoder_shapes(architecture, config).items()))}
     for file, content in files.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(json.dumps(content))

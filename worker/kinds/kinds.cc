@@ -1,6 +1,7 @@
 #include "worker/kinds/kinds.h"
 
 #include "sharding/error.h"
+#include "worker/kinds/cross_encoder.h"
 #include "worker/kinds/embedding.h"
 #include "worker/kinds/generator.h"
 
@@ -10,6 +11,7 @@ const Kind& find_kind(const std::string& name) {
   static const std::vector<Kind> table = {
       {"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until"}, open_generator},
       {"embedding", {"embed"}, open_embedding},
+      {"cross_encoder", {"score_pair"}, open_cross_encoder},
   };
   std::string known;
   for (const Kind& kind : table) {

@@ -50,6 +50,22 @@ void read_modules(const fs::path& folder, SentenceSettings& settings) {
 
 }  // namespace
 
+PairActivation read_pair_activation(const std::string& folder, std::int64_t labels) {
+  const std::string path = (fs::path(folder) / "config.json").string();
+  if (labels != 1 && labels != 2)
+    throw InputError(path + ": a cross_encoder has one output or two, this head has " + std::to_string(labels));
+  if (labels == 2) return PairActivation::softmax;
+  const Json json = read_json_file(path);
+  std::string name;
+  if (json.contains("sentence_transformers") && json.at("sentence_transformers").is_object())
+    name = json.at("sentence_transformers").value("activation_fn", "");
+  if (name.empty() && json.contains("sbert_ce_default_activation_function"))
+    name = json.at("sbert_ce_default_activation_function").get<std::string>();
+  if (name.empty() || name.ends_with(".Sigmoid")) return PairActivation::sigmoid;
+  if (name.ends_with(".Identity")) return PairActivation::identity;
+  throw InputError(path + ": activation function " + name + " is not supported (Sigmoid and Identity are)");
+}
+
 const std::string& SentenceSettings::prompt(const std::vector<std::string>& names) const {
   static const std::string kNone;
   for (const std::string& name : names)

@@ -1,5 +1,5 @@
-// A sentence-transformers folder's own files: how token states become a vector. A plain transformers folder is pooled
-// by the mean, as sentence-transformers does. Includes no torch.
+// A sentence-transformers folder's own files: how token states become a vector, or outputs a score. A plain
+// transformers folder is pooled by the mean, as sentence-transformers does. Includes no torch.
 #pragma once
 
 #include <cstdint>
@@ -26,5 +26,13 @@ struct SentenceSettings {
 
 /// Throws InputError naming the file and a module or mode that is not supported.
 SentenceSettings read_sentence_settings(const std::string& folder);
+
+/// What a cross-encoder's outputs go through.
+enum class PairActivation { identity, sigmoid, softmax };
+
+/// As sentence-transformers reads config.json: its own activation_fn, or the older
+/// sbert_ce_default_activation_function; else the sigmoid of one output. Of two outputs the softmax, as FlashRank: the
+/// second one is "relevant". Throws InputError naming another function, or more outputs.
+PairActivation read_pair_activation(const std::string& folder, std::int64_t labels);
 
 }  // namespace proctor

@@ -8,6 +8,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/tanh.h>
 
 #include <cmath>
 
@@ -50,6 +51,15 @@ Encoder::Encoder(const EncoderConfig& config, const Weights& weights)
     layers_.push_back(
         {linear("qkv"), linear("output"), linear("up"), linear("down"), norm("attention_norm"), norm("output_norm")});
   }
+  if (config.labels > 0) {
+    head_dense_ = {weights.at("head_dense"), weights.at("head_dense_bias")};
+    head_out_ = {weights.at("head_out"), weights.at("head_out_bias")};
+  }
+}
+
+at::Tensor Encoder::classify(const at::Tensor& states) const {
+  const at::Tensor inner = at::tanh(at::linear(states, head_dense_.weight, head_dense_.bias));
+  return at::linear(inner, head_out_.weight, head_out_.bias).to(at::kFloat);
 }
 
 at::Tensor Encoder::normed(const at::Tensor& x, const Norm& norm) const {

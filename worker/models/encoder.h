@@ -21,6 +21,9 @@ class Encoder {
   at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
                      std::span<const std::int64_t> lengths) const;
 
+  /// The classification head over first tokens' states [texts, hidden] -> [texts, labels], float32.
+  at::Tensor classify(const at::Tensor& states) const;
+
   const EncoderConfig& config() const { return config_; }
   at::TensorOptions options() const { return words_.options(); }
   std::uint64_t tokens_computed() const { return tokens_computed_; }
@@ -46,6 +49,7 @@ class Encoder {
   at::Tensor words_, positions_, types_;
   Norm input_norm_;
   std::vector<Layer> layers_;
+  Linear head_dense_, head_out_;               // undefined where there is no head
   mutable std::uint64_t tokens_computed_ = 0;  // no part of what it computes
   mutable double attended_ = 0;                // keys, of all tokens
 };

@@ -14,6 +14,8 @@ struct EncoderConfig {
   std::int64_t types = 2;           ///< rows of the token type table
   double norm_epsilon = 1e-12;
   Activation activation = Activation::gelu;
+  /// Outputs of the classification head: tanh(dense(first token)), then linear; 0: there is none.
+  std::int64_t labels = 0;
 
   std::int64_t head_dim() const { return hidden / heads; }
   std::int64_t max_tokens() const { return positions - first_position; }

@@ -1,6 +1,7 @@
 // The encoder families' part of families.h.
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "sharding/error.h"
 #include "worker/models/families.h"
@@ -11,16 +12,27 @@ namespace {
 /// BERT adds no offset to positions; RoBERTa and XLM-R begin behind the padding id.
 enum class Positions { from_zero, behind_padding };
 
+/// Where the two layers of a classification head lie.
+struct HeadNames {
+  const char *dense, *out;
+};
+constexpr HeadNames kBertHead = {"bert.pooler.dense", "classifier"},
+                    kRobertaHead = {"classifier.dense", "classifier.out_proj"};
+
 struct Family {
   Positions positions;
   const char* prefix;  // of the tensors' names
+  std::optional<HeadNames> head = std::nullopt;
 };
 
 const std::map<std::string, Family>& table() {
   static const std::map<std::string, Family> rows = {
       {"BertModel", {Positions::from_zero, ""}},
+      {"BertForSequenceClassification", {Positions::from_zero, "bert.", kBertHead}},
       {"RobertaModel", {Positions::behind_padding, ""}},
+      {"RobertaForSequenceClassification", {Positions::behind_padding, "roberta.", kRobertaHead}},
       {"XLMRobertaModel", {Positions::behind_padding, ""}},
+      {"XLMRobertaForSequenceClassification", {Positions::behind_padding, "roberta.", kRobertaHead}},
   };
   return rows;
 }
@@ -36,6 +48,13 @@ EncoderConfig::Activation read_activation(ConfigReader& reader) {
   const auto found = known.find(name);
   if (found == known.end()) reader.refuse("hidden_act", "is '" + name + "', which is not implemented");
   return found->second;
+}
+
+/// transformers: as many as id2label has; 2 where nothing is said.
+std::int64_t read_labels(ConfigReader& reader) {
+  const nlohmann::json* names = reader.find("id2label");
+  const std::int64_t named = names && names->is_object() ? static_cast<std::int64_t>(names->size()) : 2;
+  return reader.get<std::int64_t>("num_labels", named);
 }
 
 }  // namespace
@@ -59,16 +78,19 @@ EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader&
   c.types = reader.get("type_vocab_size", c.types);
   c.norm_epsilon = reader.get("layer_norm_eps", c.norm_epsilon);
   c.activation = read_activation(reader);
-  const auto padding = reader.get<std::int64_t>("pad_token_id", architecture == "BertModel" ? 0 : 1);
-  if (table().at(architecture).positions == Positions::behind_padding) c.first_position = padding + 1;
+  const Family& family = table().at(architecture);
+  const auto padding = reader.get<std::int64_t>("pad_token_id", family.positions == Positions::from_zero ? 0 : 1);
+  if (family.positions == Positions::behind_padding) c.first_position = padding + 1;
+  if (family.head) c.labels = read_labels(reader);
   reader.require("position_embedding_type", "absolute", "is not absolute (the only kind implemented)");
   reader.require("is_decoder", false, "marks a decoder");
   reader.require("add_cross_attention", false, "asks for cross attention");
   reader.require("quantization_config", nlohmann::json(),
                  "marks a quantised checkpoint; quantised models are not supported, use the original weights");
-  for (const char* key : {"attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout",
-                          "gradient_checkpointing", "pooler_fc_size", "pooler_num_attention_heads",
-                          "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", "directionality"})
+  for (const char* key :
+       {"attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout", "gradient_checkpointing",
+        "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
+        "directionality", "sentence_transformers", "sbert_ce_default_activation_function"})
     (void)reader.find(key);  // training, or what no checkpoint of these families computes
   const std::pair<const char*, std::int64_t> sizes[] = {
       {"vocab_size", c.vocabulary},    {"hidden_size", c.hidden},        {"intermediate_size", c.intermediate},
@@ -82,7 +104,8 @@ EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader&
 }
 
 std::vector<WeightSource> encoder_weight_sources(const std::string& architecture, const EncoderConfig& c) {
-  const std::string prefix = table().at(architecture).prefix;
+  const Family& family = table().at(architecture);
+  const std::string prefix = family.prefix;
   std::vector<WeightSource> sources;
   const auto add = [&](const std::string& parameter, const std::string& tensor, std::int64_t row,
                        std::vector<std::int64_t> shape) {
@@ -112,6 +135,14 @@ std::vector<WeightSource> encoder_weight_sources(const std::string& architecture
     linear(to + "up", from + "intermediate.dense", 0, c.intermediate, c.hidden);
     linear(to + "down", from + "output.dense", 0, c.hidden, c.intermediate);
     norm(to + "output_norm", from + "output");
+  }
+  if (c.labels > 0) {
+    const auto head = [&](const std::string& parameter, const std::string& tensor, std::int64_t rows) {
+      sources.push_back({parameter, tensor + ".weight", 0, {rows, c.hidden}, Split::replicate});
+      sources.push_back({parameter + "_bias", tensor + ".bias", 0, {rows}, Split::replicate});
+    };
+    head("head_dense", family.head->dense, c.hidden);
+    head("head_out", family.head->out, c.labels);
   }
   return sources;
 }

@@ -1,5 +1,7 @@
 #include "worker/tokenizer/tokenizer.h"
 
+#include <algorithm>
+
 #include "sharding/error.h"
 #include "worker/json_file.h"
 #include "worker/tokenizer/unicode.h"
@@ -10,6 +12,13 @@ namespace {
 using Json = nlohmann::json;
 
 Json part(const Json& json, const char* key) { return json.contains(key) ? json.at(key) : Json(nullptr); }
+
+/// What a template's special tokens leave of `most`.
+std::size_t room_in(std::span<const TemplatePart> parts, std::size_t most) {
+  std::size_t special = 0;
+  for (const TemplatePart& part : parts) special += part.ids.size();
+  return most > special ? most - special : 0;
+}
 
 AddedToken read_added(const Json& json) {
   AddedToken token;
@@ -100,9 +109,7 @@ Encoding Tokenizer::encode(std::string_view text, Special special) {
 
 Encoding Tokenizer::encode_at_most(std::string_view text, std::size_t most) {
   std::vector<std::int32_t> ids = ids_of(text);
-  std::size_t special = 0;
-  for (const TemplatePart& part : post_.single) special += part.ids.size();
-  const std::size_t room = most > special ? most - special : 0, cut = ids.size() > room ? ids.size() - room : 0;
+  const std::size_t room = room_in(post_.single, most), cut = ids.size() > room ? ids.size() - room : 0;
   ids.resize(ids.size() - cut);
   Encoding encoding = assemble(post_.single, ids, {}, Special::add);
   encoding.truncated = cut;
@@ -112,6 +119,24 @@ Encoding Tokenizer::encode_at_most(std::string_view text, std::size_t most) {
 Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, Special special) {
   const auto a = ids_of(first), b = ids_of(second);
   return assemble(post_.pair, a, b, special);
+}
+
+Encoding Tokenizer::encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most) {
+  std::vector<std::int32_t> a = ids_of(first), b = ids_of(second);
+  const std::size_t room = room_in(post_.pair, most), before = a.size() + b.size();
+  if (before > room) {
+    std::vector<std::int32_t>&shorter = a.size() <= b.size() ? a : b, &longer = a.size() <= b.size() ? b : a;
+    std::size_t keep = shorter.size(), rest = keep > room ? keep : std::max(keep, room - keep);
+    if (keep + rest > room) {
+      keep = room / 2;
+      rest = keep + room % 2;
+    }
+    shorter.resize(std::min(shorter.size(), keep));
+    longer.resize(std::min(longer.size(), rest));
+  }
+  Encoding encoding = assemble(post_.pair, a, b, Special::add);
+  encoding.truncated = before - a.size() - b.size();
+  return encoding;
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, Decoding decoding) const {

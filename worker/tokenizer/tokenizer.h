@@ -25,7 +25,7 @@ enum class Decoding { skip_special, keep_special };
 
 struct Encoding {
   std::vector<std::int32_t> ids, type_ids;
-  std::size_t truncated = 0;  ///< tokens cut off the right of the text
+  std::size_t truncated = 0;  ///< tokens cut off the right of the text, or of both texts
 };
 
 class Tokenizer {
@@ -38,6 +38,8 @@ class Tokenizer {
   /// With special tokens; of the text what leaves `most` tokens in all (max_length with truncation, in transformers).
   Encoding encode_at_most(std::string_view text, std::size_t most);
   Encoding encode_pair(std::string_view first, std::string_view second, Special special);
+  /// The same of a pair: the longer text loses tokens first, then both down to half (truncation "longest_first").
+  Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most);
   std::string decode(std::span<const std::int32_t> ids, Decoding decoding) const;
   std::int32_t id(std::string_view token) const;  ///< -1 if there is none
 

@@ -1,0 +1,142 @@
+#include "orchestrator/task_types/ranking.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <unordered_set>
+
+#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/scoring/hashes.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMeasured = 1000, kShown = 100;  // passages of a ranking: measured; in the samples
+
+struct Judged {
+  std::string query, passage;
+  int relevance = 0;
+  std::size_t line = 0;
+};
+
+std::vector<Judged> read_qrels(const std::string& path) {
+  std::ifstream stream(path);
+  std::vector<Judged> judged;
+  std::string text;
+  for (std::size_t number = 1; std::getline(stream, text); ++number) {
+    std::istringstream fields(text);
+    const std::vector<std::string> parts{std::istream_iterator<std::string>(fields), {}};
+    if (parts.empty() || (number == 1 && parts[0] == "query-id")) continue;
+    int relevance = 0;
+    const std::string& last = parts.back();
+    const auto [end, error] = std::from_chars(last.data(), last.data() + last.size(), relevance);
+    if (parts.size() < 3 || parts.size() > 4 || error != std::errc() || end != last.data() + last.size())
+      throw InputError(path + ":" + std::to_string(number) +
+                       ": expected query, passage, relevance (a whole number); or TREC's four columns");
+    judged.push_back({parts[0], parts[parts.size() - 2], relevance, number});
+  }
+  if (judged.empty()) throw InputError(path + ": holds no judgments");
+  return judged;
+}
+
+std::unordered_set<std::string> ids_of(const std::vector<Document>& documents) {
+  std::unordered_set<std::string> ids;
+  for (const Document& one : documents)
+    if (!ids.insert(id_of(one)).second) throw InputError(one.where() + ": _id " + id_of(one) + " is used twice");
+  return ids;
+}
+
+double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (double value : values) sum += value;
+  return sum / static_cast<double>(values.size());
+}
+
+/// Of the mean.
+std::optional<double> standard_error(const std::vector<double>& values) {
+  if (values.size() < 2) return std::nullopt;
+  const double center = mean(values), n = static_cast<double>(values.size());
+  double squares = 0;
+  for (double value : values) squares += (value - center) * (value - center);
+  return std::sqrt(squares / (n - 1) / n);
+}
+
+}  // namespace
+
+std::string id_of(const Document& document) {
+  const auto id = document.row.find("_id");
+  if (id == document.row.end() || !(id->is_string() || id->is_number_integer()))
+    throw InputError(document.where() + ": \"_id\" is missing, or neither a text nor a whole number");
+  return id->is_string() ? id->get<std::string>() : id->dump();
+}
+
+RetrievalData read_retrieval_data(const Task& task, std::size_t limit) {
+  RetrievalData data{{}, read_documents(task.data.at("corpus"))};
+  const std::vector<Document> queries = read_documents(task.data.at("queries"));
+  const std::unordered_set<std::string> passages = ids_of(data.corpus), asked = ids_of(queries);
+  std::unordered_set<std::string> wanted;
+  for (const Judged& one : read_qrels(task.data.at("qrels"))) {
+    const std::string where = task.data.at("qrels") + ":" + std::to_string(one.line) + ": ";
+    if (!asked.contains(one.query))
+      throw InputError(where + "query " + one.query + " is not in " + task.data.at("queries"));
+    if (!passages.contains(one.passage))
+      throw InputError(where + "passage " + one.passage + " is not in " + task.data.at("corpus"));
+    wanted.insert(one.query);
+  }
+  for (const Document& query : queries)
+    if (wanted.contains(id_of(query)) && (limit == 0 || data.queries.size() < limit)) data.queries.push_back(query);
+  return data;
+}
+
+std::map<std::string, Judgments> read_judgments(const Task& task) {
+  std::map<std::string, Judgments> all;
+  for (const Judged& one : read_qrels(task.data.at("qrels"))) all[one.query][one.passage] = one.relevance;
+  return all;
+}
+
+Json RankingScore::begin_line(const Document& query) {
+  return {{"doc_id", score_.documents++}, {"doc", query.row}, {"target", judgments_.at(id_of(query))}};
+}
+
+void RankingScore::end_line(Json line, const Document& query) {
+  line["doc_hash"] = sha256_hex(python::json_dumps(query.row, python::Ascii::keep, 2));
+  hashes_ += line["doc_hash"].get<std::string>();
+  score_.samples += python::json_dumps(line, python::Ascii::keep) + "\n";
+}
+
+void RankingScore::add(const Document& query, std::vector<Ranked> ranking) {
+  if (ranking.size() > kMeasured) ranking.resize(kMeasured);
+  Json line = begin_line(query);
+  line["ranking"] = Json::array();
+  for (std::size_t i = 0; i < std::min(kShown, ranking.size()); ++i)
+    line["ranking"].push_back({ranking[i].passage, ranking[i].score});
+  for (const Metric& metric : task_.metrics) {
+    columns_[metric.name].push_back(retrieval_metric(metric.name, ranking, judgments_.at(id_of(query))));
+    line[metric.name] = columns_[metric.name].back();
+  }
+  ++score_.effective;
+  end_line(std::move(line), query);
+}
+
+void RankingScore::fail(const Document& query, const std::string& why) {
+  Json line = begin_line(query);
+  line["ranking"] = nullptr;
+  line["error"] = why;
+  score_.failures.push_back(query.where() + ": " + why);
+  end_line(std::move(line), query);
+}
+
+PairScore RankingScore::take() {
+  for (const auto& [name, values] : columns_)
+    score_.metrics.push_back({name, "none", mean(values), standard_error(values)});
+  score_.task_hash = sha256_hex(hashes_);
+  return std::move(score_);
+}
+
+}  // namespace proctor

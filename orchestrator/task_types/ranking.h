@@ -1,0 +1,48 @@
+// What retrieval and rerank have in common: BEIR's files, and queries measured by their rankings.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "orchestrator/scoring/pair.h"
+#include "orchestrator/scoring/retrieval_metrics.h"
+#include "sharding/suite.h"
+
+namespace proctor {
+
+/// A row's "_id", a text or a whole number. Throws InputError naming the row.
+std::string id_of(const Document& document);
+
+struct RetrievalData {
+  std::vector<Document> queries, corpus;  ///< queries: those judged, in file order, `limit` of them at most (0: all)
+};
+/// Throws InputError: an id used twice, a judgment of a query or passage that is not there (with its line).
+RetrievalData read_retrieval_data(const Task& task, std::size_t limit);
+
+/// The qrels, by query: BEIR's query-id, corpus-id, score, with or without its header line; or TREC's query, iteration,
+/// passage, relevance.
+std::map<std::string, Judgments> read_judgments(const Task& task);
+
+/// The figures and sample lines of queries, one by one in their order.
+class RankingScore {
+ public:
+  explicit RankingScore(const Task& task) : task_(task), judgments_(read_judgments(task)) {}
+  /// `ranking`: sorted; the first 1,000 are measured, as MTEB and BEIR do.
+  void add(const Document& query, std::vector<Ranked> ranking);
+  void fail(const Document& query, const std::string& why);
+  void count_truncated(std::size_t requests) { score_.truncated += requests; }
+  void note_failure(const std::string& what) { score_.failures.push_back(what); }
+  PairScore take();
+
+ private:
+  nlohmann::ordered_json begin_line(const Document& query);
+  void end_line(nlohmann::ordered_json line, const Document& query);
+  const Task& task_;
+  std::map<std::string, Judgments> judgments_;
+  std::map<std::string, std::vector<double>> columns_;
+  std::string hashes_;
+  PairScore score_;
+};
+
+}  // namespace proctor
