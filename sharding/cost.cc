@@ -37,7 +37,7 @@ RequestCost request_cost(const ModelFacts& facts, const Request& request, std::s
 
 MemoryNeed memory_need(const ModelFacts& facts, double dtype_bytes, std::uint32_t tensor_parallel, double batch_tokens,
                        double cached_tokens, bool gpu) {
-  constexpr double kHeadRows = 128, kNcclBytes = 400e6;  // worker/scoring.cc; measured by others for NCCL 2.28
+  constexpr double kHeadRows = 128, kNcclBytes = 400e6;  // worker/scoring.cc; a guess, not measured
   const double share = 1.0 / tensor_parallel, float_bytes = 4;
   const auto width = static_cast<double>(facts.heads * facts.head_dim),
              kv_width = static_cast<double>(facts.kv_heads * facts.head_dim),

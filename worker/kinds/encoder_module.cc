@@ -1,8 +1,12 @@
-#include "worker/kinds/text_rows.h"
+#include "worker/kinds/encoder_module.h"
+
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 
 #include "sharding/error.h"
+#include "worker/clock.h"
+#include "worker/models/families.h"
 
 namespace proctor {
 namespace {
@@ -21,23 +25,35 @@ void check(const Encoding& encoding, const EncoderConfig& config) {
 
 }  // namespace
 
-std::vector<TextRow> text_rows(std::span<const Request> requests, const EncoderConfig& config,
-                               const std::function<Encoding(const Request&)>& encode,
-                               std::vector<Response>& responses) {
+EncoderModule::EncoderModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
+    : folder_(read_model_folder(module.path)),
+      codec_(folder_, std::nullopt),
+      weights_(Checkpoint(module.path), folder_parameters(folder_), folder_sources(folder_),
+               at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
+               announce),
+      encoder_(*folder_.encoder, weights_) {
+  PROCTOR_CHECK(gang.size() == 1, "an encoder is held by one worker");
+}
+
+std::vector<TextRow> EncoderModule::text_rows(std::span<const Request> requests, std::vector<Response>& responses) {
+  const auto begin = Clock::now();
   std::vector<TextRow> rows;
   for (std::size_t i = 0; i < requests.size(); ++i) try {
       TextRow row{encode(requests[i]), i};
-      check(row.encoding, config);
+      check(row.encoding, encoder_.config());
       rows.push_back(std::move(row));
     } catch (const InputError& error) {
       responses[i].error = error.what();
     }
+  std::ranges::stable_sort(rows, std::greater(), [](const TextRow& row) { return row.encoding.ids.size(); });
+  tokenize_s_ += seconds_since(begin);
   return rows;
 }
 
-void run_batches(std::vector<TextRow> rows, const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
-                 const std::function<void(std::span<const TextRow>)>& compute) {
-  std::ranges::stable_sort(rows, std::greater(), [](const TextRow& row) { return row.encoding.ids.size(); });
+std::vector<Response> EncoderModule::run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) {
+  const at::NoGradGuard no_grad;
+  std::vector<Response> responses(shard.requests.size());
+  const std::vector<TextRow> rows = text_rows(shard.requests, responses);
   std::uint32_t batch = 0;
   for (std::size_t first = 0, last = 0; first < rows.size(); first = last, ++batch) {
     std::int64_t tokens = 0;
@@ -53,20 +69,21 @@ void run_batches(std::vector<TextRow> rows, const ShardRun& shard, BatchCleanup&
     std::ranges::sort(members);
     if (!shard.request_by_request(batch, members)) {
       announce({name + ", " + std::to_string(mine.size()) + " texts", batch, members});
-      compute(mine);
+      compute(mine, responses);
     } else {
       for (const TextRow& row : mine) {
         const auto request = static_cast<std::uint32_t>(row.request);
         if (shard.left_out(request)) continue;
         announce({name + ", request " + std::to_string(request) + " alone", batch, {request}});
-        compute({&row, 1});
+        compute({&row, 1}, responses);
       }
     }
     cleanup.after_batch();
   }
+  return responses;
 }
 
-at::Tensor states_of(const Encoder& encoder, std::span<const TextRow> rows) {
+void EncoderModule::compute(std::span<const TextRow> rows, std::vector<Response>& responses) const {
   std::vector<std::int32_t> tokens, types;
   std::vector<std::int64_t> lengths;
   for (const TextRow& row : rows) {
@@ -74,7 +91,7 @@ at::Tensor states_of(const Encoder& encoder, std::span<const TextRow> rows) {
     types.insert(types.end(), row.encoding.type_ids.begin(), row.encoding.type_ids.end());
     lengths.push_back(static_cast<std::int64_t>(row.encoding.ids.size()));
   }
-  return encoder.forward(tokens, types, lengths);
+  answer(rows, encoder_.forward(tokens, types, lengths), responses);
 }
 
 }  // namespace proctor
