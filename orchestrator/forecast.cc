@@ -34,40 +34,52 @@ std::string work_name_of(const Work& work, const Shard& shard) {
   return work_name(to_string(dtype_of(work, shard.module)), ask_of(work, shard).at("type"));
 }
 
-Forecast::Forecast(const Work& work, Predictor predictor) : work_(work), predictor_(std::move(predictor)) {
-  for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m) {
+Forecast::Forecast(const Work& work, Predictor predictor)
+    : work_(work), predictor_(std::move(predictor)), modules_(work.suite.modules.size()) {
+  std::vector<LargestShard> largest(modules_.size());
+  for (const Shard& shard : work.shards) {
+    modules_[shard.module.value].run_s += shard_seconds(shard);
+    LargestShard& of_module = largest[shard.module.value];
+    of_module.tokens = std::max(of_module.tokens, shard.tokens);
+    if (ask_of(work, shard).contains("max_gen_toks"))
+      of_module.generating = std::max(of_module.generating, shard.tokens);
+  }
+  for (std::uint32_t m = 0; m < modules_.size(); ++m) {
     const Module& module = work.suite.modules[m];
     const ModelFacts& facts = work.facts[m];
-    ModuleForecast& forecast = modules_.emplace_back();
+    ModuleForecast& forecast = modules_[m];
     forecast.load_s = predictor_.load_seconds(static_cast<double>(facts.weight_bytes) / module.tensor_parallel);
     forecast.teardown_s = predictor_.teardown_seconds();
-    forecast.memory = memory(m, module.tensor_parallel);
+    forecast.memory = memory(m, module.tensor_parallel, largest[m]);
     const double usable = kUsable * static_cast<double>(work.device.bytes);
     if (work.device.bytes == 0 || forecast.memory.all() <= usable) continue;
     forecast.needs_tensor_parallel = 0;
     for (std::uint32_t size = module.tensor_parallel + 1; size <= kMaxGangMembers; ++size)
-      if (!cannot_split(facts, size) && memory(m, size).all() <= usable) {
+      if (!cannot_split(facts, size) && memory(m, size, largest[m]).all() <= usable) {
         forecast.needs_tensor_parallel = size;
         break;
       }
   }
+}
+
+std::vector<PairForecast> Forecast::pairs() const {
+  std::vector<PairForecast> pairs;
   std::map<std::pair<ModuleId, TaskId>, std::size_t> index;
-  for (const Pair& pair : work.pairs) {
-    index[{pair.module, pair.task}] = pairs_.size();
-    PairForecast& forecast = pairs_.emplace_back();
-    forecast.requests = work.requests[pair.task.value].requests.size();
-    for (const Request& request : work.requests[pair.task.value].requests)
-      forecast.tokens += text_tokens(work.facts[pair.module.value], request);
+  for (const Pair& pair : work_.pairs) {
+    index[{pair.module, pair.task}] = pairs.size();
+    PairForecast& forecast = pairs.emplace_back();
+    forecast.requests = work_.requests[pair.task.value].requests.size();
+    for (const Request& request : work_.requests[pair.task.value].requests)
+      forecast.tokens += text_tokens(work_.facts[pair.module.value], request);
   }
-  for (const Shard& shard : work.shards) {
-    PairForecast& forecast = pairs_[index.at({shard.module, shard.task})];
-    const double seconds = shard_seconds(shard);
+  for (const Shard& shard : work_.shards) {
+    PairForecast& forecast = pairs[index.at({shard.module, shard.task})];
     ++forecast.shards;
     forecast.computed_tokens += shard.tokens;
     forecast.flops += shard.flops;
-    forecast.run_s += seconds;
-    modules_[shard.module.value].run_s += seconds;
+    forecast.run_s += shard_seconds(shard);
   }
+  return pairs;
 }
 
 double Forecast::shard_seconds(const Shard& shard) const {
@@ -75,18 +87,12 @@ double Forecast::shard_seconds(const Shard& shard) const {
          work_.suite.modules[shard.module.value].tensor_parallel;
 }
 
-/// Of the largest shard: a batch holds no more, generation caches no more.
-MemoryNeed Forecast::memory(std::uint32_t m, std::uint32_t tensor_parallel) const {
+/// A batch holds no more than a shard, generation caches no more.
+MemoryNeed Forecast::memory(std::uint32_t m, std::uint32_t tensor_parallel, const LargestShard& largest) const {
   const auto most = static_cast<double>(work_.max_batch_tokens[m]);
-  double batch = 0, cached = 0;
-  for (const Shard& shard : work_.shards) {
-    if (shard.module.value != m) continue;
-    batch = std::max(batch, std::min(most, shard.tokens));
-    if (ask_of(work_, shard).contains("max_gen_toks"))
-      cached = std::max(cached, std::min(kCachedBatches * most, shard.tokens));
-  }
   const double bytes = dtype_of(work_, ModuleId{m}) == DType::float32 ? 4 : 2;
-  return memory_need(work_.facts[m], bytes, tensor_parallel, batch, cached, work_.device.kind != "cpu");
+  return memory_need(work_.facts[m], bytes, tensor_parallel, std::min(most, largest.tokens),
+                     std::min(kCachedBatches * most, largest.generating), work_.device.kind != "cpu");
 }
 
 std::vector<ModuleOutlook> Forecast::outlooks() const {
@@ -107,9 +113,9 @@ Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::
     scenario.modules.push_back(
         {work_.suite.modules[m].tensor_parallel, modules_[m].load_s, modules_[m].teardown_s, {}});
   for (std::size_t s = 0; s < work_.shards.size(); ++s) {
+    if (!answered.empty() && answered[s]) continue;
     const double seconds = shard_seconds(work_.shards[s]);
-    if (answered.empty() || !answered[s])
-      scenario.modules[work_.shards[s].module.value].shards.push_back({seconds, seconds});
+    scenario.modules[work_.shards[s].module.value].shards.push_back({seconds, seconds});
   }
   double devices = 0, busy = 0;  // of all devices
   for (std::uint32_t node : nodes) devices += node;

@@ -28,8 +28,8 @@ struct ModuleForecast {
 class Forecast {
  public:
   Forecast(const Work& work, Predictor predictor);
-  /// In the order of Work::pairs.
-  const std::vector<PairForecast>& pairs() const { return pairs_; }
+  /// In the order of Work::pairs. Reads every request's text: for `plan`, not for a run's start.
+  std::vector<PairForecast> pairs() const;
   const ModuleForecast& module(ModuleId module) const { return modules_[module.value]; }
   /// For the conductor.
   std::vector<ModuleOutlook> outlooks() const;
@@ -39,10 +39,12 @@ class Forecast {
 
  private:
   double shard_seconds(const Shard& shard) const;
-  MemoryNeed memory(std::uint32_t m, std::uint32_t tensor_parallel) const;
+  struct LargestShard {
+    double tokens = 0, generating = 0;  // of any; of those that generate
+  };
+  MemoryNeed memory(std::uint32_t m, std::uint32_t tensor_parallel, const LargestShard& largest) const;
   const Work& work_;
   Predictor predictor_;
-  std::vector<PairForecast> pairs_;
   std::vector<ModuleForecast> modules_;
 };
 

@@ -14,8 +14,9 @@ constexpr double kGiB = 1 << 30;
 std::string pairs_table(const Work& work, const Forecast& forecast) {
   std::string text = formatted("%-48s %10s %8s %14s %14s %10s %10s\n", "module / task", "requests", "shards",
                                "tokens (est.)", "after sharing", "TFLOP", "run s");
+  const std::vector<PairForecast> pairs = forecast.pairs();
   for (std::size_t p = 0; p < work.pairs.size(); ++p) {
-    const PairForecast& pair = forecast.pairs()[p];
+    const PairForecast& pair = pairs[p];
     const std::string name =
         work.suite.modules[work.pairs[p].module.value].name + " / " + work.suite.tasks[work.pairs[p].task.value].name;
     text += formatted("%-48s %10zu %8zu %14.0f %14.0f %10.2f %10.1f\n", name.c_str(), pair.requests, pair.shards,
@@ -48,12 +49,11 @@ std::string modules_table(const Work& work, const Forecast& forecast) {
   return text;
 }
 
-Outcome rehearse(const Work& work, const Forecast& forecast, std::uint32_t gpus) {
+Outcome rehearse(const Work& work, const Scenario& scenario, std::uint32_t gpus) {
   for (const Module& module : work.suite.modules)
     if (module.tensor_parallel > gpus)
       throw EnvironmentError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) +
                              " needs as many devices, --gpus has " + std::to_string(gpus));
-  const Scenario scenario = forecast.scenario(as_nodes(gpus));
   Outcome outcome = simulate(scenario);
   if (!outcome.violations.empty()) throw EnvironmentError("this plan cannot end: " + outcome.violations.front());
   return outcome;
@@ -72,9 +72,9 @@ std::string plan_report(const Work& work, const Forecast& forecast, const std::v
   std::string text = pairs_table(work, forecast) + "\n" + modules_table(work, forecast) + "\n";
   text += formatted("%8s %12s %14s %12s %8s\n", "devices", "makespan s", "lower bound s", "utilisation", "visits");
   for (std::uint32_t n : gpus) {
-    const Outcome outcome = rehearse(work, forecast, n);
-    const double least = least_makespan(forecast.scenario(as_nodes(n)));
-    text += formatted("%8u %12.1f %14.1f %10.1f %% %8zu\n", n, outcome.makespan, least,
+    const Scenario scenario = forecast.scenario(as_nodes(n));
+    const Outcome outcome = rehearse(work, scenario, n);
+    text += formatted("%8u %12.1f %14.1f %10.1f %% %8zu\n", n, outcome.makespan, least_makespan(scenario),
                       100 * outcome.computed_s / (n * std::max(outcome.makespan, 1e-9)), outcome.visits.size());
   }
   return text + "devices of kind " + work.device.kind + "; " + source +
@@ -82,12 +82,12 @@ std::string plan_report(const Work& work, const Forecast& forecast, const std::v
 }
 
 Timeline plan_timeline(const Work& work, const Forecast& forecast, std::uint32_t gpus) {
-  const Outcome outcome = rehearse(work, forecast, gpus);
+  const std::vector<std::uint32_t> nodes = as_nodes(gpus);
+  const Outcome outcome = rehearse(work, forecast.scenario(nodes), gpus);
   Timeline timeline;
   timeline.title = formatted("%s on %u devices, as planned: %.1f s", work.suite.name.c_str(), gpus, outcome.makespan);
   timeline.seconds = outcome.makespan;
   for (const Module& module : work.suite.modules) timeline.modules.push_back(module.name);
-  const std::vector<std::uint32_t> nodes = as_nodes(gpus);
   for (std::uint32_t n = 0; n < nodes.size(); ++n)
     for (std::uint32_t slot = 0; slot < nodes[n]; ++slot) timeline.devices.push_back({AgentId{n}, slot});
   for (const SimulatedVisit& visit : outcome.visits)

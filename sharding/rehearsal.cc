@@ -1,10 +1,8 @@
 #include "sharding/rehearsal.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
-#include <numeric>
 #include <optional>
 #include <set>
 
@@ -230,7 +228,6 @@ class World final : private Door {
       expect(!worker.visit, "a module is opened on a device that was not torn down");
       worker.visit = visit;
       if (!worker.alive || worker.hung) ++failed_loads_[module.value];
-      outcome_.loaded_s += load;
       report(slot, load, VisitOpened{visit, load});
       announce(slot, visit, load);
     }
@@ -263,7 +260,6 @@ class World final : private Door {
     for (SlotId member : visit.members) speed = std::min(speed, at(member).speed);
     const double seconds = actual_[turn.shard.value] / speed;
     const auto devices = static_cast<double>(visit.members.size());
-    outcome_.lost_s += seconds * devices;  // until it is answered
     for (SlotId member : visit.members) announce(member, turn.visit, seconds);
     if (std::ranges::any_of(visit.members, [this](SlotId m) { return !at(m).alive || at(m).hung; }))
       say_waiting(turn.visit);
@@ -275,7 +271,6 @@ class World final : private Door {
                               [&](SlotId m) { return !at(m).alive || at(m).hung || at(m).visit != turn.visit; }))
         return;
       found->second.computing = false;
-      outcome_.lost_s -= seconds * devices;
       outcome_.computed_s += seconds * devices;
       report(members[0], 0, ShardAnswered{turn.visit, turn.shard, turn.attempt, {Response{nullptr, ""}}, 0, seconds});
     });
@@ -350,33 +345,5 @@ void Scenario::expect_no_trouble(double about_s) {
 }
 
 Outcome simulate(const Scenario& scenario) { return World(scenario).run(); }
-
-double least_makespan(const Scenario& scenario) {
-  double speeds = 0, fastest = 0, least = 0;
-  for (const SimulatedNode& node : scenario.nodes)
-    for (double speed : node.speeds) speeds += speed, fastest = std::max(fastest, speed);
-  for (const SimulatedModule& module : scenario.modules)
-    for (const SimulatedShard& shard : module.shards)
-      least = std::max(least, module.load_s + module.teardown_s + shard.actual_s / fastest);
-  std::vector<double> works;
-  for (const SimulatedModule& module : scenario.modules)
-    works.push_back(std::accumulate(module.shards.begin(), module.shards.end(), 0.0,
-                                    [](double sum, const SimulatedShard& shard) { return sum + shard.actual_s; }));
-  const auto enough = [&](double t) {
-    double needed = 0;
-    for (std::size_t m = 0; m < works.size(); ++m) {
-      const double load = scenario.modules[m].load_s + scenario.modules[m].teardown_s;
-      if (t <= load) return false;
-      needed +=
-          scenario.modules[m].tensor_parallel * (works[m] + load * std::max(1.0, std::ceil(works[m] / (t - load))));
-    }
-    return needed <= t * speeds;
-  };
-  double low = least, high = least;
-  while (!enough(high)) high *= 2;
-  if (enough(low)) return low;
-  for (int i = 0; i < 60; ++i) (enough((low + high) / 2) ? high : low) = (low + high) / 2;
-  return high;
-}
 
 }  // namespace proctor

@@ -55,7 +55,7 @@ struct Outcome {
   double makespan = 0;       ///< until the last visit ended
   double last_hand_out = 0;  ///< no shard was waiting any more
   std::vector<SimulatedVisit> visits;
-  double computed_s = 0, loaded_s = 0, lost_s = 0;  ///< device seconds; lost: of turns that gave no answer
+  double computed_s = 0;  ///< device seconds of turns that were answered
   std::size_t hand_outs = 0, events = 0;
   std::vector<std::string> violations;  ///< of what must hold at each step
 };

@@ -1,4 +1,4 @@
-// What retrieval and rerank have in common: BEIR's files, and queries measured by their rankings.
+// What retrieval and rerank have in common: BEIR's files, trec_eval's measures, queries measured by their rankings.
 #pragma once
 
 #include <map>
@@ -7,9 +7,16 @@
 
 #include "orchestrator/scoring/pair.h"
 #include "orchestrator/scoring/retrieval_metrics.h"
+#include "orchestrator/task_types/task_type.h"
 #include "sharding/suite.h"
 
 namespace proctor {
+
+class RankingTaskType : public SetTaskType {
+ public:
+  std::vector<std::string> metrics() const final { return retrieval_metric_examples(); }
+  bool has_metric(const std::string& name) const final { return is_retrieval_metric(name); }
+};
 
 /// A row's "_id", a text or a whole number. Throws InputError naming the row.
 std::string id_of(const Document& document);

@@ -6,7 +6,6 @@
 #include <unordered_map>
 
 #include "orchestrator/task_types/ranking.h"
-#include "orchestrator/task_types/task_type.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -40,20 +39,10 @@ std::unordered_map<std::string, std::vector<Candidate>> read_candidates(const st
   return all;
 }
 
-class Rerank final : public TaskType {
+class Rerank final : public RankingTaskType {
  public:
   std::string request_type() const override { return "score_pair"; }
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10"}; }
-  std::vector<std::string> metrics() const override { return retrieval_metric_examples(); }
-  bool has_metric(const std::string& name) const override { return is_retrieval_metric(name); }
-  std::string question(const TaskTemplates&, const Document&) const override { return ""; }
-  std::string example_answer(const TaskTemplates&, const Document&) const override { return ""; }
-  std::string target(const TaskTemplates&, const Document&) const override { return ""; }
-  std::vector<Request> requests(const TaskTemplates&, const Document&, const std::string&) const override { return {}; }
-  MetricValues score(const TaskTemplates&, const Document&, std::span<const Response>,
-                     const FilterPipeline&) const override {
-    return {};
-  }
 
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
   std::optional<PairRequests> build(const TaskTemplates& task, std::size_t limit) const override {

@@ -23,13 +23,11 @@ double gold_of(const TaskTemplates& task, const Document& document) {
   return value;
 }
 
-class Similarity final : public TaskType {
+class Similarity final : public SetTaskType {
  public:
   std::string request_type() const override { return "embed"; }
   std::vector<std::string> default_metrics() const override { return {"spearman", "pearson"}; }
   std::vector<std::string> metrics() const override { return default_metrics(); }
-  std::string question(const TaskTemplates&, const Document&) const override { return ""; }
-  std::string example_answer(const TaskTemplates&, const Document&) const override { return ""; }
   std::string target(const TaskTemplates& task, const Document& document) const override {
     return task.score->render(document);
   }
@@ -38,10 +36,6 @@ class Similarity final : public TaskType {
     (void)gold_of(task, document);  // refused before anything starts
     return {{{task.left->render(document)}, {{"type", "embed"}}},
             {{task.right->render(document)}, {{"type", "embed"}}}};
-  }
-  MetricValues score(const TaskTemplates&, const Document&, std::span<const Response>,
-                     const FilterPipeline&) const override {
-    return {};
   }
   std::optional<PairScore> score_set(const TaskTemplates& task, const PairRequests& pair,
                                      std::span<const Response> responses) const override {

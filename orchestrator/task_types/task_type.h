@@ -73,6 +73,19 @@ class TaskType {
   virtual bool is_scored() const { return true; }
 };
 
+/// A type that is scored as a set and has no examples: what remains are build() or requests(), and score_set().
+class SetTaskType : public TaskType {
+ public:
+  std::string question(const TaskTemplates&, const Document&) const final { return ""; }
+  std::string example_answer(const TaskTemplates&, const Document&) const final { return ""; }
+  std::string target(const TaskTemplates&, const Document&) const override { return ""; }
+  std::vector<Request> requests(const TaskTemplates&, const Document&, const std::string&) const override { return {}; }
+  MetricValues score(const TaskTemplates&, const Document&, std::span<const Response>,
+                     const FilterPipeline&) const final {
+    return {};
+  }
+};
+
 /// Throws UsageError naming the types there are; `where` names file and line.
 const TaskType& find_task_type(const std::string& name, const std::string& where);
 const TaskType& task_type_of(const Task& task);

@@ -145,26 +145,18 @@ std::vector<Case> cases() {
                  (slow ? ", 2 % at 0.7x" : ""),
              "10 s loads", mean, worst, gpus > 1000 ? 3u : 30u,
              [gpus, slow, work = seconds](std::uint64_t seed) { return one_module(gpus, work, slow, seed); }});
-  all.push_back({"24 modules, 8 GPUs, 1,000 s a GPU", "sizes 0.5 to 1.5 of the mean, 30 s loads", 1.03, 1.05, 30,
-                 [](std::uint64_t seed) {
-                   Random random(seed);
-                   return modules(24, 1000, 30, nodes(8), Sizes::uniform, {1}, random);
-                 }});
-  all.push_back({"24 modules, 8 GPUs, 300 s a GPU", "lognormal sizes (sigma 1), 30 s loads", 1.06, 1.08, 30,
-                 [](std::uint64_t seed) {
-                   Random random(seed);
-                   return modules(24, 300, 30, nodes(8), Sizes::lognormal, {1}, random);
-                 }});
-  all.push_back({"12 modules, 64 GPUs, 300 s a GPU", "sizes 0.5 to 1.5 of the mean, 30 s loads", 1.08, 1.10, 30,
-                 [](std::uint64_t seed) {
-                   Random random(seed);
-                   return modules(12, 300, 30, nodes(64), Sizes::uniform, {1}, random);
-                 }});
-  all.push_back({"200 modules, 64 GPUs, 1,000 s a GPU", "lognormal sizes (sigma 1), 30 s loads", 1.08, 1.10, 30,
-                 [](std::uint64_t seed) {
-                   Random random(seed);
-                   return modules(200, 1000, 30, nodes(64), Sizes::lognormal, {1}, random);
-                 }});
+  const auto several = [&](const std::string& name, std::size_t count, double seconds, std::size_t gpus, Sizes sizes,
+                           double mean, double worst) {
+    const std::string how = sizes == Sizes::uniform ? "sizes 0.5 to 1.5 of the mean" : "lognormal sizes (sigma 1)";
+    all.push_back({name, how + ", 30 s loads", mean, worst, 30, [=](std::uint64_t seed) {
+                     Random random(seed);
+                     return modules(count, seconds, 30, nodes(gpus), sizes, {1}, random);
+                   }});
+  };
+  several("24 modules, 8 GPUs, 1,000 s a GPU", 24, 1000, 8, Sizes::uniform, 1.03, 1.05);
+  several("24 modules, 8 GPUs, 300 s a GPU", 24, 300, 8, Sizes::lognormal, 1.06, 1.08);
+  several("12 modules, 64 GPUs, 300 s a GPU", 12, 300, 64, Sizes::uniform, 1.08, 1.10);
+  several("200 modules, 64 GPUs, 1,000 s a GPU", 200, 1000, 64, Sizes::lognormal, 1.08, 1.10);
   const auto mixed = [](Random& random) {
     return modules(12, 300, 30, nodes(32), Sizes::uniform, {1, 2, 4, 8}, random);
   };
