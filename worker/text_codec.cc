@@ -52,22 +52,9 @@ void add_configured_tokens(Tokenizer& tokenizer, const TokenizerSettings& settin
       tokenizer.add_tokens({{id, content, false, false, false, false, true}});
 }
 
-void replace_all(std::string& text, const std::string& from, const std::string& to) {
-  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
-    text.replace(at, from.size(), to);
-}
-
 bool python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
 
 }  // namespace
-
-std::string clean_up_spaces(std::string text) {
-  const std::pair<const char*, const char*> rules[] = {{" .", "."},     {" ?", "?"},     {" !", "!"},   {" ,", ","},
-                                                       {" ' ", "'"},    {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"},
-                                                       {" 've", "'ve"}, {" 're", "'re"}};
-  for (const auto& [from, to] : rules) replace_all(text, from, to);
-  return text;
-}
 
 std::size_t trailing_white_space(std::string_view text) {
   std::size_t end = text.size(), length = 0;

@@ -50,8 +50,6 @@ class TextCodec {
   std::int32_t bos_id_ = -1, eos_id_ = -1;
 };
 
-/// transformers' clean_up_tokenization: spaces before punctuation and English contractions.
-std::string clean_up_spaces(std::string text);
 /// Python's len(text) - len(text.rstrip()), in bytes.
 std::size_t trailing_white_space(std::string_view text);
 

@@ -32,36 +32,19 @@ std::size_t skip_space_right(std::string_view text, std::size_t at) {
 
 void AddedTokenMatcher::add(AddedToken token) {
   if (token.content.empty()) return;
-  begins_[static_cast<unsigned char>(token.content[0])] = true;
-  std::uint32_t node = 0;
-  for (char c : token.content) {
-    std::uint32_t child = 0;
-    for (const auto& [byte, next] : nodes_[node].next)
-      if (byte == static_cast<unsigned char>(c)) child = next;
-    if (!child) {
-      child = static_cast<std::uint32_t>(nodes_.size());
-      nodes_[node].next.emplace_back(static_cast<unsigned char>(c), child);
-      nodes_.emplace_back();
-    }
-    node = child;
-  }
-  nodes_[node].token = static_cast<std::int32_t>(tokens_.size());
+  trie_.add(token.content, static_cast<std::int32_t>(tokens_.size()));
   tokens_.push_back(std::move(token));
 }
 
 const AddedToken* AddedTokenMatcher::longest_at(std::string_view text, std::size_t at, std::size_t& end) const {
   const AddedToken* found = nullptr;
-  for (std::uint32_t node = 0; at < text.size();) {
-    std::uint32_t child = 0;
-    for (const auto& [byte, next] : nodes_[node].next)
-      if (byte == static_cast<unsigned char>(text[at])) child = next;
-    if (!child) break;
-    node = child;
+  for (const ByteTrie::Node* node = trie_.root(); at < text.size();) {
+    node = trie_.step(node, text[at]);
+    if (!node) break;
     ++at;
-    if (nodes_[node].token >= 0) {
-      found = &tokens_[static_cast<std::size_t>(nodes_[node].token)];
-      end = at;
-    }
+    if (node->value < 0) continue;
+    found = &tokens_[static_cast<std::size_t>(node->value)];
+    end = at;
   }
   return found;
 }
@@ -71,7 +54,7 @@ std::vector<AddedTokenMatcher::Span> AddedTokenMatcher::cut(std::string_view tex
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
     std::size_t end = at;
-    const AddedToken* token = begins_[static_cast<unsigned char>(text[at])] ? longest_at(text, at, end) : nullptr;
+    const AddedToken* token = longest_at(text, at, end);
     if (token && token->single_word && (word_before(text, at) || word_after(text, end))) token = nullptr;
     if (!token) {
       at = end > at ? end : at + 1;

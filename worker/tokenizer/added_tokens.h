@@ -1,13 +1,13 @@
-// Tokens that are found in the text as they stand, before the model sees it: leftmost, longest. A byte trie, so that
+// Tokens that are found in the text as they stand, before the model sees it: leftmost, longest. By a trie, so that
 // thousands of them cost no more than a few.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
+
+#include "worker/tokenizer/byte_trie.h"
 
 namespace proctor {
 
@@ -29,15 +29,10 @@ class AddedTokenMatcher {
   std::vector<Span> cut(std::string_view text) const;
 
  private:
-  struct Node {
-    std::vector<std::pair<unsigned char, std::uint32_t>> next;  // child nodes, by byte
-    std::int32_t token = -1;                                    // index into tokens_
-  };
   const AddedToken* longest_at(std::string_view text, std::size_t at, std::size_t& end) const;
 
   std::vector<AddedToken> tokens_;
-  std::vector<Node> nodes_ = {Node{}};
-  std::array<bool, 256> begins_{};
+  ByteTrie trie_;  // of their indices
 };
 
 }  // namespace proctor

@@ -1,6 +1,5 @@
 #include "worker/tokenizer/bpe.h"
 
-#include <cstdio>
 #include <queue>
 #include <tuple>
 
@@ -36,11 +35,7 @@ Bpe::Bpe(const nlohmann::json& json)
   for (const auto& [token, id] : json.at("vocab").items()) add_token(token, id.get<std::int64_t>());
   read_merges(json.at("merges"));
   if (const std::string unknown = text_or_empty(json, "unk_token"); !unknown.empty()) unknown_ = id(unknown);
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    char name[8];
-    std::snprintf(name, sizeof name, "<0x%02X>", byte);
-    byte_ids_[byte] = id(name).value_or(-1);
-  }
+  byte_ids_ = byte_ids();
 }
 
 void Bpe::read_merges(const nlohmann::json& merges) {

@@ -2,7 +2,6 @@
 // encode() fills a cache.
 #pragma once
 
-#include <array>
 #include <unordered_map>
 
 #include "worker/tokenizer/token_model.h"
@@ -33,7 +32,7 @@ class Bpe final : public TokenModel {
   std::unordered_map<std::uint64_t, Merge> merges_;
   StringMap<std::vector<std::int32_t>> cache_;
   std::optional<std::int32_t> unknown_;
-  std::array<std::int32_t, 256> byte_ids_{};  // "<0x41>"; -1 where there is none
+  ByteIds byte_ids_{};
   std::string prefix_, suffix_;
   bool fuse_unknown_ = false, byte_fallback_ = false, ignore_merges_ = false;
 };

@@ -45,6 +45,11 @@ std::string bytes_of(const std::string& token) {
   return bytes;
 }
 
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
 Tokens decode_byte_level(Tokens tokens) {
   for (std::string& token : tokens) token = bytes_of(token);
   return {utf8_lossy(join(tokens))};
@@ -117,16 +122,13 @@ TokenDecoder bpe_suffix(const nlohmann::json& json) {
 /// Continuations join; then, where asked, no space before punctuation and English contractions.
 TokenDecoder word_piece(const nlohmann::json& json) {
   return [prefix = json.value("prefix", "##"), cleanup = json.value("cleanup", true)](Tokens tokens) {
-    static const std::pair<Pattern, std::string> kCleanups[] = {
-        {Pattern::literal(" ."), "."},     {Pattern::literal(" ?"), "?"},           {Pattern::literal(" !"), "!"},
-        {Pattern::literal(" ,"), ","},     {Pattern::literal(" ' "), "'"},          {Pattern::literal(" n't"), "n't"},
-        {Pattern::literal(" 'm"), "'m"},   {Pattern::literal(" do not"), " don't"}, {Pattern::literal(" 's"), "'s"},
-        {Pattern::literal(" 've"), "'ve"}, {Pattern::literal(" 're"), "'re"}};
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       std::string& token = tokens[i];
       if (i > 0) token = token.starts_with(prefix) ? token.substr(prefix.size()) : " " + token;
-      if (cleanup)
-        for (const auto& [what, by] : kCleanups) token = what.replace_all(token, by);
+      if (cleanup) {
+        token = clean_up_spaces(std::move(token));
+        replace_all(token, " do not", " don't");
+      }
     }
     return tokens;
   };
@@ -142,6 +144,14 @@ TokenDecoder sequence(const nlohmann::json& parts) {
 }
 
 }  // namespace
+
+std::string clean_up_spaces(std::string text) {
+  const std::pair<const char*, const char*> rules[] = {{" .", "."},     {" ?", "?"},     {" !", "!"},   {" ,", ","},
+                                                       {" ' ", "'"},    {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"},
+                                                       {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [from, to] : rules) replace_all(text, from, to);
+  return text;
+}
 
 TokenDecoder make_token_decoder(const nlohmann::json& json) {
   if (json.is_null()) return [](Tokens tokens) { return Tokens{join(tokens, " ")}; };

@@ -1,5 +1,7 @@
 #include "worker/tokenizer/token_model.h"
 
+#include <cstdio>
+
 #include "sharding/error.h"
 #include "worker/tokenizer/bpe.h"
 #include "worker/tokenizer/unigram.h"
@@ -25,6 +27,16 @@ std::optional<std::int32_t> TokenModel::id(std::string_view token) const {
 
 const std::string* TokenModel::token(std::int32_t id) const {
   return id < 0 || static_cast<std::size_t>(id) >= tokens_.size() ? nullptr : &tokens_[static_cast<std::size_t>(id)];
+}
+
+TokenModel::ByteIds TokenModel::byte_ids() const {
+  ByteIds ids;
+  for (unsigned byte = 0; byte < ids.size(); ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", byte);
+    ids[byte] = id(name).value_or(-1);
+  }
+  return ids;
 }
 
 /// Older files name no type.

@@ -1,6 +1,7 @@
 // What turns a word into token ids: one of BPE, WordPiece, Unigram.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +31,9 @@ class TokenModel {
   const std::string* token(std::int32_t id) const;  ///< null if there is none
 
  protected:
+  /// Of "<0x41>" for each byte; -1 where there is none.
+  using ByteIds = std::array<std::int32_t, 256>;
+  ByteIds byte_ids() const;
   /// Throws InputError for an id that no vocabulary can hold.
   void add_token(const std::string& token, std::int64_t id);
 

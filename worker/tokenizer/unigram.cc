@@ -1,7 +1,6 @@
 #include "worker/tokenizer/unigram.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <limits>
 
 #include "sharding/error.h"
@@ -18,7 +17,7 @@ Unigram::Unigram(const nlohmann::json& json) : byte_fallback_(json.value("byte_f
     const auto id = static_cast<std::int32_t>(scores_.size());
     const std::string piece = entry.at(0);
     add_token(piece, id);
-    add_piece(piece, id);
+    trie_.add(piece, id);
     scores_.push_back(entry.at(1));
     least = std::min(least, scores_.back());
   }
@@ -26,36 +25,7 @@ Unigram::Unigram(const nlohmann::json& json) : byte_fallback_(json.value("byte_f
   if (json.contains("unk_id") && !json.at("unk_id").is_null()) unknown_ = json.at("unk_id");
   if (unknown_ < -1 || unknown_ >= static_cast<std::int32_t>(scores_.size()))
     throw InputError("Unigram's unk_id " + std::to_string(unknown_) + " is not in its vocabulary");
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    char name[8];
-    std::snprintf(name, sizeof name, "<0x%02X>", byte);
-    byte_ids_[byte] = id(name).value_or(-1);
-  }
-}
-
-void Unigram::add_piece(const std::string& piece, std::int32_t id) {
-  std::uint32_t node = 0;
-  for (const char c : piece) {
-    const auto byte = static_cast<unsigned char>(c);
-    const auto found = std::ranges::find(trie_[node].next, byte, &std::pair<unsigned char, std::uint32_t>::first);
-    if (found != trie_[node].next.end()) {
-      node = found->second;
-      continue;
-    }
-    const auto fresh = static_cast<std::uint32_t>(trie_.size());
-    trie_[node].next.emplace_back(byte, fresh);
-    if (node == 0) roots_[byte] = fresh;
-    trie_.emplace_back();
-    node = fresh;
-  }
-  trie_[node].piece = id;
-}
-
-const Unigram::Node* Unigram::step(const Node& node, unsigned char byte) const {
-  if (&node == trie_.data()) return roots_[byte] ? &trie_[roots_[byte]] : nullptr;
-  for (const auto& [next, index] : node.next)
-    if (next == byte) return &trie_[index];
-  return nullptr;
+  byte_ids_ = byte_ids();
 }
 
 /// One id, or where the piece is unknown: its bytes' ids if all are there, else the unknown one.
@@ -89,12 +59,12 @@ void Unigram::encode(std::string_view word, std::vector<std::int32_t>& ids) {
   for (std::size_t begin = 0, length = 0; begin < word.size(); begin += length) {
     code_point_at(word, begin, length);
     bool has_single = false;
-    const Node* node = &trie_[0];
+    const ByteTrie::Node* node = trie_.root();
     for (std::size_t end = begin; end < word.size();) {
-      node = step(*node, static_cast<unsigned char>(word[end++]));
+      node = trie_.step(node, word[end++]);
       if (!node) break;
-      if (node->piece < 0) continue;
-      offer(begin, end, node->piece, scores_[static_cast<std::size_t>(node->piece)] + best[begin].score);
+      if (node->value < 0) continue;
+      offer(begin, end, node->value, scores_[static_cast<std::size_t>(node->value)] + best[begin].score);
       has_single = has_single || end - begin == length;
     }
     if (!has_single) offer(begin, begin + length, unknown_, unknown_score_ + best[begin].score);
