@@ -80,6 +80,101 @@ double tick_step(double span) {
   return 10 * power;
 }
 
+/// Grows from top to bottom: title, axis, a row a device, legend.
+class Picture {
+ public:
+  explicit Picture(const Timeline& timeline) : timeline_(timeline) {
+    for (std::size_t i = 0; i < timeline.devices.size(); ++i) row_of_[timeline.devices[i]] = i;
+  }
+  std::string draw() {
+    const std::size_t lines = (named_ + 3 + kLegendColumns - 1) / kLegendColumns;
+    svg_ = formatted(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" font-family=\"sans-serif\" "
+        "font-size=\"12\" fill=\"#222\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+        kLeft + kWidth + 40, legend_ + 20 * static_cast<double>(lines) + 30);
+    svg_ += "<text x=\"70\" y=\"24\" font-size=\"15\">" + escaped(timeline_.title) + "</text>\n";
+    axis();
+    labels();
+    for (const TimelineSpan& one : timeline_.spans)
+      if (one.what != What::shard && row_of_.contains(one.device)) bar(one);
+    legend();
+    return svg_ + "</svg>\n";
+  }
+
+ private:
+  static constexpr double kLeft = 70, kWidth = 1000, kTop = 50;
+  static constexpr std::size_t kLegendColumns = 4, kNamed = 40;  // modules in the legend, at most
+  static constexpr const char *kLost = "#c00000", *kTeardown = "#222222";
+  static constexpr double kPale = 0.35;
+
+  double x(double seconds) const { return kLeft + kWidth * std::clamp(seconds, 0.0, span_) / span_; }
+
+  void rectangle(double left, double top, double width, double tall, const std::string& fill, double opacity,
+                 const std::string& title) {
+    svg_ += formatted("<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\" fill-opacity=\"%.2f\">",
+                      left, top, std::max(0.3, width), tall, fill.c_str(), opacity) +
+            "<title>" + escaped(title) + "</title></rect>\n";
+  }
+
+  void axis() {
+    const double step = tick_step(span_);
+    for (double tick = 0; tick <= span_ * 1.0001; tick += step) {
+      svg_ += formatted("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", x(tick), kTop,
+                        x(tick), kTop + height_);
+      svg_ += formatted("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g s</text>\n", x(tick),
+                        kTop + height_ + 16, tick);
+    }
+  }
+
+  /// As many as have room.
+  void labels() {
+    const auto every = static_cast<std::size_t>(std::ceil(14 / row_));
+    for (std::size_t i = 0; i < timeline_.devices.size(); i += every)
+      svg_ += formatted("<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", kLeft - 8,
+                        kTop + row_ * (static_cast<double>(i) + 0.5) + 4, device_name(timeline_.devices[i]).c_str());
+  }
+
+  void bar(const TimelineSpan& one) {
+    const double tall = row_ > 4 ? row_ - 3 : row_;
+    const std::string fill = one.what == What::lost       ? kLost
+                             : one.what == What::teardown ? kTeardown
+                                                          : colour(one.module);
+    const std::string title = timeline_.modules[one.module] + ": " + name_of(one.what) +
+                              formatted(" %.2f s, from %.2f s", one.end - one.begin, one.begin);
+    rectangle(x(one.begin), kTop + row_ * static_cast<double>(row_of_[one.device]) + (row_ - tall) / 2,
+              x(one.end) - x(one.begin), tall, fill, one.what == What::load ? kPale : 1, title);
+  }
+
+  void legend() {
+    explain("#666666", kPale, "pale: load");
+    explain(kTeardown, 1, "teardown");
+    explain(kLost, 1, "lost");
+    const std::size_t modules = timeline_.modules.size();
+    for (std::size_t m = 0; m < named_; ++m)
+      explain(colour(m), 1,
+              m + 1 == kNamed && modules > kNamed
+                  ? "and " + std::to_string(modules - m) + " more, colours again from the first"
+                  : timeline_.modules[m]);
+  }
+  void explain(const std::string& fill, double opacity, const std::string& text) {
+    const double left = kLeft + kWidth / kLegendColumns * static_cast<double>(explained_ % kLegendColumns),
+                 top = legend_ + 20 * static_cast<double>(explained_ / kLegendColumns);
+    rectangle(left, top - 11, 14, 14, fill, opacity, text);
+    svg_ += formatted("<text x=\"%.1f\" y=\"%.1f\">", left + 20, top) + escaped(text) + "</text>\n";
+    ++explained_;
+  }
+
+  const Timeline& timeline_;
+  std::map<SlotId, std::size_t> row_of_;
+  const std::size_t rows_ = std::max<std::size_t>(1, timeline_.devices.size());
+  const double row_ = std::clamp(2000.0 / static_cast<double>(rows_), 1.0, 22.0);  // the height of one
+  const double height_ = row_ * static_cast<double>(rows_), legend_ = kTop + height_ + 50;
+  const double span_ = std::max(timeline_.seconds, 1e-3);
+  const std::size_t named_ = std::min(timeline_.modules.size(), kNamed);
+  std::size_t explained_ = 0;  // entries of the legend
+  std::string svg_;
+};
+
 }  // namespace
 
 Timeline run_timeline(const std::string& name, const std::vector<nlohmann::ordered_json>& ledger,
@@ -154,70 +249,7 @@ std::string timeline_text(const Timeline& timeline) {
   return text + "\n";
 }
 
-std::string timeline_svg(const Timeline& timeline) {
-  constexpr double kLeft = 70, kWidth = 1000, kTop = 50;
-  constexpr std::size_t kLegendColumns = 4, kNamed = 40;  // modules in the legend, at most
-  const std::size_t rows = std::max<std::size_t>(1, timeline.devices.size());
-  const double row = std::clamp(2000.0 / static_cast<double>(rows), 1.0, 22.0),
-               height = row * static_cast<double>(rows);
-  const double span = std::max(timeline.seconds, 1e-3);
-  const auto x = [&](double seconds) { return kLeft + kWidth * std::clamp(seconds, 0.0, span) / span; };
-  const std::size_t named = std::min(timeline.modules.size(), kNamed), entries = named + 3;
-  const double legend = kTop + height + 50;
-  const double whole = legend + 20 * static_cast<double>((entries + kLegendColumns - 1) / kLegendColumns) + 30;
-  std::string svg = formatted(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" font-family=\"sans-serif\" "
-      "font-size=\"12\" fill=\"#222\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-      kLeft + kWidth + 40, whole);
-  svg += "<text x=\"70\" y=\"24\" font-size=\"15\">" + escaped(timeline.title) + "</text>\n";
-  const double step = tick_step(span);
-  for (double tick = 0; tick <= span * 1.0001; tick += step) {
-    svg += formatted("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", x(tick), kTop,
-                     x(tick), kTop + height);
-    svg += formatted("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g s</text>\n", x(tick), kTop + height + 16,
-                     tick);
-  }
-  std::map<SlotId, std::size_t> row_of;
-  for (std::size_t i = 0; i < timeline.devices.size(); ++i) row_of[timeline.devices[i]] = i;
-  const auto every = static_cast<std::size_t>(std::ceil(14 / row));  // rows from one label to the next
-  for (std::size_t i = 0; i < timeline.devices.size(); i += every)
-    svg += formatted("<text x=\"%.0f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", kLeft - 8,
-                     kTop + row * (static_cast<double>(i) + 0.5) + 4, device_name(timeline.devices[i]).c_str());
-  const double bar = row > 4 ? row - 3 : row;
-  const auto rectangle = [&](double left, double top, double width, double tall, const std::string& fill,
-                             double opacity, const std::string& title) {
-    svg += formatted("<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"%s\" fill-opacity=\"%.2f\">",
-                     left, top, std::max(0.3, width), tall, fill.c_str(), opacity) +
-           "<title>" + escaped(title) + "</title></rect>\n";
-  };
-  for (const TimelineSpan& one : timeline.spans) {
-    if (one.what == What::shard || !row_of.contains(one.device)) continue;
-    const std::string fill = one.what == What::lost       ? "#c00000"
-                             : one.what == What::teardown ? "#222222"
-                                                          : colour(one.module);
-    const std::string title = timeline.modules[one.module] + ": " + name_of(one.what) +
-                              formatted(" %.2f s, from %.2f s", one.end - one.begin, one.begin);
-    rectangle(x(one.begin), kTop + row * static_cast<double>(row_of[one.device]) + (row - bar) / 2,
-              x(one.end) - x(one.begin), bar, fill, one.what == What::load ? 0.35 : 1, title);
-  }
-  std::size_t entry = 0;
-  const auto explain = [&](const std::string& fill, double opacity, const std::string& text) {
-    const double left = kLeft + kWidth / kLegendColumns * static_cast<double>(entry % kLegendColumns),
-                 top = legend + 20 * static_cast<double>(entry / kLegendColumns);
-    rectangle(left, top - 11, 14, 14, fill, opacity, text);
-    svg += formatted("<text x=\"%.1f\" y=\"%.1f\">", left + 20, top) + escaped(text) + "</text>\n";
-    ++entry;
-  };
-  explain("#666666", 0.35, "pale: load");
-  explain("#222222", 1, "teardown");
-  explain("#c00000", 1, "lost");
-  for (std::size_t m = 0; m < named; ++m)
-    explain(colour(m), 1,
-            m + 1 == kNamed && timeline.modules.size() > kNamed
-                ? "and " + std::to_string(timeline.modules.size() - m) + " more, colours again from the first"
-                : timeline.modules[m]);
-  return svg + "</svg>\n";
-}
+std::string timeline_svg(const Timeline& timeline) { return Picture(timeline).draw(); }
 
 std::string timeline_trace(const Timeline& timeline) {
   nlohmann::ordered_json events = nlohmann::ordered_json::array();
