@@ -6,6 +6,7 @@
 #include <ATen/ops/_scaled_dot_product_efficient_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/logaddexp.h>
 #include <ATen/ops/logsumexp.h>
@@ -48,12 +49,21 @@ at::Tensor aligned(const at::Tensor& mask) {
   return wide.copy_(mask);
 }
 
+/// The kernels want rows of 16 bytes: zeros behind a head change no product.
+constexpr std::int64_t kRowBytes = 16;
+
 Attended attend_on_cuda(const at::Tensor& q, const at::Tensor& all_k, const at::Tensor& all_v, const AttendSpec& spec) {
+  const std::int64_t step = kRowBytes / q.element_size(), width = q.size(3);
+  if (const std::int64_t missing = (step - width % step) % step; missing > 0) {
+    const auto wider = [&](const at::Tensor& x) { return at::constant_pad_nd(x, {0, missing}); };
+    const Attended padded = attend_on_cuda(wider(q), wider(all_k), wider(all_v), spec);
+    return {padded.out.narrow(3, 0, width), padded.lse};
+  }
   const at::Tensor k = for_each_query_head(all_k, q.size(1)), v = for_each_query_head(all_v, q.size(1));
   const std::int64_t choice = at::_fused_sdp_choice(q, k, v, given(spec.mask), 0.0, spec.causal, spec.scale, false);
   const bool flash = choice == static_cast<std::int64_t>(at::SDPBackend::flash_attention) ||
                      choice == static_cast<std::int64_t>(at::SDPBackend::cudnn_attention);
-  if (flash && !spec.mask.defined() && q.size(3) % 8 == 0) {
+  if (flash && !spec.mask.defined()) {
     const auto result = at::_scaled_dot_product_flash_attention(q, k, v, 0.0, spec.causal, false, spec.scale);
     return {std::get<0>(result), std::get<1>(result).narrow(2, 0, q.size(2))};
   }

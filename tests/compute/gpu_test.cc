@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -44,12 +45,14 @@ std::vector<Request> requests() {
 }
 
 Gang open_gang(const std::string& model, Device& device, DType dtype,
-               std::shared_ptr<Communicator> communicator = make_solo_communicator()) {
+               std::shared_ptr<Communicator> communicator = make_solo_communicator(),
+               const std::string& kind = "generator") {
   Module module;
+  module.kind = kind;
   module.path = (fs::path(PROCTOR_TINY_MODELS) / model).string();
   module.dtype = dtype;
   Gang gang{std::move(communicator), nullptr};
-  gang.module = find_kind("generator").open(module, device, *gang.communicator, kQuiet);
+  gang.module = find_kind(kind).open(module, device, *gang.communicator, kQuiet);
   return gang;
 }
 
@@ -84,6 +87,8 @@ TEST_F(Gpu, fifty_visits_bring_the_memory_back_to_its_baseline) {
 }
 
 TEST_F(Gpu, workspaces_of_cublas_count_as_allocated_until_they_are_cleared) {
+  device_->clear_workspaces();
+  device_->empty_cache();
   const std::uint64_t before = device_->memory().allocated_bytes;
   {
     const at::Tensor a = at::randn({512, 512}, at::TensorOptions().device(device_->torch()));
@@ -113,6 +118,36 @@ TEST_F(Gpu, scores_are_the_cpus_to_rounding_in_float32_and_near_in_bfloat16) {
       for (std::size_t i = 0; i + 1 < expected.size(); ++i)
         EXPECT_NEAR(got[i].value[0].get<double>(), expected[i].value[0].get<double>(), bound) << model << " " << i;
     }
+}
+
+TEST_F(Gpu, vectors_and_pair_scores_are_the_cpus_to_rounding) {
+  const auto cpu = make_cpu_device();
+  const auto run = [](const std::string& model, const std::string& kind, Device& device) {
+    const Gang gang = open_gang(model, device, DType::float32, make_solo_communicator(), kind);
+    std::vector<Request> all;
+    for (const std::string text : {"one", "a longer text than the one before it", "two", "another of those"})
+      all.push_back(kind == "embedding" ? Request{{text}, {{"type", "embed"}}}
+                                        : Request{{"what is asked", text}, {{"type", "score_pair"}}});
+    BatchCleanup cleanup({}, device);
+    return gang.module->run({all, 256}, cleanup, kQuiet);
+  };
+  const auto floats = [](const nlohmann::json& value) {
+    if (value.is_number()) return std::vector<float>{value.get<float>()};
+    std::vector<float> vector(value.get_binary().size() / sizeof(float));
+    std::memcpy(vector.data(), value.get_binary().data(), vector.size() * sizeof(float));
+    return vector;
+  };
+  for (const auto& [model, kind] :
+       {std::pair("bert", "embedding"), std::pair("roberta", "embedding"), std::pair("bert_pairs", "cross_encoder"),
+        std::pair("roberta_pairs", "cross_encoder")}) {
+    const auto got = run(model, kind, *device_), expected = run(model, kind, *cpu);
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_EQ(got[i].error, "");
+      const auto a = floats(got[i].value[0]), b = floats(expected[i].value[0]);
+      ASSERT_EQ(a.size(), b.size());
+      for (std::size_t j = 0; j < a.size(); ++j) EXPECT_NEAR(a[j], b[j], 1e-4) << model << " " << i;
+    }
+  }
 }
 
 // ---- two ranks on one GPU
