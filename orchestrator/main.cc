@@ -32,7 +32,9 @@ namespace {
 class WorkerFacts final : public FactSource {
  public:
   explicit WorkerFacts(std::string device) : device_(std::move(device)) {}
-  ModelFacts check(const std::string& folder) override { return ask({"check", folder}).get<ModelFacts>(); }
+  ModelFacts check(const Module& module) override {
+    return ask({"check", module.path, "--module", nlohmann::json(module).dump()}).get<ModelFacts>();
+  }
   DeviceFacts probe() override { return ask({"probe", "--device", device_}).get<DeviceFacts>(); }
 
  private:
@@ -111,7 +113,7 @@ class PlannedFacts final : public FactSource {
  public:
   PlannedFacts(std::string device, std::optional<DeviceFacts> known)
       : worker_(device), device_(std::move(device)), known_(std::move(known)) {}
-  ModelFacts check(const std::string& folder) override { return worker_.check(folder); }
+  ModelFacts check(const Module& module) override { return worker_.check(module); }
   DeviceFacts probe() override {
     if (known_) return *known_;
     try {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "orchestrator/kinds.h"
 #include "orchestrator/model_path.h"
 #include "orchestrator/task_file.h"
 #include "orchestrator/task_types/task_type.h"
@@ -16,6 +17,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The values are the kind's to judge (worker); names are judged here.
+nlohmann::json read_options(YamlFields& fields, const KindRow& kind) {
+  YamlFields map = fields.map("options", "options of kind " + kind.name);
+  for (const std::string& name : kind.options) (void)map.find(name);
+  map.finish();
+  return json_of(map.node());
+}
+
 Module read_module(YAML::Node node, const std::string& file) {
   YamlFields fields(node, file, "module");
   Module module;
@@ -23,7 +32,7 @@ Module read_module(YAML::Node node, const std::string& file) {
   if (module.name.find_first_of("/\\ ") != std::string::npos || module.name[0] == '.')
     fields.refuse("name", "'" + module.name + "' cannot name a file (no blanks, no slashes)");
   module.kind = fields.text("kind", module.kind);
-  request_types_of_kind(module.kind, fields.where(node));
+  find_kind_row(module.kind, fields.where(node));
   const std::string path = fields.required_text("path");
   module.path = resolve_model_path(path, fs::path(file).parent_path().string(), fields.where(fields.find("path")));
   const std::string dtype = fields.text("dtype", "auto");
@@ -38,6 +47,7 @@ Module read_module(YAML::Node node, const std::string& file) {
   if (fields.has("max_length")) module.max_length = fields.whole("max_length", 0, 2);
   if (fields.has("add_bos_token")) module.add_bos_token = fields.get<bool>("add_bos_token", false, "true or false");
   if (fields.has("chat_template")) fields.refuse("chat_template", "not yet, use the lm-eval bridge");
+  if (fields.has("options")) module.options = read_options(fields, find_kind_row(module.kind, fields.where(node)));
   if (fields.has("tasks")) module.tasks = fields.texts("tasks");
   fields.finish();
   return module;
@@ -139,7 +149,7 @@ void refuse_twice(const std::vector<Item>& items, const std::string& file, const
 /// Every task a module names exists, and its kind can answer it.
 void check_pairs(const Suite& suite, const std::string& file) {
   for (const Module& module : suite.modules) {
-    const auto& types = request_types_of_kind(module.kind, file);
+    const auto& types = find_kind_row(module.kind, file).request_types;
     for (const std::string& name : module.tasks.value_or(std::vector<std::string>{})) {
       std::set<std::string> names;
       for (const Task& task : suite.tasks) names.insert(task.name);
@@ -156,17 +166,6 @@ void check_pairs(const Suite& suite, const std::string& file) {
 }
 
 }  // namespace
-
-const std::vector<std::string>& request_types_of_kind(const std::string& kind, const std::string& where) {
-  static const std::map<std::string, std::vector<std::string>> table = {
-      {"cross_encoder", {"score_pair"}},
-      {"embedding", {"embed"}},
-      {"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until", "requests"}}};
-  const auto found = table.find(kind);
-  if (found == table.end())
-    throw UsageError(where + ": kind '" + kind + "' is not known (known: cross_encoder, embedding, generator)");
-  return found->second;
-}
 
 SuiteFile read_suite(const std::string& given, const std::vector<std::string>& settings) {
   const std::string path = fs::absolute(given).lexically_normal().string();

@@ -17,7 +17,4 @@ struct SuiteFile {
 /// `settings`: --set's "modules.NAME.dtype=bfloat16". Throws UsageError or InputError.
 SuiteFile read_suite(const std::string& path, const std::vector<std::string>& settings);
 
-/// The request types a module kind answers; throws UsageError naming the kinds there are.
-const std::vector<std::string>& request_types_of_kind(const std::string& kind, const std::string& where);
-
 }  // namespace proctor

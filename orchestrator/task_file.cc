@@ -15,27 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using Changes = std::vector<std::pair<std::string, std::string>>;
 
-nlohmann::json to_json(const YAML::Node& node) {
-  if (node.IsMap()) {
-    nlohmann::json json = nlohmann::json::object();
-    for (const auto& entry : node) json[entry.first.Scalar()] = to_json(entry.second);
-    return json;
-  }
-  if (node.IsSequence()) {
-    nlohmann::json json = nlohmann::json::array();
-    for (const auto& item : node) json.push_back(to_json(item));
-    return json;
-  }
-  if (node.IsNull()) return nullptr;
-  bool flag = false;
-  std::int64_t whole = 0;
-  double number = 0;
-  if (node.Tag() != "!" && YAML::convert<bool>::decode(node, flag)) return flag;
-  if (node.Tag() != "!" && YAML::convert<std::int64_t>::decode(node, whole)) return whole;
-  if (node.Tag() != "!" && YAML::convert<double>::decode(node, number)) return number;
-  return node.Scalar();
-}
-
 std::optional<TemplateList> template_list(YamlFields& fields, const std::string& key) {
   const YAML::Node node = fields.find(key);
   if (!node.IsDefined() || node.IsNull()) return std::nullopt;
@@ -66,7 +45,7 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
       Metric metric;
       if (item.IsMap() && item.size() == 1) {
         metric.name = item.begin()->first.Scalar();
-        metric.options = to_json(item.begin()->second);
+        metric.options = json_of(item.begin()->second);
       } else if (item.IsScalar()) {
         metric.name = item.Scalar();
       } else {
@@ -101,7 +80,7 @@ std::vector<FilterPipeline> read_filters(YamlFields& fields) {
     if (!steps.IsSequence() || steps.size() == 0) entry.refuse("filter", "expected a list of steps");
     for (const auto& step : steps) {
       YamlFields step_fields(step, fields.file(), "filter step");
-      FilterStep one{step_fields.required_text("function"), to_json(step)};
+      FilterStep one{step_fields.required_text("function"), json_of(step)};
       one.options.erase("function");
       pipeline.steps.push_back(std::move(one));
     }
@@ -186,6 +165,12 @@ void check_task(YamlFields& fields, const Task& task) {
       need_placeholder(*one, key);
     return only({"left", "right", "score", "metrics", "group"}, "");
   }
+  if (task.type == "compress") {
+    need(!task.contexts.empty(), "contexts");
+    need(!task.question.empty(), "question");
+    need_placeholder(*compiled.question, "question");
+    return only({"contexts", "question", "target_tokens", "metrics", "group"}, "");
+  }
   if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
   if (task.type == "loglikelihood_rolling") {
     need(!task.text.empty(), "text");
@@ -226,6 +211,8 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.left = fields.text("left", "");
   task.right = fields.text("right", "");
   task.score = fields.text("score", "");
+  task.question = fields.text("question", "");
+  task.target_tokens = fields.whole("target_tokens", task.target_tokens, 1);
   task.target_delimiter = fields.text("target_delimiter", task.target_delimiter);
   task.fewshot = read_fewshot(fields.map("fewshot", "fewshot"));
   task.metrics = read_metrics(fields, type);

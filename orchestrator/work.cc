@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "orchestrator/kinds.h"
 #include "orchestrator/prompts/fewshot.h"
 #include "orchestrator/scoring/hashes.h"
-#include "orchestrator/suite_file.h"
 #include "orchestrator/task_types/generation_ask.h"
 #include "sharding/cost.h"
 #include "sharding/error.h"
@@ -43,6 +43,7 @@ nlohmann::json identity_of(const Work& work, const Module& module, const ModelFa
       {"model", facts.model_hash},
       {"requests", requests},
       {"kind", module.kind},
+      {"options", module.options},
       {"dtype", to_string(module.dtype)},
       {"tensor_parallel", module.tensor_parallel},
       {"max_length", module.max_length.value_or(facts.max_length)},
@@ -67,7 +68,7 @@ void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
 }
 
 bool runs(const Module& module, const Task& task) {
-  const auto& types = request_types_of_kind(module.kind, module.name);
+  const auto& types = find_kind_row(module.kind, module.name).request_types;
   const bool can = std::ranges::find(types, task_type_of(task).request_type()) != types.end();
   return can && (!module.tasks || std::ranges::find(*module.tasks, task.name) != module.tasks->end());
 }
@@ -122,7 +123,7 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
     seed_draws(work.requests.back().requests, work.suite.seed, task.task->name);
   }
   for (const Module& module : work.suite.modules) {
-    work.facts.push_back(facts.check(module.path));
+    work.facts.push_back(facts.check(module));
     refuse_wrong_kind(module, work.facts.back());
     if (const auto why = cannot_split(work.facts.back(), module.tensor_parallel))
       throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +

@@ -38,7 +38,7 @@ PairRequests build_requests(const TaskTemplates& task, std::size_t limit);
 class FactSource {
  public:
   virtual ~FactSource() = default;
-  virtual ModelFacts check(const std::string& folder) = 0;
+  virtual ModelFacts check(const Module& module) = 0;
   virtual DeviceFacts probe() = 0;
 };
 

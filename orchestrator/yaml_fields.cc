@@ -191,4 +191,25 @@ void YamlFields::finish() const {
   }
 }
 
+nlohmann::json json_of(const YAML::Node& node) {
+  if (node.IsMap()) {
+    nlohmann::json json = nlohmann::json::object();
+    for (const auto& entry : node) json[entry.first.Scalar()] = json_of(entry.second);
+    return json;
+  }
+  if (node.IsSequence()) {
+    nlohmann::json json = nlohmann::json::array();
+    for (const auto& item : node) json.push_back(json_of(item));
+    return json;
+  }
+  if (node.IsNull()) return nullptr;
+  bool flag = false;
+  std::int64_t whole = 0;
+  double number = 0;
+  if (node.Tag() != "!" && YAML::convert<bool>::decode(node, flag)) return flag;
+  if (node.Tag() != "!" && YAML::convert<std::int64_t>::decode(node, whole)) return whole;
+  if (node.Tag() != "!" && YAML::convert<double>::decode(node, number)) return number;
+  return node.Scalar();
+}
+
 }  // namespace proctor

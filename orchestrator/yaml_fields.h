@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <chrono>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>
@@ -61,6 +62,9 @@ std::optional<double> parse_seconds(const std::string& text);
 
 /// Sets "fewshot.count" below `node`; a step into a list of named maps goes by name (modules.NAME). Throws UsageError.
 void set_yaml_path(YAML::Node node, const std::string& path, const std::string& value, const std::string& where);
+
+/// Unquoted scalars are numbers and booleans where they read as such.
+nlohmann::json json_of(const YAML::Node& node);
 
 /// `path`, absolute, relative to the folder of `file`.
 std::string path_beside(const std::string& file, const std::string& path);

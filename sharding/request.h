@@ -11,14 +11,15 @@ namespace proctor {
 struct Request {
   std::vector<std::string> parts;  ///< UTF-8 texts, the shared one first (context, continuation)
   nlohmann::json ask;              ///< {"type": "loglikelihood" | "loglikelihood_rolling" | "generate_until" |
-                                   ///< "embed", ...}
+                                   ///< "embed" | "score_pair" | "rank_passages" | "compress", ...}
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
 
 /// The answer to one request; `error` names why there is none. `value` is the kind's: loglikelihood
 /// [sum of log-probabilities (natural), is_greedy, scored tokens, truncated tokens]; rolling [sum, scored tokens];
 /// generate_until [text, new tokens, truncated tokens]; embed [binary float32 vector (little-endian), tokens,
-/// truncated]; score_pair [score, tokens, truncated].
+/// truncated]; score_pair [score, tokens, truncated]; rank_passages [[indices of passages, best first], texts
+/// generated, truncated passages]; compress [text, kept tokens, tokens before, 0].
 struct Response {
   nlohmann::json value;
   std::string error;

@@ -41,7 +41,8 @@ void to_json(Json& json, const Module& module) {
           {"kind", module.kind},
           {"path", module.path},
           {"dtype", to_string(module.dtype)},
-          {"tensor_parallel", module.tensor_parallel}};
+          {"tensor_parallel", module.tensor_parallel},
+          {"options", module.options}};
   put(json, "max_batch_tokens", module.max_batch_tokens);
   put(json, "max_length", module.max_length);
   put(json, "add_bos_token", module.add_bos_token);
@@ -53,6 +54,7 @@ void from_json(const Json& json, Module& module) {
   module.path = json.at("path");
   module.dtype = dtype_from(json.at("dtype")).value_or(DType::automatic);
   module.tensor_parallel = json.at("tensor_parallel");
+  module.options = json.value("options", Json::object());
   take(json, "max_batch_tokens", module.max_batch_tokens);
   take(json, "max_length", module.max_length);
   take(json, "add_bos_token", module.add_bos_token);

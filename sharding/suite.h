@@ -27,7 +27,8 @@ struct Module {
   std::optional<std::int64_t> max_batch_tokens;  ///< tokens computed at once
   std::optional<std::int64_t> max_length;        ///< tokens
   std::optional<bool> add_bos_token;
-  std::optional<std::vector<std::string>> tasks;  ///< absent: every task its kind can answer
+  nlohmann::json options = nlohmann::json::object();  ///< what its kind alone understands
+  std::optional<std::vector<std::string>> tasks;      ///< absent: every task its kind can answer
 };
 void to_json(nlohmann::json& json, const Module& module);
 void from_json(const nlohmann::json& json, Module& module);
@@ -76,12 +77,14 @@ struct Task {
   std::string description;
   std::string prompt;
   std::optional<TemplateList> choices;
-  std::vector<std::string> contexts;   ///< multiple choice where the choices are in the context
+  std::vector<std::string> contexts;   ///< multiple choice where the choices are in the context; compress: the passages
   std::string answer;                  ///< multiple_choice: template of the gold answer
   std::optional<TemplateList> target;  ///< loglikelihood, generate_until, contexts
   std::string text;                    ///< loglikelihood_rolling
   std::string query, document;         ///< retrieval
   std::string left, right, score;      ///< similarity
+  std::string question;                ///< compress
+  std::int64_t target_tokens = 300;    ///< compress
   std::string target_delimiter = " ";
   FewShot fewshot;
   std::vector<Metric> metrics;

@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/relu.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
@@ -178,6 +180,20 @@ void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, R
     using Scalar = decltype(zero);
     rotate_rows(x.data_ptr<Scalar>(), Strides(x), cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), layout);
   });
+}
+
+at::Tensor activated(const at::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::gelu:
+      return at::gelu(x);
+    case Activation::gelu_tanh:
+      return at::gelu(x, "tanh");
+    case Activation::relu:
+      return at::relu(x);
+    case Activation::silu:
+      break;
+  }
+  return at::silu(x);
 }
 
 at::Tensor silu_times(const at::Tensor& gate_up) {

@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "worker/models/activation.h"
+
 namespace proctor {
 
 /// x / sqrt(mean(x^2) + epsilon) over the last dimension, rounded to x's dtype, times weight (RMSNorm as transformers
@@ -16,6 +18,8 @@ enum class RotaryLayout { halves, interleaved };  ///< pairs (i, i + head_dim / 
 /// Rotary embedding in place (Su et al. 2021, arXiv:2104.09864). x [rows, heads, head_dim]; cos, sin [rows, head_dim /
 /// 2], float32.
 void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout);
+
+at::Tensor activated(const at::Tensor& x, Activation activation);
 
 /// silu(first half) * second half of the last dimension. [rows, 2 * width] -> [rows, width].
 at::Tensor silu_times(const at::Tensor& gate_up);

@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "sharding/error.h"
+#include "worker/kinds/kinds.h"
 #include "worker/model_folder.h"
 #include "worker/probe.h"
 #include "worker/text_codec.h"
@@ -25,7 +27,10 @@ namespace {
 constexpr const char* kHelp =
     "proctor-worker: computes for proctor; `proctor run` starts it\n"
     "\n"
-    "  proctor-worker check FOLDER             a model folder's facts as JSON, or why it is refused; reads no weights\n"
+    "  proctor-worker check FOLDER [--module JSON]\n"
+    "                                          a model folder's facts as JSON, or why it, or that use of it, is "
+    "refused;\n"
+    "                                          reads no weights\n"
     "  proctor-worker probe [--device D]       this machine's devices and libraries as JSON; D: auto, cpu or cuda\n"
     "  proctor-worker tokenize FOLDER [--no-special] [--types] [--decode [--keep-special]]\n"
     "                                          JSON lines in (a string, a pair, or ids with --decode), JSON lines out\n"
@@ -87,6 +92,12 @@ int serve_command(Arguments arguments) {
   return serve(Channel(descriptor), options);
 }
 
+/// Its kind may refuse it; of a kind that cannot use the model the facts tell.
+void check_module(const ModelFolder& folder, const ModelFacts& facts, const Module& module) {
+  const Kind& kind = find_kind(module.kind);
+  if (kind.check && std::ranges::find(facts.kinds, kind.name) != facts.kinds.end()) kind.check(folder, module);
+}
+
 int run(Arguments arguments) {
   if (arguments.empty() || take_flag(arguments, "--help") || arguments[0] == "help") {
     std::cout << kHelp;
@@ -102,10 +113,12 @@ int run(Arguments arguments) {
     return 0;
   }
   if (command == "check") {
+    const std::string module = take_option(arguments, "--module", "");
     refuse_rest(arguments, 1);
     const ModelFolder folder = read_model_folder(arguments[0]);
     const ModelFacts facts = check_model(folder);
     const TextCodec readable(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
+    if (!module.empty()) check_module(folder, facts, nlohmann::json::parse(module).get<Module>());
     std::cout << nlohmann::json(facts).dump(2) << "\n";
     return 0;
   }

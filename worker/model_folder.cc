@@ -1,14 +1,10 @@
 #include "worker/model_folder.h"
 
-#include <xxhash.h>
-
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "sharding/error.h"
 #include "worker/json_file.h"
-#include "worker/kinds/sentence_settings.h"
+#include "worker/kinds/colbert_settings.h"
 #include "worker/models/families.h"
 #include "worker/safetensors.h"
 
@@ -17,7 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
-constexpr std::uint64_t kHashedBytes = 64 << 10;  // of each tensor, beside the headers
+constexpr std::int64_t kT5Tokens = 512;  // T5 was trained on; positions are relative, so the network has no limit
 
 Json read_json(const fs::path& path, bool required) {
   if (!required && !fs::exists(path)) return Json::object();
@@ -130,64 +126,12 @@ std::string default_tokenizer_class(const Json& config) {
   return architecture.starts_with("Llama") || architecture.starts_with("Mistral") ? "LlamaTokenizerFast" : "";
 }
 
-void check_shape(const WeightSource& source, const TensorEntry& entry, const std::string& file) {
-  const auto text = [](const std::vector<std::int64_t>& shape) { return Json(shape).dump(); };
-  if (entry.shape != source.shape)
-    throw InputError(file + ": tensor " + source.tensor + " has shape " + text(entry.shape) +
-                     ", config.json asks for " + text(source.shape));
-  if (entry.dtype != "F32" && entry.dtype != "BF16" && entry.dtype != "F16")
-    throw InputError(file + ": tensor " + source.tensor + " has dtype " + entry.dtype +
-                     " (F32, BF16 and F16 are read); is this a quantised checkpoint?");
-}
-
-void add_file(XXH3_state_t* state, const fs::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << path.filename().string() << '\0' << stream.rdbuf();
-  XXH3_128bits_update(state, text.str().data(), text.str().size());
-}
-
-std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
-  XXH3_state_t* state = XXH3_createState();
-  XXH3_128bits_reset(state);
-  for (const char* name :
-       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "config_sentence_transformers.json"})
-    add_file(state, fs::path(folder.path) / name);
-  std::string buffer;
-  for (const auto& [name, found] : checkpoint.tensors()) {
-    buffer.resize(std::min(kHashedBytes, found.entry->end - found.entry->begin));
-    found.file->read(found.entry->begin, buffer.size(), buffer.data());
-    buffer += name + Json(found.entry->shape).dump() + found.entry->dtype;
-    XXH3_128bits_update(state, buffer.data(), buffer.size());
-  }
-  const XXH128_hash_t hash = XXH3_128bits_digest(state);
-  XXH3_freeState(state);
-  char text[33];
-  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
-                static_cast<unsigned long long>(hash.low64));
-  return text;
-}
-
-void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
-  facts.kinds = {"generator"};
-  facts.layers = static_cast<std::uint64_t>(c.layers);
-  facts.hidden = static_cast<std::uint64_t>(c.hidden);
-  facts.heads = static_cast<std::uint64_t>(c.heads);
-  facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
-  facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
-  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
-  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
-}
-
-void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
-  facts.kinds = {c.labels > 0 ? "cross_encoder" : "embedding"};
-  facts.layers = static_cast<std::uint64_t>(c.layers);
-  facts.hidden = static_cast<std::uint64_t>(c.hidden);
-  facts.heads = facts.kv_heads = static_cast<std::uint64_t>(c.heads);
-  facts.head_dim = static_cast<std::uint64_t>(c.head_dim());
-  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
-  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
+/// The network's own limit where it has one; else, or below it, the tokenizer's.
+std::int64_t max_length_of(const ModelFolder& folder) {
+  const std::optional<std::int64_t>& said = folder.tokenizer.model_max_length;
+  if (folder.encoder) return std::min(folder.encoder->max_tokens(), said.value_or(folder.encoder->max_tokens()));
+  if (folder.t5) return said.value_or(kT5Tokens);
+  return folder.decoder.max_position;
 }
 
 }  // namespace
@@ -206,15 +150,15 @@ ModelFolder read_model_folder(const std::string& path) try {
   ConfigReader reader(json, file.string());
   if (is_encoder(folder.architecture))
     folder.encoder = read_encoder_config(folder.architecture, reader);
+  else if (is_t5(folder.architecture))
+    folder.t5 = read_t5_config(folder.architecture, reader);
   else
     folder.decoder = read_decoder_config(folder.architecture, reader);
   folder.generation = read_generation(path, json);
   folder.tokenizer = read_tokenizer_settings(path);
   if (folder.tokenizer.tokenizer_class.empty()) folder.tokenizer.tokenizer_class = default_tokenizer_class(json);
-  folder.max_length = folder.encoder
-                          ? std::min(folder.encoder->max_tokens(),
-                                     folder.tokenizer.model_max_length.value_or(folder.encoder->max_tokens()))
-                          : folder.decoder.max_position;
+  folder.max_length = max_length_of(folder);
+  if (folder.encoder && folder.encoder->projection > 0) folder.encoder->projection = read_colbert_settings(path).dim;
   return folder;
 } catch (const Json::exception& error) {
   throw InputError(path + ": a configuration file is not as expected: " + error.what());
@@ -223,42 +167,13 @@ ModelFolder read_model_folder(const std::string& path) try {
 }
 
 std::vector<WeightSource> folder_sources(const ModelFolder& folder) {
+  if (folder.t5) return t5_weight_sources(*folder.t5);
   return folder.encoder ? encoder_weight_sources(folder.architecture, *folder.encoder)
                         : decoder_weight_sources(folder.decoder);
 }
 
 std::vector<ParameterShape> folder_parameters(const ModelFolder& folder) {
   return parameters_of(folder_sources(folder));
-}
-
-ModelFacts check_model(const ModelFolder& folder) {
-  const Checkpoint checkpoint(folder.path);
-  ModelFacts facts;
-  if (folder.encoder) {
-    add_sizes(facts, *folder.encoder);
-    if (folder.encoder->labels > 0)  // what is not understood is found before anything starts
-      (void)read_pair_activation(folder.path, folder.encoder->labels);
-    else
-      (void)read_sentence_settings(folder.path);
-  } else {
-    add_sizes(facts, folder.decoder);
-  }
-  for (const WeightSource& source : folder_sources(folder)) {
-    const auto found = checkpoint.find(source.tensor);
-    check_shape(source, *found.entry, found.file->path());
-    std::uint64_t elements = 1;
-    for (std::int64_t size : source.shape) elements *= static_cast<std::uint64_t>(size);
-    facts.parameters += elements;
-    facts.weight_bytes += found.entry->end - found.entry->begin;
-  }
-  facts.architecture = folder.architecture;
-  facts.checkpoint_dtype = folder.checkpoint_dtype;
-  facts.max_length = folder.max_length;
-  facts.bytes_per_token = facts.vocabulary > 1000 ? 4.0 : 2.0;
-  facts.model_hash = hash_of(folder, checkpoint);
-  facts.bos_text = folder.tokenizer.bos_token;
-  facts.eos_text = folder.tokenizer.eos_token;
-  return facts;
 }
 
 }  // namespace proctor

@@ -9,6 +9,7 @@
 #include "sharding/facts.h"
 #include "worker/models/decoder_config.h"
 #include "worker/models/encoder_config.h"
+#include "worker/models/t5_config.h"
 
 namespace proctor {
 
@@ -30,11 +31,14 @@ struct TokenizerSettings {
 
 struct ModelFolder {
   std::string path, architecture, checkpoint_dtype;
-  DecoderConfig decoder;  ///< where there is no encoder
+  DecoderConfig decoder;  ///< where there is neither of the others
   std::optional<EncoderConfig> encoder;
+  std::optional<T5Config> t5;
   GenerationDefaults generation;
   TokenizerSettings tokenizer;
   std::int64_t max_length = 2048;  ///< as lm-eval: max_position_embeddings, or its class's default
+
+  std::int64_t vocabulary() const { return encoder ? encoder->vocabulary : t5 ? t5->vocabulary : decoder.vocabulary; }
 };
 
 /// Throws InputError naming the file and what is wrong with it.

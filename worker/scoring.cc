@@ -47,7 +47,7 @@ at::Tensor best_of(const at::Tensor& all) {
 /// A target of a row, and the slot whose logits predict it.
 struct ScoredTarget {
   std::int32_t slot, target;
-  std::size_t row;
+  std::size_t row, index;  // of its row; among the row's targets
 };
 
 /// Ordered by slot; the targets of a row in their order.
@@ -55,8 +55,8 @@ std::vector<ScoredTarget> scored_targets(const Batch& batch, const std::vector<S
   std::vector<ScoredTarget> all;
   for (const RowPath& path : batch.paths)
     for (std::size_t i = 0; i < path.scored; ++i)
-      all.push_back(
-          {path.slots[path.slots.size() - path.scored + i], rows[path.row].targets[path.first_target + i], path.row});
+      all.push_back({path.slots[path.slots.size() - path.scored + i], rows[path.row].targets[path.first_target + i],
+                     path.row, path.first_target + i});
   std::ranges::stable_sort(all, {}, &ScoredTarget::slot);
   return all;
 }
@@ -81,12 +81,15 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
   const std::int64_t slots = states.size(0);
   const at::Tensor all = told.narrow(1, 0, kTold * slots).unflatten(1, {kTold, slots});  // [members, kTold, slots]
   const at::Tensor target_logit = told.narrow(1, kTold * slots, told.size(1) - kTold * slots).amax(0);
+  const at::Tensor logit_of_target = target_logit.cpu();
   const at::Tensor log_p =
       (target_logit - at::logsumexp(all.select(1, kLogSumExp), {0}).index_select(0, row)).to(at::kDouble).cpu();
   const at::Tensor greedy = best_of(all).index_select(0, row).eq(token).cpu();
   for (std::size_t i = 0; i < targets.size(); ++i) {
     RowScore& score = scores[targets[i].row];
     score.sum += log_p.data_ptr<double>()[i];
+    score.last_logit = logit_of_target.data_ptr<float>()[i];
+    if (!score.of_targets.empty()) score.of_targets[targets[i].index] = log_p.data_ptr<double>()[i];
     score.greedy = score.greedy && greedy.data_ptr<bool>()[i];
     ++score.tokens;
   }
@@ -103,8 +106,10 @@ at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Atten
   return decoder.forward(batch.tokens, batch.positions, attend);
 }
 
-void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
-                 std::vector<RowScore>& scores) {
+namespace {
+
+/// Collective. Of every slot, [slots, hidden]; the prefix grows where the batch extends it.
+at::Tensor states_of(const Decoder& decoder, const Batch& batch, PrefixCache& prefix) {
   const TreeAttention attention(batch, decoder.config(), decoder.options(), prefix);
   const at::Tensor states = forward_batch(decoder, batch, [&](auto layer, const auto& q, const auto& k, const auto& v) {
     at::Tensor out = attention(layer, q, k, v);
@@ -112,6 +117,21 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
     return out;
   });
   if (batch.extends_prefix) prefix.extend(batch.tokens);
+  return states;
+}
+
+}  // namespace
+
+at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix) {
+  std::vector<std::int32_t> last;
+  for (const RowPath& path : batch.paths) last.push_back(path.slots.back());
+  const at::Tensor states = states_of(decoder, batch, prefix);
+  return states.index_select(0, token_tensor(last, states.device()));
+}
+
+void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
+                 std::vector<RowScore>& scores) {
+  const at::Tensor states = states_of(decoder, batch, prefix);
   const std::vector<ScoredTarget> targets = scored_targets(batch, rows);
   for (std::size_t begin = 0, end = 0; begin < targets.size(); begin = end) {
     std::vector<std::int32_t> slots;

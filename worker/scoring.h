@@ -13,6 +13,8 @@ struct RowScore {
   double sum = 0;      ///< of natural log-probabilities, added in float64
   bool greedy = true;  ///< every target is the most likely token (the lowest id among equals)
   std::int64_t tokens = 0;
+  double last_logit = 0;           ///< of the last target
+  std::vector<double> of_targets;  ///< the targets' log-probabilities, filled where it has as many places
 };
 
 /// Collective: Decoder::forward of the batch's slots.
@@ -22,6 +24,9 @@ at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Atten
 /// and grows where the batch extends it. The head runs once on each slot that is scored, in chunks.
 void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
                  std::vector<RowScore>& scores);
+
+/// Collective. The last layer's normalised states of the rows' last positions, [paths, hidden], in the batch's order.
+at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix);
 
 /// Collective: the most likely token of each row, the lowest id among equals. logits: of Decoder::logits.
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits);

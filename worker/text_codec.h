@@ -26,9 +26,13 @@ class TextCodec {
   /// continuation has no token.
   ContextAndContinuation encode_pair(std::string context, std::string continuation);
   Encoding encode_at_most(std::string_view text, std::size_t most) { return tokenizer_.encode_at_most(text, most); }
-  Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most) {
-    return tokenizer_.encode_pair_at_most(first, second, most);
+  Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most,
+                               Truncation truncation = Truncation::longest_first) {
+    return tokenizer_.encode_pair_at_most(first, second, most, truncation);
   }
+  /// What encode_pair_at_most puts around the two texts.
+  void set_pair_template(std::vector<TemplatePart> parts) { tokenizer_.set_pair_template(std::move(parts)); }
+  std::int32_t id(std::string_view token) const { return tokenizer_.id(token); }  ///< -1 if there is none
   std::vector<std::int32_t> encode_without_specials(std::string_view text) {
     return tokenizer_.encode(text, Special::leave_out).ids;
   }
@@ -39,6 +43,7 @@ class TextCodec {
     return tokenizer_.decode(ids, Decoding::keep_special);
   }
   std::int32_t prefix_id() const;                  ///< BOS, else EOS; throws InputError if there is neither
+  std::int32_t bos_id() const { return bos_id_; }  ///< -1: none
   std::int32_t eos_id() const { return eos_id_; }  ///< -1: none
   const std::string& eos_text() const { return settings_.eos_token; }
 

@@ -32,8 +32,9 @@ std::vector<FilterPipeline> filters_of(const Task& task) {
   return {first};
 }
 
-/// lm-eval's resps of what is scored: the log-likelihood, and its is_greedy, as strings.
+/// lm-eval's resps of what is scored: the log-likelihood, and its is_greedy, as strings; a text as it is.
 Json response_text(const Response& response) {
+  if (response.value.at(0).is_string()) return response.value.at(0);
   const std::string sum = python::float_repr(response.value.at(0).get<double>());
   if (response.value.at(1).is_boolean()) return Json::array({sum, response.value.at(1).get<bool>() ? "True" : "False"});
   return sum;

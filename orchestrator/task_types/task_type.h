@@ -22,7 +22,7 @@ namespace proctor {
 struct TaskTemplates {
   const Task* task = nullptr;
   std::unique_ptr<Template> prompt, answer, text;
-  std::unique_ptr<Template> query, document, left, right, score;  ///< retrieval; similarity
+  std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
   std::vector<Template> choices, target, contexts;  ///< one placeholder that gives a list, or a list of templates
 };
 
@@ -107,5 +107,6 @@ const TaskType& requests();
 const TaskType& rerank();
 const TaskType& retrieval();
 const TaskType& similarity();
+const TaskType& compress();
 
 }  // namespace proctor

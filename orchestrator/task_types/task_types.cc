@@ -18,7 +18,8 @@ constexpr Row kTable[] = {{"multiple_choice", multiple_choice},
                           {"requests", requests},
                           {"rerank", rerank},
                           {"retrieval", retrieval},
-                          {"similarity", similarity}};
+                          {"similarity", similarity},
+                          {"compress", compress}};
 
 std::vector<Template> compile_list(const std::optional<TemplateList>& list, const std::string& where) {
   std::vector<Template> out;
@@ -56,6 +57,7 @@ TaskTemplates compile(const Task& task) {
   out.left = std::make_unique<Template>(task.left, where("left"));
   out.right = std::make_unique<Template>(task.right, where("right"));
   out.score = std::make_unique<Template>(task.score, where("score"));
+  out.question = std::make_unique<Template>(task.question, where("question"));
   out.choices = compile_list(task.choices, where("choices"));
   out.target = compile_list(task.target, where("target"));
   for (const std::string& text : task.contexts) out.contexts.emplace_back(text, where("contexts"));

@@ -9,7 +9,7 @@ namespace proctor {
 
 class FakeFacts final : public FactSource {
  public:
-  ModelFacts check(const std::string&) override {
+  ModelFacts check(const Module&) override {
     ModelFacts facts;
     facts.parameters = 1000;
     facts.checkpoint_dtype = "float32";

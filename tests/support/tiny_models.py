@@ -106,6 +106,7 @@ ENCODERS = {
     "roberta": ("RobertaModel", {"pad_token_id": 1, "max_position_embeddings": 66, "type_vocab_size": 1, "layer_norm_eps": 1e-5}),
     "bert_pairs": ("BertForSequenceClassification", {"pad_token_id": 0, "max_position_embeddings": 64, "type_vocab_size": 2, "id2label": {"0": "LABEL_0"},
                                                      "label2id": {"LABEL_0": 0}, "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}}),
+    "colbert": ("HF_ColBERT", {"pad_token_id": 0, "max_position_embeddings": 64, "type_vocab_size": 2, "layer_norm_eps": 1e-12}),
     "roberta_pairs": ("RobertaForSequenceClassification", {"pad_token_id": 1, "max_position_embeddings": 66, "type_vocab_size": 1, "layer_norm_eps": 1e-5}),
 }
 ENCODER_SIZES = {"vocab_size": 258, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_act": "gelu",
@@ -116,7 +117,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def word_piece():
     """Letter by letter, as BERT's own files are written."""
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    vocab = {token: i for i, token in enumerate(specials + list(LETTERS + "0123456789.,-") + [f"##{c}" for c in LETTERS + "0123456789"])}
+    vocab = {token: i for i, token in enumerate(specials + list(LETTERS + "0123456789.,-") + [f"##{c}" for c in LETTERS + "0123456789"] + ["[MASK]", "[unused0]", "[unused1]", ":"])}
     special = {token: {"id": token, "ids": [vocab[token]], "tokens": [token]} for token in ("[CLS]", "[SEP]")}
     text, cls, sep = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}}
     pair = [cls, text, sep, {"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}]
@@ -132,6 +133,8 @@ def encoder_shapes(architecture, config):
     """Names as the architecture has them; a classification head has as many rows as id2label, or 2."""
     hidden = config["hidden_size"]
     body = encoder_body_shapes(config)
+    if architecture == "HF_ColBERT":
+        return {**{"bert." + name: shape for name, shape in body.items()}, "linear.weight": [16, hidden]}
     if "Classification" not in architecture:
         return body
     bert, labels = architecture.startswith("Bert"), len(config.get("id2label", "ab"))
@@ -160,7 +163,7 @@ def write_encoder(folder, name):
     architecture, more = ENCODERS[name]
     folder = Path(folder)
     config = {"architectures": [architecture], "model_type": name.split("_")[0], **ENCODER_SIZES, **more}
-    files = {"config.json": config, "tokenizer.json": word_piece() if name.startswith("bert") else
+    files = {"config.json": config, "tokenizer.json": word_piece() if name.startswith(("bert", "colbert")) else
              {**tokenizer(), "post_processor": {"type": "RobertaProcessing", "sep": ["</s>", 257], "cls": ["<s>", 256], "trim_offsets": True, "add_prefix_space": False}}}
     if name == "bert":
         files.update({"modules.json": [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
@@ -169,6 +172,9 @@ def write_encoder(folder, name):
                       "1_Pooling/config.json": {"word_embedding_dimension": 32, "pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
                       "sentence_bert_config.json": {"max_seq_length": 24, "do_lower_case": False},
                       "config_sentence_transformers.json": {"prompts": {"query": "ask "}, "default_prompt_name": None}})
+    if name == "colbert":
+        files["artifact.metadata"] = {"dim": 16, "query_maxlen": 24, "doc_maxlen": 48, "mask_punctuation": True, "attend_to_mask_tokens": False,
+                                      "query_token_id": "[unused0]", "doc_token_id": "[unused1]", "similarity": "cosine"}
     tensors = {tensor: (shape, values(i, tensor.replace("LayerNorm.weight", "norm"), shape)) for i, (tensor, shape) in enumerate(sorted(encoder_shapes(architecture, config).items()))}
     for file, content in files.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -177,9 +183,74 @@ def write_encoder(folder, name):
     return folder
 
 
+T5_SIZES = {"vocab_size": 128, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4, "relative_attention_num_buckets": 8,
+            "relative_attention_max_distance": 20, "layer_norm_epsilon": 1e-6, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "torch_dtype": "float32"}
+T5S = {
+    "t5": ("T5ForConditionalGeneration", {"model_type": "t5", "feed_forward_proj": "relu", "tie_word_embeddings": True}),
+    "mt5": ("MT5ForConditionalGeneration", {"model_type": "mt5", "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+    "enc_t5": ("EncT5ForSequenceClassification", {"model_type": "t5", "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "num_labels": 2}),
+}
+
+
+def unigram():
+    """Letter by letter, and the words that the rerankers look for; as T5's own files are written."""
+    pieces = ["<pad>", "</s>", "<unk>", "<s>", "▁true", "▁false", "▁yes", "▁no", "▁"] + [chr(c) for c in range(33, 127)]
+    end = {"SpecialToken": {"id": "</s>", "type_id": 0}}
+    first, second = {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}
+    added = [{"id": i, "content": pieces[i], "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True} for i in range(4)]
+    space = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    return {"version": "1.0", "added_tokens": added, "normalizer": None, "pre_tokenizer": space, "decoder": space,
+            "post_processor": {"type": "TemplateProcessing", "single": [first, end], "pair": [first, end, second, end],
+                               "special_tokens": {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}},
+            "model": {"type": "Unigram", "unk_id": 2, "byte_fallback": False, "vocab": [[piece, 0.0 if i < 4 else -1.0 - 0.01 * i] for i, piece in enumerate(pieces)]}}
+
+
+def t5_shapes(config):
+    hidden, inner, width = config["d_model"], config["d_ff"], config["num_heads"] * config["d_kv"]
+    out = {"shared.weight": [config["vocab_size"], hidden]}
+    decoder = config["architectures"][0] != "EncT5ForSequenceClassification"
+    for stack, layers in (("encoder", config["num_layers"]), ("decoder", config["num_decoder_layers"]))[: 2 if decoder else 1]:
+        out[f"{stack}.final_layer_norm.weight"] = [hidden]
+        out[f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"] = [config["relative_attention_num_buckets"], config["num_heads"]]
+        for layer in range(layers):
+            parts = ["SelfAttention", "EncDecAttention"] if stack == "decoder" else ["SelfAttention"]
+            for i, part in enumerate(parts + ["DenseReluDense"]):
+                at = f"{stack}.block.{layer}.layer.{i}."
+                out[f"{at}layer_norm.weight"] = [hidden]
+                if part == "DenseReluDense":
+                    for name in (("wi_0", "wi_1") if config["feed_forward_proj"].startswith("gated") else ("wi",)):
+                        out[f"{at}{part}.{name}.weight"] = [inner, hidden]
+                    out[f"{at}{part}.wo.weight"] = [hidden, inner]
+                    continue
+                for name in "qkv":
+                    out[f"{at}{part}.{name}.weight"] = [width, hidden]
+                out[f"{at}{part}.o.weight"] = [hidden, width]
+    if not decoder:
+        out["classifier.weight"], out["classifier.bias"] = [config["num_labels"], hidden], [config["num_labels"]]
+    elif not config["tie_word_embeddings"]:
+        out["lm_head.weight"] = [config["vocab_size"], hidden]
+    return out
+
+
+def write_t5(folder, name):
+    architecture, more = T5S[name]
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"architectures": [architecture], **T5_SIZES, **more}
+    tensors = {tensor: (shape, values(i, tensor, shape)) for i, (tensor, shape) in enumerate(sorted(t5_shapes(config).items()))}
+    (folder / "model.safetensors").write_bytes(safetensors(tensors))
+    for file, content in {"config.json": config, "tokenizer.json": unigram(),
+                          "tokenizer_config.json": {"tokenizer_class": "T5TokenizerFast", "eos_token": "</s>", "model_max_length": 64}}.items():
+        (folder / file).write_text(json.dumps(content))
+    return folder
+
+
 def main(root):
+    for name in T5S:
+        write_t5(Path(root) / name, name)
     for name in ENCODERS:
         write_encoder(Path(root) / name, name)
+    write_model(Path(root) / "llama_long", "llama", max_position_embeddings=4096)
     for name in FAMILIES:
         write_model(Path(root) / name, name)
         for kv_heads in (1, 2, 12):  # for tensor parallelism: 12 heads go into 2, 3 and 4 shares, so do 48 feed-forward rows

@@ -1,55 +1,97 @@
-#include "worker/kinds/cross_encoder.h"
-
+// The kind `cross_encoder`: an encoder with a classification head that reads a query and a passage together, as
+// sentence-transformers' CrossEncoder does.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softmax.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "worker/kinds/encoder_module.h"
+#include "worker/kinds/options.h"
 #include "worker/kinds/sentence_settings.h"
 #include "worker/token_tensor.h"
 
 namespace proctor {
 namespace {
 
+PairActivation activation_of(const ModelFolder& folder, const Module& module) {
+  const std::string asked = option<std::string>(module, "activation", "");
+  return asked.empty() ? read_pair_activation(folder.path, folder.encoder->labels) : pair_activation_named(asked);
+}
+
+Truncation truncation_of(const Module& module) {
+  const std::string name = option<std::string>(module, "truncation", "longest_first");
+  if (name == "longest_first") return Truncation::longest_first;
+  if (name == "only_second") return Truncation::only_second;
+  throw InputError("module " + module.name + ": option truncation: expected longest_first or only_second, found '" +
+                   name + "'");
+}
+
+void check(const ModelFolder& folder, const Module& module) {
+  (void)activation_of(folder, module);
+  (void)truncation_of(module);
+}
+
+/// A query's passages follow each other and are in one shard. The largest is taken off first, as KoReranker does.
+void share_among_passages(std::span<const Request> requests, std::vector<Response>& responses) {
+  for (std::size_t first = 0, last = 0; first < requests.size(); first = last) {
+    std::vector<double> scores;
+    for (; last < requests.size() && requests[last].parts.at(0) == requests[first].parts.at(0); ++last)
+      if (responses[last].error.empty() && !responses[last].value.is_null()) scores.push_back(responses[last].value[0]);
+    if (scores.empty()) continue;
+    const double best = *std::ranges::max_element(scores);
+    double sum = 0;
+    for (const double score : scores) sum += std::exp(score - best);
+    for (std::size_t i = first; i < last; ++i)
+      if (responses[i].error.empty() && !responses[i].value.is_null())
+        responses[i].value[0] = std::exp(responses[i].value[0].get<double>() - best) / sum;
+  }
+}
+
 class CrossEncoder final : public EncoderModule {
  public:
   CrossEncoder(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : EncoderModule(module, device, gang, announce),
-        activation_(read_pair_activation(module.path, folder().encoder->labels)),
+        activation_(activation_of(folder(), module)),
+        truncation_(truncation_of(module)),
         max_tokens_(module.max_length.value_or(folder().max_length)) {}
 
- private:
-  Encoding encode(const Request& request) override {
-    return codec().encode_pair_at_most(request.parts.at(0), request.parts.at(1), static_cast<std::size_t>(max_tokens_));
+  std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
+    std::vector<Response> responses = TextModule::run(shard, cleanup, announce);
+    if (activation_ == PairActivation::over_passages) share_among_passages(shard.requests, responses);
+    return responses;
   }
-  void answer(std::span<const TextRow> rows, const at::Tensor& states, std::vector<Response>& responses) const override;
+
+ private:
+  TextRow row_of(const Request& request) override {
+    return {codec().encode_pair_at_most(request.parts.at(0), request.parts.at(1), static_cast<std::size_t>(max_tokens_),
+                                        truncation_),
+            {}};
+  }
+  void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const override;
 
   PairActivation activation_;
+  Truncation truncation_;
   std::int64_t max_tokens_;
 };
 
-void CrossEncoder::answer(std::span<const TextRow> rows, const at::Tensor& states,
-                          std::vector<Response>& responses) const {
-  std::vector<std::int32_t> first;  // token of each row
-  for (std::int32_t begin = 0; const TextRow& row : rows) {
-    first.push_back(begin);
-    begin += static_cast<std::int32_t>(row.encoding.ids.size());
-  }
-  const at::Tensor logits = encoder().classify(states.index_select(0, token_tensor(first, states.device())));
-  const at::Tensor all = activation_ == PairActivation::sigmoid   ? at::sigmoid(logits)
-                         : activation_ == PairActivation::softmax ? at::softmax(logits, 1)
-                                                                  : logits;
-  const at::Tensor scores = all.select(1, all.size(1) - 1).cpu().contiguous();  // the one, or that of "relevant"
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    responses[rows[i].request].value = {static_cast<double>(scores.data_ptr<float>()[i]), rows[i].encoding.ids.size(),
-                                        rows[i].encoding.truncated};
+void CrossEncoder::compute(std::span<const TextRow> rows, std::vector<Response>& responses) const {
+  const PackedRows all = packed(rows);
+  const at::Tensor states = states_of(all);
+  const at::Tensor logits =
+      encoder().classify(states.index_select(0, token_tensor(first_tokens(all), states.device())));
+  const at::Tensor scores = activation_ == PairActivation::sigmoid   ? at::sigmoid(logits)
+                            : activation_ == PairActivation::softmax ? at::softmax(logits, 1)
+                                                                     : logits;
+  answer_scores(rows, scores.select(1, scores.size(1) - 1), responses);  // the one, or that of "relevant"
 }
 
 }  // namespace
 
-std::shared_ptr<OpenModule> open_cross_encoder(const Module& module, Device& device, Communicator& gang,
-                                               const Announce& announce) {
-  return std::make_shared<CrossEncoder>(module, device, gang, announce);
+const Kind& cross_encoder_kind() {
+  static const Kind kind{"cross_encoder", {"score_pair"}, open_as<CrossEncoder>, check};
+  return kind;
 }
 
 }  // namespace proctor

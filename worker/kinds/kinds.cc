@@ -1,22 +1,17 @@
 #include "worker/kinds/kinds.h"
 
 #include "sharding/error.h"
-#include "worker/kinds/cross_encoder.h"
-#include "worker/kinds/embedding.h"
-#include "worker/kinds/generator.h"
 
 namespace proctor {
 
 const Kind& find_kind(const std::string& name) {
-  static const std::vector<Kind> table = {
-      {"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until"}, open_generator},
-      {"embedding", {"embed"}, open_embedding},
-      {"cross_encoder", {"score_pair"}, open_cross_encoder},
-  };
+  static const Kind* const table[] = {
+      &generator_kind(), &embedding_kind(), &cross_encoder_kind(), &colbert_kind(), &monot5_kind(),
+      &upr_kind(),       &tart_kind(),      &llm_reranker_kind(),  &rankgpt_kind(), &longllmlingua_kind()};
   std::string known;
-  for (const Kind& kind : table) {
-    if (kind.name == name) return kind;
-    known += (known.empty() ? "" : ", ") + kind.name;
+  for (const Kind* kind : table) {
+    if (kind->name == name) return *kind;
+    known += (known.empty() ? "" : ", ") + kind->name;
   }
   throw InputError("kind '" + name + "' is not known (known: " + known + ")");
 }

@@ -19,6 +19,8 @@
 
 namespace proctor {
 
+struct ModelFolder;
+
 /// One shard as a module computes it. Batches are a pure function of the first two; the others say how they are run.
 struct ShardRun {
   std::span<const Request> requests;
@@ -62,7 +64,26 @@ struct Kind {
   std::vector<std::string> request_types;
   /// The communicator outlives every run(), not necessarily the module.
   std::function<std::shared_ptr<OpenModule>(const Module&, Device&, Communicator&, const Announce&)> open;
+  /// What open would refuse, found before anything starts: options, tokens, heads. Throws InputError. Reads no weights.
+  std::function<void(const ModelFolder&, const Module&)> check = {};
 };
+
+template <class Opened>
+std::shared_ptr<OpenModule> open_as(const Module& module, Device& device, Communicator& gang,
+                                    const Announce& announce) {
+  return std::make_shared<Opened>(module, device, gang, announce);
+}
+
+const Kind& generator_kind();
+const Kind& embedding_kind();
+const Kind& cross_encoder_kind();
+const Kind& monot5_kind();
+const Kind& upr_kind();
+const Kind& tart_kind();
+const Kind& rankgpt_kind();
+const Kind& longllmlingua_kind();
+const Kind& colbert_kind();
+const Kind& llm_reranker_kind();
 
 /// Throws InputError naming the kinds there are.
 const Kind& find_kind(const std::string& name);

@@ -29,11 +29,12 @@ class RequestRows {
   ScoringWork scoring(std::span<const Request> requests, std::vector<Response>& responses) const;
   /// Throws InputError for a request that leaves no room or names a token that the model lacks.
   GenerationRow generation(const Request& request, std::size_t index) const;
+  /// The ids; throws InputError for one past the embedding's rows (a token that the tokenizer has and the model lacks):
+  /// it costs its request only.
+  const std::vector<std::int32_t>& in_range(const std::vector<std::int32_t>& ids) const;
 
  private:
   ScoredRow loglikelihood(const Request& request, std::int64_t& truncated) const;
-  /// An id past the embedding's rows (a token the tokenizer has and the model lacks) costs its request only.
-  const std::vector<std::int32_t>& in_range(const std::vector<std::int32_t>& ids) const;
 
   const ModelFolder& folder_;
   TextCodec& codec_;  // its caches grow

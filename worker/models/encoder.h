@@ -18,11 +18,15 @@ class Encoder {
 
   /// Texts one after another, `lengths` tokens each (none 0); types: token type ids. Neighbours of one length are
   /// attended in one call. Returns the last layer's states, [tokens, hidden].
+  /// `attended`: of each text how many of its first tokens are attended, by all of its tokens; empty: all.
   at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
-                     std::span<const std::int64_t> lengths) const;
+                     std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended = {}) const;
 
   /// The classification head over first tokens' states [texts, hidden] -> [texts, labels], float32.
   at::Tensor classify(const at::Tensor& states) const;
+
+  /// states [tokens, hidden] -> [tokens, projection].
+  at::Tensor project(const at::Tensor& states) const;
 
   const EncoderConfig& config() const { return config_; }
   at::TensorOptions options() const { return words_.options(); }
@@ -42,7 +46,13 @@ class Encoder {
     Norm attention_norm, output_norm;
   };
   at::Tensor normed(const at::Tensor& x, const Norm& norm) const;
-  at::Tensor attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths) const;
+  /// What the texts' tokens attend: `tokens` (undefined: all of them), `lengths` of each text.
+  struct Seen {
+    at::Tensor tokens;
+    std::span<const std::int64_t> lengths;
+  };
+  at::Tensor attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
+                       const Seen& seen) const;
   at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;
 
   EncoderConfig config_;
@@ -50,6 +60,7 @@ class Encoder {
   Norm input_norm_;
   std::vector<Layer> layers_;
   Linear head_dense_, head_out_;               // undefined where there is no head
+  at::Tensor projection_;                      // undefined where there is none
   mutable std::uint64_t tokens_computed_ = 0;  // no part of what it computes
   mutable double attended_ = 0;                // keys, of all tokens
 };

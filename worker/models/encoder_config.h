@@ -4,10 +4,11 @@
 
 #include <cstdint>
 
+#include "worker/models/activation.h"
+
 namespace proctor {
 
 struct EncoderConfig {
-  enum class Activation { gelu, gelu_tanh, relu, silu };
   std::int64_t vocabulary = 30522, hidden = 768, intermediate = 3072, layers = 12, heads = 12;
   std::int64_t positions = 512;     ///< rows of the position table
   std::int64_t first_position = 0;  ///< of a text's first token
@@ -16,6 +17,7 @@ struct EncoderConfig {
   Activation activation = Activation::gelu;
   /// Outputs of the classification head: tanh(dense(first token)), then linear; 0: there is none.
   std::int64_t labels = 0;
+  std::int64_t projection = 0;  ///< width of a token's projected vector (ColBERT); 0: there is none
 
   std::int64_t head_dim() const { return hidden / heads; }
   std::int64_t max_tokens() const { return positions - first_position; }

@@ -168,7 +168,7 @@ DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader&
     std::string known;
     for (const auto& [name, read] : table()) known += (known.empty() ? "" : ", ") + name;
     throw InputError(reader.file() + ": architecture " + architecture + " is not supported (supported: " + known +
-                     ", " + encoder_names() + ")");
+                     ", " + encoder_names() + ", " + t5_names() + ")");
   }
   DecoderConfig config = row->second(reader);
   check_sizes(config, reader);

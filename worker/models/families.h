@@ -1,5 +1,6 @@
 // The only files with family names: which architectures there are, how their config.json reads, where their weights
-// lie. A new decoder family is one reader and one row of the table in families.cc; encoders are in families_encoder.cc.
+// lie. A new decoder family is one reader and one row of the table in families.cc; encoders are in
+// families_encoder.cc, T5 in families_t5.cc.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 #include "worker/models/config_reader.h"
 #include "worker/models/decoder_config.h"
 #include "worker/models/encoder_config.h"
+#include "worker/models/t5_config.h"
 
 namespace proctor {
 
@@ -22,6 +24,15 @@ std::string encoder_names();
 /// As read_decoder_config.
 EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader& reader);
 std::vector<WeightSource> encoder_weight_sources(const std::string& architecture, const EncoderConfig& config);
+
+bool is_t5(const std::string& architecture);
+std::string t5_names();
+/// As read_decoder_config.
+T5Config read_t5_config(const std::string& architecture, ConfigReader& reader);
+std::vector<WeightSource> t5_weight_sources(const T5Config& config);
+
+/// Outputs of a classification head: as in transformers as many as id2label has, 2 where nothing is said.
+std::int64_t label_count(ConfigReader& reader);
 
 /// Of what these sources fill.
 std::vector<ParameterShape> parameters_of(const std::vector<WeightSource>& sources);

@@ -1,5 +1,4 @@
 // The encoder families' part of families.h.
-#include <functional>
 #include <map>
 #include <optional>
 
@@ -19,16 +18,20 @@ struct HeadNames {
 constexpr HeadNames kBertHead = {"bert.pooler.dense", "classifier"},
                     kRobertaHead = {"classifier.dense", "classifier.out_proj"};
 
+constexpr std::int64_t kColbertWidth = 128;  // where artifact.metadata says nothing else
+
 struct Family {
   Positions positions;
   const char* prefix;  // of the tensors' names
   std::optional<HeadNames> head = std::nullopt;
+  bool projects = false;
 };
 
 const std::map<std::string, Family>& table() {
   static const std::map<std::string, Family> rows = {
       {"BertModel", {Positions::from_zero, ""}},
       {"BertForSequenceClassification", {Positions::from_zero, "bert.", kBertHead}},
+      {"HF_ColBERT", {Positions::from_zero, "bert.", std::nullopt, true}},
       {"RobertaModel", {Positions::behind_padding, ""}},
       {"RobertaForSequenceClassification", {Positions::behind_padding, "roberta.", kRobertaHead}},
       {"XLMRobertaModel", {Positions::behind_padding, ""}},
@@ -37,27 +40,30 @@ const std::map<std::string, Family>& table() {
   return rows;
 }
 
-EncoderConfig::Activation read_activation(ConfigReader& reader) {
+Activation read_activation(ConfigReader& reader) {
   const std::string name = reader.get("hidden_act", std::string("gelu"));
-  using Activation = EncoderConfig::Activation;
-  const std::map<std::string, Activation> known = {{"gelu", Activation::gelu},
-                                                   {"gelu_new", Activation::gelu_tanh},
-                                                   {"gelu_pytorch_tanh", Activation::gelu_tanh},
-                                                   {"relu", Activation::relu},
-                                                   {"silu", Activation::silu}};
-  const auto found = known.find(name);
-  if (found == known.end()) reader.refuse("hidden_act", "is '" + name + "', which is not implemented");
-  return found->second;
+  const auto known = activation_named(name);
+  if (!known) reader.refuse("hidden_act", "is '" + name + "', which is not implemented");
+  return *known;
 }
 
-/// transformers: as many as id2label has; 2 where nothing is said.
-std::int64_t read_labels(ConfigReader& reader) {
+}  // namespace
+
+std::optional<Activation> activation_named(const std::string& name) {
+  static const std::map<std::string, Activation> known = {{"gelu", Activation::gelu},
+                                                          {"gelu_new", Activation::gelu_tanh},
+                                                          {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                          {"relu", Activation::relu},
+                                                          {"silu", Activation::silu}};
+  const auto found = known.find(name);
+  return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::int64_t label_count(ConfigReader& reader) {
   const nlohmann::json* names = reader.find("id2label");
   const std::int64_t named = names && names->is_object() ? static_cast<std::int64_t>(names->size()) : 2;
   return reader.get<std::int64_t>("num_labels", named);
 }
-
-}  // namespace
 
 bool is_encoder(const std::string& architecture) { return table().contains(architecture); }
 
@@ -81,7 +87,8 @@ EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader&
   const Family& family = table().at(architecture);
   const auto padding = reader.get<std::int64_t>("pad_token_id", family.positions == Positions::from_zero ? 0 : 1);
   if (family.positions == Positions::behind_padding) c.first_position = padding + 1;
-  if (family.head) c.labels = read_labels(reader);
+  if (family.head) c.labels = label_count(reader);
+  if (family.projects) c.projection = kColbertWidth;
   reader.require("position_embedding_type", "absolute", "is not absolute (the only kind implemented)");
   reader.require("is_decoder", false, "marks a decoder");
   reader.require("add_cross_attention", false, "asks for cross attention");
@@ -144,6 +151,8 @@ std::vector<WeightSource> encoder_weight_sources(const std::string& architecture
     head("head_dense", family.head->dense, c.hidden);
     head("head_out", family.head->out, c.labels);
   }
+  if (c.projection > 0)
+    sources.push_back({"projection", "linear.weight", 0, {c.projection, c.hidden}, Split::replicate});
   return sources;
 }
 

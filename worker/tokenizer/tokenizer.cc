@@ -121,15 +121,21 @@ Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second,
   return assemble(post_.pair, a, b, special);
 }
 
-Encoding Tokenizer::encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most) {
+Encoding Tokenizer::encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most,
+                                        Truncation truncation) {
   std::vector<std::int32_t> a = ids_of(first), b = ids_of(second);
-  const std::size_t room = room_in(post_.pair, most), before = a.size() + b.size();
-  if (before > room) {
-    std::vector<std::int32_t>&shorter = a.size() <= b.size() ? a : b, &longer = a.size() <= b.size() ? b : a;
-    std::size_t keep = shorter.size(), rest = keep > room ? keep : std::max(keep, room - keep);
-    if (keep + rest > room) {
-      keep = room / 2;
-      rest = keep + room % 2;
+  const std::size_t before = a.size() + b.size(), room = room_in(post_.pair, most);
+  if (truncation == Truncation::only_second) {
+    a.resize(std::min(a.size(), most * 3 / 4));
+    b.resize(std::min(b.size(), room - std::min(room, a.size())));
+  } else if (before > room) {
+    const bool a_is_longer = a.size() > b.size();
+    std::vector<std::int32_t>&shorter = a_is_longer ? b : a, &longer = a_is_longer ? a : b;
+    std::size_t keep = shorter.size(), rest = room - std::min(room, keep);
+    if (rest < keep) {  // both down to half
+      const bool odd_is_shorters = truncation == Truncation::longest_first_python && !a_is_longer;
+      keep = odd_is_shorters ? room - room / 2 : room / 2;
+      rest = room - keep;
     }
     shorter.resize(std::min(shorter.size(), keep));
     longer.resize(std::min(longer.size(), rest));

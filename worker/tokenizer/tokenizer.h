@@ -23,6 +23,12 @@ namespace proctor {
 enum class Special { add, leave_out };
 enum class Decoding { skip_special, keep_special };
 
+/// What a pair that is too long loses. longest_first: the longer text's end, then both down to half, the longer one
+/// keeping an odd token (Hugging Face's tokenizers); longest_first_python: the first text keeps it (transformers' own
+/// tokenizers); only_second: the first text keeps three quarters of all at most, the second what is left
+/// (FlagEmbedding).
+enum class Truncation { longest_first, longest_first_python, only_second };
+
 struct Encoding {
   std::vector<std::int32_t> ids, type_ids;
   std::size_t truncated = 0;  ///< tokens cut off the right of the text, or of both texts
@@ -38,8 +44,9 @@ class Tokenizer {
   /// With special tokens; of the text what leaves `most` tokens in all (max_length with truncation, in transformers).
   Encoding encode_at_most(std::string_view text, std::size_t most);
   Encoding encode_pair(std::string_view first, std::string_view second, Special special);
-  /// The same of a pair: the longer text loses tokens first, then both down to half (truncation "longest_first").
-  Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most);
+  /// The same of a pair.
+  Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most,
+                               Truncation truncation = Truncation::longest_first);
   std::string decode(std::span<const std::int32_t> ids, Decoding decoding) const;
   std::int32_t id(std::string_view token) const;  ///< -1 if there is none
 
@@ -48,6 +55,7 @@ class Tokenizer {
   bool is_added(std::int32_t id) const { return added_.contains(id); }
   /// add_bos_token: puts `id` before (or leaves nothing before) the first text.
   void set_single_template(std::vector<TemplatePart> parts) { post_.single = std::move(parts); }
+  void set_pair_template(std::vector<TemplatePart> parts) { post_.pair = std::move(parts); }
 
  private:
   std::vector<std::int32_t> ids_of(std::string_view text);

@@ -1,0 +1,18 @@
+// The orchestrator's side of the kinds: which request types each answers, which options a module of it may have.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+struct KindRow {
+  std::string name;
+  std::vector<std::string> request_types;
+  std::vector<std::string> options = {};  ///< names; docs/modules.md says what they do
+};
+
+/// Throws UsageError naming the kinds there are; `where` names file and line.
+const KindRow& find_kind_row(const std::string& name, const std::string& where);
+
+}  // namespace proctor

@@ -1,0 +1,47 @@
+// Compress: passages and a question a row, shortened by a module to what the question needs.
+#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/task_types/task_type.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+class Compress final : public TaskType {
+ public:
+  std::string request_type() const override { return "compress"; }
+  std::vector<std::string> default_metrics() const override { return {"ratio"}; }
+  std::vector<std::string> metrics() const override { return {"ratio", "kept_tokens"}; }
+  std::string question(const TaskTemplates& task, const Document& document) const override {
+    return task.question->render(document);
+  }
+  std::string example_answer(const TaskTemplates&, const Document&) const override { return ""; }
+  std::string target(const TaskTemplates&, const Document&) const override { return ""; }
+
+  /// Parts: the passages in their order, then the question.
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
+                                const std::string& context) const override {
+    std::vector<std::string> parts = render_list(task.contexts, document);
+    if (context.empty()) throw InputError(document.where() + ": the question is empty (task " + task.task->name + ")");
+    parts.push_back(context);
+    return {{std::move(parts), {{"type", "compress"}, {"target_tokens", task.task->target_tokens}}}};
+  }
+
+  /// ratio: tokens of the passages before, over those kept; of the module's own tokenizer.
+  MetricValues score(const TaskTemplates& task, const Document&, std::span<const Response> responses,
+                     const FilterPipeline&) const override {
+    const double kept = responses[0].value.at(1), before = responses[0].value.at(2);
+    MetricValues values;
+    if (wants(*task.task, "ratio")) values["ratio"].value = before / std::max(1.0, kept);
+    if (wants(*task.task, "kept_tokens")) values["kept_tokens"].value = kept;
+    return values;
+  }
+};
+
+}  // namespace
+
+const TaskType& compress() {
+  static const Compress type;
+  return type;
+}
+
+}  // namespace proctor

@@ -1,0 +1,136 @@
+// Every kind that scores a query and a passage, against the numbers of its reference
+// (tests/oracle/make_rerank_goldens.py).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "sharding/error.h"
+#include "worker/kinds/kinds.h"
+#include "worker/model_folder.h"
+#include "worker/models/t5.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+const Announce kQuiet = [](const Unit&) {};
+
+Json goldens() {
+  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/rerank_goldens.json");
+  return Json::parse(stream);
+}
+
+std::vector<Request> pairs(const Json& goldens) {
+  std::vector<Request> requests;
+  for (const auto& pair : goldens["pairs"])
+    requests.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
+  return requests;
+}
+
+Module module_of(const Json& golden) {
+  Module module;
+  module.name = "m";
+  module.kind = golden["kind"];
+  module.path = (fs::path(PROCTOR_TINY_MODELS) / golden["model"].get<std::string>()).string();
+  module.options = golden.value("options", Json::object());
+  if (golden.contains("max_length")) module.max_length = golden["max_length"].get<std::int64_t>();
+  return module;
+}
+
+std::vector<Response> answers(const Module& module, const std::vector<Request>& requests, std::int64_t batch_tokens,
+                              std::vector<std::uint32_t> isolated = {}, std::vector<std::uint32_t> aside = {}) {
+  const auto device = make_cpu_device();
+  const auto solo = make_solo_communicator();
+  BatchCleanup cleanup({}, *device);
+  return find_kind(module.kind)
+      .open(module, *device, *solo, kQuiet)
+      ->run({requests, batch_tokens, isolated, aside}, cleanup, kQuiet);
+}
+
+/// Best first.
+std::vector<std::size_t> order(const std::vector<double>& scores) {
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, std::greater(), [&](std::size_t i) { return scores[i]; });
+  return order;
+}
+
+std::string name_of(const Json& golden) {
+  return golden["kind"].dump() + golden["model"].dump() + golden.value("options", Json()).dump();
+}
+
+TEST(Rerank, scores_and_order_are_the_references_at_every_batch_size) {
+  const Json all = goldens();
+  const std::vector<Request> requests = pairs(all);
+  for (const Json& golden : all["cases"])
+    for (const std::int64_t batch_tokens : {1, 256, 8192}) {
+      const std::vector<Response> got = answers(module_of(golden), requests, batch_tokens);
+      std::vector<double> scores;
+      for (std::size_t i = 0; i < requests.size(); ++i) {
+        ASSERT_EQ(got[i].error, "") << name_of(golden);
+        scores.push_back(got[i].value.at(0));
+        EXPECT_NEAR(scores[i], golden["scores"][i].get<double>(), 2e-5) << name_of(golden) << " " << i;
+      }
+      EXPECT_EQ(order(scores), order(golden["scores"].get<std::vector<double>>())) << name_of(golden);
+    }
+}
+
+TEST(Rerank, a_batch_runs_request_by_request_and_without_what_is_set_aside) {
+  const Json all = goldens();
+  const std::vector<Request> requests = pairs(all);
+  for (const Json& golden : all["cases"]) {
+    if (golden.value("options", Json::object()).contains("activation")) continue;  // passages matter to each other
+    const auto whole = answers(module_of(golden), requests, 8192),
+               apart = answers(module_of(golden), requests, 8192, {0, 1}, {3});
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      if (i == 3)
+        EXPECT_TRUE(apart[i].value.is_null()) << name_of(golden);
+      else
+        EXPECT_NEAR(whole[i].value.at(0).get<double>(), apart[i].value.at(0).get<double>(), 1e-5)
+            << name_of(golden) << i;
+    }
+  }
+}
+
+std::string refusal(const std::string& kind, const std::string& model, Json options = Json::object()) {
+  const Module module = module_of({{"kind", kind}, {"model", model}, {"options", options}});
+  try {
+    find_kind(kind).check(read_model_folder(module.path), module);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Rerank, options_and_heads_are_judged_before_anything_starts) {
+  EXPECT_EQ(refusal("colbert", "colbert"), "accepted");
+  EXPECT_NE(refusal("colbert", "bert").find("has no projection"), std::string::npos);
+  EXPECT_EQ(refusal("colbert", "bert", {{"compat", "autorag"}}), "accepted");
+  EXPECT_NE(refusal("colbert", "bert", {{"compat", "ragatouille"}}).find("reference or autorag"), std::string::npos);
+  EXPECT_NE(refusal("monot5", "t5", {{"tokens", {"▁wrong", "▁true"}}}).find("no token '▁wrong'"), std::string::npos);
+  EXPECT_NE(refusal("monot5", "t5", {{"tokens", 3}}).find("option tokens cannot be 3"), std::string::npos);
+  EXPECT_NE(refusal("llm_reranker", "llama", {{"normalize", "very"}}).find("option normalize"), std::string::npos);
+  EXPECT_NE(refusal("cross_encoder", "bert_pairs", {{"activation", "relu"}}).find("option activation"),
+            std::string::npos);
+  EXPECT_NE(refusal("embedding", "llama").find("pooled by their last token"), std::string::npos);
+}
+
+/// Mesh TensorFlow's rule: exact up to a quarter of the buckets on each side, then logarithmic up to max_distance.
+TEST(T5, buckets_of_positions) {
+  EXPECT_EQ(t5_bucket(0, true, 32, 128), 0);
+  EXPECT_EQ(t5_bucket(-7, true, 32, 128), 7);
+  EXPECT_EQ(t5_bucket(7, true, 32, 128), 23);
+  EXPECT_EQ(t5_bucket(-8, true, 32, 128), 8);
+  EXPECT_EQ(t5_bucket(-127, true, 32, 128), 15);
+  EXPECT_EQ(t5_bucket(4000, true, 32, 128), 31);
+  EXPECT_EQ(t5_bucket(5, false, 32, 128), 0) << "a decoder's later keys have no bucket of their own";
+  EXPECT_EQ(t5_bucket(-15, false, 32, 128), 15);
+  EXPECT_EQ(t5_bucket(-128, false, 32, 128), 31);
+}
+
+}  // namespace
+}  // namespace proctor

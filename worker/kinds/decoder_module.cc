@@ -1,0 +1,99 @@
+#include "worker/kinds/decoder_module.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "worker/models/families.h"
+
+namespace proctor {
+namespace {
+
+/// Ascending.
+std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& work) {
+  std::set<std::uint32_t> requests;
+  for (const RowPath& path : batch.paths) requests.insert(static_cast<std::uint32_t>(work.owners[path.row]));
+  return {requests.begin(), requests.end()};
+}
+
+}  // namespace
+
+DecoderModule::DecoderModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
+    : folder_(read_model_folder(module.path)),
+      codec_(folder_, module.add_bos_token),
+      rows_(folder_, codec_, module.max_length.value_or(folder_.max_length)),
+      weights_(Checkpoint(module.path), decoder_parameters(member_config(folder_.decoder, share_of(gang))),
+               member_sources(folder_.decoder, share_of(gang)),
+               at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
+               announce),
+      decoder_(folder_.decoder, weights_, gang),
+      prefix_(decoder_) {}
+
+double DecoderModule::seconds_of_products() {
+  const at::NoGradGuard no_grad;
+  return decoder_.seconds_of_products();
+}
+
+BatchLimits DecoderModule::limits_of(const ShardRun& shard) {
+  BatchLimits limits;
+  limits.max_batch_tokens = shard.max_batch_tokens;
+  return limits;
+}
+
+std::uint32_t DecoderModule::run_batches(const ScoringWork& work, const ShardRun& shard, BatchCleanup& cleanup,
+                                         const Announce& announce, const Compute& compute) {
+  const BatchLimits limits = limits_of(shard);
+  const std::vector<Batch> batches = make_batches(work.rows, limits);
+  for (std::uint32_t b = 0; b < batches.size(); ++b) {
+    const std::vector<std::uint32_t> members = requests_of(batches[b], work);
+    if (shard.request_by_request(b, members)) {
+      run_apart(work, shard, batches[b], b, announce, compute);
+    } else {
+      announce({"batch " + std::to_string(b + 1) + " of " + std::to_string(batches.size()), b, members});
+      prefix_.bring(batches[b], work.rows, limits, announce);
+      compute(batches[b]);
+    }
+    cleanup.after_batch();
+  }
+  return static_cast<std::uint32_t>(batches.size());
+}
+
+/// Each request's rows in batches of their own.
+void DecoderModule::run_apart(const ScoringWork& work, const ShardRun& shard, const Batch& batch, std::uint32_t number,
+                              const Announce& announce, const Compute& compute) {
+  const BatchLimits limits = limits_of(shard);
+  std::map<std::uint32_t, std::vector<std::size_t>> rows_of;  // of each request in this batch
+  for (const RowPath& path : batch.paths)
+    rows_of[static_cast<std::uint32_t>(work.owners[path.row])].push_back(path.row);
+  for (auto& [request, rows] : rows_of) {
+    if (shard.left_out(request)) continue;
+    announce(
+        {"batch " + std::to_string(number + 1) + ", request " + std::to_string(request) + " alone", number, {request}});
+    std::vector<Batch> parts = {batch};
+    if (rows_of.size() > 1) {  // else this may be a part of a long row
+      std::ranges::sort(rows);
+      std::vector<ScoredRow> alone;
+      for (std::size_t row : rows) alone.push_back(work.rows[row]);
+      parts = make_batches(alone, limits);
+      for (Batch& part : parts) {
+        part.prefix_row = rows[part.prefix_row];
+        for (RowPath& path : part.paths) path.row = rows[path.row];
+      }
+    }
+    for (const Batch& part : parts) {
+      prefix_.bring(part, work.rows, limits, announce);
+      compute(part);
+    }
+  }
+}
+
+std::uint32_t DecoderModule::score_rows(const ScoringWork& work, const ShardRun& shard, BatchCleanup& cleanup,
+                                        const Announce& announce, std::vector<RowScore>& of_rows) {
+  of_rows.resize(work.rows.size());
+  return run_batches(work, shard, cleanup, announce,
+                     [&](const Batch& batch) { score_batch(decoder_, batch, work.rows, prefix_, of_rows); });
+}
+
+}  // namespace proctor

@@ -1,0 +1,100 @@
+// A decoder as a reranker: the logit of "Yes" behind a query, a passage and a question about the two; as
+// FlagEmbedding's FlagLLMReranker (bge-reranker-v2-gemma) has it. What rows begin with alike, the query, is computed
+// once.
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+
+#include "sharding/error.h"
+#include "worker/clock.h"
+#include "worker/kinds/decoder_module.h"
+#include "worker/kinds/options.h"
+
+namespace proctor {
+namespace {
+
+constexpr std::int64_t kUsualLength = 512;  // tokens of query and passage
+
+struct Settings {
+  std::string prompt =
+      "Given a query A and a passage B, determine whether the passage contains an answer to the query by providing a "
+      "prediction of either 'Yes' or 'No'.";
+  bool normalize = false;  ///< the sigmoid of the logit
+};
+
+Settings read_settings(const Module& module) {
+  const Settings usual;
+  return {option(module, "prompt", usual.prompt), option(module, "normalize", usual.normalize)};
+}
+
+void check(const ModelFolder&, const Module& module) { (void)read_settings(module); }
+
+class LlmReranker final : public DecoderModule {
+ public:
+  LlmReranker(const Module& module, Device& device, Communicator& gang, const Announce& announce)
+      : DecoderModule(module, device, gang, announce),
+        settings_(read_settings(module)),
+        max_length_(module.max_length.value_or(std::min(kUsualLength, folder().max_length))),
+        separator_(codec().encode_without_specials("\n")),
+        prompt_(codec().encode_without_specials(settings_.prompt)),
+        yes_(codec().encode_without_specials("Yes").at(0)) {}
+
+  std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
+    const at::NoGradGuard no_grad;
+    std::vector<Response> responses(shard.requests.size());
+    const auto begin = Clock::now();
+    ScoringWork work;
+    work.truncated.resize(shard.requests.size(), 0);
+    for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
+        work.rows.push_back({rows().in_range(row_of(shard.requests[i], work.truncated[i])), {yes_}});
+        work.owners.push_back(i);
+      } catch (const InputError& error) {
+        responses[i].error = error.what();
+      }
+    tokenize_s_ += seconds_since(begin);
+    std::vector<RowScore> scores;
+    score_rows(work, shard, cleanup, announce, scores);
+    for (std::size_t row = 0; row < work.rows.size(); ++row) {
+      const double logit = scores[row].last_logit, score = settings_.normalize ? 1 / (1 + std::exp(-logit)) : logit;
+      if (shard.left_out(static_cast<std::uint32_t>(work.owners[row]))) continue;
+      responses[work.owners[row]].value = {score, work.rows[row].tokens.size(), work.truncated[work.owners[row]]};
+    }
+    return responses;
+  }
+
+ private:
+  /// [begin] A: query \n B: passage \n prompt. The query keeps three quarters of the length at most; then the passage
+  /// is cut, so that query, passage and first separator have max_length and what the separator and the prompt take.
+  std::vector<std::int32_t> row_of(const Request& request, std::int64_t& truncated) {
+    const auto cut_to = [&](std::vector<std::int32_t>& ids, std::int64_t most) {
+      const std::int64_t more = static_cast<std::int64_t>(ids.size()) - std::max<std::int64_t>(0, most);
+      if (more <= 0) return;
+      truncated += more;
+      ids.resize(ids.size() - static_cast<std::size_t>(more));
+    };
+    std::vector<std::int32_t> row = codec().encode_without_specials("A: " + request.parts.at(0));
+    std::vector<std::int32_t> passage = codec().encode_without_specials("B: " + request.parts.at(1));
+    cut_to(row, max_length_ * 3 / 4);
+    cut_to(passage, max_length_);
+    if (codec().bos_id() >= 0) row.insert(row.begin(), codec().bos_id());
+    passage.insert(passage.begin(), separator_.begin(), separator_.end());
+    cut_to(passage, max_length_ + size(separator_) + size(prompt_) - size(row));
+    for (const auto* part : {&passage, &separator_, &prompt_}) row.insert(row.end(), part->begin(), part->end());
+    return row;
+  }
+  static std::int64_t size(const std::vector<std::int32_t>& ids) { return static_cast<std::int64_t>(ids.size()); }
+
+  Settings settings_;
+  std::int64_t max_length_;
+  std::vector<std::int32_t> separator_, prompt_;
+  std::int32_t yes_;
+};
+
+}  // namespace
+
+const Kind& llm_reranker_kind() {
+  static const Kind kind{"llm_reranker", {"score_pair"}, open_as<LlmReranker>, check};
+  return kind;
+}
+
+}  // namespace proctor

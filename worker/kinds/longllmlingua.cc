@@ -1,0 +1,141 @@
+// LongLLMLingua as a module: passages and a question -> what of the passages the question needs. Coarse: the passages
+// that make the question likely; fine: the tokens that the decoder does not expect (worker/compression).
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "sharding/error.h"
+#include "worker/clock.h"
+#include "worker/compression.h"
+#include "worker/kinds/decoder_module.h"
+#include "worker/kinds/options.h"
+
+namespace proctor {
+namespace {
+
+constexpr double kMoreForPassages = 100;  // tokens past the target that whole passages may have
+constexpr const char* kAfterQuestion = " We can get the answer to this question in the given documents.";
+
+/// One request's passages.
+struct Passages {
+  std::vector<std::string> texts;
+  std::vector<std::size_t> tokens;    // of each, as the tokenizer encodes a text
+  std::vector<double> question_loss;  // mean, behind each
+  std::size_t before = 0;             // tokens of all
+};
+
+class LongLlmLingua final : public DecoderModule {
+ public:
+  LongLlmLingua(const Module& module, Device& device, Communicator& gang, const Announce& announce)
+      : DecoderModule(module, device, gang, announce), max_length_(module.max_length.value_or(folder().max_length)) {}
+
+  /// All questions behind all passages first, in common batches; then request by request.
+  std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
+    const at::NoGradGuard no_grad;
+    std::vector<Response> responses(shard.requests.size());
+    std::vector<Passages> all(shard.requests.size());
+    const auto begin = Clock::now();
+    ScoringWork work;
+    for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
+        all[i] = passages_of(shard.requests[i]);
+        if (all[i].texts.size() > 1) add_questions(shard.requests[i], all[i], i, work);
+      } catch (const InputError& error) {
+        responses[i].error = error.what();
+        while (!work.owners.empty() && work.owners.back() == i) work.owners.pop_back(), work.rows.pop_back();
+      }
+    tokenize_s_ += seconds_since(begin);
+    std::vector<RowScore> scores;
+    std::uint32_t batch = score_rows(work, shard, cleanup, announce, scores);
+    for (std::size_t row = 0; row < work.rows.size(); ++row)
+      all[work.owners[row]].question_loss.push_back(-scores[row].sum / static_cast<double>(scores[row].tokens));
+    for (std::uint32_t i = 0; i < shard.requests.size(); ++i, ++batch) {
+      if (!responses[i].error.empty() || shard.left_out(i)) continue;
+      try {
+        const Announce announce_mine = [&](const Unit& unit) { announce({unit.text, batch, {i}}); };
+        responses[i].value = compress(shard.requests[i], all[i], limits_of(shard), announce_mine);
+      } catch (const InputError& error) {
+        responses[i].error = error.what();
+      }
+      cleanup.after_batch();
+    }
+    return responses;
+  }
+
+ private:
+  static const std::string& question_of(const Request& request) { return request.parts.back(); }
+
+  Passages passages_of(const Request& request) {
+    if (request.parts.size() < 2) throw InputError("there is no passage to compress");
+    Passages passages;
+    passages.texts.assign(request.parts.begin(), request.parts.end() - 1);
+    for (const std::string& text : passages.texts) {
+      passages.tokens.push_back(codec().encode(text).size());
+      passages.before += codec().encode_without_specials(text).size();
+    }
+    return passages;
+  }
+
+  /// A row a passage: the question's tokens behind it are scored.
+  void add_questions(const Request& request, const Passages& passages, std::size_t owner, ScoringWork& work) {
+    for (std::size_t p = 0; p < passages.texts.size(); ++p) {
+      std::vector<std::int32_t> tokens = codec().encode(passages.texts[p] + question_of(request) + kAfterQuestion);
+      work.rows.push_back(row_of(rows().in_range(tokens), std::max<std::size_t>(1, passages.tokens[p]) - 1));
+      work.owners.push_back(owner);
+    }
+  }
+
+  /// Scores tokens[from + 1] and on.
+  ScoredRow row_of(std::span<const std::int32_t> tokens, std::size_t from) const {
+    if (static_cast<std::int64_t>(tokens.size()) > max_length_)
+      throw InputError("passages of " + std::to_string(tokens.size()) + " tokens are longer than max_length " +
+                       std::to_string(max_length_) + "; give shorter ones, or a smaller target_tokens");
+    const auto first = static_cast<std::ptrdiff_t>(from) + 1;
+    return {{tokens.begin(), tokens.end() - 1}, {tokens.begin() + first, tokens.end()}};
+  }
+
+  nlohmann::json compress(const Request& request, const Passages& passages, const BatchLimits& limits,
+                          const Announce& announce) {
+    const double target = request.ask.at("target_tokens");
+    std::vector<std::size_t> chosen = {0};
+    if (passages.texts.size() > 1)
+      chosen = choose_contexts(passages.question_loss, passages.tokens, target + kMoreForPassages);
+    std::string text;
+    std::vector<std::size_t> lengths;
+    for (const std::size_t p : chosen) {
+      text += (text.empty() ? "" : "\n\n") + passages.texts[p];
+      lengths.push_back(codec().encode_without_specials(passages.texts[p]).size());
+    }
+    const std::vector<std::int32_t> tokens = codec().encode_without_specials(text);
+    const std::vector<std::int32_t> kept = thin_out(
+        rows().in_range(tokens), lengths, target,
+        [&](std::span<const std::int32_t> seen, std::size_t from) { return losses(seen, from, limits, announce); });
+    return {codec().decode_with_specials(kept), kept.size(), passages.before, 0};
+  }
+
+  /// Collective.
+  std::vector<double> losses(std::span<const std::int32_t> tokens, std::size_t from, const BatchLimits& limits,
+                             const Announce& announce) {
+    if (tokens.size() < from + 2) return {};
+    const std::vector<ScoredRow> rows = {row_of(tokens, from)};
+    std::vector<RowScore> scores(1);
+    scores[0].of_targets.resize(rows[0].targets.size());
+    for (const Batch& batch : make_batches(rows, limits)) {
+      announce("compress, tokens up to " + std::to_string(tokens.size()));
+      prefix().bring(batch, rows, limits, announce);
+      score_batch(decoder(), batch, rows, prefix(), scores);
+    }
+    for (double& one : scores[0].of_targets) one = -one;
+    return std::move(scores[0].of_targets);
+  }
+
+  std::int64_t max_length_;
+};
+
+}  // namespace
+
+const Kind& longllmlingua_kind() {
+  static const Kind kind{"longllmlingua", {"compress"}, open_as<LongLlmLingua>};
+  return kind;
+}
+
+}  // namespace proctor
