@@ -111,6 +111,7 @@ ENCODERS = {
 }
 ENCODER_SIZES = {"vocab_size": 258, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_act": "gelu",
                  "torch_dtype": "float32"}
+COLBERT_WIDTH = 16
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -134,7 +135,7 @@ def encoder_shapes(architecture, config):
     hidden = config["hidden_size"]
     body = encoder_body_shapes(config)
     if architecture == "HF_ColBERT":
-        return {**{"bert." + name: shape for name, shape in body.items()}, "linear.weight": [16, hidden]}
+        return {**{"bert." + name: shape for name, shape in body.items()}, "linear.weight": [COLBERT_WIDTH, hidden]}
     if "Classification" not in architecture:
         return body
     bert, labels = architecture.startswith("Bert"), len(config.get("id2label", "ab"))
@@ -173,7 +174,7 @@ def write_encoder(folder, name):
                       "sentence_bert_config.json": {"max_seq_length": 24, "do_lower_case": False},
                       "config_sentence_transformers.json": {"prompts": {"query": "ask "}, "default_prompt_name": None}})
     if name == "colbert":
-        files["artifact.metadata"] = {"dim": 16, "query_maxlen": 24, "doc_maxlen": 48, "mask_punctuation": True, "attend_to_mask_tokens": False,
+        files["artifact.metadata"] = {"dim": COLBERT_WIDTH, "query_maxlen": 24, "doc_maxlen": 48, "mask_punctuation": True, "attend_to_mask_tokens": False,
                                       "query_token_id": "[unused0]", "doc_token_id": "[unused1]", "similarity": "cosine"}
     tensors = {tensor: (shape, values(i, tensor.replace("LayerNorm.weight", "norm"), shape)) for i, (tensor, shape) in enumerate(sorted(encoder_shapes(architecture, config).items()))}
     for file, content in files.items():
