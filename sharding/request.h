@@ -17,7 +17,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
 
 /// The answer to one request; `error` names why there is none. `value` is the kind's: loglikelihood
 /// [sum of log-probabilities (natural), is_greedy, scored tokens, truncated tokens]; rolling [sum, scored tokens];
-/// generate_until [text, new tokens, truncated tokens]; embed [binary float32 vector (little-endian), tokens,
+/// generate_until [text, new tokens, truncated tokens], with ask "logprobs" [text, new tokens, their ids, their natural
+/// log-probabilities, truncated tokens]; embed [binary float32 vector (little-endian), tokens,
 /// truncated]; score_pair [score, tokens, truncated]; rank_passages [[indices of passages, best first], texts
 /// generated, truncated passages]; compress [text, kept tokens, tokens before, 0].
 struct Response {

@@ -119,22 +119,31 @@ class GenerationLoop::Lanes {
 
   /// The next token of the rows from `first` on; those that are finished leave. logits: of Decoder::logits.
   void choose(at::Tensor logits, std::size_t first) {
+    const bool logprobs = any_from(first, [](const GenerationRow& row) { return row.wants_logprobs; });
+    const at::Tensor raw = logprobs ? logits.clone() : at::Tensor();
     for (std::size_t i = first; i < active_.size(); ++i)
       penalise(logits[static_cast<std::int64_t>(i - first)], *active_[i].row);
-    const std::vector<std::int32_t> best = best_tokens(decoder_, logits);
-    const at::Tensor whole = draws_from(first) ? whole_logits(logits) : at::Tensor();
+    std::vector<std::int32_t> tokens = best_tokens(decoder_, logits);
+    if (any_from(first, [](const GenerationRow& row) { return !row.sampling.is_greedy(); }))
+      draw(whole_logits(logits), first, tokens);
+    const std::vector<double> log_p = logprobs ? log_probabilities(decoder_, raw, tokens) : std::vector<double>();
     for (std::size_t i = active_.size(); i-- > first;) {  // backwards: a lane that leaves is filled by the last one
       GenerationRow& row = *active_[i].row;
-      const std::size_t at = i - first;
-      std::int32_t token = best[at];
-      if (!row.sampling.is_greedy()) {
-        const at::Tensor mine = whole[static_cast<std::int64_t>(at)];
-        token = sample({mine.data_ptr<float>(), static_cast<std::size_t>(mine.numel())}, row.sampling,
-                       uniform(row.sampling.seed, row.generated.size()));
-      }
-      row.generated.push_back(token);
-      active_[i].token = token;
+      row.generated.push_back(tokens[i - first]);
+      if (row.wants_logprobs) row.logprobs.push_back(log_p[i - first]);
+      active_[i].token = row.generated.back();
       if (is_finished(row)) leave(i);
+    }
+  }
+
+  /// In place of the best token, for the rows that are sampled. logits [rows, vocabulary], on the host.
+  void draw(const at::Tensor& logits, std::size_t first, std::vector<std::int32_t>& tokens) const {
+    for (std::size_t at = 0; at < tokens.size(); ++at) {
+      const GenerationRow& row = *active_[first + at].row;
+      if (row.sampling.is_greedy()) continue;
+      const at::Tensor mine = logits[static_cast<std::int64_t>(at)];
+      tokens[at] = sample({mine.data_ptr<float>(), static_cast<std::size_t>(mine.numel())}, row.sampling,
+                          uniform(row.sampling.seed, row.generated.size()));
     }
   }
 
@@ -144,9 +153,10 @@ class GenerationLoop::Lanes {
     active_.pop_back();
   }
 
-  bool draws_from(std::size_t first) const {
+  template <class Has>
+  bool any_from(std::size_t first, const Has& has) const {
     return std::any_of(active_.begin() + static_cast<std::ptrdiff_t>(first), active_.end(),
-                       [](const Active& active) { return !active.row->sampling.is_greedy(); });
+                       [&](const Active& active) { return has(*active.row); });
   }
 
   /// Collective. [rows, vocabulary], on the host: every member's part, the padding behind the last.

@@ -25,6 +25,8 @@ struct GenerationRow {
   std::int64_t max_new = 0, truncated = 0;
   double repetition_penalty = 1;
   Sampling sampling;
+  bool wants_logprobs = false;
+  std::vector<double> logprobs = {};  ///< natural, of `generated`, before penalty and temperature; where wanted
 };
 
 class GenerationLoop {

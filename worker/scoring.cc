@@ -102,6 +102,19 @@ std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& 
   return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
 }
 
+std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits,
+                                      const std::vector<std::int32_t>& tokens) {
+  const at::Tensor token = token_tensor(tokens, logits.device());
+  const auto [local, elsewhere] = decoder.local(token);
+  const at::Tensor logit = at::gather(logits, 1, local.unsqueeze(1))
+                               .squeeze(1)
+                               .masked_fill(elsewhere, -std::numeric_limits<float>::infinity());
+  const at::Tensor told = decoder.gang().all_gather(at::stack({logit, chunked_log_sum_exp(logits)}, 0));
+  const at::Tensor log_p =
+      (told.select(1, 0).amax(0) - at::logsumexp(told.select(1, 1), {0})).to(at::kDouble).cpu().contiguous();
+  return {log_p.data_ptr<double>(), log_p.data_ptr<double>() + log_p.numel()};
+}
+
 at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Attend& attend) {
   return decoder.forward(batch.tokens, batch.positions, attend);
 }

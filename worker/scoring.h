@@ -28,6 +28,10 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
 /// Collective. The last layer's normalised states of the rows' last positions, [paths, hidden], in the batch's order.
 at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix);
 
+/// Collective: the natural log-probability of a token in each row. logits: of Decoder::logits.
+std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits,
+                                      const std::vector<std::int32_t>& tokens);
+
 /// Collective: the most likely token of each row, the lowest id among equals. logits: of Decoder::logits.
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits);
 

@@ -130,6 +130,15 @@ std::size_t truncated(std::span<const Response> responses) {
   return count;
 }
 
+/// Of a response's values (sharding/request.h).
+std::vector<std::string> names_of_values(const nlohmann::json& ask) {
+  const std::string type = ask.at("type");
+  if (type == "loglikelihood") return {"loglikelihood", "is_greedy", "tokens", "truncated"};
+  if (type == "loglikelihood_rolling") return {"loglikelihood", "tokens"};
+  if (ask.contains("logprobs")) return {"text", "tokens", "token_ids", "logprobs", "truncated"};
+  return {"text", "tokens", "truncated"};
+}
+
 /// One line a request: what came of it, under the names that its type gives it (docs/requests.md).
 Json response_line(const Answered& answered) {
   Json line;
@@ -139,11 +148,7 @@ Json response_line(const Answered& answered) {
     line["error"] = response.error;
     return line;
   }
-  const std::string type = answered.requests.front().ask.at("type");
-  const std::vector<const char*> names = type == "loglikelihood"
-                                             ? std::vector{"loglikelihood", "is_greedy", "tokens", "truncated"}
-                                         : type == "loglikelihood_rolling" ? std::vector{"loglikelihood", "tokens"}
-                                                                           : std::vector{"text", "tokens", "truncated"};
+  const std::vector<std::string> names = names_of_values(answered.requests.front().ask);
   for (std::size_t i = 0; i < names.size(); ++i) line[names[i]] = response.value.at(i);
   return line;
 }

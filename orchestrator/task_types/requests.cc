@@ -63,7 +63,9 @@ Request generation_of(RequestRow& row, bool fail_on_long) {
   if (row.has("repetition_penalty")) generation.repetition_penalty = row.get<double>("repetition_penalty", "a number");
   if (generation.max_gen_toks < 1) row.refuse("max_gen_toks", "is below 1");
   if (const auto wrong = wrong_sampling(generation)) row.refuse(wrong->key, wrong->why);
-  return {{context}, ask_to_generate(generation, fail_on_long)};
+  Request request{{context}, ask_to_generate(generation, fail_on_long)};
+  if (row.get("logprobs", "true or false", false)) request.ask["logprobs"] = true;
+  return request;
 }
 
 class Requests final : public TaskType {

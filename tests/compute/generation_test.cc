@@ -169,5 +169,35 @@ TEST(GenerationLoop, a_row_stops_at_a_stop_string_that_spans_tokens) {
   });
 }
 
+/// Whatever chose them: each is the model's own, as scoring the text finds it.
+TEST(Generation, log_probabilities_of_its_tokens_are_those_that_scoring_finds) {
+  for (const std::uint32_t size : {1u, 2u})
+    in_a_gang("llama-kv2", size, [](Open& open) {
+      std::vector<GenerationRow> rows(4);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        rows[i].request = i;
+        rows[i].prompt = {10, 20, 30 + static_cast<std::int32_t>(i)};
+        rows[i].max_new = 12;
+        rows[i].wants_logprobs = i != 3;
+      }
+      rows[1].sampling = {1.5, 0, 0.9, 7};
+      rows[2].repetition_penalty = 1.3;
+      open.generate(rows, {});
+      EXPECT_TRUE(rows[3].logprobs.empty());
+      for (std::size_t i = 0; i < 3; ++i) {
+        ASSERT_EQ(rows[i].logprobs.size(), rows[i].generated.size());
+        std::vector<ScoredRow> scored = {{rows[i].prompt, rows[i].generated}};
+        scored[0].tokens.insert(scored[0].tokens.end(), rows[i].generated.begin(), rows[i].generated.end() - 1);
+        std::vector<RowScore> scores(1);
+        scores[0].of_targets.resize(rows[i].generated.size());
+        const at::NoGradGuard no_grad;
+        for (const Batch& batch : make_batches(scored, {}))
+          score_batch(open.decoder, batch, scored, open.prefix, scores);
+        for (std::size_t t = 0; t < rows[i].generated.size(); ++t)
+          EXPECT_NEAR(rows[i].logprobs[t], scores[0].of_targets[t], 1e-4) << i << " " << t;
+      }
+    });
+}
+
 }  // namespace
 }  // namespace proctor

@@ -150,6 +150,30 @@ TEST_F(Gpu, vectors_and_pair_scores_are_the_cpus_to_rounding) {
   }
 }
 
+/// tests/compute/rerank_test.cc on the CPU.
+TEST_F(Gpu, every_reranking_kind_scores_as_its_reference) {
+  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/rerank_goldens.json");
+  const nlohmann::json goldens = nlohmann::json::parse(stream);
+  std::vector<Request> pairs;
+  for (const auto& pair : goldens["pairs"])
+    pairs.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
+  for (const auto& golden : goldens["cases"]) {
+    Module module;
+    module.kind = golden["kind"];
+    module.path = (fs::path(PROCTOR_TINY_MODELS) / golden["model"].get<std::string>()).string();
+    module.options = golden.value("options", nlohmann::json::object());
+    if (golden.contains("max_length")) module.max_length = golden["max_length"].get<std::int64_t>();
+    const auto solo = make_solo_communicator();
+    BatchCleanup cleanup({}, *device_);
+    const auto open = find_kind(module.kind).open(module, *device_, *solo, kQuiet);
+    const auto got = open->run({pairs, 256}, cleanup, kQuiet);
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      ASSERT_EQ(got[i].error, "");
+      EXPECT_NEAR(got[i].value[0].get<double>(), golden["scores"][i].get<double>(), 1e-4) << golden["kind"] << " " << i;
+    }
+  }
+}
+
 // ---- two ranks on one GPU
 
 /// Starts this binary as a member. NCCL_HOSTID makes NCCL take the members for two hosts, so that it lets them share

@@ -14,10 +14,28 @@ KINDS = ("worker", "agent", "rank 0", "job", "boundary")
 RUN_SECONDS = 180  # a deadline: a run takes about 2 s
 
 
-def suite(folder, write_model, words):
+def retrieval_suite(folder, tiny_models, words):
+    """A suite of an encoder that embeds a corpus and of a T5 that reranks, some 20 shards, in `folder`."""
+    rng = random.Random(1)
+    tiny_models.write_encoder(folder / "bert", "bert")
+    tiny_models.write_t5(folder / "t5", "t5")
+    rows = {"corpus": [{"_id": f"p{i}", "text": words(rng, 1 + i % 12)} for i in range(400)], "queries": [{"_id": f"q{i}", "text": words(rng, 3)} for i in range(40)]}
+    for name, lines in rows.items():
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "qrels.tsv").write_text("".join(f"q{i}\tp{7 * i}\t1\n" for i in range(40)))
+    (folder / "run.trec").write_text("".join(f"q{i} Q0 p{(7 * i + k) % 400} {k + 1} {20 - k} first\n" for i in range(40) for k in range(12)))
+    data = {"corpus": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.tsv"}
+    texts = {"query": "{{text}}", "document": "{{text}}"}
+    for task in ({"task": "find", "type": "retrieval", "data": data, **texts}, {"task": "order", "type": "rerank", "data": {**data, "candidates": "run.trec"}, **texts}):
+        (folder / f"{task['task']}.yaml").write_text(json.dumps(task))
+    modules = [{"name": "bert", "kind": "embedding", "path": "bert", "max_batch_tokens": 64}, {"name": "t5", "kind": "monot5", "path": "t5", "max_batch_tokens": 256}]
+    (folder / "suite.yaml").write_text(json.dumps({"suite": "kills", "modules": modules, "tasks": ["find.yaml", "order.yaml"]}))
+
+
+def suite(folder, tiny_models, words):
     """A suite of one tiny module and three tasks, some 20 shards, in `folder`."""
     rng = random.Random(1)
-    write_model(folder / "llama", "llama")
+    tiny_models.write_model(folder / "llama", "llama")
     rows = {"choice": [{"q": words(rng, 3), "c": [words(rng, 2) for _ in range(3)], "gold": i % 3} for i in range(96)],
             "say": [{"q": words(rng, 4), "a": words(rng, 1)} for _ in range(160)], "roll": [{"t": words(rng, 30)} for _ in range(24)]}
     for name, lines in rows.items():
@@ -97,8 +115,8 @@ class Case:
         self.told.append(f"{ranks} ranks, {workers} workers")
         mark = f"PROCTOR_CASE={self.out}-{len(self.told)}"
         environment = {**os.environ, "PROCTOR_CASE": mark.split("=")[1], **({"PROCTOR_TEST_STORE": json.dumps(harm)} if harm else {})}
-        log = open(self.folder / f"{self.out}.log", "ab")
-        return subprocess.Popen(command(self.binary, self.out, ranks, workers), cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True), mark
+        with open(self.folder / f"{self.out}.log", "ab") as log:
+            return subprocess.Popen(command(self.binary, self.out, ranks, workers), cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True), mark
 
     def kill_one(self, kind, boundary):
         """Starts a run and kills in it; its exit code."""

@@ -1,4 +1,4 @@
-"""40 of the seeded kills of tools/kill_and_resume."""
+"""40 of the seeded kills of tools/kill_and_resume, and 12 of a run with an encoder and a T5."""
 import sys
 import tempfile
 import unittest
@@ -9,13 +9,14 @@ from support import BIN, tiny_models, words
 
 
 class Kills(unittest.TestCase):
-    def test_every_case_resumes_to_the_bytes_of_an_undisturbed_run(self):
+    def run_cases(self, suite, seeds, least):
+        """Every case resumes to the bytes of an undisturbed run; `least`: cases that have to kill something."""
         with tempfile.TemporaryDirectory(prefix="proctor-kills-") as folder:
             folder = Path(folder)
-            kill_case.suite(folder, tiny_models.write_model, words)
+            suite(folder, tiny_models, words)
             calm = kill_case.undisturbed(BIN / "proctor", folder)
             kills = 0
-            for seed in range(20, 1000, 25):
+            for seed in seeds:
                 case = kill_case.Case(seed, BIN / "proctor", folder, *calm)
                 with self.subTest(seed=seed):
                     try:
@@ -23,8 +24,14 @@ class Kills(unittest.TestCase):
                     except AssertionError as error:
                         self.fail(f"{error}; {case.told}; its log ends:\n{(folder / (case.out + '.log')).read_text()[-3000:]}")
                 kills += case.kills
-            print(f"{kills} kills in 40 cases", file=sys.stderr)
-            self.assertGreaterEqual(kills, 30, "most cases have to kill something")
+            print(f"{kills} kills in {len(seeds)} cases", file=sys.stderr)
+            self.assertGreaterEqual(kills, least)
+
+    def test_a_generator(self):
+        self.run_cases(kill_case.suite, range(20, 1000, 25), 30)
+
+    def test_an_encoder_and_a_t5(self):
+        self.run_cases(kill_case.retrieval_suite, range(15, 300, 25), 8)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ namespace {
 
 bool same_greedy(const GenerationRow& a, const GenerationRow& b) {
   return a.sampling.is_greedy() && b.sampling.is_greedy() && a.prompt == b.prompt && a.stops == b.stops &&
-         a.max_new == b.max_new && a.repetition_penalty == b.repetition_penalty && a.truncated == b.truncated;
+         a.max_new == b.max_new && a.repetition_penalty == b.repetition_penalty && a.truncated == b.truncated &&
+         a.wants_logprobs == b.wants_logprobs;
 }
 
 class Generator final : public DecoderModule {
@@ -109,8 +110,12 @@ void Generator::generate_all(const ShardRun& shard, std::uint32_t batch, BatchCl
   cleanup.after_batch();
   for (std::size_t i = 0; i < all.size(); ++i) {
     const GenerationRow& row = rows[computed_by[i]];
-    responses[all[i].request].value = {cut_at_stops(codec().decode(row.generated), row.stops), row.generated.size(),
-                                       row.truncated};
+    const std::string text = cut_at_stops(codec().decode(row.generated), row.stops);
+    nlohmann::json& value = responses[all[i].request].value;
+    if (row.wants_logprobs)
+      value = {text, row.generated.size(), row.generated, row.logprobs, row.truncated};
+    else
+      value = {text, row.generated.size(), row.truncated};
   }
 }
 

@@ -64,6 +64,7 @@ GenerationRow RequestRows::generation(const Request& request, std::size_t index)
   row.repetition_penalty = ask.value("repetition_penalty", folder_.generation.repetition_penalty);
   row.sampling = {ask.value("temperature", 0.0), ask.value("top_k", std::int64_t{0}), ask.value("top_p", 1.0),
                   ask.value("seed", std::uint64_t{0})};
+  row.wants_logprobs = ask.value("logprobs", false);
   if (!codec_.eos_text().empty()) row.stops.push_back(codec_.eos_text());
   const std::int64_t room = max_length_ - row.max_new;  // as lm-eval: by what was asked for
   if (room <= 0)
