@@ -26,6 +26,7 @@ struct LedgerRow {
   std::uint64_t communicators_left = 0, graphs_left = 0, modules_left = 0;
   std::int64_t file_descriptors_before = 0, threads_before = 0;  ///< of the baseline
   std::int64_t file_descriptors = 0, threads = 0, mappings = 0;  ///< after the visit
+  std::string new_threads;                                       ///< names of those that the baseline had not
   bool warmed_up = false;  ///< this process had ended a visit before, so that one-time growth is in the baseline
   std::uint64_t batches = 0, cleanups = 0, bytes_read = 0, tokens = 0;
   double cleanup_s = 0, tokenize_s = 0;
@@ -36,8 +37,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LedgerRow, load_s, run_s, teardown_s, steps, 
                                    allocated_after, reserved_before, reserved_peak, reserved_after, device_free_before,
                                    device_free_after, resident_before, resident_after, communicators_left, graphs_left,
                                    modules_left, file_descriptors_before, threads_before, file_descriptors, threads,
-                                   mappings, warmed_up, batches, cleanups, bytes_read, tokens, cleanup_s, tokenize_s,
-                                   flops, products_s)
+                                   new_threads, mappings, warmed_up, batches, cleanups, bytes_read, tokens, cleanup_s,
+                                   tokenize_s, flops, products_s)
 
 // ---- to a worker
 struct GangMemory {  ///< before OpenVisit of a gang of CPU workers: a descriptor of their common memory travels with it

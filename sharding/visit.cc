@@ -62,7 +62,10 @@ std::optional<Dirt> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes, co
   if (counts("file_descriptors") && row.file_descriptors > row.file_descriptors_before)
     return Dirt{"file_descriptors", more(row.file_descriptors, row.file_descriptors_before, "file descriptors"), false};
   if (counts("threads") && row.threads > row.threads_before)
-    return Dirt{"threads", more(row.threads, row.threads_before, "threads"), false};
+    return Dirt{"threads",
+                more(row.threads, row.threads_before, "threads") +
+                    (row.new_threads.empty() ? "" : " (" + row.new_threads + ")"),
+                false};
   return std::nullopt;
 }
 

@@ -86,7 +86,14 @@ ProcessCounters process_counters() {
     return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator{});
   };
   out.file_descriptors = entries("/proc/self/fd") - 1;  // less the one that reads the folder
-  out.threads = entries("/proc/self/task");
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream comm(task.path() / "comm");
+    std::string name;
+    std::getline(comm, name);
+    out.thread_names.push_back(name);
+  }
+  std::ranges::sort(out.thread_names);
+  out.threads = static_cast<std::int64_t>(out.thread_names.size());
   std::ifstream maps("/proc/self/maps");
   out.mappings = std::count(std::istreambuf_iterator<char>(maps), {}, '\n');
   return out;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace proctor {
 
@@ -21,6 +23,7 @@ void reset_host_peak();
 struct ProcessCounters {
   std::uint64_t resident_bytes = 0;
   std::int64_t file_descriptors = 0, threads = 0, mappings = 0;
+  std::vector<std::string> thread_names;  ///< sorted
 };
 ProcessCounters process_counters();  ///< from /proc/self
 

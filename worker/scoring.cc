@@ -18,7 +18,8 @@
 namespace proctor {
 namespace {
 
-constexpr std::size_t kHeadRows = 128;  // logits are never [tokens, vocabulary] at once
+/// Logits are never [tokens, vocabulary] at once: rows of them, as many as a device needs to be busy.
+std::size_t head_rows(const at::Tensor& states) { return states.is_cpu() ? 128 : 1024; }
 constexpr std::int64_t kVocabularyChunk = 8192;
 
 /// logsumexp over fixed chunks of the vocabulary: logits [rows, vocabulary] float32 -> [rows] float32.
@@ -61,7 +62,7 @@ std::vector<ScoredTarget> scored_targets(const Batch& batch, const std::vector<S
   return all;
 }
 
-/// Collective. Scores targets of at most kHeadRows slots, `slots` of them. states: [slots, hidden].
+/// Collective. Scores targets of at most head_rows() slots, `slots` of them. states: [slots, hidden].
 void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<const ScoredTarget> targets,
                    std::vector<RowScore>& scores) {
   const at::Device device = states.device();
@@ -150,7 +151,7 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
     std::vector<std::int32_t> slots;
     for (; end < targets.size(); ++end) {
       if (!slots.empty() && slots.back() == targets[end].slot) continue;
-      if (slots.size() == kHeadRows) break;
+      if (slots.size() == head_rows(states)) break;
       slots.push_back(targets[end].slot);
     }
     score_targets(decoder, states.index_select(0, token_tensor(slots, states.device())),

@@ -1,6 +1,8 @@
 #include "worker/teardown.h"
 
+#include <algorithm>
 #include <future>
+#include <iterator>
 #include <thread>
 
 namespace proctor {
@@ -24,6 +26,9 @@ void measure(Device& device, const Baseline& before, LedgerRow& row) {
   row.file_descriptors = process.file_descriptors;
   row.threads_before = before.process.threads;
   row.threads = process.threads;
+  std::vector<std::string> fresh;
+  std::ranges::set_difference(process.thread_names, before.process.thread_names, std::back_inserter(fresh));
+  for (const std::string& name : fresh) row.new_threads += (row.new_threads.empty() ? "" : ", ") + name;
   row.mappings = process.mappings;
   row.warmed_up = before.warmed_up;
 }

@@ -41,28 +41,62 @@ using Measure = std::function<double(const Gains&, std::size_t cut)>;
 
 double over_relevant(double value, const Gains& gains) { return value / static_cast<double>(gains.relevant()); }
 
+enum class Cut { none, needed, optional };
+
 struct Row {
   const char* name;  // before "_<cut>", where it has a cut
-  bool has_cut;
+  Cut cut;
   double (*measure)(const Gains&, std::size_t cut);
 };
 
+// AutoRAG's measures of a list of passages; each relevant passage is a group of its own.
+
+double listed(const Gains& gains, std::size_t cut) { return static_cast<double>(std::min(cut, gains.found.size())); }
+double autorag_recall(const Gains& gains, std::size_t cut) { return over_relevant(hits(gains, cut), gains); }
+double autorag_precision(const Gains& gains, std::size_t cut) {
+  return hits(gains, cut) / std::max(1.0, listed(gains, cut));
+}
+double autorag_f1(const Gains& gains, std::size_t cut) {
+  const double recall = autorag_recall(gains, cut), precision = autorag_precision(gains, cut);
+  return recall + precision > 0 ? 2 * recall * precision / (recall + precision) : 0;
+}
+/// Gains are 0 or 1; the best list has as many hits as there are relevant passages or places.
+double autorag_ndcg(const Gains& gains, std::size_t cut) {
+  std::vector<int> found;
+  for (const int gain : gains.found) found.push_back(gain > 0);
+  const auto best = std::min(gains.relevant(), static_cast<std::size_t>(listed(gains, cut)));
+  return best == 0 ? 0 : discounted(found, cut) / discounted(std::vector<int>(best, 1), cut);
+}
+/// The mean over relevant passages of one over their rank; of groups of one, so is AutoRAG's map.
+double autorag_mrr(const Gains& gains, std::size_t cut) {
+  double sum = 0;
+  for (std::size_t i = 0; i < std::min(cut, gains.found.size()); ++i)
+    if (gains.found[i] > 0) sum += 1 / static_cast<double>(i + 1);
+  return over_relevant(sum, gains);
+}
+
 constexpr Row kTable[] = {
-    {"map", false, [](const Gains& g, std::size_t cut) { return over_relevant(precision_sum(g, cut), g); }},
-    {"map_cut", true, [](const Gains& g, std::size_t cut) { return over_relevant(precision_sum(g, cut), g); }},
-    {"ndcg", false,
+    {"map", Cut::none, [](const Gains& g, std::size_t cut) { return over_relevant(precision_sum(g, cut), g); }},
+    {"map_cut", Cut::needed, [](const Gains& g, std::size_t cut) { return over_relevant(precision_sum(g, cut), g); }},
+    {"ndcg", Cut::none,
      [](const Gains& g, std::size_t cut) { return discounted(g.found, cut) / discounted(g.ideal, cut); }},
-    {"ndcg_cut", true,
+    {"ndcg_cut", Cut::needed,
      [](const Gains& g, std::size_t cut) { return discounted(g.found, cut) / discounted(g.ideal, cut); }},
-    {"recall", true, [](const Gains& g, std::size_t cut) { return over_relevant(hits(g, cut), g); }},
-    {"P", true, [](const Gains& g, std::size_t cut) { return hits(g, cut) / static_cast<double>(cut); }},
-    {"success", true, [](const Gains& g, std::size_t cut) { return hits(g, cut) > 0 ? 1.0 : 0.0; }},
-    {"Rprec", false, [](const Gains& g, std::size_t) { return over_relevant(hits(g, g.relevant()), g); }},
-    {"recip_rank", false,
+    {"recall", Cut::needed, [](const Gains& g, std::size_t cut) { return over_relevant(hits(g, cut), g); }},
+    {"P", Cut::needed, [](const Gains& g, std::size_t cut) { return hits(g, cut) / static_cast<double>(cut); }},
+    {"success", Cut::needed, [](const Gains& g, std::size_t cut) { return hits(g, cut) > 0 ? 1.0 : 0.0; }},
+    {"Rprec", Cut::none, [](const Gains& g, std::size_t) { return over_relevant(hits(g, g.relevant()), g); }},
+    {"recip_rank", Cut::none,
      [](const Gains& g, std::size_t) {
        const auto first = std::ranges::find_if(g.found, [](int gain) { return gain > 0; });
        return first == g.found.end() ? 0.0 : 1.0 / static_cast<double>(first - g.found.begin() + 1);
      }},
+    {"autorag_recall", Cut::optional, autorag_recall},
+    {"autorag_precision", Cut::optional, autorag_precision},
+    {"autorag_f1", Cut::optional, autorag_f1},
+    {"autorag_ndcg", Cut::optional, autorag_ndcg},
+    {"autorag_mrr", Cut::optional, autorag_mrr},
+    {"autorag_map", Cut::optional, autorag_mrr},
 };
 
 struct Found {
@@ -72,9 +106,9 @@ struct Found {
 
 Found find(const std::string& name) {
   for (const Row& row : kTable) {
-    if (!row.has_cut && name == row.name) return {&row, kNoCut};
+    if (row.cut != Cut::needed && name == row.name) return {&row, kNoCut};
     const std::string stem = std::string(row.name) + "_";
-    if (!row.has_cut || !name.starts_with(stem)) continue;
+    if (row.cut == Cut::none || !name.starts_with(stem)) continue;
     std::size_t cut = 0;
     const char* end = name.data() + name.size();
     const auto [stop, error] = std::from_chars(name.data() + stem.size(), end, cut);
@@ -107,7 +141,7 @@ bool is_retrieval_metric(const std::string& name) { return find(name).row != nul
 
 std::vector<std::string> retrieval_metric_examples() {
   std::vector<std::string> names;
-  for (const Row& row : kTable) names.push_back(row.has_cut ? std::string(row.name) + "_10" : row.name);
+  for (const Row& row : kTable) names.push_back(row.cut == Cut::needed ? std::string(row.name) + "_10" : row.name);
   return names;
 }
 

@@ -62,6 +62,23 @@ TEST(RetrievalMetrics, equal_scores_go_by_name_downwards_and_nothing_relevant_is
     EXPECT_FALSE(is_retrieval_metric(wrong)) << wrong;
 }
 
+/// By hand from AutoRAG's formulas: relevant a, c and x; listed a, b, c, d.
+TEST(RetrievalMetrics, autorags_are_by_its_formulas) {
+  const std::vector<Ranked> ranking = {{"a", 4}, {"b", 3}, {"c", 2}, {"d", 1}};
+  const Judgments judgments = {{"a", 1}, {"c", 3}, {"x", 1}, {"b", 0}};
+  const auto metric = [&](const char* name) { return retrieval_metric(name, ranking, judgments); };
+  EXPECT_NEAR(metric("autorag_recall"), 2.0 / 3, 1e-12);
+  EXPECT_NEAR(metric("autorag_precision"), 2.0 / 4, 1e-12);
+  EXPECT_NEAR(metric("autorag_f1"), 4.0 / 7, 1e-12);
+  EXPECT_NEAR(metric("autorag_ndcg"), (1 + 0.5) / (1 + 1 / std::log2(3.0) + 0.5), 1e-12) << "gains are 0 or 1";
+  EXPECT_NEAR(metric("autorag_mrr"), (1 + 1.0 / 3) / 3, 1e-12)
+      << "the mean over relevant passages, not the first alone";
+  EXPECT_NEAR(metric("autorag_map"), (1 + 1.0 / 3) / 3, 1e-12);
+  EXPECT_NEAR(metric("autorag_precision_2"), 1.0 / 2, 1e-12);
+  EXPECT_NEAR(metric("autorag_ndcg_2"), 1 / (1 + 1 / std::log2(3.0)), 1e-12);
+  EXPECT_FALSE(is_retrieval_metric("autorag_ndcg_cut_10"));
+}
+
 TEST(Correlations, are_scipys) {
   const std::vector<double> a = {1, 2, 2, 4}, b = {0.5, 3, 1, 10};
   EXPECT_NEAR(spearman(a, b), 0.9486832980505138, 1e-15) << "scipy.stats.spearmanr: equal values share their rank";

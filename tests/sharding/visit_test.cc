@@ -154,6 +154,8 @@ TEST(Dirt, what_a_process_takes_once_is_no_leak) {
   row.warmed_up = true;
   EXPECT_EQ(dirt(row, 0)->counter, "device_free_after");
   EXPECT_EQ(dirt(row, 0, {"device_free_after"})->counter, "threads");
+  row.new_threads = "pool";
+  EXPECT_EQ(dirt(row, 0, {"device_free_after"})->text, "4 threads more than before (pool)");
   EXPECT_FALSE(dirt(row, 0, {"device_free_after", "threads"}));
 }
 
