@@ -63,8 +63,6 @@ void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
   if (std::ranges::find(facts.kinds, module.kind) == facts.kinds.end())
     throw UsageError("module " + module.name + ": kind " + module.kind + " cannot use " + facts.architecture + " (" +
                      module.path + "); kinds that can: " + quoted_list(facts.kinds));
-  if (module.kind != "generator" && module.tensor_parallel > 1)
-    throw UsageError("module " + module.name + ": tensor_parallel above 1 is not supported for kind " + module.kind);
 }
 
 bool runs(const Module& module, const Task& task) {

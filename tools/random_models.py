@@ -41,13 +41,15 @@ def pairs_of_roberta(tokenizer):
                                             "pair": [begin, first, end, end, second, end], "special_tokens": special}}
 
 
-def write_safetensors(path, shapes):
+def write_safetensors(path, shapes, bfloat16=False):
     draw = np.random.default_rng(1)
     header, offset, arrays = {}, 0, []
     for name, shape in sorted(shapes.items()):
         is_norm = "norm" in name.lower() and name.endswith("weight")
         array = (draw.standard_normal(shape, dtype=np.float32) * 0.05 + float(is_norm)).astype("<f4")
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + array.nbytes]}
+        if bfloat16:
+            array = (array.view("<u4") >> 16).astype("<u2")
+        header[name] = {"dtype": "BF16" if bfloat16 else "F32", "shape": shape, "data_offsets": [offset, offset + array.nbytes]}
         offset += array.nbytes
         arrays.append(array)
     text = json.dumps(header).encode()

@@ -1,16 +1,17 @@
 #include "worker/elementwise.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_fused_rms_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/relu.h>
-#include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
 
 #include <cmath>
 #include <cstring>
+#include <tuple>
 
 #include "sharding/error.h"
 
@@ -131,10 +132,9 @@ void with_type_of(const at::Tensor& x, const Body& body) {
   body(c10::Half(0.0f));
 }
 
-at::Tensor norm_by_operators(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor variance = wide.square().mean(-1, /*keepdim=*/true);
-  return weight * (wide * at::rsqrt(variance + epsilon)).to(x.scalar_type());
+/// One kernel; it rounds once, where transformers rounds before the weight too.
+at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  return std::get<0>(at::_fused_rms_norm(x.contiguous(), {x.size(-1)}, weight, epsilon));
 }
 
 void rotate_by_operators(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout) {
@@ -151,7 +151,7 @@ void rotate_by_operators(const at::Tensor& x, const at::Tensor& cos, const at::T
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  if (!x.is_cpu()) return norm_by_operators(x, weight, epsilon);
+  if (!x.is_cpu()) return fused_norm(x, weight, epsilon);
   at::Tensor out = at::empty(x.sizes(), x.options());
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
@@ -162,7 +162,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 }
 
 at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon) {
-  if (!x.is_cpu()) return norm_by_operators(x.add_(y), weight, epsilon);
+  if (!x.is_cpu()) return fused_norm(x.add_(y), weight, epsilon);
   PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
   at::Tensor out = at::empty(x.sizes(), x.options());
   with_type_of(x, [&](auto zero) {

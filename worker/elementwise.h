@@ -9,7 +9,7 @@
 namespace proctor {
 
 /// x / sqrt(mean(x^2) + epsilon) over the last dimension, rounded to x's dtype, times weight (RMSNorm as transformers
-/// has it). x [rows, width] or [rows, heads, width]; returns a new tensor.
+/// has it; on CUDA rounded after the weight only). x [rows, width] or [rows, heads, width]; returns a new tensor.
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 /// x += y, then the norm of x. [rows, width].
 at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon);

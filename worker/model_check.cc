@@ -75,7 +75,7 @@ void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
   facts.layers = static_cast<std::uint64_t>(c.layers);
   facts.hidden = static_cast<std::uint64_t>(c.hidden);
   facts.heads = facts.kv_heads = static_cast<std::uint64_t>(c.heads);
-  facts.head_dim = static_cast<std::uint64_t>(c.head_dim());
+  facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
   facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
   facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
 }

@@ -166,14 +166,18 @@ ModelFolder read_model_folder(const std::string& path) try {
   throw InputError(error.what());
 }
 
-std::vector<WeightSource> folder_sources(const ModelFolder& folder) {
-  if (folder.t5) return t5_weight_sources(*folder.t5);
-  return folder.encoder ? encoder_weight_sources(folder.architecture, *folder.encoder)
-                        : decoder_weight_sources(folder.decoder);
+std::vector<WeightSource> folder_sources(const ModelFolder& folder, Share share) {
+  if (folder.t5)
+    return member_sources(t5_weight_sources(*folder.t5), t5_weight_sources(member_config(*folder.t5, share)), share);
+  if (!folder.encoder) return member_sources(folder.decoder, share);
+  return member_sources(encoder_weight_sources(folder.architecture, *folder.encoder),
+                        encoder_weight_sources(folder.architecture, member_config(*folder.encoder, share)), share);
 }
 
-std::vector<ParameterShape> folder_parameters(const ModelFolder& folder) {
-  return parameters_of(folder_sources(folder));
+std::vector<ParameterShape> folder_parameters(const ModelFolder& folder, Share share) {
+  if (folder.t5) return parameters_of(t5_weight_sources(member_config(*folder.t5, share)));
+  if (!folder.encoder) return decoder_parameters(member_config(folder.decoder, share));
+  return parameters_of(encoder_weight_sources(folder.architecture, member_config(*folder.encoder, share)));
 }
 
 }  // namespace proctor

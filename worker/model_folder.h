@@ -7,9 +7,7 @@
 #include <vector>
 
 #include "sharding/facts.h"
-#include "worker/models/decoder_config.h"
-#include "worker/models/encoder_config.h"
-#include "worker/models/t5_config.h"
+#include "worker/models/tensor_parallel.h"
 
 namespace proctor {
 
@@ -44,9 +42,9 @@ struct ModelFolder {
 /// Throws InputError naming the file and what is wrong with it.
 ModelFolder read_model_folder(const std::string& path);
 
-/// The whole model's, in the checkpoint.
-std::vector<WeightSource> folder_sources(const ModelFolder& folder);
-std::vector<ParameterShape> folder_parameters(const ModelFolder& folder);
+/// What a member of a gang reads of the checkpoint, and into which parameters; by default the whole model.
+std::vector<WeightSource> folder_sources(const ModelFolder& folder, Share share = {});
+std::vector<ParameterShape> folder_parameters(const ModelFolder& folder, Share share = {});
 
 /// Also opens the weight files' headers and checks every tensor's name and shape against the configuration.
 ModelFacts check_model(const ModelFolder& folder);

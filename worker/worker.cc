@@ -235,6 +235,7 @@ int serve(Channel channel, const WorkerOptions& options) {
     DeviceFacts facts = probe(options.device);
     at::set_num_threads(options.cpu_threads);
     at::set_num_interop_threads(1);
+    at::parallel_for(0, options.cpu_threads, 1, [](auto, auto) {});  // the pool's threads are no module's
     const auto device = make_device(facts.kind == "cpu" ? DeviceChoice::cpu : DeviceChoice::cuda, options.device_index);
     Worker worker(channel, *device, inbox, abort_switch);
     if (!channel.send(encode(WorkerReport(WorkerReady{getpid(), facts})))) return 0;

@@ -1,5 +1,5 @@
 // Rerank: each query with its candidates, scored as pairs and sorted by the scores; trec_eval's measures against qrels.
-// Candidates as a TREC run.
+// Candidates as a TREC run or as AutoRAG's results.
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -16,28 +16,63 @@ struct Candidate {
   std::size_t line = 0;
 };
 
-/// Of each query its candidates, in the order of the file. Lines: query Q0 passage rank score run.
-std::unordered_map<std::string, std::vector<Candidate>> read_candidates(const std::string& path) {
-  std::ifstream stream(path);
-  std::unordered_map<std::string, std::vector<Candidate>> all;
-  std::string text;
-  for (std::size_t number = 1; std::getline(stream, text); ++number) {
-    std::istringstream fields(text);
-    const std::vector<std::string> parts{std::istream_iterator<std::string>(fields), {}};
-    if (parts.empty()) continue;
-    if (parts.size() != 6)
-      throw InputError(path + ":" + std::to_string(number) +
-                       ": expected a TREC run's six columns (query Q0 passage rank score run), found " +
-                       std::to_string(parts.size()));
-    for (const Candidate& earlier : all[parts[0]])
-      if (earlier.passage == parts[2])
-        throw InputError(path + ":" + std::to_string(number) + ": query " + parts[0] + " has passage " + parts[2] +
-                         " twice");
-    all[parts[0]].push_back({parts[2], number});
+/// Of each query its candidates, in the order of the file.
+class Candidates {
+ public:
+  /// A TREC run (lines: query Q0 passage rank score run); or JSON Lines as AutoRAG's results have them: _id, the
+  /// query's, and retrieved_ids.
+  explicit Candidates(const std::string& path) : path_(path) {
+    if (path.ends_with(".jsonl"))
+      read_rows();
+    else
+      read_run();
+    if (all_.empty()) throw InputError(path + ": holds no candidates");
   }
-  if (all.empty()) throw InputError(path + ": holds no candidates");
-  return all;
-}
+  /// Null where there are none.
+  const std::vector<Candidate>* of(const std::string& query) const {
+    const auto found = all_.find(query);
+    return found == all_.end() || found->second.empty() ? nullptr : &found->second;
+  }
+
+ private:
+  void read_run() {
+    std::ifstream stream(path_);
+    std::string text;
+    for (std::size_t number = 1; std::getline(stream, text); ++number) {
+      std::istringstream fields(text);
+      const std::vector<std::string> parts{std::istream_iterator<std::string>(fields), {}};
+      if (parts.empty()) continue;
+      if (parts.size() != 6)
+        throw InputError(path_ + ":" + std::to_string(number) +
+                         ": expected a TREC run's six columns (query Q0 passage rank score run), found " +
+                         std::to_string(parts.size()));
+      add(parts[0], {parts[2], number});
+    }
+  }
+  void read_rows() {
+    for (const Document& row : read_documents(path_)) {
+      const auto ids = row.row.find("retrieved_ids");
+      if (ids == row.row.end() || !ids->is_array())
+        throw InputError(row.where() + ": \"retrieved_ids\" is missing, or no list");
+      for (const auto& id : *ids) {
+        if (!id.is_string() && !id.is_number_integer())
+          throw InputError(row.where() + ": retrieved_ids: " + id.dump() + " is neither a text nor a whole number");
+        add(id_of(row), {id.is_string() ? id.get<std::string>() : id.dump(), row.line});
+      }
+    }
+  }
+  void add(const std::string& query, Candidate candidate) {
+    std::vector<Candidate>& mine = all_[query];
+    for (const Candidate& earlier : mine)
+      if (earlier.passage == candidate.passage)
+        throw InputError(path_ + ":" + std::to_string(candidate.line) + ": query " + query + " has passage " +
+                         candidate.passage + " twice");
+    mine.push_back(std::move(candidate));
+  }
+
+  std::string path_;
+  std::unordered_map<std::string, std::vector<Candidate>> all_;
+};
 
 class Rerank final : public RankingTaskType {
  public:
@@ -48,16 +83,15 @@ class Rerank final : public RankingTaskType {
   std::optional<PairRequests> build(const TaskTemplates& task, std::size_t limit) const override {
     RetrievalData data = read_retrieval_data(*task.task, limit);
     const std::string& file = task.task->data.at("candidates");
-    const auto candidates = read_candidates(file);
+    const Candidates candidates(file);
     std::unordered_map<std::string, const Document*> passages;
     for (const Document& passage : data.corpus) passages.emplace(id_of(passage), &passage);
     PairRequests pair;
     for (const Document& query : data.queries) {
-      const auto mine = candidates.find(id_of(query));
-      if (mine == candidates.end())
-        throw InputError(query.where() + ": query " + id_of(query) + " has no candidates in " + file);
+      const std::vector<Candidate>* const mine = candidates.of(id_of(query));
+      if (!mine) throw InputError(query.where() + ": query " + id_of(query) + " has no candidates in " + file);
       pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
-      for (const Candidate& candidate : mine->second) {
+      for (const Candidate& candidate : *mine) {
         const auto passage = passages.find(candidate.passage);
         if (passage == passages.end())
           throw InputError(file + ":" + std::to_string(candidate.line) + ": passage " + candidate.passage +

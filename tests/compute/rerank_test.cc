@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "sharding/error.h"
+#include "tests/compute/members.h"
 #include "worker/kinds/kinds.h"
 #include "worker/model_folder.h"
 #include "worker/models/t5.h"
@@ -77,6 +78,23 @@ TEST(Rerank, scores_and_order_are_the_references_at_every_batch_size) {
       }
       EXPECT_EQ(order(scores), order(golden["scores"].get<std::vector<double>>())) << name_of(golden);
     }
+}
+
+TEST(Rerank, scores_are_the_references_in_gangs_of_two_and_four) {
+  const Json all = goldens();
+  const std::vector<Request> requests = pairs(all);
+  for (const Json& golden : all["cases"])
+    for (const std::uint32_t size : {2u, 4u})
+      expect_well(Members(size).run([&](Communicator& gang) {
+        const auto device = make_cpu_device();
+        BatchCleanup cleanup({}, *device);
+        const Module module = module_of(golden);
+        const auto got =
+            find_kind(module.kind).open(module, *device, gang, kQuiet)->run({requests, 256}, cleanup, kQuiet);
+        for (std::size_t i = 0; i < requests.size(); ++i)
+          EXPECT_NEAR(got[i].value.at(0).get<double>(), golden["scores"][i].get<double>(), 1e-4)
+              << name_of(golden) << " " << i << " of " << size;
+      }));
 }
 
 TEST(Rerank, a_batch_runs_request_by_request_and_without_what_is_set_aside) {

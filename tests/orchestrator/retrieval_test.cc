@@ -178,6 +178,26 @@ TEST_F(EmbedTasks, rerank_scores_each_querys_candidates_as_one_bundle) {
   has("\n", "holds no candidates");
 }
 
+TEST_F(EmbedTasks, candidates_may_be_rows_as_autorag_has_them) {
+  retrieval();
+  write("found.jsonl",
+        "{\"_id\": \"q2\", \"retrieved_ids\": [2]}\n{\"_id\": \"q1\", \"retrieved_ids\": [2, \"p1\"]}\n");
+  write("t.yaml",
+        "task: t\ntype: rerank\ndata: {corpus: corpus.jsonl, queries: queries.jsonl, qrels: qrels.tsv, candidates: "
+        "found.jsonl}\nquery: '{{text}}'\ndocument: '{{text}}'\n");
+  const PairRequests pair = build(read_task((root_ / "t.yaml").string(), "", {}));
+  EXPECT_EQ(pair.first_request, (std::vector<std::uint32_t>{0, 2, 3}));
+  EXPECT_EQ(pair.requests[1].parts, (std::vector<std::string>{"first", "one"}));
+  write("found.jsonl", "{\"_id\": \"q1\", \"retrieved_ids\": [\"p1\", \"p1\"]}\n");
+  EXPECT_NE(refusal().find("found.jsonl:1: query q1 has passage p1 twice"), std::string::npos) << refusal();
+  write("found.jsonl", "{\"_id\": \"q1\", \"retrieved_ids\": [\"p9\"]}\n");
+  EXPECT_NE(refusal().find("passage p9 is not in"), std::string::npos) << refusal();
+  write("found.jsonl", "{\"_id\": \"q1\", \"retrieved_ids\": []}\n");
+  EXPECT_NE(refusal().find("holds no candidates"), std::string::npos) << refusal();
+  write("found.jsonl", "{\"_id\": \"q1\"}\n");
+  EXPECT_NE(refusal().find("\"retrieved_ids\" is missing"), std::string::npos) << refusal();
+}
+
 TEST_F(EmbedTasks, a_failed_query_or_passage_is_named_and_left_out) {
   retrieval();
   const Task task = read_task((root_ / "t.yaml").string(), "", {});

@@ -60,6 +60,18 @@ class Pipeline(RunCase):
             self.assertIn("aborted", {row["verdict"] for row in self.ledger(module)})
             self.assertEqual(self.final_files(module), expected, module)
 
+    def test_an_encoder_and_a_t5_held_by_two_workers_rank_as_one_does(self):
+        modules = [{"name": f"{kind}-{size}", "kind": kind, "path": path, "tensor_parallel": size} for kind, path in (("cross_encoder", "bert_pairs"), ("monot5", "t5")) for size in (1, 2)]
+        self.write("pipeline.yaml", self.pipeline("", modules=modules))
+        self.run_suite("run", suite="pipeline.yaml", workers=2)
+        self.assertEqual({(row["verdict"], row["communicators_left"]) for row in self.ledger("run")}, {("clean", 0)})
+        for kind in ("cross_encoder", "monot5"):
+            one, two = ([json.loads(line)["ranking"] for line in (self.root / f"run/samples/{kind}-{size}/order.jsonl").read_text().splitlines()] for size in (1, 2))
+            for a, b in zip(one, two):
+                self.assertEqual([passage for passage, _ in a], [passage for passage, _ in b])
+                for (_, x), (_, y) in zip(a, b):
+                    self.assertAlmostEqual(x, y, delta=1e-5)
+
     def test_bad_input_is_named_before_anything_starts(self):
         def refused(code, part, *module, tasks=None):
             name, kind, path, options = module

@@ -6,8 +6,6 @@
 #include <map>
 #include <set>
 
-#include "worker/models/families.h"
-
 namespace proctor {
 namespace {
 
@@ -24,8 +22,8 @@ DecoderModule::DecoderModule(const Module& module, Device& device, Communicator&
     : folder_(read_model_folder(module.path)),
       codec_(folder_, module.add_bos_token),
       rows_(folder_, codec_, module.max_length.value_or(folder_.max_length)),
-      weights_(Checkpoint(module.path), decoder_parameters(member_config(folder_.decoder, share_of(gang))),
-               member_sources(folder_.decoder, share_of(gang)),
+      weights_(Checkpoint(module.path), folder_parameters(folder_, share_of(gang)),
+               folder_sources(folder_, share_of(gang)),
                at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
                announce),
       decoder_(folder_.decoder, weights_, gang),

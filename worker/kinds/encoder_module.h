@@ -9,7 +9,7 @@ namespace proctor {
 class EncoderModule : public TextModule {
  public:
   EncoderModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
-      : TextModule(module, device, gang, announce), encoder_(*folder().encoder, weights()) {}
+      : TextModule(module, device, gang, announce), encoder_(*folder().encoder, weights(), gang) {}
 
   Computed computed() const final { return {encoder_.tokens_computed(), encoder_.flops_computed(), tokenize_s_}; }
 

@@ -9,7 +9,7 @@ namespace proctor {
 class T5Module : public TextModule {
  public:
   T5Module(const Module& module, Device& device, Communicator& gang, const Announce& announce)
-      : TextModule(module, device, gang, announce), t5_(*folder().t5, weights()) {}
+      : TextModule(module, device, gang, announce), t5_(*folder().t5, weights(), gang) {}
 
   Computed computed() const final { return {t5_.tokens_computed(), t5_.flops_computed(), tokenize_s_}; }
 

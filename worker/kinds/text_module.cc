@@ -6,7 +6,7 @@
 
 #include "sharding/error.h"
 #include "worker/clock.h"
-#include "worker/models/families.h"
+#include "worker/models/row_parallel.h"
 
 namespace proctor {
 
@@ -41,11 +41,10 @@ void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std:
 TextModule::TextModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
     : folder_(read_model_folder(module.path)),
       codec_(folder_, std::nullopt),
-      weights_(Checkpoint(module.path), folder_parameters(folder_), folder_sources(folder_),
+      weights_(Checkpoint(module.path), folder_parameters(folder_, share_of(gang)),
+               folder_sources(folder_, share_of(gang)),
                at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
-               announce) {
-  PROCTOR_CHECK(gang.size() == 1, "this kind's modules are held by one worker");
-}
+               announce) {}
 
 void TextModule::check(const TextRow& row) const {
   const std::int64_t vocabulary = folder_.vocabulary(), types = folder_.encoder ? folder_.encoder->types : 0;

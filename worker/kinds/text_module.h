@@ -40,7 +40,7 @@ void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std:
 /// at least. What is wrong with a request (also a token id that the model lacks) goes into its response.
 class TextModule : public OpenModule {
  public:
-  /// The gang has one member. `vocabulary`, `types`: how many ids the network has of each.
+  /// The communicator outlives every run().
   TextModule(const Module& module, Device& device, Communicator& gang, const Announce& announce);
 
   /// One row a request; a kind with several overrides it.

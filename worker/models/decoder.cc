@@ -13,7 +13,6 @@
 #include <limits>
 #include <map>
 #include <numbers>
-#include <optional>
 
 #include "worker/clock.h"
 #include "worker/elementwise.h"
@@ -21,10 +20,6 @@
 
 namespace proctor {
 namespace {
-
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return at::linear(x, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt);
-}
 
 /// Llama 3.1's: long wave lengths divided by the factor, short ones kept, smoothly between.
 at::Tensor scale_llama3(const at::Tensor& inverse, const RopeScaling& s) {
@@ -85,30 +80,25 @@ at::Tensor Decoder::embed(const at::Tensor& tokens) const {
   return x;
 }
 
-/// Collective. Every member has some columns of the weight; the bias is added once, by member 0.
-at::Tensor Decoder::row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const {
-  at::Tensor sum = linear(x, weight, gang_.rank() == 0 ? bias : at::Tensor());
-  gang_.all_reduce(sum);
-  return sum;
-}
-
 at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Angles& angles,
                               const Attend& attend) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
   const at::Tensor qkv = linear(x, layer.qkv, layer.qkv_bias).unflatten(-1, {-1, config_.head_dim});
   at::Tensor q = qkv.narrow(1, 0, config_.heads), k = qkv.narrow(1, config_.heads, config_.kv_heads);
   const at::Tensor v = qkv.narrow(1, config_.heads + config_.kv_heads, config_.kv_heads);
+  const RotaryLayout layout = config_.rope_interleaved ? RotaryLayout::interleaved : RotaryLayout::halves;
   if (config_.qk_norm) {
     q = rms_norm(q, layer.q_norm, config_.norm_epsilon);
     k = rms_norm(k, layer.k_norm, config_.norm_epsilon);
+    for (const at::Tensor& rotated : {q, k}) rotate(rotated, angles.cos, angles.sin, layout);
+  } else {  // queries and keys lie side by side
+    rotate(qkv.narrow(1, 0, config_.heads + config_.kv_heads), angles.cos, angles.sin, layout);
   }
-  const RotaryLayout layout = config_.rope_interleaved ? RotaryLayout::interleaved : RotaryLayout::halves;
-  for (const at::Tensor& rotated : {q, k}) rotate(rotated, angles.cos, angles.sin, layout);
-  return row_parallel(attend(index, q, k, v), layer.output, layer.output_bias);
+  return row_parallel(attend(index, q, k, v), layer.output, layer.output_bias, gang_);
 }
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x) const {
-  return row_parallel(silu_times(linear(x, layer.gate_up, layer.gate_up_bias)), layer.down, layer.down_bias);
+  return row_parallel(silu_times(linear(x, layer.gate_up, layer.gate_up_bias)), layer.down, layer.down_bias, gang_);
 }
 
 at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,

@@ -12,6 +12,7 @@
 
 #include "worker/communicator.h"
 #include "worker/models/decoder_config.h"
+#include "worker/models/row_parallel.h"
 #include "worker/models/tensor_parallel.h"
 #include "worker/weights.h"
 
@@ -21,9 +22,6 @@ namespace proctor {
 /// [tokens, heads * head_dim].
 using Attend =
     std::function<at::Tensor(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)>;
-
-/// What a member of this gang holds.
-inline Share share_of(const Communicator& gang) { return {gang.rank(), gang.size()}; }
 
 class Decoder {
  public:
@@ -71,7 +69,6 @@ class Decoder {
   double attention_flops() const;
   void count(std::span<const std::int32_t> positions) const;
   at::Tensor embed(const at::Tensor& tokens) const;
-  at::Tensor row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) const;
   struct Angles {
     at::Tensor cos, sin;  // [total_tokens, head_dim / 2], float32
   };

@@ -13,8 +13,9 @@
 #include "worker/token_tensor.h"
 
 namespace proctor {
-Encoder::Encoder(const EncoderConfig& config, const Weights& weights)
-    : config_(config),
+Encoder::Encoder(const EncoderConfig& config, const Weights& weights, Communicator& gang)
+    : config_(member_config(config, share_of(gang))),
+      gang_(gang),
       words_(weights.at("words")),
       positions_(weights.at("positions")),
       types_(weights.at("types")),
@@ -50,18 +51,18 @@ at::Tensor Encoder::normed(const at::Tensor& x, const Norm& norm) const {
 
 at::Tensor Encoder::attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
                               const Seen& seen) const {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(config_.head_dim()));
+  const double scale = 1.0 / std::sqrt(static_cast<double>(config_.head_dim));
   const at::Tensor qkv =
-      at::linear(x, layer.qkv.weight, layer.qkv.bias).unflatten(1, {3, config_.heads, config_.head_dim()});
+      at::linear(x, layer.qkv.weight, layer.qkv.bias).unflatten(1, {3, config_.heads, config_.head_dim});
   const at::Tensor kv = seen.tokens.defined() ? qkv.index_select(0, seen.tokens) : qkv;
   const at::Tensor out =
       attend_texts(qkv.select(1, 0), kv.select(1, 1), kv.select(1, 2), lengths, seen.lengths, scale, {});
-  return at::linear(out, layer.output.weight, layer.output.bias);
+  return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
 }
 
 at::Tensor Encoder::feed_forward(const Layer& layer, const at::Tensor& x) const {
   const at::Tensor inner = activated(at::linear(x, layer.up.weight, layer.up.bias), config_.activation);
-  return at::linear(inner, layer.down.weight, layer.down.bias);
+  return row_parallel(inner, layer.down.weight, layer.down.bias, gang_);
 }
 
 at::Tensor Encoder::forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
@@ -91,9 +92,11 @@ at::Tensor Encoder::forward(std::span<const std::int32_t> tokens, std::span<cons
 }
 
 double Encoder::flops_computed() const {
-  const double layer = 2.0 * static_cast<double>(config_.hidden * (4 * config_.hidden + 2 * config_.intermediate));
+  const auto width = static_cast<double>(config_.width());
+  const double layer =
+      2.0 * static_cast<double>(config_.hidden) * (4 * width + 2 * static_cast<double>(config_.intermediate));
   return static_cast<double>(config_.layers) *
-         (layer * static_cast<double>(tokens_computed_) + 4.0 * static_cast<double>(config_.hidden) * attended_);
+         (layer * static_cast<double>(tokens_computed_) + 4.0 * width * attended_);
 }
 
 }  // namespace proctor

@@ -8,17 +8,19 @@
 #include <vector>
 
 #include "worker/models/encoder_config.h"
+#include "worker/models/row_parallel.h"
 #include "worker/weights.h"
 
 namespace proctor {
 
 class Encoder {
  public:
-  Encoder(const EncoderConfig& config, const Weights& weights);
+  /// `config`: the whole model's. `weights`: a member's. The communicator must outlive every forward().
+  Encoder(const EncoderConfig& config, const Weights& weights, Communicator& gang);
 
-  /// Texts one after another, `lengths` tokens each (none 0); types: token type ids. Neighbours of one length are
-  /// attended in one call. Returns the last layer's states, [tokens, hidden].
-  /// `attended`: of each text how many of its first tokens are attended, by all of its tokens; empty: all.
+  /// Collective. Texts one after another, `lengths` tokens each (none 0); types: token type ids. Neighbours of one
+  /// length are attended in one call. Returns the last layer's states, [tokens, hidden]. `attended`: of each text how
+  /// many of its first tokens are attended, by all of its tokens; empty: all.
   at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
                      std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended = {}) const;
 
@@ -28,6 +30,7 @@ class Encoder {
   /// states [tokens, hidden] -> [tokens, projection].
   at::Tensor project(const at::Tensor& states) const;
 
+  /// This member's: its heads, its feed-forward width.
   const EncoderConfig& config() const { return config_; }
   at::TensorOptions options() const { return words_.options(); }
   std::uint64_t tokens_computed() const { return tokens_computed_; }
@@ -56,6 +59,7 @@ class Encoder {
   at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;
 
   EncoderConfig config_;
+  Communicator& gang_;
   at::Tensor words_, positions_, types_;
   Norm input_norm_;
   std::vector<Layer> layers_;

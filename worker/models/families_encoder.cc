@@ -106,6 +106,7 @@ EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader&
   for (const auto& [key, size] : sizes)
     if (size <= 0 || size > (1 << 24)) reader.refuse(key, "is " + std::to_string(size) + ", which is no size");
   if (c.hidden % c.heads != 0) reader.refuse("num_attention_heads", "does not divide hidden_size");
+  c.head_dim = c.hidden / c.heads;
   reader.finish();
   return c;
 }
@@ -115,13 +116,13 @@ std::vector<WeightSource> encoder_weight_sources(const std::string& architecture
   const std::string prefix = family.prefix;
   std::vector<WeightSource> sources;
   const auto add = [&](const std::string& parameter, const std::string& tensor, std::int64_t row,
-                       std::vector<std::int64_t> shape) {
-    sources.push_back({parameter, prefix + tensor, row, std::move(shape), Split::replicate});
+                       std::vector<std::int64_t> shape, Split split = Split::replicate) {
+    sources.push_back({parameter, prefix + tensor, row, std::move(shape), split});
   };
   const auto linear = [&](const std::string& parameter, const std::string& tensor, std::int64_t row, std::int64_t rows,
-                          std::int64_t columns) {
-    add(parameter, tensor + ".weight", row, {rows, columns});
-    add(parameter + "_bias", tensor + ".bias", row, {rows});
+                          std::int64_t columns, Split split) {
+    add(parameter, tensor + ".weight", row, {rows, columns}, split);
+    add(parameter + "_bias", tensor + ".bias", row, {rows}, split == Split::row ? Split::replicate : split);
   };
   const auto norm = [&](const std::string& parameter, const std::string& tensor) {
     add(parameter, tensor + ".LayerNorm.weight", 0, {c.hidden});
@@ -134,13 +135,13 @@ std::vector<WeightSource> encoder_weight_sources(const std::string& architecture
   for (std::int64_t layer = 0; layer < c.layers; ++layer) {
     const std::string to = "layers." + std::to_string(layer) + ".";
     const std::string from = "encoder.layer." + std::to_string(layer) + ".";
-    linear(to + "qkv", from + "attention.self.query", 0, c.hidden, c.hidden);
-    linear(to + "qkv", from + "attention.self.key", c.hidden, c.hidden, c.hidden);
-    linear(to + "qkv", from + "attention.self.value", 2 * c.hidden, c.hidden, c.hidden);
-    linear(to + "output", from + "attention.output.dense", 0, c.hidden, c.hidden);
+    linear(to + "qkv", from + "attention.self.query", 0, c.width(), c.hidden, Split::column);
+    linear(to + "qkv", from + "attention.self.key", c.width(), c.width(), c.hidden, Split::column);
+    linear(to + "qkv", from + "attention.self.value", 2 * c.width(), c.width(), c.hidden, Split::column);
+    linear(to + "output", from + "attention.output.dense", 0, c.hidden, c.width(), Split::row);
     norm(to + "attention_norm", from + "attention.output");
-    linear(to + "up", from + "intermediate.dense", 0, c.intermediate, c.hidden);
-    linear(to + "down", from + "output.dense", 0, c.hidden, c.intermediate);
+    linear(to + "up", from + "intermediate.dense", 0, c.intermediate, c.hidden, Split::column);
+    linear(to + "down", from + "output.dense", 0, c.hidden, c.intermediate, Split::row);
     norm(to + "output_norm", from + "output");
   }
   if (c.labels > 0) {

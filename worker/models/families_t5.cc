@@ -81,29 +81,32 @@ T5Config read_t5_config(const std::string& architecture, ConfigReader& reader) {
 std::vector<WeightSource> t5_weight_sources(const T5Config& c) {
   std::vector<WeightSource> sources;
   const auto add = [&](const std::string& parameter, const std::string& tensor, std::int64_t row,
-                       std::vector<std::int64_t> shape) {
-    sources.push_back({parameter, tensor + ".weight", row, std::move(shape), Split::replicate});
+                       std::vector<std::int64_t> shape, Split split = Split::replicate) {
+    sources.push_back({parameter, tensor + ".weight", row, std::move(shape), split});
   };
   const std::int64_t width = c.width();
   const auto feed_forward = [&](const std::string& to, const std::string& from) {
     add(to + "mlp_norm", from + ".layer_norm", 0, {c.hidden});
-    if (c.gated) {
-      add(to + "up", from + ".DenseReluDense.wi_0", 0, {c.intermediate, c.hidden});
-      add(to + "up", from + ".DenseReluDense.wi_1", c.intermediate, {c.intermediate, c.hidden});
-    } else {
-      add(to + "up", from + ".DenseReluDense.wi", 0, {c.intermediate, c.hidden});
-    }
-    add(to + "down", from + ".DenseReluDense.wo", 0, {c.hidden, c.intermediate});
+    const auto up = [&](const char* name, std::int64_t row) {
+      add(to + "up", from + ".DenseReluDense." + name, row, {c.intermediate, c.hidden}, Split::column);
+    };
+    up(c.gated ? "wi_0" : "wi", 0);
+    if (c.gated) up("wi_1", c.intermediate);
+    add(to + "down", from + ".DenseReluDense.wo", 0, {c.hidden, c.intermediate}, Split::row);
+  };
+  const auto projection = [&](const std::string& to, const std::string& from, std::int64_t row) {
+    add(to, from, row, {width, c.hidden}, Split::column);
   };
   const auto self_attention = [&](const std::string& to, const std::string& from) {
     add(to + "norm", from + ".layer_norm", 0, {c.hidden});
-    add(to + "qkv", from + ".SelfAttention.q", 0, {width, c.hidden});
-    add(to + "qkv", from + ".SelfAttention.k", width, {width, c.hidden});
-    add(to + "qkv", from + ".SelfAttention.v", 2 * width, {width, c.hidden});
-    add(to + "output", from + ".SelfAttention.o", 0, {c.hidden, width});
+    projection(to + "qkv", from + ".SelfAttention.q", 0);
+    projection(to + "qkv", from + ".SelfAttention.k", width);
+    projection(to + "qkv", from + ".SelfAttention.v", 2 * width);
+    add(to + "output", from + ".SelfAttention.o", 0, {c.hidden, width}, Split::row);
   };
   const auto stack_ends = [&](const std::string& stack) {
-    add(stack + "_bias", stack + ".block.0.layer.0.SelfAttention.relative_attention_bias", 0, {c.buckets, c.heads});
+    add(stack + "_bias", stack + ".block.0.layer.0.SelfAttention.relative_attention_bias", 0, {c.buckets, c.heads},
+        Split::row);
     add(stack + "_final_norm", stack + ".final_layer_norm", 0, {c.hidden});
   };
   add("words", "shared", 0, {c.vocabulary, c.hidden});
@@ -126,10 +129,10 @@ std::vector<WeightSource> t5_weight_sources(const T5Config& c) {
     const std::string from = "decoder.block." + std::to_string(layer) + ".layer.";
     self_attention(to, from + "0");
     add(to + "cross_norm", from + "1.layer_norm", 0, {c.hidden});
-    add(to + "cross_q", from + "1.EncDecAttention.q", 0, {width, c.hidden});
-    add(to + "cross_kv", from + "1.EncDecAttention.k", 0, {width, c.hidden});
-    add(to + "cross_kv", from + "1.EncDecAttention.v", width, {width, c.hidden});
-    add(to + "cross_output", from + "1.EncDecAttention.o", 0, {c.hidden, width});
+    projection(to + "cross_q", from + "1.EncDecAttention.q", 0);
+    projection(to + "cross_kv", from + "1.EncDecAttention.k", 0);
+    projection(to + "cross_kv", from + "1.EncDecAttention.v", width);
+    add(to + "cross_output", from + "1.EncDecAttention.o", 0, {c.hidden, width}, Split::row);
     feed_forward(to, from + "2");
   }
   return sources;

@@ -34,8 +34,9 @@ std::int64_t t5_bucket(std::int64_t distance, bool both_directions, std::int64_t
   return first + std::min(far, buckets - 1);
 }
 
-T5::T5(const T5Config& config, const Weights& weights)
-    : config_(config),
+T5::T5(const T5Config& config, const Weights& weights, Communicator& gang)
+    : config_(member_config(config, share_of(gang))),
+      gang_(gang),
       words_(weights.at("words")),
       head_(weights.find("head")),
       head_bias_(weights.find("head_bias")),
@@ -78,9 +79,9 @@ at::Tensor T5::position_bias(const Stack& stack, std::int64_t length) const {
 
 at::Tensor T5::feed_forward(const Layer& layer, const at::Tensor& x) const {
   const at::Tensor inner = at::linear(x, layer.up);
-  if (!config_.gated) return at::linear(activated(inner, config_.activation), layer.down);
+  if (!config_.gated) return row_parallel(activated(inner, config_.activation), layer.down, {}, gang_);
   const at::Tensor gate = activated(inner.narrow(1, 0, config_.intermediate), config_.activation);
-  return at::linear(gate * inner.narrow(1, config_.intermediate, config_.intermediate), layer.down);
+  return row_parallel(gate * inner.narrow(1, config_.intermediate, config_.intermediate), layer.down, {}, gang_);
 }
 
 at::Tensor T5::cross_attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
@@ -88,7 +89,7 @@ at::Tensor T5::cross_attention(const Layer& layer, const at::Tensor& x, std::spa
   const at::Tensor q = at::linear(x, layer.cross_q).unflatten(1, {config_.heads, config_.head_dim});
   const at::Tensor kv = at::linear(source.states, layer.cross_kv).unflatten(1, {2, config_.heads, config_.head_dim});
   const at::Tensor out = attend_texts(q, kv.select(1, 0), kv.select(1, 1), lengths, source.lengths, 1.0, {});
-  return at::linear(out, layer.cross_output);
+  return row_parallel(out, layer.cross_output, {}, gang_);
 }
 
 at::Tensor T5::run(const Stack& stack, std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths,
@@ -105,7 +106,7 @@ at::Tensor T5::run(const Stack& stack, std::span<const std::int32_t> tokens, std
         at::linear(rms_norm(x, layer.norm, epsilon), layer.qkv).unflatten(1, {3, config_.heads, config_.head_dim});
     const at::Tensor out =
         attend_texts(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), lengths, lengths, 1.0, bias);
-    x += at::linear(out, layer.output);
+    x += row_parallel(out, layer.output, {}, gang_);
     if (source) x += cross_attention(layer, rms_norm(x, layer.cross_norm, epsilon), lengths, *source);
     x += feed_forward(layer, rms_norm(x, layer.mlp_norm, epsilon));
   }

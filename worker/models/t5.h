@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "worker/models/row_parallel.h"
 #include "worker/models/t5_config.h"
 #include "worker/weights.h"
 
@@ -16,12 +17,14 @@ namespace proctor {
 
 class T5 {
  public:
-  T5(const T5Config& config, const Weights& weights);
+  /// `config`: the whole model's. `weights`: a member's. The communicator must outlive every call.
+  T5(const T5Config& config, const Weights& weights, Communicator& gang);
 
-  /// Texts one after another, `lengths` tokens each (none 0). Returns the encoder's normalised states [tokens, hidden].
+  /// Collective. Texts one after another, `lengths` tokens each (none 0). Returns the encoder's normalised states
+  /// [tokens, hidden].
   at::Tensor encode(std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths) const;
-  /// Row i has lengths[i] of the tokens, each seeing those before it, and all of the text's `texts[i]` states. Returns
-  /// what logits() takes, [tokens, hidden].
+  /// Collective. Row i has lengths[i] of the tokens, each seeing those before it, and all of the text's `texts[i]`
+  /// states. Returns what logits() takes, [tokens, hidden].
   at::Tensor decode(std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths,
                     const at::Tensor& states, std::span<const std::int64_t> texts) const;
   /// decode()'s states [rows, hidden] -> [rows, vocabulary], float32.
@@ -59,6 +62,7 @@ class T5 {
   void count(const Stack& stack, std::span<const std::int64_t> lengths, const Source* source) const;
 
   T5Config config_;
+  Communicator& gang_;
   at::Tensor words_, head_, head_bias_;
   Stack encoder_, decoder_;
   mutable std::uint64_t tokens_computed_ = 0;  // no part of what it computes

@@ -1,0 +1,22 @@
+// Megatron's tensor parallelism (Shoeybi et al. 2019, arXiv:1909.08053): each member has some columns of a weight that
+// what it computed alone goes through, and the sums are added up. Compute thread only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/communicator.h"
+#include "worker/models/tensor_parallel.h"
+
+namespace proctor {
+
+/// What a member of this gang holds.
+inline Share share_of(const Communicator& gang) { return {gang.rank(), gang.size()}; }
+
+/// x weight^T + bias; the bias may be undefined.
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
+/// Collective. linear() of all members' columns: x [rows, its columns] -> [rows, outputs], the same in every member.
+/// The bias is added once, by member 0.
+at::Tensor row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Communicator& gang);
+
+}  // namespace proctor
