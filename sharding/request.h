@@ -11,7 +11,7 @@ namespace proctor {
 struct Request {
   std::vector<std::string> parts;  ///< UTF-8 texts, the shared one first (context, continuation)
   nlohmann::json ask;              ///< {"type": "loglikelihood" | "loglikelihood_rolling" | "generate_until" |
-                                   ///< "embed" | "score_pair" | "rank_passages" | "compress", ...}
+                                   ///< "embed" | "score_pair" | "compress", ...}
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
 
@@ -19,8 +19,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
 /// [sum of log-probabilities (natural), is_greedy, scored tokens, truncated tokens]; rolling [sum, scored tokens];
 /// generate_until [text, new tokens, truncated tokens], with ask "logprobs" [text, new tokens, their ids, their natural
 /// log-probabilities, truncated tokens]; embed [binary float32 vector (little-endian), tokens,
-/// truncated]; score_pair [score, tokens, truncated]; rank_passages [[indices of passages, best first], texts
-/// generated, truncated passages]; compress [text, kept tokens, tokens before, 0].
+/// truncated]; score_pair [score, tokens, truncated]; compress [text, kept tokens, tokens before, 0].
 struct Response {
   nlohmann::json value;
   std::string error;

@@ -93,9 +93,9 @@ int serve_command(Arguments arguments) {
 }
 
 /// Its kind may refuse it; of a kind that cannot use the model the facts tell.
-void check_module(const ModelFolder& folder, const ModelFacts& facts, const Module& module) {
+void check_module(const ModelFolder& folder, const ModelFacts& facts, TextCodec& codec, const Module& module) {
   const Kind& kind = find_kind(module.kind);
-  if (kind.check && std::ranges::find(facts.kinds, kind.name) != facts.kinds.end()) kind.check(folder, module);
+  if (kind.check && std::ranges::find(facts.kinds, kind.name) != facts.kinds.end()) kind.check(folder, codec, module);
 }
 
 int run(Arguments arguments) {
@@ -117,8 +117,8 @@ int run(Arguments arguments) {
     refuse_rest(arguments, 1);
     const ModelFolder folder = read_model_folder(arguments[0]);
     const ModelFacts facts = check_model(folder);
-    const TextCodec readable(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
-    if (!module.empty()) check_module(folder, facts, nlohmann::json::parse(module).get<Module>());
+    TextCodec codec(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
+    if (!module.empty()) check_module(folder, facts, codec, nlohmann::json::parse(module).get<Module>());
     std::cout << nlohmann::json(facts).dump(2) << "\n";
     return 0;
   }

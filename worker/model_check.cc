@@ -6,7 +6,6 @@
 #include <sstream>
 
 #include "sharding/error.h"
-#include "worker/kinds/sentence_settings.h"
 #include "worker/model_folder.h"
 #include "worker/models/families.h"
 #include "worker/safetensors.h"
@@ -95,17 +94,12 @@ void add_sizes(ModelFacts& facts, const T5Config& c) {
 ModelFacts check_model(const ModelFolder& folder) {
   const Checkpoint checkpoint(folder.path);
   ModelFacts facts;
-  if (folder.encoder) {
+  if (folder.encoder)
     add_sizes(facts, *folder.encoder);
-    if (folder.encoder->labels > 0)  // what is not understood is found before anything starts
-      (void)read_pair_activation(folder.path, folder.encoder->labels);
-    else
-      (void)read_sentence_settings(folder.path);
-  } else if (folder.t5) {
+  else if (folder.t5)
     add_sizes(facts, *folder.t5);
-  } else {
+  else
     add_sizes(facts, folder.decoder);
-  }
   for (const WeightSource& source : folder_sources(folder)) {
     const auto found = checkpoint.find(source.tensor);
     check_shape(source, *found.entry, found.file->path());

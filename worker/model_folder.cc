@@ -69,8 +69,9 @@ void refuse_other_processors(const Json& json, const std::string& file) {
 /// What the transformers class says where no file does.
 std::vector<std::int32_t> default_eos_ids(const Json& config) {
   const std::string architecture = config.at("architectures").at(0);
-  return architecture.starts_with("Llama") || architecture.starts_with("Mistral") ? std::vector<std::int32_t>{2}
-                                                                                  : std::vector<std::int32_t>{};
+  if (is_t5(architecture)) return {1};
+  if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return {2};
+  return {};
 }
 
 GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
@@ -103,6 +104,7 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
   settings.tokenizer_class = token_text(json, "tokenizer_class");
   settings.bos_token = token_text(json.contains("bos_token") ? json : map, "bos_token");
   settings.eos_token = token_text(json.contains("eos_token") ? json : map, "eos_token");
+  settings.pad_token = token_text(json.contains("pad_token") ? json : map, "pad_token");
   const auto flag = [&](const char* key) -> std::optional<bool> {
     if (json.contains(key) && json.at(key).is_boolean()) return json.at(key).get<bool>();
     return std::nullopt;

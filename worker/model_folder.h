@@ -20,7 +20,7 @@ struct GenerationDefaults {
 
 /// tokenizer_config.json.
 struct TokenizerSettings {
-  std::string tokenizer_class, bos_token, eos_token;
+  std::string tokenizer_class, bos_token, eos_token, pad_token;
   std::optional<bool> add_bos_token, add_eos_token, add_prefix_space;
   bool clean_up_spaces = false;
   std::optional<std::int64_t> model_max_length;

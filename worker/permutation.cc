@@ -35,7 +35,7 @@ std::string permutation_prompt(const std::string& query, std::span<const std::st
   return text + "user: Search Query: " + query + ". \nRank the " + count +
          " passages above based on their relevance to the search query. The passages should be listed in descending "
          "order using identifiers. The most relevant passages should be listed first. The output format should be [] > "
-         "[], e.g., [1] > [2]. Only response the ranking results, do not say any word or explain.\nassistant:";
+         "[], e.g., [1] > [2]. Only response the ranking results, do not say any word or explain.\nassistant: ";
 }
 
 std::vector<std::size_t> read_permutation(const std::string& written, std::size_t count) {

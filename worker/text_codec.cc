@@ -124,4 +124,9 @@ std::string TextCodec::decode(std::span<const std::int32_t> ids) const {
   return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;
 }
 
+std::string TextCodec::decode_whole(std::span<const std::int32_t> ids) const {
+  std::string text = decode_with_specials(ids);
+  return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;
+}
+
 }  // namespace proctor

@@ -38,12 +38,15 @@ class TextCodec {
   }
   /// Special tokens skipped, spaces cleaned up where tokenizer_config.json says so.
   std::string decode(std::span<const std::int32_t> ids) const;
+  /// With special tokens, spaces cleaned up as in decode().
+  std::string decode_whole(std::span<const std::int32_t> ids) const;
   /// With special tokens: where stop strings are looked for.
   std::string decode_with_specials(std::span<const std::int32_t> ids) const {
     return tokenizer_.decode(ids, Decoding::keep_special);
   }
   std::int32_t prefix_id() const;                  ///< BOS, else EOS; throws InputError if there is neither
   std::int32_t bos_id() const { return bos_id_; }  ///< -1: none
+  bool pads_with_bos() const { return !settings_.pad_token.empty() && settings_.pad_token == settings_.bos_token; }
   std::int32_t eos_id() const { return eos_id_; }  ///< -1: none
   const std::string& eos_text() const { return settings_.eos_token; }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -36,8 +35,6 @@ double discounted(const std::vector<int>& gains, std::size_t cut) {
   for (std::size_t i = 0; i < std::min(cut, gains.size()); ++i) sum += gains[i] / std::log2(static_cast<double>(i) + 2);
   return sum;
 }
-
-using Measure = std::function<double(const Gains&, std::size_t cut)>;
 
 double over_relevant(double value, const Gains& gains) { return value / static_cast<double>(gains.relevant()); }
 

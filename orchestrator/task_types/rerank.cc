@@ -54,6 +54,7 @@ class Candidates {
       const auto ids = row.row.find("retrieved_ids");
       if (ids == row.row.end() || !ids->is_array())
         throw InputError(row.where() + ": \"retrieved_ids\" is missing, or no list");
+      if (all_.contains(id_of(row))) throw InputError(row.where() + ": _id " + id_of(row) + " is used twice");
       for (const auto& id : *ids) {
         if (!id.is_string() && !id.is_number_integer())
           throw InputError(row.where() + ": retrieved_ids: " + id.dump() + " is neither a text nor a whole number");
@@ -97,7 +98,7 @@ class Rerank final : public RankingTaskType {
           throw InputError(file + ":" + std::to_string(candidate.line) + ": passage " + candidate.passage +
                            " is not in " + task.task->data.at("corpus"));
         pair.requests.push_back({{task.query->render(query), task.document->render(*passage->second)},
-                                 {{"type", "score_pair"}, {"passage", candidate.passage}}});
+                                 {{"type", "score_pair"}, {"query", id_of(query)}, {"passage", candidate.passage}}});
       }
     }
     pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));

@@ -10,6 +10,7 @@
 
 #include "sharding/error.h"
 #include "worker/kinds/kinds.h"
+#include "worker/kinds/sentence_settings.h"
 #include "worker/text_codec.h"
 
 namespace proctor {
@@ -59,7 +60,10 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
 /// A copy of a tiny encoder whose file may be changed.
 struct Changed {
   fs::path path = fs::temp_directory_path() / ("proctor-encoder-" + std::to_string(::getpid()));
-  explicit Changed(const std::string& model = "bert") { fs::copy(folder(model), path, fs::copy_options::recursive); }
+  std::string kind;
+  explicit Changed(const std::string& model = "bert", std::string as = "embedding") : kind(std::move(as)) {
+    fs::copy(folder(model), path, fs::copy_options::recursive);
+  }
   ~Changed() { fs::remove_all(path); }
   std::string refusal(const std::string& file, const std::function<void(Json&)>& edit) const {
     std::ifstream in(path / file);
@@ -69,7 +73,12 @@ struct Changed {
     std::ofstream(path / file) << json;
     std::string why = "accepted";
     try {
-      (void)check_model(read_model_folder(path.string()));
+      Module module;
+      module.kind = kind;
+      const ModelFolder folder = read_model_folder(path.string());
+      (void)check_model(folder);
+      TextCodec codec(folder, std::nullopt);
+      find_kind(kind).check(folder, codec, module);
     } catch (const InputError& error) {
       why = error.what();
     }
@@ -128,7 +137,7 @@ TEST(CrossEncoder, ids_and_scores_are_transformers) {
 }
 
 TEST(CrossEncoder, refuses_a_function_or_a_head_that_it_does_not_know) {
-  const Changed pairs("bert_pairs");
+  const Changed pairs("bert_pairs", "cross_encoder");
   EXPECT_EQ(pairs.refusal("config.json", [](Json&) {}), "accepted");
   const auto has = [&](const char* part, const std::function<void(Json&)>& edit) {
     const std::string why = pairs.refusal("config.json", edit);
@@ -136,7 +145,7 @@ TEST(CrossEncoder, refuses_a_function_or_a_head_that_it_does_not_know) {
   };
   has("activation function torch.nn.ReLU is not supported",
       [](Json& c) { c["sentence_transformers"]["activation_fn"] = "torch.nn.ReLU"; });
-  has("one output or two, this head has 3", [](Json& c) { c["num_labels"] = 3; });
+  EXPECT_THROW(read_pair_activation(folder("bert_pairs"), 3), InputError) << "one output or two";
   has("tensor classifier.weight has shape", [](Json& c) { c["num_labels"] = 2; });
   has("is missing from the checkpoint", [](Json& c) { c["architectures"] = {"RobertaForSequenceClassification"}; });
 }

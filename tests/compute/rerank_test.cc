@@ -5,13 +5,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <numeric>
 
 #include "sharding/error.h"
 #include "tests/compute/members.h"
 #include "worker/kinds/kinds.h"
-#include "worker/model_folder.h"
 #include "worker/models/t5.h"
+#include "worker/text_codec.h"
 
 namespace proctor {
 namespace {
@@ -114,10 +115,26 @@ TEST(Rerank, a_batch_runs_request_by_request_and_without_what_is_set_aside) {
   }
 }
 
+/// The request that stands for a query takes it along; one that does not takes only itself.
+TEST(Rerank, a_query_set_aside_costs_its_own_passages) {
+  const std::vector<Request> requests = pairs(goldens());
+  const Module colbert = module_of({{"kind", "colbert"}, {"model", "colbert"}});
+  const auto got = answers(colbert, requests, 8192, {0}, {0});
+  for (std::size_t i = 1; i < 5; ++i) EXPECT_EQ(got[i].error, "its query was set aside with another passage");
+  for (std::size_t i = 5; i < 10; ++i) EXPECT_EQ(got[i].error, "");
+  const Module rankgpt = module_of({{"kind", "rankgpt"}, {"model", "llama_long"}});
+  const auto order = answers(rankgpt, requests, 8192, {0}, {2});
+  for (std::size_t i = 0; i < 5; ++i)
+    EXPECT_EQ(order[i].error, i == 2 ? "" : "another passage of its query was set aside");
+  for (std::size_t i = 5; i < 10; ++i) EXPECT_TRUE(order[i].error.empty() && order[i].value.at(0).is_number());
+}
+
 std::string refusal(const std::string& kind, const std::string& model, Json options = Json::object()) {
   const Module module = module_of({{"kind", kind}, {"model", model}, {"options", options}});
   try {
-    find_kind(kind).check(read_model_folder(module.path), module);
+    const ModelFolder folder = read_model_folder(module.path);
+    TextCodec codec(folder, std::nullopt);
+    find_kind(kind).check(folder, codec, module);
   } catch (const InputError& error) {
     return error.what();
   }
@@ -134,7 +151,34 @@ TEST(Rerank, options_and_heads_are_judged_before_anything_starts) {
   EXPECT_NE(refusal("llm_reranker", "llama", {{"normalize", "very"}}).find("option normalize"), std::string::npos);
   EXPECT_NE(refusal("cross_encoder", "bert_pairs", {{"activation", "relu"}}).find("option activation"),
             std::string::npos);
+  EXPECT_NE(refusal("cross_encoder", "bert_pairs", {{"activation", "softmax"}}).find("softmax of one output"),
+            std::string::npos);
+  EXPECT_NE(refusal("rankgpt", "llama", {{"window", 2.5}}).find("option window cannot be 2.5"), std::string::npos);
+  EXPECT_NE(refusal("rankgpt", "llama", {{"window", 2}, {"step", 3}}).find("a step one to"), std::string::npos);
   EXPECT_NE(refusal("embedding", "llama").find("pooled by their last token"), std::string::npos);
+}
+
+TEST(Rerank, limits_of_the_model_are_judged_too) {
+  const auto refused = [](const std::string& kind, const std::string& model,
+                          const std::function<void(Module&)>& change) {
+    Module module = module_of({{"kind", kind}, {"model", model}});
+    change(module);
+    const ModelFolder folder = read_model_folder(module.path);
+    TextCodec codec(folder, std::nullopt);
+    try {
+      find_kind(kind).check(folder, codec, module);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_NE(refused("cross_encoder", "bert_pairs", [](Module& m) { m.max_length = 65; }).find("past the 64 positions"),
+            std::string::npos);
+  EXPECT_NE(refused("monot5", "t5", [](Module& m) { m.dtype = DType::float16; }).find("overflows in float16"),
+            std::string::npos);
+  EXPECT_NE(refused("upr", "t5", [](Module& m) { m.add_bos_token = true; }).find("add_bos_token is not read"),
+            std::string::npos);
+  EXPECT_NE(refused("colbert", "colbert", [](Module& m) { m.max_length = 2; }).find("below 3"), std::string::npos);
 }
 
 /// Mesh TensorFlow's rule: exact up to a quarter of the buckets on each side, then logarithmic up to max_distance.

@@ -23,7 +23,7 @@ TEST(Permutation, the_prompt_shows_three_hundred_words_of_each_passage) {
   EXPECT_NE(prompt.find("user: [1] one passage\nassistant: Received passage [1].\n"), std::string::npos);
   EXPECT_NE(prompt.find("w299\nassistant: Received passage [2].\n"), std::string::npos);
   EXPECT_NE(prompt.find("Rank the 2 passages above"), std::string::npos);
-  EXPECT_TRUE(prompt.ends_with("\nassistant:"));
+  EXPECT_TRUE(prompt.ends_with("\nassistant: "));
 }
 
 }  // namespace

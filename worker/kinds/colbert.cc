@@ -3,8 +3,9 @@
 // the query's tokens of a plain encoder's states, as AutoRAG has it (without the padding that it lets in).
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 
 #include <map>
 #include <set>
@@ -21,39 +22,47 @@ namespace {
 
 constexpr const char* kPunctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
+constexpr std::size_t kLeastTokens = 3;  // [CLS], the marker, [SEP]
+
 struct Settings : ColbertSettings {
   bool autorag = false;
   std::int32_t query_id = -1, passage_id = -1, mask_id = -1;  ///< tokens; -1: none
 };
 
-Settings read_settings(const ModelFolder& folder, const Module& module, const TextCodec& codec) {
+Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   Settings settings{read_colbert_settings(folder.path), as_autorag(module)};
   if (settings.autorag) return settings;
   if (folder.encoder->projection == 0)
-    throw InputError("module " + module.name + ": " + folder.path + " is no ColBERT checkpoint (" +
-                     folder.architecture +
-                     " has no projection, HF_ColBERT has); option compat: autorag compares a plain "
-                     "encoder's states");
+    refuse(module, folder.path + " is no ColBERT checkpoint (" + folder.architecture +
+                       " has no projection, HF_ColBERT has); option compat: autorag compares a plain encoder's states");
+  if (settings.query_tokens > folder.encoder->max_tokens())
+    refuse(module, folder.path + ": query_maxlen " + std::to_string(settings.query_tokens) + " is past the model's " +
+                       std::to_string(folder.encoder->max_tokens()) + " positions");
   settings.query_id = codec.id(settings.query_marker);
   settings.passage_id = codec.id(settings.passage_marker);
   settings.mask_id = codec.id("[MASK]");
   for (const auto& [token, id] :
        {std::pair(settings.query_marker, settings.query_id), std::pair(settings.passage_marker, settings.passage_id),
         std::pair(std::string("[MASK]"), settings.mask_id)})
-    if (id < 0) throw InputError("module " + module.name + ": " + folder.path + " has no token " + token);
+    if (id < 0 || id >= folder.vocabulary()) refuse(module, folder.path + " has no token " + token);
+  if (codec.encode_at_most(". ", kLeastTokens).ids.size() != kLeastTokens)
+    refuse(module, folder.path + ": the tokenizer does not put [CLS] and [SEP] around a text");
   return settings;
 }
 
-void check(const ModelFolder& folder, const Module& module) {
-  (void)read_settings(folder, module, TextCodec(folder, std::nullopt));
+void check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+  refuse_bos(module);
+  (void)read_settings(folder, codec, module);
+  if (token_limit(folder, module, folder.max_length) < static_cast<std::int64_t>(kLeastTokens))
+    refuse(module, "max_length is below " + std::to_string(kLeastTokens) + " tokens");
 }
 
 class Colbert final : public EncoderModule {
  public:
   Colbert(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : EncoderModule(module, device, gang, announce),
-        settings_(read_settings(folder(), module, codec())),
-        max_tokens_(module.max_length.value_or(folder().max_length)) {
+        settings_(read_settings(folder(), codec(), module)),
+        max_tokens_(token_limit(folder(), module, folder().max_length)) {
     if (settings_.skip_punctuation && !settings_.autorag)
       for (const char* symbol = kPunctuation; *symbol; ++symbol) {
         const auto ids = codec().encode_without_specials({symbol, 1});
@@ -95,14 +104,21 @@ class Colbert final : public EncoderModule {
       });
     });
     run_rows(passages, next, shard, cleanup, announce, [&](std::span<const TextRow> rows) {
-      const at::Tensor scores = at::empty({static_cast<std::int64_t>(rows.size())}, at::kFloat);
-      std::int64_t index = 0;
+      std::vector<at::Tensor> scores;
       each_text(rows, [&](const TextRow& row, const at::Tensor& vectors) {
-        const at::Tensor nearest = at::matmul(query_of[row.requests[0]], kept(row, vectors).t()).amax(1);
-        scores[index++].copy_(settings_.autorag ? nearest.mean() : nearest.sum());
+        const at::Tensor& query = query_of[row.requests[0]];
+        if (!query.defined()) {  // set aside, with the request that stood for it: what is answered is replaced below
+          scores.push_back(at::zeros({}, vectors.options()));
+          return;
+        }
+        const at::Tensor nearest = at::matmul(query, kept(row, vectors).t()).amax(1);
+        scores.push_back(settings_.autorag ? nearest.mean() : nearest.sum());
       });
-      answer_scores(rows, scores, responses);
+      answer_scores(rows, at::stack(scores), responses);
     });
+    for (std::uint32_t i = 0; i < query_of.size(); ++i)
+      if (!query_of[i].defined() && !shard.left_out(i) && responses[i].error.empty())
+        responses[i] = {nullptr, "its query was set aside with another passage"};
     return responses;
   }
 
@@ -158,7 +174,7 @@ class Colbert final : public EncoderModule {
 }  // namespace
 
 const Kind& colbert_kind() {
-  static const Kind kind{"colbert", {"score_pair"}, open_as<Colbert>, check};
+  static const Kind kind{"colbert", open_as<Colbert>, check};
   return kind;
 }
 

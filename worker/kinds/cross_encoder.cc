@@ -9,43 +9,51 @@
 
 #include "worker/kinds/encoder_module.h"
 #include "worker/kinds/options.h"
+#include "worker/kinds/score.h"
 #include "worker/kinds/sentence_settings.h"
-#include "worker/token_tensor.h"
 
 namespace proctor {
 namespace {
 
 PairActivation activation_of(const ModelFolder& folder, const Module& module) {
   const std::string asked = option<std::string>(module, "activation", "");
-  return asked.empty() ? read_pair_activation(folder.path, folder.encoder->labels) : pair_activation_named(asked);
+  const std::int64_t labels = folder.encoder->labels;
+  if (asked.empty()) return read_pair_activation(folder.path, labels);
+  const std::optional<PairActivation> known = pair_activation_named(asked);
+  if (!known)
+    refuse(module, "option activation: expected identity, over_passages, sigmoid or softmax, found '" + asked + "'");
+  if (*known == PairActivation::softmax && labels < 2)
+    refuse(module, "option activation: the softmax of one output is 1 for every passage");
+  return *known;
 }
 
 Truncation truncation_of(const Module& module) {
   const std::string name = option<std::string>(module, "truncation", "longest_first");
   if (name == "longest_first") return Truncation::longest_first;
   if (name == "only_second") return Truncation::only_second;
-  throw InputError("module " + module.name + ": option truncation: expected longest_first or only_second, found '" +
-                   name + "'");
+  refuse(module, "option truncation: expected longest_first or only_second, found '" + name + "'");
 }
 
-void check(const ModelFolder& folder, const Module& module) {
+void check(const ModelFolder& folder, TextCodec&, const Module& module) {
+  refuse_bos(module);
   (void)activation_of(folder, module);
   (void)truncation_of(module);
+  (void)token_limit(folder, module, folder.max_length);
 }
 
 /// A query's passages follow each other and are in one shard. The largest is taken off first, as KoReranker does.
 void share_among_passages(std::span<const Request> requests, std::vector<Response>& responses) {
+  const auto has_score = [&](std::size_t i) { return responses[i].error.empty() && !responses[i].value.is_null(); };
   for (std::size_t first = 0, last = 0; first < requests.size(); first = last) {
     std::vector<double> scores;
-    for (; last < requests.size() && requests[last].parts.at(0) == requests[first].parts.at(0); ++last)
-      if (responses[last].error.empty() && !responses[last].value.is_null()) scores.push_back(responses[last].value[0]);
+    for (; last < requests.size() && same_query(requests[last], requests[first]); ++last)
+      if (has_score(last)) scores.push_back(responses[last].value[0]);
     if (scores.empty()) continue;
     const double best = *std::ranges::max_element(scores);
     double sum = 0;
     for (const double score : scores) sum += std::exp(score - best);
     for (std::size_t i = first; i < last; ++i)
-      if (responses[i].error.empty() && !responses[i].value.is_null())
-        responses[i].value[0] = std::exp(responses[i].value[0].get<double>() - best) / sum;
+      if (has_score(i)) responses[i].value[0] = std::exp(responses[i].value[0].get<double>() - best) / sum;
   }
 }
 
@@ -55,7 +63,7 @@ class CrossEncoder final : public EncoderModule {
       : EncoderModule(module, device, gang, announce),
         activation_(activation_of(folder(), module)),
         truncation_(truncation_of(module)),
-        max_tokens_(module.max_length.value_or(folder().max_length)) {}
+        max_tokens_(token_limit(folder(), module, folder().max_length)) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     std::vector<Response> responses = TextModule::run(shard, cleanup, announce);
@@ -77,10 +85,7 @@ class CrossEncoder final : public EncoderModule {
 };
 
 void CrossEncoder::compute(std::span<const TextRow> rows, std::vector<Response>& responses) const {
-  const PackedRows all = packed(rows);
-  const at::Tensor states = states_of(all);
-  const at::Tensor logits =
-      encoder().classify(states.index_select(0, token_tensor(first_tokens(all), states.device())));
+  const at::Tensor logits = encoder().classify(first_states_of(packed(rows)));
   const at::Tensor scores = activation_ == PairActivation::sigmoid   ? at::sigmoid(logits)
                             : activation_ == PairActivation::softmax ? at::softmax(logits, 1)
                                                                      : logits;
@@ -90,7 +95,7 @@ void CrossEncoder::compute(std::span<const TextRow> rows, std::vector<Response>&
 }  // namespace
 
 const Kind& cross_encoder_kind() {
-  static const Kind kind{"cross_encoder", {"score_pair"}, open_as<CrossEncoder>, check};
+  static const Kind kind{"cross_encoder", open_as<CrossEncoder>, check};
   return kind;
 }
 

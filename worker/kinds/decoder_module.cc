@@ -6,6 +6,9 @@
 #include <map>
 #include <set>
 
+#include "sharding/error.h"
+#include "worker/clock.h"
+
 namespace proctor {
 namespace {
 
@@ -38,6 +41,22 @@ BatchLimits DecoderModule::limits_of(const ShardRun& shard) {
   BatchLimits limits;
   limits.max_batch_tokens = shard.max_batch_tokens;
   return limits;
+}
+
+ScoringWork DecoderModule::one_row_each(const ShardRun& shard, std::vector<Response>& responses, const MakeRow& make) {
+  const auto begin = Clock::now();
+  ScoringWork work;
+  work.truncated.resize(shard.requests.size(), 0);
+  for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
+      ScoredRow row = make(shard.requests[i], work.truncated[i]);
+      rows_.in_range(row.tokens);
+      work.rows.push_back(std::move(row));
+      work.owners.push_back(i);
+    } catch (const InputError& error) {
+      responses[i].error = error.what();
+    }
+  tokenize_s_ += seconds_since(begin);
+  return work;
 }
 
 std::uint32_t DecoderModule::run_batches(const ScoringWork& work, const ShardRun& shard, BatchCleanup& cleanup,

@@ -35,6 +35,10 @@ class DecoderModule : public OpenModule {
   /// Collective. run_batches that scores: of each row.
   std::uint32_t score_rows(const ScoringWork& work, const ShardRun& shard, BatchCleanup& cleanup,
                            const Announce& announce, std::vector<RowScore>& of_rows);
+  /// A row a request, as `make` has it (request, tokens it cut -> row); what it throws as InputError, and a token that
+  /// the model lacks, is its request's error.
+  using MakeRow = std::function<ScoredRow(const Request&, std::int64_t&)>;
+  ScoringWork one_row_each(const ShardRun& shard, std::vector<Response>& responses, const MakeRow& make);
   static BatchLimits limits_of(const ShardRun& shard);
 
   const ModelFolder& folder() const { return folder_; }

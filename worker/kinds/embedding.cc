@@ -6,9 +6,9 @@
 #include <cstring>
 
 #include "sharding/error.h"
-#include "worker/clock.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/encoder_module.h"
+#include "worker/kinds/options.h"
 #include "worker/kinds/sentence_settings.h"
 #include "worker/tokenizer/unicode.h"
 
@@ -40,37 +40,36 @@ class Embedding final : public EncoderModule {
   Embedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : EncoderModule(module, device, gang, announce),
         settings_(read_sentence_settings(module.path)),
-        max_tokens_(module.max_length.value_or(settings_.max_tokens.value_or(folder().max_length))) {}
+        max_tokens_(token_limit(folder(), module, settings_.max_tokens.value_or(folder().max_length))) {}
 
  private:
   TextRow row_of(const Request& request) override { return {encoded(codec(), settings_, request, max_tokens_), {}}; }
   void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const override;
-  at::Tensor pooled(const at::Tensor& states, std::span<const TextRow> rows) const;
+  at::Tensor pooled(std::span<const TextRow> rows) const;
 
   SentenceSettings settings_;
   std::int64_t max_tokens_;
 };
 
 void Embedding::compute(std::span<const TextRow> rows, std::vector<Response>& responses) const {
-  const at::Tensor vectors = normalized(pooled(states_of(packed(rows)), rows), settings_).cpu();
+  const at::Tensor vectors = normalized(pooled(rows), settings_).cpu();
   for (std::size_t i = 0; i < rows.size(); ++i)
     responses[rows[i].requests[0]].value =
         answer_vector(vectors[static_cast<std::int64_t>(i)], rows[i].encoding.ids.size(), rows[i].encoding.truncated);
 }
 
 /// [texts, hidden], float32.
-at::Tensor Embedding::pooled(const at::Tensor& states, std::span<const TextRow> rows) const {
+at::Tensor Embedding::pooled(std::span<const TextRow> rows) const {
+  const PackedRows all = packed(rows);
+  if (settings_.pooling == Pooling::cls) return first_states_of(all).to(at::kFloat);
+  const at::Tensor states = states_of(all);
   const at::Tensor out =
       at::empty({static_cast<std::int64_t>(rows.size()), states.size(1)}, states.options().dtype(at::kFloat));
   std::int64_t begin = 0;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto length = static_cast<std::int64_t>(rows[i].encoding.ids.size());
-    const at::Tensor mine = states.narrow(0, begin, length);
-    const at::Tensor vector = settings_.pooling == Pooling::mean  ? mine.to(at::kFloat).mean(0)
-                              : settings_.pooling == Pooling::cls ? mine[0].to(at::kFloat)
-                                                                  : mine[length - 1].to(at::kFloat);
-    out[static_cast<std::int64_t>(i)].copy_(vector);
-    begin += length;
+  for (std::size_t i = 0; i < rows.size(); begin += all.lengths[i++]) {
+    const at::Tensor mine = states.narrow(0, begin, all.lengths[i]);
+    out[static_cast<std::int64_t>(i)].copy_(settings_.pooling == Pooling::mean ? mine.to(at::kFloat).mean(0)
+                                                                               : mine[all.lengths[i] - 1]);
   }
   return out;
 }
@@ -82,32 +81,23 @@ class DecoderEmbedding final : public DecoderModule {
   DecoderEmbedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : DecoderModule(module, device, gang, announce),
         settings_(read_sentence_settings(module.path)),
-        max_tokens_(module.max_length.value_or(settings_.max_tokens.value_or(folder().max_length))) {}
+        max_tokens_(token_limit(folder(), module, settings_.max_tokens.value_or(folder().max_length))) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
     std::vector<Response> responses(shard.requests.size());
-    const auto begin = Clock::now();
-    ScoringWork work;
-    work.truncated.resize(shard.requests.size(), 0);
-    for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
-        const Encoding encoding = encoded(codec(), settings_, shard.requests[i], max_tokens_);
-        if (encoding.ids.empty()) throw InputError("the text has no token");
-        work.rows.push_back({rows().in_range(encoding.ids), {0}});  // a target, so that the last position is there
-        work.owners.push_back(i);
-        work.truncated[i] = static_cast<std::int64_t>(encoding.truncated);
-      } catch (const InputError& error) {
-        responses[i].error = error.what();
-      }
-    tokenize_s_ += seconds_since(begin);
+    const ScoringWork work = one_row_each(shard, responses, [&](const Request& request, std::int64_t& truncated) {
+      const Encoding encoding = encoded(codec(), settings_, request, max_tokens_);
+      if (encoding.ids.empty()) throw InputError("the text has no token");
+      truncated = static_cast<std::int64_t>(encoding.truncated);
+      return ScoredRow{encoding.ids, {0}};  // a target, so that the last position is there
+    });
     run_batches(work, shard, cleanup, announce, [&](const Batch& batch) {
-      if (batch.paths.empty()) return;
       const at::Tensor vectors = normalized(last_states(decoder(), batch, prefix()).to(at::kFloat), settings_);
       for (std::size_t i = 0; i < batch.paths.size(); ++i) {
         const std::size_t row = batch.paths[i].row, request = work.owners[row];
-        if (batch.paths[i].scored > 0)  // not a part before the last
-          responses[request].value = answer_vector(vectors[static_cast<std::int64_t>(i)], work.rows[row].tokens.size(),
-                                                   static_cast<std::size_t>(work.truncated[request]));
+        responses[request].value = answer_vector(vectors[static_cast<std::int64_t>(i)], work.rows[row].tokens.size(),
+                                                 static_cast<std::size_t>(work.truncated[request]));
       }
     });
     return responses;
@@ -118,12 +108,14 @@ class DecoderEmbedding final : public DecoderModule {
   std::int64_t max_tokens_;
 };
 
-void check(const ModelFolder& folder, const Module& module) {
-  if (folder.encoder) return;
-  if (read_sentence_settings(folder.path).pooling != Pooling::last_token)
-    throw InputError("module " + module.name + ": " + folder.path +
-                     ": a decoder's texts are pooled by their last token (pooling_mode_lasttoken), no other way is "
-                     "supported");
+void check(const ModelFolder& folder, TextCodec&, const Module& module) {
+  refuse_bos(module);
+  const SentenceSettings settings = read_sentence_settings(folder.path);
+  (void)token_limit(folder, module, folder.max_length);
+  if (!folder.encoder && settings.pooling != Pooling::last_token)
+    refuse(module, folder.path +
+                       ": a decoder's texts are pooled by their last token (pooling_mode_lasttoken), no other "
+                       "way is supported");
 }
 
 std::shared_ptr<OpenModule> open(const Module& module, Device& device, Communicator& gang, const Announce& announce) {
@@ -135,7 +127,7 @@ std::shared_ptr<OpenModule> open(const Module& module, Device& device, Communica
 }  // namespace
 
 const Kind& embedding_kind() {
-  static const Kind kind{"embedding", {"embed"}, open, check};
+  static const Kind kind{"embedding", open, check};
   return kind;
 }
 

@@ -19,6 +19,10 @@ class EncoderModule : public TextModule {
   at::Tensor states_of(const PackedRows& rows) const {
     return encoder_.forward(rows.tokens, rows.types, rows.lengths, rows.attended);
   }
+  /// Of the rows' first tokens, [rows, hidden].
+  at::Tensor first_states_of(const PackedRows& rows) const {
+    return encoder_.forward_first(rows.tokens, rows.types, rows.lengths);
+  }
 
  private:
   Encoder encoder_;

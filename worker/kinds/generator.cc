@@ -122,7 +122,7 @@ void Generator::generate_all(const ShardRun& shard, std::uint32_t batch, BatchCl
 }  // namespace
 
 const Kind& generator_kind() {
-  static const Kind kind{"generator", {"loglikelihood", "loglikelihood_rolling", "generate_until"}, open_as<Generator>};
+  static const Kind kind{"generator", open_as<Generator>};
   return kind;
 }
 

@@ -1,4 +1,5 @@
-// The uses of a model, behind one table: {name, request types it answers, open}. A new kind is one file and one row.
+// The uses of a model, behind one table: {name, open, check}. A new kind is one file, a row here and in kinds.cc, the
+// architectures that can be it (model_check), and orchestrator/kinds' row with what it answers.
 #pragma once
 
 #include <c10/core/ScalarType.h>
@@ -20,6 +21,7 @@
 namespace proctor {
 
 struct ModelFolder;
+class TextCodec;
 
 /// One shard as a module computes it. Batches are a pure function of the first two; the others say how they are run.
 struct ShardRun {
@@ -61,11 +63,10 @@ class OpenModule {
 
 struct Kind {
   std::string name;
-  std::vector<std::string> request_types;
   /// The communicator outlives every run(), not necessarily the module.
   std::function<std::shared_ptr<OpenModule>(const Module&, Device&, Communicator&, const Announce&)> open;
   /// What open would refuse, found before anything starts: options, tokens, heads. Throws InputError. Reads no weights.
-  std::function<void(const ModelFolder&, const Module&)> check = {};
+  std::function<void(const ModelFolder&, TextCodec&, const Module&)> check = {};
 };
 
 template <class Opened>

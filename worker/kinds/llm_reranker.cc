@@ -5,10 +5,9 @@
 
 #include <cmath>
 
-#include "sharding/error.h"
-#include "worker/clock.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/options.h"
+#include "worker/kinds/score.h"
 
 namespace proctor {
 namespace {
@@ -27,7 +26,19 @@ Settings read_settings(const Module& module) {
   return {option(module, "prompt", usual.prompt), option(module, "normalize", usual.normalize)};
 }
 
-void check(const ModelFolder&, const Module& module) { (void)read_settings(module); }
+/// The token whose logit is the score.
+std::int32_t yes_token(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+  const std::vector<std::int32_t> ids = codec.encode_without_specials("Yes");
+  if (ids.empty() || ids[0] >= folder.vocabulary())
+    refuse(module, folder.path + ": the model has no token for 'Yes', whose logit is the score");
+  return ids[0];
+}
+
+void check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+  refuse_bos(module);
+  (void)read_settings(module);
+  (void)yes_token(folder, codec, module);
+}
 
 class LlmReranker final : public DecoderModule {
  public:
@@ -37,27 +48,22 @@ class LlmReranker final : public DecoderModule {
         max_length_(module.max_length.value_or(std::min(kUsualLength, folder().max_length))),
         separator_(codec().encode_without_specials("\n")),
         prompt_(codec().encode_without_specials(settings_.prompt)),
-        yes_(codec().encode_without_specials("Yes").at(0)) {}
+        yes_(yes_token(folder(), codec(), module)) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
     std::vector<Response> responses(shard.requests.size());
-    const auto begin = Clock::now();
-    ScoringWork work;
-    work.truncated.resize(shard.requests.size(), 0);
-    for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
-        work.rows.push_back({rows().in_range(row_of(shard.requests[i], work.truncated[i])), {yes_}});
-        work.owners.push_back(i);
-      } catch (const InputError& error) {
-        responses[i].error = error.what();
-      }
-    tokenize_s_ += seconds_since(begin);
+    const ScoringWork work = one_row_each(shard, responses, [&](const Request& request, std::int64_t& truncated) {
+      return ScoredRow{row_of(request, truncated), {yes_}};
+    });
     std::vector<RowScore> scores;
     score_rows(work, shard, cleanup, announce, scores);
     for (std::size_t row = 0; row < work.rows.size(); ++row) {
-      const double logit = scores[row].last_logit, score = settings_.normalize ? 1 / (1 + std::exp(-logit)) : logit;
-      if (shard.left_out(static_cast<std::uint32_t>(work.owners[row]))) continue;
-      responses[work.owners[row]].value = {score, work.rows[row].tokens.size(), work.truncated[work.owners[row]]};
+      const std::size_t request = work.owners[row];
+      if (shard.left_out(static_cast<std::uint32_t>(request))) continue;
+      const double logit = scores[row].last_logit;
+      answer_score(responses[request], settings_.normalize ? 1 / (1 + std::exp(-logit)) : logit,
+                   work.rows[row].tokens.size(), static_cast<std::size_t>(work.truncated[request]));
     }
     return responses;
   }
@@ -76,7 +82,7 @@ class LlmReranker final : public DecoderModule {
     std::vector<std::int32_t> passage = codec().encode_without_specials("B: " + request.parts.at(1));
     cut_to(row, max_length_ * 3 / 4);
     cut_to(passage, max_length_);
-    if (codec().bos_id() >= 0) row.insert(row.begin(), codec().bos_id());
+    if (codec().bos_id() >= 0 && !codec().pads_with_bos()) row.insert(row.begin(), codec().bos_id());
     passage.insert(passage.begin(), separator_.begin(), separator_.end());
     cut_to(passage, max_length_ + size(separator_) + size(prompt_) - size(row));
     for (const auto* part : {&passage, &separator_, &prompt_}) row.insert(row.end(), part->begin(), part->end());
@@ -93,7 +99,7 @@ class LlmReranker final : public DecoderModule {
 }  // namespace
 
 const Kind& llm_reranker_kind() {
-  static const Kind kind{"llm_reranker", {"score_pair"}, open_as<LlmReranker>, check};
+  static const Kind kind{"llm_reranker", open_as<LlmReranker>, check};
   return kind;
 }
 

@@ -24,6 +24,8 @@ struct Passages {
   std::size_t before = 0;             // tokens of all
 };
 
+void check(const ModelFolder&, TextCodec&, const Module& module) { refuse_bos(module); }
+
 class LongLlmLingua final : public DecoderModule {
  public:
   LongLlmLingua(const Module& module, Device& device, Communicator& gang, const Announce& announce)
@@ -79,7 +81,8 @@ class LongLlmLingua final : public DecoderModule {
   void add_questions(const Request& request, const Passages& passages, std::size_t owner, ScoringWork& work) {
     for (std::size_t p = 0; p < passages.texts.size(); ++p) {
       std::vector<std::int32_t> tokens = codec().encode(passages.texts[p] + question_of(request) + kAfterQuestion);
-      work.rows.push_back(row_of(rows().in_range(tokens), std::max<std::size_t>(1, passages.tokens[p]) - 1));
+      const std::size_t from = passages.tokens[p] > 0 ? passages.tokens[p] - 1 : tokens.size() - 2;  // as loss[-1:]
+      work.rows.push_back(row_of(rows().in_range(tokens), from));
       work.owners.push_back(owner);
     }
   }
@@ -102,14 +105,14 @@ class LongLlmLingua final : public DecoderModule {
     std::string text;
     std::vector<std::size_t> lengths;
     for (const std::size_t p : chosen) {
-      text += (text.empty() ? "" : "\n\n") + passages.texts[p];
+      text += (lengths.empty() ? "" : "\n\n") + passages.texts[p];
       lengths.push_back(codec().encode_without_specials(passages.texts[p]).size());
     }
     const std::vector<std::int32_t> tokens = codec().encode_without_specials(text);
     const std::vector<std::int32_t> kept = thin_out(
         rows().in_range(tokens), lengths, target,
         [&](std::span<const std::int32_t> seen, std::size_t from) { return losses(seen, from, limits, announce); });
-    return {codec().decode_with_specials(kept), kept.size(), passages.before, 0};
+    return {codec().decode_whole(kept), kept.size(), passages.before, 0};
   }
 
   /// Collective.
@@ -134,7 +137,7 @@ class LongLlmLingua final : public DecoderModule {
 }  // namespace
 
 const Kind& longllmlingua_kind() {
-  static const Kind kind{"longllmlingua", {"compress"}, open_as<LongLlmLingua>};
+  static const Kind kind{"longllmlingua", open_as<LongLlmLingua>, check};
   return kind;
 }
 

@@ -2,7 +2,6 @@
 // passage. Templates and tokens as pygaggle has them.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/softmax.h>
-#include <ATen/ops/stack.h>
 
 #include <algorithm>
 
@@ -20,18 +19,16 @@ struct Settings {
 };
 
 /// The tokens for "false" and "true": multilingual T5 was trained with others (option tokens: [false's, true's]).
-Settings read_settings(const ModelFolder& folder, const Module& module, const TextCodec& codec) {
+Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   const bool multilingual = folder.architecture.starts_with("MT5");
   const std::vector<std::string> usual =
       multilingual ? std::vector<std::string>{"▁no", "▁yes"} : std::vector<std::string>{"▁false", "▁true"};
   const auto tokens = option(module, "tokens", usual);
-  if (tokens.size() != 2)
-    throw InputError("module " + module.name + ": option tokens: expected two, false's and true's");
+  if (tokens.size() != 2) refuse(module, "option tokens: expected two, false's and true's");
   Settings settings{as_autorag(module), codec.id(tokens[0]), codec.id(tokens[1])};
   for (const auto& [token, id] : {std::pair(tokens[0], settings.no), std::pair(tokens[1], settings.yes)})
     if (id < 0 || id >= folder.vocabulary())
-      throw InputError("module " + module.name + ": " + folder.path + " has no token '" + token +
-                       "' (option tokens names others)");
+      refuse(module, folder.path + " has no token '" + token + "' (option tokens names others)");
   return settings;
 }
 
@@ -39,8 +36,8 @@ class MonoT5 final : public T5Module {
  public:
   MonoT5(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : T5Module(module, device, gang, announce),
-        settings_(read_settings(folder(), module, codec())),
-        max_tokens_(module.max_length.value_or(512)) {}
+        settings_(read_settings(folder(), codec(), module)),
+        max_tokens_(token_limit(folder(), module, kRerankTokens)) {}
 
  private:
   /// AutoRAG leaves out the last words, which the model was trained with.
@@ -57,33 +54,33 @@ class MonoT5 final : public T5Module {
     if (settings_.autorag) {
       std::int64_t begin = 0;
       for (std::size_t i = 0; i < rows.size(); begin += all.lengths[i++])
-        answer_scores(rows.subspan(i, 1), share_of_yes(last_logits(states.narrow(0, begin, all.lengths[i]))),
+        answer_scores(rows.subspan(i, 1), share_of_yes(last_states(states.narrow(0, begin, all.lengths[i]))),
                       responses);
       return;
     }
     const std::vector<std::int32_t> start(rows.size(), t5().config().start_token);
     const std::vector<std::int64_t> ones(rows.size(), 1);
-    answer_scores(rows, share_of_yes(t5().logits(t5().decode(start, ones, states, all.lengths))), responses);
+    answer_scores(rows, share_of_yes(t5().decode(start, ones, states, all.lengths)), responses);
   }
 
-  /// [rows, vocabulary] -> [rows]
-  at::Tensor share_of_yes(const at::Tensor& logits) const {
-    return at::softmax(at::stack({logits.select(1, settings_.no), logits.select(1, settings_.yes)}, 1), 1).select(1, 1);
+  /// decode()'s states [rows, hidden] -> [rows]
+  at::Tensor share_of_yes(const at::Tensor& states) const {
+    return at::softmax(t5().logits_of(states, {settings_.no, settings_.yes}), 1).select(1, 1);
   }
 
-  /// As AutoRAG takes them: of the last step of greedy generation, mostly that of the end token. Its batches go on
-  /// until their slowest row ends; here each text ends by itself, so that no other one matters. [1, vocabulary]
-  at::Tensor last_logits(const at::Tensor& states) const {
+  /// What AutoRAG takes the logits of: the last step of greedy generation, mostly that of the end token. Its batches go
+  /// on until their slowest row ends; here each text ends by itself, so that no other one matters. [1, hidden]
+  at::Tensor last_states(const at::Tensor& states) const {
     const std::int64_t length = states.size(0);
+    const std::vector<std::int32_t>& ends = folder().generation.eos_ids;
     std::vector<std::int32_t> tokens = {t5().config().start_token};
     for (;;) {
       const auto count = static_cast<std::int64_t>(tokens.size());
-      const at::Tensor logits =
-          t5().logits(t5().decode(tokens, {&count, 1}, states, {&length, 1}).narrow(0, count - 1, 1));
-      tokens.push_back(static_cast<std::int32_t>(logits.argmax().item<std::int64_t>()));
-      const bool ended =
-          std::ranges::find(folder().generation.eos_ids, tokens.back()) != folder().generation.eos_ids.end();
-      if (ended || tokens.size() == kGenerated) return logits;
+      const at::Tensor last = t5().decode(tokens, {&count, 1}, states, {&length, 1}).narrow(0, count - 1, 1);
+      at::Tensor best = t5().logits(last).argmax(1);
+      gang().broadcast(best, 0);  // that all members end together
+      tokens.push_back(static_cast<std::int32_t>(best.item<std::int64_t>()));
+      if (std::ranges::find(ends, tokens.back()) != ends.end() || tokens.size() == kGenerated) return last;
     }
   }
 
@@ -91,14 +88,15 @@ class MonoT5 final : public T5Module {
   std::int64_t max_tokens_;
 };
 
-void check(const ModelFolder& folder, const Module& module) {
-  (void)read_settings(folder, module, TextCodec(folder, std::nullopt));
+void check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+  check_t5(folder, module);
+  (void)read_settings(folder, codec, module);
 }
 
 }  // namespace
 
 const Kind& monot5_kind() {
-  static const Kind kind{"monot5", {"score_pair"}, open_as<MonoT5>, check};
+  static const Kind kind{"monot5", open_as<MonoT5>, check};
   return kind;
 }
 

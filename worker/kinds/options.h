@@ -1,30 +1,60 @@
-// A module's `options`, as its kind reads them. Includes no torch.
+// A module's options and limits, as its kind reads them. Each throws InputError naming the module. Includes no torch.
 #pragma once
 
+#include <algorithm>
+#include <limits>
+#include <optional>
 #include <string>
+#include <type_traits>
 
 #include "sharding/error.h"
 #include "sharding/suite.h"
+#include "worker/model_folder.h"
 
 namespace proctor {
 
-/// Throws InputError naming the module for a value of another type.
+[[noreturn]] inline void refuse(const Module& module, const std::string& why) {
+  throw InputError("module " + module.name + ": " + why);
+}
+
 template <class T>
 T option(const Module& module, const char* name, const T& fallback) {
   if (!module.options.contains(name)) return fallback;
+  const nlohmann::json& value = module.options.at(name);
+  const bool whole = std::is_integral_v<T> && !std::is_same_v<T, bool>;
   try {
-    return module.options.at(name).get<T>();
+    if (!whole || value.is_number_integer()) return value.get<T>();
   } catch (const nlohmann::json::exception&) {
-    throw InputError("module " + module.name + ": option " + name + " cannot be " + module.options.at(name).dump());
   }
+  refuse(module, std::string("option ") + name + " cannot be " + value.dump());
 }
 
 /// compat: where AutoRAG's code differs from the method it implements, do as it does. Default: reference.
 inline bool as_autorag(const Module& module) {
   const std::string name = option<std::string>(module, "compat", "reference");
   if (name != "reference" && name != "autorag")
-    throw InputError("module " + module.name + ": option compat: expected reference or autorag, found '" + name + "'");
+    refuse(module, "option compat: expected reference or autorag, found '" + name + "'");
   return name == "autorag";
+}
+
+/// How many tokens a text may have: what the module says, else `usual`; an encoder's table of positions is the end.
+inline std::int64_t token_limit(const ModelFolder& folder, const Module& module, std::int64_t usual) {
+  const std::int64_t most = folder.encoder ? folder.encoder->max_tokens() : std::numeric_limits<std::int64_t>::max();
+  if (module.max_length && *module.max_length > most)
+    refuse(module, "max_length " + std::to_string(*module.max_length) + " is past the " + std::to_string(most) +
+                       " positions of " + folder.path);
+  return std::min(module.max_length.value_or(usual), most);
+}
+
+/// Every kind over T5 refuses it: feed-forward sums of T5's checkpoints pass its range.
+inline void refuse_float16(const ModelFolder& folder, const Module& module) {
+  if (module.dtype == DType::float16 || (module.dtype == DType::automatic && folder.checkpoint_dtype == "float16"))
+    refuse(module, "T5 overflows in float16; choose dtype bfloat16 or float32");
+}
+
+/// Of kinds whose texts are encoded as the tokenizer's own file says.
+inline void refuse_bos(const Module& module) {
+  if (module.add_bos_token) refuse(module, "add_bos_token is not read by kind " + module.kind);
 }
 
 }  // namespace proctor

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <sstream>
 
 #include "sharding/error.h"
 #include "worker/clock.h"
@@ -13,6 +12,7 @@
 #include "worker/generation_text.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/options.h"
+#include "worker/kinds/score.h"
 #include "worker/permutation.h"
 
 namespace proctor {
@@ -29,12 +29,14 @@ Settings read_settings(const Module& module) {
   settings.step = option<std::int64_t>(module, "step", std::max<std::int64_t>(1, settings.window / 2));
   if (settings.window < 0 || settings.window == 1 || settings.step < 1 ||
       (settings.window > 0 && settings.step > settings.window))
-    throw InputError("module " + module.name + ": options window and step: a window has two passages or more, a step " +
-                     "one to as many as the window");
+    refuse(module, "options window and step: a window has two passages or more, a step one to as many as the window");
   return settings;
 }
 
-void check(const ModelFolder&, const Module& module) { (void)read_settings(module); }
+void check(const ModelFolder&, TextCodec&, const Module& module) {
+  refuse_bos(module);
+  (void)read_settings(module);
+}
 
 /// A query with its passages: requests that follow each other.
 struct Query {
@@ -56,7 +58,7 @@ class RankGpt final : public DecoderModule {
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
     std::vector<Response> responses(shard.requests.size());
-    std::vector<Query> queries = queries_of(shard);
+    std::vector<Query> queries = queries_of(shard, responses);
     for (std::uint32_t round = 0; std::ranges::any_of(queries, [](const Query& q) { return q.end > 0; }); ++round) {
       run_round(queries, round, shard, announce, responses);
       cleanup.after_batch();
@@ -71,13 +73,19 @@ class RankGpt final : public DecoderModule {
   }
 
  private:
-  static std::vector<Query> queries_of(const ShardRun& shard) {
+  /// A query of which a passage was set aside fails whole: without it there is another order.
+  static std::vector<Query> queries_of(const ShardRun& shard, std::vector<Response>& responses) {
     std::vector<Query> queries;
     for (std::uint32_t i = 0; i < shard.requests.size(); ++i) {
-      if (i == 0 || shard.requests[i].parts.at(0) != shard.requests[i - 1].parts.at(0)) queries.emplace_back();
-      if (!shard.left_out(i)) queries.back().requests.push_back(i);
+      if (i == 0 || !same_query(shard.requests[i], shard.requests[i - 1])) queries.emplace_back();
+      queries.back().requests.push_back(i);
     }
-    std::erase_if(queries, [](const Query& query) { return query.requests.empty(); });
+    std::erase_if(queries, [&](const Query& query) {
+      const bool lost = std::ranges::any_of(query.requests, [&](std::uint32_t r) { return shard.left_out(r); });
+      for (const std::uint32_t request : query.requests)
+        if (lost && !shard.left_out(request)) responses[request].error = "another passage of its query was set aside";
+      return lost;
+    });
     for (Query& query : queries) {
       query.order.resize(query.requests.size());
       std::iota(query.order.begin(), query.order.end(), std::size_t{0});
@@ -112,7 +120,8 @@ class RankGpt final : public DecoderModule {
         generation_.run({&row, 1}, limits_of(shard), announce);
       }
     }
-    for (const GenerationRow& row : asked) reorder(queries[row.request], codec().decode(row.generated));
+    for (const GenerationRow& row : asked)
+      reorder(queries[row.request], cut_at_stops(codec().decode(row.generated), row.stops));
   }
 
   std::int64_t window_begin(const Query& query) const {
@@ -128,7 +137,7 @@ class RankGpt final : public DecoderModule {
     row.request = index;
     row.prompt = rows().in_range(codec().encode(text));
     row.max_new = kTokensOfPlace * static_cast<std::int64_t>(passages.size());
-    row.stops = {"\n"};
+    row.stops = {"\nuser:"};
     if (!codec().eos_text().empty()) row.stops.push_back(codec().eos_text());
     if (static_cast<std::int64_t>(row.prompt.size()) + row.max_new > max_length_)
       throw InputError(std::to_string(passages.size()) + " passages come to " + std::to_string(row.prompt.size()) +
@@ -155,7 +164,7 @@ class RankGpt final : public DecoderModule {
 }  // namespace
 
 const Kind& rankgpt_kind() {
-  static const Kind kind{"rankgpt", {"score_pair"}, open_as<RankGpt>, check};
+  static const Kind kind{"rankgpt", open_as<RankGpt>, check};
   return kind;
 }
 

@@ -50,13 +50,13 @@ void read_modules(const fs::path& folder, SentenceSettings& settings) {
 
 }  // namespace
 
-PairActivation pair_activation_named(const std::string& name) {
+std::optional<PairActivation> pair_activation_named(const std::string& name) {
   static const std::map<std::string, PairActivation> known = {{"identity", PairActivation::identity},
                                                               {"over_passages", PairActivation::over_passages},
                                                               {"sigmoid", PairActivation::sigmoid},
                                                               {"softmax", PairActivation::softmax}};
-  if (const auto found = known.find(name); found != known.end()) return found->second;
-  throw InputError("option activation: expected identity, over_passages, sigmoid or softmax, found '" + name + "'");
+  const auto found = known.find(name);
+  return found == known.end() ? std::nullopt : std::optional(found->second);
 }
 
 PairActivation read_pair_activation(const std::string& folder, std::int64_t labels) {

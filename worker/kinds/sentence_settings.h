@@ -31,8 +31,7 @@ SentenceSettings read_sentence_settings(const std::string& folder);
 enum class PairActivation { identity, sigmoid, softmax, over_passages };
 
 /// By the names that the option `activation` has; over_passages: the softmax over one query's passages (KoReranker).
-/// Throws InputError.
-PairActivation pair_activation_named(const std::string& name);
+std::optional<PairActivation> pair_activation_named(const std::string& name);
 
 /// As sentence-transformers reads config.json: its own activation_fn, or the older
 /// sbert_ce_default_activation_function; else the sigmoid of one output. Of two outputs the softmax, as FlashRank: the

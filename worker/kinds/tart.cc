@@ -14,17 +14,16 @@ struct Settings {
   std::int32_t begin = 0, end = 0;  ///< tokens
 };
 
-Settings read_settings(const ModelFolder& folder, const Module& module, const TextCodec& codec) {
+Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   Settings settings;
   settings.instruction = option(module, "instruction", settings.instruction);
   settings.begin = codec.id("<s>");
   settings.end = codec.id("</s>");
   for (const auto& [token, id] : {std::pair("<s>", settings.begin), std::pair("</s>", settings.end)})
     if (id < 0 || id >= folder.vocabulary())
-      throw InputError("module " + module.name + ": " + folder.path + " has no token " + token + ", which tart needs");
+      refuse(module, folder.path + " has no token " + token + ", which tart needs");
   if (folder.t5->labels != 2)
-    throw InputError("module " + module.name + ": " + folder.path + ": tart's head has two outputs, this one " +
-                     std::to_string(folder.t5->labels));
+    refuse(module, folder.path + ": tart's head has two outputs, this one " + std::to_string(folder.t5->labels));
   return settings;
 }
 
@@ -32,8 +31,8 @@ class Tart final : public T5Module {
  public:
   Tart(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : T5Module(module, device, gang, announce),
-        settings_(read_settings(folder(), module, codec())),
-        max_tokens_(module.max_length.value_or(folder().max_length)) {
+        settings_(read_settings(folder(), codec(), module)),
+        max_tokens_(token_limit(folder(), module, folder().max_length)) {
     using What = TemplatePart::What;
     const TemplatePart begin{What::special, {settings_.begin}}, end{What::special, {settings_.end}};
     codec().set_pair_template({begin, {What::first, {}}, end, {What::second, {}}, end});
@@ -58,14 +57,15 @@ class Tart final : public T5Module {
   std::int64_t max_tokens_;
 };
 
-void check(const ModelFolder& folder, const Module& module) {
-  (void)read_settings(folder, module, TextCodec(folder, std::nullopt));
+void check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+  check_t5(folder, module);
+  (void)read_settings(folder, codec, module);
 }
 
 }  // namespace
 
 const Kind& tart_kind() {
-  static const Kind kind{"tart", {"score_pair"}, open_as<Tart>, check};
+  static const Kind kind{"tart", open_as<Tart>, check};
   return kind;
 }
 

@@ -6,6 +6,7 @@
 
 #include "sharding/error.h"
 #include "worker/clock.h"
+#include "worker/kinds/score.h"
 #include "worker/models/row_parallel.h"
 
 namespace proctor {
@@ -34,8 +35,8 @@ std::vector<std::int32_t> first_tokens(const PackedRows& rows) {
 void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std::vector<Response>& responses) {
   const at::Tensor all = scores.to(at::kDouble).cpu().contiguous();
   for (std::size_t i = 0; i < rows.size(); ++i)
-    responses[rows[i].requests[0]].value = {all.data_ptr<double>()[i], rows[i].encoding.ids.size(),
-                                            rows[i].encoding.truncated};
+    answer_score(responses[rows[i].requests[0]], all.data_ptr<double>()[i], rows[i].encoding.ids.size(),
+                 rows[i].encoding.truncated);
 }
 
 TextModule::TextModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
@@ -97,8 +98,8 @@ std::uint32_t TextModule::run_rows(std::vector<TextRow>& rows, std::uint32_t bat
       compute(mine);
     } else {
       for (const TextRow& row : mine) {
-        if (std::ranges::all_of(row.requests, [&](std::uint32_t r) { return shard.left_out(r); })) continue;
-        announce({name + ", request " + std::to_string(row.requests[0]) + " alone", batch, row.requests});
+        if (shard.left_out(row.requests[0])) continue;
+        announce({name + ", request " + std::to_string(row.requests[0]) + " alone", batch, {row.requests[0]}});
         compute({&row, 1});
       }
     }

@@ -17,7 +17,7 @@ namespace proctor {
 /// A text, or a pair, as the network takes it, and whose it is.
 struct TextRow {
   Encoding encoding;
-  std::vector<std::uint32_t> requests;     ///< ascending; several where they share the text
+  std::vector<std::uint32_t> requests;     ///< ascending; several share a text: the first answers for it
   std::vector<std::int32_t> decoder = {};  ///< what an encoder-decoder's decoder is given
   std::size_t attended = 0;                ///< how many of the first tokens are attended; 0: all
 

@@ -27,15 +27,17 @@ class Upr final : public T5Module {
   Upr(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : T5Module(module, device, gang, announce),
         settings_(read_settings(module)),
-        max_tokens_(module.max_length.value_or(512)) {}
+        max_tokens_(token_limit(folder(), module, kRerankTokens)) {}
 
  private:
   /// The decoder is given the question behind its start token, and predicts it with its end token.
   TextRow row_of(const Request& request) override {
     const std::string text = settings_.prefix + " " + request.parts.at(1) + " " + settings_.suffix;
-    return {codec().encode_at_most(text, static_cast<std::size_t>(max_tokens_)),
-            {},
-            codec().encode_at_most(request.parts.at(0), kQuestionTokens).ids};
+    TextRow row{codec().encode_at_most(text, static_cast<std::size_t>(max_tokens_)),
+                {},
+                codec().encode_at_most(request.parts.at(0), kQuestionTokens).ids};
+    if (row.decoder.empty()) throw InputError("the question has no token");
+    return row;
   }
 
   /// The sum of the question's log-probabilities: AutoRAG sorts by its negative, upwards.
@@ -65,12 +67,15 @@ class Upr final : public T5Module {
   std::int64_t max_tokens_;
 };
 
-void check(const ModelFolder&, const Module& module) { (void)read_settings(module); }
+void check(const ModelFolder& folder, TextCodec&, const Module& module) {
+  check_t5(folder, module);
+  (void)read_settings(module);
+}
 
 }  // namespace
 
 const Kind& upr_kind() {
-  static const Kind kind{"upr", {"score_pair"}, open_as<Upr>, check};
+  static const Kind kind{"upr", open_as<Upr>, check};
   return kind;
 }
 

@@ -51,52 +51,90 @@ at::Tensor Encoder::normed(const at::Tensor& x, const Norm& norm) const {
 
 at::Tensor Encoder::attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
                               const Seen& seen) const {
-  const double scale = 1.0 / std::sqrt(static_cast<double>(config_.head_dim));
-  const at::Tensor qkv =
-      at::linear(x, layer.qkv.weight, layer.qkv.bias).unflatten(1, {3, config_.heads, config_.head_dim});
+  const at::Tensor qkv = heads_of(at::linear(x, layer.qkv.weight, layer.qkv.bias), 3);
   const at::Tensor kv = seen.tokens.defined() ? qkv.index_select(0, seen.tokens) : qkv;
   const at::Tensor out =
-      attend_texts(qkv.select(1, 0), kv.select(1, 1), kv.select(1, 2), lengths, seen.lengths, scale, {});
+      attend_texts(qkv.select(1, 0), kv.select(1, 1), kv.select(1, 2), lengths, seen.lengths, scale(), {});
   return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
 }
+
+/// The same of the texts' first tokens alone, `first` [texts, hidden]; x [tokens, hidden]: what they attend.
+at::Tensor Encoder::attention_of_first(const Layer& layer, const at::Tensor& first, const at::Tensor& x,
+                                       const Seen& seen) const {
+  const std::int64_t width = config_.width();
+  const auto projected = [&](const at::Tensor& from, std::int64_t begin, std::int64_t parts) {
+    return heads_of(at::linear(from, layer.qkv.weight.narrow(0, begin, parts * width),
+                               layer.qkv.bias.narrow(0, begin, parts * width)),
+                    parts);
+  };
+  const at::Tensor q = projected(first, 0, 1);
+  const at::Tensor kv = projected(seen.tokens.defined() ? x.index_select(0, seen.tokens) : x, width, 2);
+  const std::vector<std::int64_t> ones(seen.lengths.size(), 1);
+  const at::Tensor out =
+      attend_texts(q.select(1, 0), kv.select(1, 0), kv.select(1, 1), ones, seen.lengths, scale(), {});
+  return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
+}
+
+/// [tokens, parts * width] -> [tokens, parts, heads, head_dim]
+at::Tensor Encoder::heads_of(const at::Tensor& x, std::int64_t parts) const {
+  return x.unflatten(1, {parts, config_.heads, config_.head_dim});
+}
+
+double Encoder::scale() const { return 1.0 / std::sqrt(static_cast<double>(config_.head_dim)); }
 
 at::Tensor Encoder::feed_forward(const Layer& layer, const at::Tensor& x) const {
   const at::Tensor inner = activated(at::linear(x, layer.up.weight, layer.up.bias), config_.activation);
   return row_parallel(inner, layer.down.weight, layer.down.bias, gang_);
 }
 
-at::Tensor Encoder::forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
-                            std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended) const {
+at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
+                        std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended,
+                        bool first_only) const {
   const at::Device device = words_.device();
   Seen seen{{}, attended.empty() ? lengths : attended};
-  std::vector<std::int32_t> positions, seen_tokens;
+  std::vector<std::int32_t> positions, seen_tokens, first_tokens;
   positions.reserve(tokens.size());
   for (std::size_t text = 0; text < lengths.size(); ++text) {
     const auto begin = static_cast<std::int32_t>(positions.size());
+    first_tokens.push_back(begin);
     for (std::int64_t i = 0; i < lengths[text]; ++i)
       positions.push_back(static_cast<std::int32_t>(config_.first_position + i));
     for (std::int32_t i = 0; i < seen.lengths[text]; ++i) seen_tokens.push_back(begin + i);
-    attended_ += static_cast<double>(lengths[text] * seen.lengths[text]);
   }
+  count(lengths, seen.lengths, first_only);
   if (seen_tokens.size() < tokens.size()) seen.tokens = token_tensor(seen_tokens, device);
-  tokens_computed_ += tokens.size();
   at::Tensor x = at::embedding(words_, token_tensor(tokens, device));
   x += at::embedding(positions_, token_tensor(positions, device));
   x += at::embedding(types_, token_tensor(types, device));
   x = normed(x, input_norm_);
   for (const Layer& layer : layers_) {
-    x = normed(attention(layer, x, lengths, seen) += x, layer.attention_norm);
+    if (first_only && &layer == &layers_.back()) {
+      at::Tensor first = x.index_select(0, token_tensor(first_tokens, device));
+      x = normed(attention_of_first(layer, first, x, seen) += first, layer.attention_norm);
+    } else {
+      x = normed(attention(layer, x, lengths, seen) += x, layer.attention_norm);
+    }
     x = normed(feed_forward(layer, x) += x, layer.output_norm);
   }
   return x;
 }
 
-double Encoder::flops_computed() const {
-  const auto width = static_cast<double>(config_.width());
-  const double layer =
-      2.0 * static_cast<double>(config_.hidden) * (4 * width + 2 * static_cast<double>(config_.intermediate));
-  return static_cast<double>(config_.layers) *
-         (layer * static_cast<double>(tokens_computed_) + 4.0 * width * attended_);
+void Encoder::count(std::span<const std::int64_t> lengths, std::span<const std::int64_t> seen, bool first_only) const {
+  const auto width = static_cast<double>(config_.width()), hidden = static_cast<double>(config_.hidden),
+             inner = static_cast<double>(config_.intermediate);
+  double tokens = 0, keys = 0, attended = 0;
+  for (std::size_t text = 0; text < lengths.size(); ++text) {
+    tokens += static_cast<double>(lengths[text]);
+    keys += static_cast<double>(seen[text]);
+    attended += static_cast<double>(lengths[text]) * static_cast<double>(seen[text]);
+  }
+  tokens_computed_ += static_cast<std::uint64_t>(tokens);
+  const double whole = 2 * hidden * (4 * width + 2 * inner) * tokens + 4 * width * attended;
+  const auto layers = static_cast<double>(config_.layers);
+  flops_ += layers * whole;
+  if (first_only)
+    flops_ += 2 * hidden * (2 * width * keys + (2 * width + 2 * inner) * static_cast<double>(lengths.size())) +
+              4 * width * keys - whole;
 }
 
 }  // namespace proctor

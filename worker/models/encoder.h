@@ -1,5 +1,5 @@
-// A bidirectional encoder over packed texts: [tokens, hidden], no padding; each text attends itself. Compute thread
-// only.
+// A bidirectional encoder over packed texts: [tokens, hidden], no padding; each text attends itself, or its first
+// tokens. Compute thread only.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,11 +18,18 @@ class Encoder {
   /// `config`: the whole model's. `weights`: a member's. The communicator must outlive every forward().
   Encoder(const EncoderConfig& config, const Weights& weights, Communicator& gang);
 
-  /// Collective. Texts one after another, `lengths` tokens each (none 0); types: token type ids. Neighbours of one
-  /// length are attended in one call. Returns the last layer's states, [tokens, hidden]. `attended`: of each text how
-  /// many of its first tokens are attended, by all of its tokens; empty: all.
+  /// Collective. Texts one after another, `lengths` tokens each (none 0); types: token type ids; `attended`: of each
+  /// text how many of its first tokens are attended, by all of its tokens (empty: all). Neighbours of one length are
+  /// attended in one call. Returns the last layer's states, [tokens, hidden].
   at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
-                     std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended = {}) const;
+                     std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended = {}) const {
+    return run(tokens, types, lengths, attended, false);
+  }
+  /// Of the texts' first tokens alone, [texts, hidden]: of the last layer nothing else is computed.
+  at::Tensor forward_first(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
+                           std::span<const std::int64_t> lengths) const {
+    return run(tokens, types, lengths, {}, true);
+  }
 
   /// The classification head over first tokens' states [texts, hidden] -> [texts, labels], float32.
   at::Tensor classify(const at::Tensor& states) const;
@@ -32,10 +39,9 @@ class Encoder {
 
   /// This member's: its heads, its feed-forward width.
   const EncoderConfig& config() const { return config_; }
-  at::TensorOptions options() const { return words_.options(); }
   std::uint64_t tokens_computed() const { return tokens_computed_; }
-  /// 2 for each weight of a layer and token, 4 x hidden for each attended key and layer.
-  double flops_computed() const;
+  /// Of this member: 2 for each weight that a token meets, 4 x heads x head_dim for each attended key and layer.
+  double flops_computed() const { return flops_; }
 
  private:
   struct Norm {
@@ -48,7 +54,12 @@ class Encoder {
     Linear qkv, output, up, down;
     Norm attention_norm, output_norm;
   };
+  at::Tensor run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
+                 std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended, bool first_only) const;
+  void count(std::span<const std::int64_t> lengths, std::span<const std::int64_t> seen, bool first_only) const;
   at::Tensor normed(const at::Tensor& x, const Norm& norm) const;
+  at::Tensor heads_of(const at::Tensor& x, std::int64_t parts) const;
+  double scale() const;
   /// What the texts' tokens attend: `tokens` (undefined: all of them), `lengths` of each text.
   struct Seen {
     at::Tensor tokens;
@@ -56,6 +67,8 @@ class Encoder {
   };
   at::Tensor attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
                        const Seen& seen) const;
+  at::Tensor attention_of_first(const Layer& layer, const at::Tensor& first, const at::Tensor& x,
+                                const Seen& seen) const;
   at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;
 
   EncoderConfig config_;
@@ -66,7 +79,7 @@ class Encoder {
   Linear head_dense_, head_out_;               // undefined where there is no head
   at::Tensor projection_;                      // undefined where there is none
   mutable std::uint64_t tokens_computed_ = 0;  // no part of what it computes
-  mutable double attended_ = 0;                // keys, of all tokens
+  mutable double flops_ = 0;
 };
 
 }  // namespace proctor

@@ -18,8 +18,8 @@ const std::map<std::string, Half>& table() {
 }
 
 /// "relu", "gated-gelu": transformers takes the latter's function for gelu_new.
-void read_feed_forward(ConfigReader& reader, T5Config& c) {
-  const std::string name = reader.get("feed_forward_proj", std::string("relu"));
+void read_feed_forward(ConfigReader& reader, T5Config& c, const std::string& usual) {
+  const std::string name = reader.get("feed_forward_proj", usual);
   c.gated = name.starts_with("gated-");
   const std::string function = name == "gated-gelu" ? "gelu_new" : c.gated ? name.substr(6) : name;
   const auto known = activation_named(function);
@@ -39,6 +39,8 @@ std::string t5_names() {
 
 T5Config read_t5_config(const std::string& architecture, ConfigReader& reader) {
   T5Config c;
+  const bool multilingual = architecture.starts_with("MT5");
+  if (multilingual) c = {.vocabulary = 250112, .intermediate = 1024, .heads = 6, .layers = 8};  // MT5Config's
   c.vocabulary = reader.get("vocab_size", c.vocabulary);
   c.hidden = reader.get("d_model", c.hidden);
   c.intermediate = reader.get("d_ff", c.intermediate);
@@ -49,10 +51,12 @@ T5Config read_t5_config(const std::string& architecture, ConfigReader& reader) {
   c.buckets = reader.get("relative_attention_num_buckets", c.buckets);
   c.max_distance = reader.get("relative_attention_max_distance", c.max_distance);
   c.norm_epsilon = reader.get("layer_norm_epsilon", c.norm_epsilon);
-  c.tied_embeddings = reader.get("tie_word_embeddings", true);
-  read_feed_forward(reader, c);
+  c.tied_embeddings = reader.get("tie_word_embeddings", !multilingual);
+  read_feed_forward(reader, c, multilingual ? "gated-gelu" : "relu");
   const auto pad = reader.get<std::int32_t>("pad_token_id", 0);
   c.start_token = reader.get<std::int32_t>("decoder_start_token_id", pad);
+  if (c.start_token < 0 || c.start_token >= c.vocabulary) reader.refuse("decoder_start_token_id", "is no token's");
+  if (c.decoder_layers < 1) reader.refuse("num_decoder_layers", "is below 1");
   if (table().at(architecture) == Half::encoder) {
     c.decoder_layers = 0;
     c.labels = label_count(reader);

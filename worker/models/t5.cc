@@ -143,9 +143,13 @@ at::Tensor T5::decode(std::span<const std::int32_t> tokens, std::span<const std:
   return config_.tied_embeddings ? x * std::pow(static_cast<double>(config_.hidden), -0.5) : x;
 }
 
-at::Tensor T5::logits(const at::Tensor& states) const {
-  flops_ += 2 * static_cast<double>(head_.numel()) * static_cast<double>(states.size(0));
-  return at::linear(states, head_).to(at::kFloat);
+at::Tensor T5::products(const at::Tensor& states, const at::Tensor& head) const {
+  flops_ += 2 * static_cast<double>(head.numel()) * static_cast<double>(states.size(0));
+  return at::linear(states, head).to(at::kFloat);
+}
+
+at::Tensor T5::logits_of(const at::Tensor& states, const std::vector<std::int32_t>& tokens) const {
+  return products(states, head_.index_select(0, token_tensor(tokens, head_.device())));
 }
 
 at::Tensor T5::classify(const at::Tensor& states) const { return at::linear(states, head_, head_bias_).to(at::kFloat); }

@@ -27,13 +27,13 @@ class T5 {
   /// states. Returns what logits() takes, [tokens, hidden].
   at::Tensor decode(std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths,
                     const at::Tensor& states, std::span<const std::int64_t> texts) const;
-  /// decode()'s states [rows, hidden] -> [rows, vocabulary], float32.
-  at::Tensor logits(const at::Tensor& states) const;
+  /// decode()'s states [rows, hidden] -> [rows, vocabulary], or [rows, tokens] of these tokens alone; float32.
+  at::Tensor logits(const at::Tensor& states) const { return products(states, head_); }
+  at::Tensor logits_of(const at::Tensor& states, const std::vector<std::int32_t>& tokens) const;
   /// encode()'s states of first tokens, [texts, hidden] -> [texts, labels], float32.
   at::Tensor classify(const at::Tensor& states) const;
 
   const T5Config& config() const { return config_; }
-  at::TensorOptions options() const { return words_.options(); }
   std::uint64_t tokens_computed() const { return tokens_computed_; }
   /// 2 for each weight that a token meets, 4 x heads x head_dim for each attended key and layer.
   double flops_computed() const { return flops_; }
@@ -58,6 +58,7 @@ class T5 {
   at::Tensor cross_attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
                              const Source& source) const;
   at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;
+  at::Tensor products(const at::Tensor& states, const at::Tensor& head) const;
   at::Tensor position_bias(const Stack& stack, std::int64_t length) const;
   void count(const Stack& stack, std::span<const std::int64_t> lengths, const Source* source) const;
 
