@@ -64,7 +64,7 @@ class Embedding(RunCase):
             self.assertFalse((self.root / "bad").exists())
 
         refused(2, "kind generator cannot use BertModel", modules=[{"name": "m", "path": "bert"}])
-        refused(2, "kind embedding cannot use LlamaForCausalLM", modules=[{"name": "m", "kind": "embedding", "path": "llama"}])
+        refused(5, "pooled by their last token", modules=[{"name": "m", "kind": "embedding", "path": "llama"}])
         refused(2, "of kind embedding cannot answer task choice", modules=[{"name": "m", "kind": "embedding", "path": "bert", "tasks": ["choice"]}])
         refused(2, "4 attention heads cannot be divided by 3", modules=[{"name": "m", "kind": "embedding", "path": "bert", "tensor_parallel": 3}])
         self.write("qrels.tsv", "q1\tnowhere\t1\n")
