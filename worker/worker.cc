@@ -1,6 +1,7 @@
 #include "worker/worker.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/ones.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -224,6 +225,9 @@ class Worker {
   bool warmed_up_ = false;
 };
 
+/// Many enough for an operator to use all threads.
+constexpr std::int64_t kParallelElements = 1 << 20;
+
 }  // namespace
 
 int serve(Channel channel, const WorkerOptions& options) {
@@ -235,7 +239,7 @@ int serve(Channel channel, const WorkerOptions& options) {
     DeviceFacts facts = probe(options.device);
     at::set_num_threads(options.cpu_threads);
     at::set_num_interop_threads(1);
-    at::parallel_for(0, options.cpu_threads, 1, [](auto, auto) {});  // the pool's threads are no module's
+    (void)at::ones({kParallelElements});  // starts LibTorch's thread pool, whose threads are no module's
     const auto device = make_device(facts.kind == "cpu" ? DeviceChoice::cpu : DeviceChoice::cuda, options.device_index);
     Worker worker(channel, *device, inbox, abort_switch);
     if (!channel.send(encode(WorkerReport(WorkerReady{getpid(), facts})))) return 0;

@@ -19,8 +19,8 @@ struct Ranked {
 /// By score, highest first; equal scores by the passage's name, descending: trec_eval's order.
 void sort_as_trec_eval(std::vector<Ranked>& ranking);
 
-/// map, recip_rank, Rprec, ndcg, and with a cut: P_10, recall_100, map_cut_10, ndcg_cut_10, success_5; with or without one
-/// AutoRAG's autorag_recall, _precision, _f1, _ndcg, _mrr, _map.
+/// map, recip_rank, Rprec, ndcg, and with a cut: P_10, recall_100, map_cut_10, ndcg_cut_10, success_5; with or without
+/// one AutoRAG's autorag_recall, _precision, _f1, _ndcg, _mrr, _map.
 bool is_retrieval_metric(const std::string& name);
 /// The names to show a user.
 std::vector<std::string> retrieval_metric_examples();
