@@ -156,6 +156,29 @@ def only_second(folder):
 ONLY_SECOND = 40
 
 
+def rankgpt(folder):
+    """RankGPT's words and its reading of an answer (sunnweiwei/RankGPT's receive_permutation), all passages at once, as "role: text" lines."""
+    tokenizer = tokenizer_of(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    count, scores = len(PASSAGES), []
+    for query in QUERIES:
+        turns = [("system", "You are RankGPT, an intelligent assistant that can rank passages based on their relevancy to the query."),
+                 ("user", f"I will provide you with {count} passages, each indicated by number identifier []. \nRank the passages based on their relevance to query: {query}."),
+                 ("assistant", "Okay, please provide the passages.")]
+        for rank, passage in enumerate(PASSAGES, 1):
+            turns += [("user", f"[{rank}] {' '.join(passage.split()[:300])}"), ("assistant", f"Received passage [{rank}].")]
+        turns.append(("user", f"Search Query: {query}. \nRank the {count} passages above based on their relevance to the search query. The passages should be listed in "
+                              "descending order using identifiers. The most relevant passages should be listed first. The output format should be [] > [], e.g., "
+                              "[1] > [2]. Only response the ranking results, do not say any word or explain."))
+        prompt = "\n".join(f"{role}: {text}" for role, text in turns) + "\nassistant: "
+        ids = torch.tensor([tokenizer(prompt, add_special_tokens=False)["input_ids"]])
+        written = tokenizer.decode(model.generate(ids, do_sample=False, max_new_tokens=8 * count, eos_token_id=257, pad_token_id=257)[0, ids.shape[1]:], skip_special_tokens=True)
+        named = [int(word) - 1 for word in "".join(c if c.isdigit() and c.isascii() else " " for c in written.split("\nuser:")[0]).split()]
+        order = list(dict.fromkeys([place for place in named if 0 <= place < count] + list(range(count))))
+        scores += [1 - order.index(place) / (count - 1) for place in range(count)]
+    return scores
+
+
 def over_passages(folder):
     """KoReranker: the softmax of the logits over one query's passages."""
     tokenizer = tokenizer_of(folder)
@@ -189,6 +212,7 @@ def main():
         case("llm_reranker", "llama", llm_reranker(f"{root}/llama", True), options={"prompt": LLM_PROMPT, "normalize": True}, max_length=64)
         case("cross_encoder", "bert_pairs", over_passages(f"{root}/bert_pairs"), options={"activation": "over_passages"})
         case("cross_encoder", "bert_pairs", only_second(f"{root}/bert_pairs"), options={"activation": "identity", "truncation": "only_second"}, max_length=ONLY_SECOND)
+        case("rankgpt", "llama_long", rankgpt(f"{root}/llama_long"))
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}, FlagEmbedding {metadata.version('FlagEmbedding')}"
     print(json.dumps({"made_with": versions, "pairs": PAIRS, "cases": cases}))
 
