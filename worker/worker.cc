@@ -235,11 +235,12 @@ int serve(Channel channel, const WorkerOptions& options) {
   Inbox inbox(channel, abort_switch);
   try {
     keep_freed_memory();
-    install_counting_allocator(options.memory_limit_bytes);
+    install_counting_allocator(0);
     DeviceFacts facts = probe(options.device);
     at::set_num_threads(options.cpu_threads);
     at::set_num_interop_threads(1);
     (void)at::ones({kParallelElements});  // starts LibTorch's thread pool, whose threads are no module's
+    install_counting_allocator(options.memory_limit_bytes);
     const auto device = make_device(facts.kind == "cpu" ? DeviceChoice::cpu : DeviceChoice::cuda, options.device_index);
     Worker worker(channel, *device, inbox, abort_switch);
     if (!channel.send(encode(WorkerReport(WorkerReady{getpid(), facts})))) return 0;
