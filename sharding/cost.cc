@@ -37,7 +37,7 @@ RequestCost request_cost(const ModelFacts& facts, const Request& request, std::s
 
 MemoryNeed memory_need(const ModelFacts& facts, double dtype_bytes, std::uint32_t tensor_parallel, double batch_tokens,
                        double cached_tokens, bool gpu) {
-  constexpr double kHeadRows = 128, kNcclBytes = 400e6;  // worker/scoring.cc; a guess, not measured
+  constexpr double kNcclBytes = 400e6;  // a guess, not measured
   const double share = 1.0 / tensor_parallel, float_bytes = 4;
   const auto width = static_cast<double>(facts.heads * facts.head_dim),
              kv_width = static_cast<double>(facts.kv_heads * facts.head_dim),
@@ -49,7 +49,7 @@ MemoryNeed memory_need(const ModelFacts& facts, double dtype_bytes, std::uint32_
   // feed-forward's two halves and their product. Then the head's chunk, in the dtype and in float32.
   const double attention = (2 * width + 2 * kv_width) * share, feed_forward = 3 * inner * share;
   const double layer = batch_tokens * dtype_bytes * (2 * hidden + std::max(attention, feed_forward));
-  const double head = kHeadRows * static_cast<double>(facts.vocabulary) * share *
+  const double head = static_cast<double>(head_rows(gpu)) * static_cast<double>(facts.vocabulary) * share *
                       (float_bytes + (dtype_bytes < float_bytes ? dtype_bytes : 0));
   need.activations = std::max(layer, head + batch_tokens * dtype_bytes * hidden);
   need.communicator = gpu && tensor_parallel > 1 ? kNcclBytes : 0;

@@ -21,6 +21,9 @@ struct RequestCost {
 /// `shared_bytes`: the beginning of its first part that its predecessor has too, computed once.
 RequestCost request_cost(const ModelFacts& facts, const Request& request, std::size_t shared_bytes);
 
+/// Scored positions whose logits a worker computes at once: as many as a device needs to be busy.
+constexpr std::size_t head_rows(bool gpu) { return gpu ? 1024 : 128; }
+
 /// Bytes of one device, estimated.
 struct MemoryNeed {
   double weights = 0, cache = 0, activations = 0, communicator = 0;  ///< cache: keys and values

@@ -12,14 +12,13 @@
 #include <limits>
 #include <span>
 
+#include "sharding/cost.h"
 #include "worker/token_tensor.h"
 #include "worker/tree_attention.h"
 
 namespace proctor {
 namespace {
 
-/// Logits are never [tokens, vocabulary] at once: rows of them, as many as a device needs to be busy.
-std::size_t head_rows(const at::Tensor& states) { return states.is_cpu() ? 128 : 1024; }
 constexpr std::int64_t kVocabularyChunk = 8192;
 
 /// logsumexp over fixed chunks of the vocabulary: logits [rows, vocabulary] float32 -> [rows] float32.
@@ -147,11 +146,12 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
                  std::vector<RowScore>& scores) {
   const at::Tensor states = states_of(decoder, batch, prefix);
   const std::vector<ScoredTarget> targets = scored_targets(batch, rows);
+  const std::size_t most = head_rows(!states.is_cpu());
   for (std::size_t begin = 0, end = 0; begin < targets.size(); begin = end) {
     std::vector<std::int32_t> slots;
     for (; end < targets.size(); ++end) {
       if (!slots.empty() && slots.back() == targets[end].slot) continue;
-      if (slots.size() == head_rows(states)) break;
+      if (slots.size() == most) break;  // logits are never [tokens, vocabulary] at once
       slots.push_back(targets[end].slot);
     }
     score_targets(decoder, states.index_select(0, token_tensor(slots, states.device())),
