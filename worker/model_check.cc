@@ -56,37 +56,33 @@ std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
   return text;
 }
 
-void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
-  facts.kinds = {"generator", "embedding", "llm_reranker", "rankgpt", "longllmlingua"};
+template <class Config>
+void add_common_sizes(ModelFacts& facts, const Config& c) {
   facts.layers = static_cast<std::uint64_t>(c.layers);
   facts.hidden = static_cast<std::uint64_t>(c.hidden);
-  facts.heads = static_cast<std::uint64_t>(c.heads);
-  facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
+  facts.heads = facts.kv_heads = static_cast<std::uint64_t>(c.heads);
   facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
   facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
   facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
+}
+
+void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
+  add_common_sizes(facts, c);
+  facts.kinds = {"generator", "embedding", "llm_reranker", "rankgpt", "longllmlingua"};
+  facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
 }
 
 void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
+  add_common_sizes(facts, c);
   facts.kinds = c.labels > 0       ? std::vector<std::string>{"cross_encoder"}
                 : c.projection > 0 ? std::vector<std::string>{"colbert"}
                                    : std::vector<std::string>{"embedding", "colbert"};
-  facts.layers = static_cast<std::uint64_t>(c.layers);
-  facts.hidden = static_cast<std::uint64_t>(c.hidden);
-  facts.heads = facts.kv_heads = static_cast<std::uint64_t>(c.heads);
-  facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
-  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
-  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
 }
 
 void add_sizes(ModelFacts& facts, const T5Config& c) {
+  add_common_sizes(facts, c);
   facts.kinds = c.labels > 0 ? std::vector<std::string>{"tart"} : std::vector<std::string>{"monot5", "upr"};
-  facts.layers = static_cast<std::uint64_t>(c.layers + c.decoder_layers);
-  facts.hidden = static_cast<std::uint64_t>(c.hidden);
-  facts.heads = facts.kv_heads = static_cast<std::uint64_t>(c.heads);
-  facts.head_dim = static_cast<std::uint64_t>(c.head_dim);
-  facts.intermediate = static_cast<std::uint64_t>(c.intermediate);
-  facts.vocabulary = static_cast<std::uint64_t>(c.vocabulary);
+  facts.layers += static_cast<std::uint64_t>(c.decoder_layers);
 }
 
 }  // namespace

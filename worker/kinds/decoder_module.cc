@@ -25,10 +25,7 @@ DecoderModule::DecoderModule(const Module& module, Device& device, Communicator&
     : folder_(read_model_folder(module.path)),
       codec_(folder_, module.add_bos_token),
       rows_(folder_, codec_, module.max_length.value_or(folder_.max_length)),
-      weights_(Checkpoint(module.path), folder_parameters(folder_, share_of(gang)),
-               folder_sources(folder_, share_of(gang)),
-               at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
-               announce),
+      weights_(read_weights(folder_, module, device, gang, announce)),
       decoder_(folder_.decoder, weights_, gang),
       prefix_(decoder_) {}
 

@@ -27,9 +27,9 @@ at::Tensor normalized(const at::Tensor& vectors, const SentenceSettings& setting
   return settings.normalize ? vectors / vectors.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12) : vectors;
 }
 
-/// [vector, tokens, truncated]; the vector float32.
+/// [vector, tokens, truncated]; the vector float32, on the host.
 nlohmann::json answer_vector(const at::Tensor& vector, std::size_t tokens, std::size_t truncated) {
-  const at::Tensor dense = vector.cpu().contiguous();
+  const at::Tensor dense = vector.contiguous();
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(dense.numel()) * sizeof(float));
   std::memcpy(bytes.data(), dense.const_data_ptr<float>(), bytes.size());
   return {nlohmann::json::binary(std::move(bytes)), tokens, truncated};
@@ -93,7 +93,7 @@ class DecoderEmbedding final : public DecoderModule {
       return ScoredRow{encoding.ids, {0}};  // a target, so that the last position is there
     });
     run_batches(work, shard, cleanup, announce, [&](const Batch& batch) {
-      const at::Tensor vectors = normalized(last_states(decoder(), batch, prefix()).to(at::kFloat), settings_);
+      const at::Tensor vectors = normalized(last_states(decoder(), batch, prefix()).to(at::kFloat), settings_).cpu();
       for (std::size_t i = 0; i < batch.paths.size(); ++i) {
         const std::size_t row = batch.paths[i].row, request = work.owners[row];
         responses[request].value = answer_vector(vectors[static_cast<std::int64_t>(i)], work.rows[row].tokens.size(),

@@ -1,6 +1,8 @@
 #include "worker/kinds/kinds.h"
 
 #include "sharding/error.h"
+#include "worker/model_folder.h"
+#include "worker/models/row_parallel.h"
 
 namespace proctor {
 
@@ -16,9 +18,16 @@ const Kind& find_kind(const std::string& name) {
   throw InputError("kind '" + name + "' is not known (known: " + known + ")");
 }
 
-at::ScalarType scalar_type(DType dtype, const std::string& checkpoint) {
-  const DType chosen = dtype == DType::automatic ? dtype_from(checkpoint).value_or(DType::float32) : dtype;
-  return chosen == DType::bfloat16 ? at::kBFloat16 : chosen == DType::float16 ? at::kHalf : at::kFloat;
+Weights read_weights(const ModelFolder& folder, const Module& module, Device& device, const Communicator& gang,
+                     const Announce& announce) {
+  const DType dtype =
+      module.dtype == DType::automatic ? dtype_from(folder.checkpoint_dtype).value_or(DType::float32) : module.dtype;
+  const at::ScalarType type = dtype == DType::bfloat16  ? at::kBFloat16
+                              : dtype == DType::float16 ? at::kHalf
+                                                        : at::kFloat;
+  const Share share = share_of(gang);
+  return Weights(Checkpoint(module.path), folder_parameters(folder, share), folder_sources(folder, share),
+                 at::TensorOptions().dtype(type).device(device.torch()), announce);
 }
 
 }  // namespace proctor

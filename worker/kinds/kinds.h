@@ -89,7 +89,8 @@ const Kind& llm_reranker_kind();
 /// Throws InputError naming the kinds there are.
 const Kind& find_kind(const std::string& name);
 
-/// A module's dtype; `checkpoint`: what automatic means.
-at::ScalarType scalar_type(DType dtype, const std::string& checkpoint);
+/// This member's weights of a module, in the module's dtype (automatic: the checkpoint's), read onto the device.
+Weights read_weights(const ModelFolder& folder, const Module& module, Device& device, const Communicator& gang,
+                     const Announce& announce);
 
 }  // namespace proctor

@@ -2,7 +2,7 @@
 // that make the question likely; fine: the tokens that the decoder does not expect (worker/compression).
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
+#include <numeric>
 
 #include "sharding/error.h"
 #include "worker/clock.h"
@@ -19,9 +19,8 @@ constexpr const char* kAfterQuestion = " We can get the answer to this question 
 /// One request's passages.
 struct Passages {
   std::vector<std::string> texts;
-  std::vector<std::size_t> tokens;    // of each, as the tokenizer encodes a text
-  std::vector<double> question_loss;  // mean, behind each
-  std::size_t before = 0;             // tokens of all
+  std::vector<std::size_t> tokens, plain;  // of each, as the tokenizer encodes a text; without special tokens
+  std::vector<double> question_loss;       // mean, behind each
 };
 
 void check(const ModelFolder&, TextCodec&, const Module& module) { refuse_bos(module); }
@@ -72,7 +71,7 @@ class LongLlmLingua final : public DecoderModule {
     passages.texts.assign(request.parts.begin(), request.parts.end() - 1);
     for (const std::string& text : passages.texts) {
       passages.tokens.push_back(codec().encode(text).size());
-      passages.before += codec().encode_without_specials(text).size();
+      passages.plain.push_back(codec().encode_without_specials(text).size());
     }
     return passages;
   }
@@ -106,13 +105,14 @@ class LongLlmLingua final : public DecoderModule {
     std::vector<std::size_t> lengths;
     for (const std::size_t p : chosen) {
       text += (lengths.empty() ? "" : "\n\n") + passages.texts[p];
-      lengths.push_back(codec().encode_without_specials(passages.texts[p]).size());
+      lengths.push_back(passages.plain[p]);
     }
     const std::vector<std::int32_t> tokens = codec().encode_without_specials(text);
     const std::vector<std::int32_t> kept = thin_out(
         rows().in_range(tokens), lengths, target,
         [&](std::span<const std::int32_t> seen, std::size_t from) { return losses(seen, from, limits, announce); });
-    return {codec().decode_whole(kept), kept.size(), passages.before, 0};
+    const std::size_t before = std::accumulate(passages.plain.begin(), passages.plain.end(), std::size_t{0});
+    return {codec().decode_whole(kept), kept.size(), before, 0};
   }
 
   /// Collective.

@@ -4,6 +4,7 @@
 
 #include "worker/kinds/options.h"
 #include "worker/kinds/t5_module.h"
+#include "worker/models/packed_attention.h"
 #include "worker/token_tensor.h"
 
 namespace proctor {
@@ -49,7 +50,8 @@ class Tart final : public T5Module {
   void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const override {
     const PackedRows all = packed(rows);
     const at::Tensor states = t5().encode(all.tokens, all.lengths);
-    const at::Tensor logits = t5().classify(states.index_select(0, token_tensor(first_tokens(all), states.device())));
+    const at::Tensor logits =
+        t5().classify(states.index_select(0, token_tensor(first_tokens(all.lengths), states.device())));
     answer_scores(rows, at::softmax(logits, 1).select(1, 1), responses);
   }
 

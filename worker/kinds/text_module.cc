@@ -7,7 +7,6 @@
 #include "sharding/error.h"
 #include "worker/clock.h"
 #include "worker/kinds/score.h"
-#include "worker/models/row_parallel.h"
 
 namespace proctor {
 
@@ -22,16 +21,6 @@ PackedRows packed(std::span<const TextRow> rows) {
   return all;
 }
 
-std::vector<std::int32_t> first_tokens(const PackedRows& rows) {
-  std::vector<std::int32_t> first;
-  std::int32_t begin = 0;
-  for (const std::int64_t length : rows.lengths) {
-    first.push_back(begin);
-    begin += static_cast<std::int32_t>(length);
-  }
-  return first;
-}
-
 void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std::vector<Response>& responses) {
   const at::Tensor all = scores.to(at::kDouble).cpu().contiguous();
   for (std::size_t i = 0; i < rows.size(); ++i)
@@ -42,10 +31,7 @@ void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std:
 TextModule::TextModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
     : folder_(read_model_folder(module.path)),
       codec_(folder_, std::nullopt),
-      weights_(Checkpoint(module.path), folder_parameters(folder_, share_of(gang)),
-               folder_sources(folder_, share_of(gang)),
-               at::TensorOptions().dtype(scalar_type(module.dtype, folder_.checkpoint_dtype)).device(device.torch()),
-               announce) {}
+      weights_(read_weights(folder_, module, device, gang, announce)) {}
 
 void TextModule::check(const TextRow& row) const {
   const std::int64_t vocabulary = folder_.vocabulary(), types = folder_.encoder ? folder_.encoder->types : 0;

@@ -30,8 +30,6 @@ struct PackedRows {
   std::vector<std::int64_t> lengths, attended;
 };
 PackedRows packed(std::span<const TextRow> rows);
-/// Of each row its first token's place among all.
-std::vector<std::int32_t> first_tokens(const PackedRows& rows);
 
 /// scores: one of each row -> [score, tokens, truncated] of its request.
 void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std::vector<Response>& responses);

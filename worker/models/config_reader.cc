@@ -63,6 +63,16 @@ void ConfigReader::require(const std::string& key, const nlohmann::json& allowed
   if (value && !value->is_null() && *value != allowed) refuse(key, why);
 }
 
+void ConfigReader::require_unquantized() {
+  require("quantization_config", nlohmann::json(),
+          "marks a quantised checkpoint; quantised models are not supported, use the original weights");
+}
+
+void ConfigReader::require_sizes(std::initializer_list<std::pair<const char*, std::int64_t>> sizes) const {
+  for (const auto& [key, size] : sizes)
+    if (size <= 0 || size > (1 << 24)) refuse(key, "is " + std::to_string(size) + ", which is no size");
+}
+
 void ConfigReader::refuse(const std::string& key, const std::string& why) const {
   throw InputError(file_ + ": \"" + key + "\" " + why);
 }

@@ -2,9 +2,12 @@
 // so that a quantised or exotic model is refused, not miscomputed.
 #pragma once
 
+#include <cstdint>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace proctor {
 
@@ -27,6 +30,9 @@ class ConfigReader {
   const nlohmann::json* find(const std::string& key);
   /// Throws InputError unless the key is absent, null or `allowed`.
   void require(const std::string& key, const nlohmann::json& allowed, const std::string& why);
+  void require_unquantized();
+  /// Each is a size that a network may have.
+  void require_sizes(std::initializer_list<std::pair<const char*, std::int64_t>> sizes) const;
   [[noreturn]] void refuse(const std::string& key, const std::string& why) const;
   /// Every key has been read or is harmless; else throws InputError naming the first.
   void finish() const;

@@ -92,11 +92,10 @@ at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const st
                         bool first_only) const {
   const at::Device device = words_.device();
   Seen seen{{}, attended.empty() ? lengths : attended};
-  std::vector<std::int32_t> positions, seen_tokens, first_tokens;
+  std::vector<std::int32_t> positions, seen_tokens;
   positions.reserve(tokens.size());
   for (std::size_t text = 0; text < lengths.size(); ++text) {
     const auto begin = static_cast<std::int32_t>(positions.size());
-    first_tokens.push_back(begin);
     for (std::int64_t i = 0; i < lengths[text]; ++i)
       positions.push_back(static_cast<std::int32_t>(config_.first_position + i));
     for (std::int32_t i = 0; i < seen.lengths[text]; ++i) seen_tokens.push_back(begin + i);
@@ -109,7 +108,7 @@ at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const st
   x = normed(x, input_norm_);
   for (const Layer& layer : layers_) {
     if (first_only && &layer == &layers_.back()) {
-      at::Tensor first = x.index_select(0, token_tensor(first_tokens, device));
+      at::Tensor first = x.index_select(0, token_tensor(first_tokens(lengths), device));
       x = normed(attention_of_first(layer, first, x, seen) += first, layer.attention_norm);
     } else {
       x = normed(attention(layer, x, lengths, seen) += x, layer.attention_norm);

@@ -65,8 +65,7 @@ void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t defaul
   config.tied_embeddings = reader.get("tie_word_embeddings", false);
   reader.require("hidden_act", "silu", "is not silu (the only activation these families have)");
   reader.require("partial_rotary_factor", 1.0, "rotates a part of a head only (not implemented)");
-  reader.require("quantization_config", Json(),
-                 "marks a quantised checkpoint; quantised models are not supported, use the original weights");
+  reader.require_unquantized();
   reader.require("is_encoder_decoder", false, "marks an encoder-decoder");
   reader.require("add_cross_attention", false, "asks for cross attention");
   read_rope(reader, config);
@@ -151,11 +150,12 @@ const std::map<std::string, std::function<DecoderConfig(ConfigReader&)>>& table(
 }
 
 void check_sizes(const DecoderConfig& c, const ConfigReader& reader) {
-  const std::pair<const char*, std::int64_t> sizes[] = {
-      {"vocab_size", c.vocabulary},    {"hidden_size", c.hidden},           {"intermediate_size", c.intermediate},
-      {"num_hidden_layers", c.layers}, {"num_key_value_heads", c.kv_heads}, {"head_dim", c.head_dim}};
-  for (const auto& [key, size] : sizes)
-    if (size <= 0 || size > (1 << 24)) reader.refuse(key, "is " + std::to_string(size) + ", which is no size");
+  reader.require_sizes({{"vocab_size", c.vocabulary},
+                        {"hidden_size", c.hidden},
+                        {"intermediate_size", c.intermediate},
+                        {"num_hidden_layers", c.layers},
+                        {"num_key_value_heads", c.kv_heads},
+                        {"head_dim", c.head_dim}});
   if (c.heads % c.kv_heads != 0) reader.refuse("num_key_value_heads", "does not divide num_attention_heads");
   if (c.head_dim % 2 != 0) reader.refuse("head_dim", "is odd, rotary positions need pairs");
 }

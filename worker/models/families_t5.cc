@@ -61,21 +61,18 @@ T5Config read_t5_config(const std::string& architecture, ConfigReader& reader) {
     c.decoder_layers = 0;
     c.labels = label_count(reader);
   }
-  reader.require("quantization_config", nlohmann::json(),
-                 "marks a quantised checkpoint; quantised models are not supported, use the original weights");
+  reader.require_unquantized();
   for (const char* key :
        {"dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "task_specific_params",
         "is_encoder_decoder", "dense_act_fn", "is_gated_act", "output_past", "tokenizer_class"})
     (void)reader.find(key);  // training; what says the same again
-  const std::pair<const char*, std::int64_t> sizes[] = {{"vocab_size", c.vocabulary},
-                                                        {"d_model", c.hidden},
-                                                        {"d_ff", c.intermediate},
-                                                        {"d_kv", c.head_dim},
-                                                        {"num_heads", c.heads},
-                                                        {"num_layers", c.layers},
-                                                        {"relative_attention_num_buckets", c.buckets}};
-  for (const auto& [key, size] : sizes)
-    if (size <= 0 || size > (1 << 24)) reader.refuse(key, "is " + std::to_string(size) + ", which is no size");
+  reader.require_sizes({{"vocab_size", c.vocabulary},
+                        {"d_model", c.hidden},
+                        {"d_ff", c.intermediate},
+                        {"d_kv", c.head_dim},
+                        {"num_heads", c.heads},
+                        {"num_layers", c.layers},
+                        {"relative_attention_num_buckets", c.buckets}});
   if (c.max_distance <= c.buckets / 2)
     reader.refuse("relative_attention_max_distance", "is not above half of relative_attention_num_buckets");
   reader.finish();

@@ -6,6 +6,16 @@
 
 namespace proctor {
 
+std::vector<std::int32_t> first_tokens(std::span<const std::int64_t> lengths) {
+  std::vector<std::int32_t> first;
+  std::int32_t begin = 0;
+  for (const std::int64_t length : lengths) {
+    first.push_back(begin);
+    begin += static_cast<std::int32_t>(length);
+  }
+  return first;
+}
+
 at::Tensor attend_texts(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                         std::span<const std::int64_t> queries, std::span<const std::int64_t> keys, double scale,
                         const PositionBias& bias) {

@@ -5,8 +5,12 @@
 
 #include <functional>
 #include <span>
+#include <vector>
 
 namespace proctor {
+
+/// Where each text begins.
+std::vector<std::int32_t> first_tokens(std::span<const std::int64_t> lengths);
 
 /// What is added to the scores of a text, [1, heads, queries, keys] in q's dtype; or undefined. Empty: nothing is.
 using PositionBias = std::function<at::Tensor(std::int64_t queries, std::int64_t keys)>;
