@@ -32,7 +32,7 @@ Module read_module(YAML::Node node, const std::string& file) {
   if (module.name.find_first_of("/\\ ") != std::string::npos || module.name[0] == '.')
     fields.refuse("name", "'" + module.name + "' cannot name a file (no blanks, no slashes)");
   module.kind = fields.text("kind", module.kind);
-  find_kind_row(module.kind, fields.where(node));
+  const KindRow& kind = find_kind_row(module.kind, fields.where(node));
   const std::string path = fields.required_text("path");
   module.path = resolve_model_path(path, fs::path(file).parent_path().string(), fields.where(fields.find("path")));
   const std::string dtype = fields.text("dtype", "auto");
@@ -47,7 +47,7 @@ Module read_module(YAML::Node node, const std::string& file) {
   if (fields.has("max_length")) module.max_length = fields.whole("max_length", 0, 2);
   if (fields.has("add_bos_token")) module.add_bos_token = fields.get<bool>("add_bos_token", false, "true or false");
   if (fields.has("chat_template")) fields.refuse("chat_template", "not yet, use the lm-eval bridge");
-  if (fields.has("options")) module.options = read_options(fields, find_kind_row(module.kind, fields.where(node)));
+  if (fields.has("options")) module.options = read_options(fields, kind);
   if (fields.has("tasks")) module.tasks = fields.texts("tasks");
   fields.finish();
   return module;

@@ -26,13 +26,9 @@ struct Judged {
 };
 
 std::vector<Judged> read_qrels(const std::string& path) {
-  std::ifstream stream(path);
   std::vector<Judged> judged;
-  std::string text;
-  for (std::size_t number = 1; std::getline(stream, text); ++number) {
-    std::istringstream fields(text);
-    const std::vector<std::string> parts{std::istream_iterator<std::string>(fields), {}};
-    if (parts.empty() || (number == 1 && parts[0] == "query-id")) continue;
+  each_line(path, [&](std::size_t number, const std::vector<std::string>& parts) {
+    if (number == 1 && parts[0] == "query-id") return;
     int relevance = 0;
     const std::string& last = parts.back();
     const auto [end, error] = std::from_chars(last.data(), last.data() + last.size(), relevance);
@@ -40,7 +36,7 @@ std::vector<Judged> read_qrels(const std::string& path) {
       throw InputError(path + ":" + std::to_string(number) +
                        ": expected query, passage, relevance (a whole number); or TREC's four columns");
     judged.push_back({parts[0], parts[parts.size() - 2], relevance, number});
-  }
+  });
   if (judged.empty()) throw InputError(path + ": holds no judgments");
   return judged;
 }
@@ -69,11 +65,27 @@ std::optional<double> standard_error(const std::vector<double>& values) {
 
 }  // namespace
 
+std::optional<std::string> as_id(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_number_integer() ? std::optional(value.dump()) : std::nullopt;
+}
+
+void each_line(const std::string& path,
+               const std::function<void(std::size_t number, const std::vector<std::string>& fields)>& act) {
+  std::ifstream stream(path);
+  std::string text;
+  for (std::size_t number = 1; std::getline(stream, text); ++number) {
+    std::istringstream line(text);
+    const std::vector<std::string> fields{std::istream_iterator<std::string>(line), {}};
+    if (!fields.empty()) act(number, fields);
+  }
+}
+
 std::string id_of(const Document& document) {
-  const auto id = document.row.find("_id");
-  if (id == document.row.end() || !(id->is_string() || id->is_number_integer()))
-    throw InputError(document.where() + ": \"_id\" is missing, or neither a text nor a whole number");
-  return id->is_string() ? id->get<std::string>() : id->dump();
+  const auto found = document.row.find("_id");
+  const auto id = found == document.row.end() ? std::nullopt : as_id(*found);
+  if (!id) throw InputError(document.where() + ": \"_id\" is missing, or neither a text nor a whole number");
+  return *id;
 }
 
 RetrievalData read_retrieval_data(const Task& task, std::size_t limit) {

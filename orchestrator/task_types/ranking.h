@@ -1,7 +1,9 @@
 // What retrieval and rerank have in common: BEIR's files, trec_eval's measures, queries measured by their rankings.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,12 @@ class RankingTaskType : public SetTaskType {
   std::vector<std::string> metrics() const final { return retrieval_metric_examples(); }
   bool has_metric(const std::string& name) const final { return is_retrieval_metric(name); }
 };
+
+/// An id: a text or a whole number; nothing for anything else.
+std::optional<std::string> as_id(const nlohmann::ordered_json& value);
+/// Calls `act` with each line's number, from 1, and its fields, which white space parts; blank lines are skipped.
+void each_line(const std::string& path,
+               const std::function<void(std::size_t number, const std::vector<std::string>& fields)>& act);
 
 /// A row's "_id", a text or a whole number. Throws InputError naming the row.
 std::string id_of(const Document& document);

@@ -1,8 +1,5 @@
 // Rerank: each query with its candidates, scored as pairs and sorted by the scores; trec_eval's measures against qrels.
 // Candidates as a TREC run or as AutoRAG's results.
-#include <fstream>
-#include <iterator>
-#include <sstream>
 #include <unordered_map>
 
 #include "orchestrator/task_types/ranking.h"
@@ -36,29 +33,26 @@ class Candidates {
 
  private:
   void read_run() {
-    std::ifstream stream(path_);
-    std::string text;
-    for (std::size_t number = 1; std::getline(stream, text); ++number) {
-      std::istringstream fields(text);
-      const std::vector<std::string> parts{std::istream_iterator<std::string>(fields), {}};
-      if (parts.empty()) continue;
+    each_line(path_, [&](std::size_t number, const std::vector<std::string>& parts) {
       if (parts.size() != 6)
         throw InputError(path_ + ":" + std::to_string(number) +
                          ": expected a TREC run's six columns (query Q0 passage rank score run), found " +
                          std::to_string(parts.size()));
       add(parts[0], {parts[2], number});
-    }
+    });
   }
   void read_rows() {
     for (const Document& row : read_documents(path_)) {
       const auto ids = row.row.find("retrieved_ids");
+      const std::string query = id_of(row);
       if (ids == row.row.end() || !ids->is_array())
         throw InputError(row.where() + ": \"retrieved_ids\" is missing, or no list");
-      if (all_.contains(id_of(row))) throw InputError(row.where() + ": _id " + id_of(row) + " is used twice");
-      for (const auto& id : *ids) {
-        if (!id.is_string() && !id.is_number_integer())
-          throw InputError(row.where() + ": retrieved_ids: " + id.dump() + " is neither a text nor a whole number");
-        add(id_of(row), {id.is_string() ? id.get<std::string>() : id.dump(), row.line});
+      if (all_.contains(query)) throw InputError(row.where() + ": _id " + query + " is used twice");
+      for (const auto& value : *ids) {
+        const auto id = as_id(value);
+        if (!id)
+          throw InputError(row.where() + ": retrieved_ids: " + value.dump() + " is neither a text nor a whole number");
+        add(query, {*id, row.line});
       }
     }
   }
