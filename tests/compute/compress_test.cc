@@ -2,27 +2,22 @@
 // change.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
+#include <optional>
 
+#include "tests/compute/goldens.h"
 #include "worker/kinds/kinds.h"
 
 namespace proctor {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::json;
-const Announce kQuiet = [](const Unit&) {};
 
-Json goldens() {
-  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/compress_goldens.json");
-  return Json::parse(stream);
-}
+Json cases() { return goldens("compress_goldens.json")["cases"]; }
 
 std::vector<Request> requests() {
   std::vector<Request> all;
-  const Json cases = goldens()["cases"];
-  for (const Json& golden : cases) {
+  const Json goldens = cases();
+  for (const Json& golden : goldens) {
     auto parts = golden["passages"].get<std::vector<std::string>>();
     parts.push_back(golden["question"]);
     all.push_back({std::move(parts), {{"type", "compress"}, {"target_tokens", golden["target_tokens"]}}});
@@ -34,7 +29,7 @@ std::vector<Response> answers(std::int64_t batch_tokens, std::optional<std::int6
                               std::vector<std::uint32_t> aside = {}) {
   Module module;
   module.kind = "longllmlingua";
-  module.path = (fs::path(PROCTOR_TINY_MODELS) / "llama_long").string();
+  module.path = tiny_model("llama_long");
   module.max_length = max_length;
   const auto device = make_cpu_device();
   const auto solo = make_solo_communicator();
@@ -45,16 +40,16 @@ std::vector<Response> answers(std::int64_t batch_tokens, std::optional<std::int6
 }
 
 TEST(Compress, keeps_the_tokens_that_llmlingua_keeps_at_every_batch_size) {
-  const Json all = goldens();
+  const Json all = cases();
   for (const std::int64_t batch_tokens : {256, 2048, 8192}) {
     const std::vector<Response> got = answers(batch_tokens);
     ASSERT_EQ(got.size(), 5u);
     for (std::size_t i = 0; i < got.size(); ++i) {
       ASSERT_EQ(got[i].error, "");
-      EXPECT_EQ(got[i].value.at(0), all["cases"][i]["text"]) << batch_tokens << " " << i;
+      EXPECT_EQ(got[i].value.at(0), all[i]["text"]) << batch_tokens << " " << i;
       EXPECT_EQ(got[i].value.at(1), got[i].value.at(0).get<std::string>().size()) << "a byte is a token";
       std::size_t before = 0;
-      for (const std::string passage : all["cases"][i]["passages"]) before += passage.size();
+      for (const std::string passage : all[i]["passages"]) before += passage.size();
       EXPECT_EQ(got[i].value.at(2), before);
     }
   }

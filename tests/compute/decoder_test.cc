@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/compute/goldens.h"
 #include "worker/kinds/kinds.h"
 #include "worker/model_folder.h"
 #include "worker/models/families.h"
@@ -20,13 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-const Announce kQuiet = [](const Unit&) {};
 
-Json goldens() {
-  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/decoder_goldens.json");
-  return Json::parse(stream);
-}
-std::string folder(const std::string& model) { return (fs::path(PROCTOR_TINY_MODELS) / model).string(); }
+Json decoder_goldens() { return goldens("decoder_goldens.json"); }
 
 struct Loaded {
   ModelFolder files;
@@ -34,8 +30,8 @@ struct Loaded {
   Weights weights;
   Decoder decoder;
   explicit Loaded(const std::string& model, at::ScalarType type = at::kFloat)
-      : files(read_model_folder(folder(model))),
-        weights(Checkpoint(folder(model)), decoder_parameters(files.decoder), decoder_weight_sources(files.decoder),
+      : files(read_model_folder(tiny_model(model))),
+        weights(Checkpoint(tiny_model(model)), decoder_parameters(files.decoder), decoder_weight_sources(files.decoder),
                 at::TensorOptions().dtype(type), kQuiet),
         decoder(files.decoder, weights, *solo) {}
   at::Tensor logits(const std::vector<std::int64_t>& tokens) {
@@ -50,7 +46,7 @@ struct Loaded {
 };
 
 TEST(Decoder, every_family_agrees_with_transformers_in_float32) {
-  const Json json = goldens();
+  const Json json = decoder_goldens();
   const auto tokens = json["tokens"].get<std::vector<std::int64_t>>();
   for (const auto& [model, golden] : json["models"].items()) {
     const at::Tensor logits = Loaded(model).logits(tokens);
@@ -81,7 +77,7 @@ TEST(Decoder, counts_the_flops_of_products_and_of_attended_keys) {
 }
 
 TEST(Decoder, sixteen_bit_types_stay_near) {
-  const auto tokens = goldens()["tokens"].get<std::vector<std::int64_t>>();
+  const auto tokens = decoder_goldens()["tokens"].get<std::vector<std::int64_t>>();
   const at::Tensor exact = Loaded("qwen3").logits(tokens);
   for (const auto& [type, bound] : {std::pair(at::kBFloat16, 0.1), std::pair(at::kHalf, 0.02)})
     EXPECT_LT((Loaded("qwen3", type).logits(tokens) - exact).abs().max().item<float>(), bound);
@@ -100,7 +96,7 @@ class GeneratorTest : public testing::Test {
   std::vector<Response> run(const std::string& model, const std::vector<Request>& requests,
                             std::int64_t budget = 4096) {
     Module module;
-    module.path = folder(model);
+    module.path = tiny_model(model);
     const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
     BatchCleanup cleanup({}, *device_);
     return open->run({requests, budget}, cleanup, kQuiet);
@@ -145,7 +141,7 @@ TEST_F(GeneratorTest, the_same_shard_gives_the_same_bytes) {
 }
 
 TEST_F(GeneratorTest, greedy_text_is_transformers) {
-  const Json json = goldens();
+  const Json json = decoder_goldens();
   const auto tokens = json["tokens"].get<std::vector<std::int32_t>>();
   for (const auto& [model, golden] : json["models"].items()) {
     std::string prompt = "<s>";
@@ -202,7 +198,7 @@ TEST_F(GeneratorTest, a_rolling_text_is_the_sum_of_its_windows) {
 TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
   const fs::path copy = fs::temp_directory_path() / "proctor-extra-token";
   fs::remove_all(copy);
-  fs::copy(folder("llama"), copy, fs::copy_options::recursive);
+  fs::copy(tiny_model("llama"), copy, fs::copy_options::recursive);
   std::ofstream(copy / "tokenizer_config.json")
       << R"({"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>",
              "added_tokens_decoder": {"400": {"content": "[PAD]", "special": true}}})";
@@ -220,7 +216,7 @@ TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
 TEST_F(GeneratorTest, repetition_penalty_changes_greedy_text_as_transformers_does) {
   const fs::path copy = fs::temp_directory_path() / "proctor-penalty";
   fs::remove_all(copy);
-  fs::copy(folder("llama"), copy, fs::copy_options::recursive);
+  fs::copy(tiny_model("llama"), copy, fs::copy_options::recursive);
   std::ofstream(copy / "generation_config.json") << R"({"eos_token_id": 257, "repetition_penalty": 1e6})";
   Module module;
   module.path = copy.string();

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "sharding/error.h"
+#include "tests/compute/goldens.h"
 #include "worker/kinds/kinds.h"
 #include "worker/kinds/sentence_settings.h"
 #include "worker/text_codec.h"
@@ -18,9 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-const Announce kQuiet = [](const Unit&) {};
-
-std::string folder(const std::string& model) { return (fs::path(PROCTOR_TINY_MODELS) / model).string(); }
 
 struct Open {
   std::unique_ptr<Device> device = make_cpu_device();
@@ -30,7 +28,7 @@ struct Open {
   explicit Open(const std::string& model, DType dtype = DType::automatic, const std::string& kind = "embedding") {
     Module spec;
     spec.kind = kind;
-    spec.path = folder(model);
+    spec.path = tiny_model(model);
     spec.dtype = dtype;
     module = find_kind(kind).open(spec, *device, *solo, kQuiet);
   }
@@ -62,7 +60,7 @@ struct Changed {
   fs::path path = fs::temp_directory_path() / ("proctor-encoder-" + std::to_string(::getpid()));
   std::string kind;
   explicit Changed(const std::string& model = "bert", std::string as = "embedding") : kind(std::move(as)) {
-    fs::copy(folder(model), path, fs::copy_options::recursive);
+    fs::copy(tiny_model(model), path, fs::copy_options::recursive);
   }
   ~Changed() { fs::remove_all(path); }
   std::string refusal(const std::string& file, const std::function<void(Json&)>& edit) const {
@@ -88,13 +86,12 @@ struct Changed {
 };
 
 TEST(Embedding, ids_and_vectors_are_transformers) {
-  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/encoder_goldens.json");
-  const Json goldens = Json::parse(stream);
+  const Json goldens = proctor::goldens("encoder_goldens.json");
   std::vector<Request> requests;
   for (const std::string text : goldens["texts"]) requests.push_back(embed(text));
   for (const auto& [model, rows] : goldens["models"].items()) {
     const std::vector<Response> answers = Open(model).run(requests);
-    TextCodec codec(read_model_folder(folder(model)), std::nullopt);
+    TextCodec codec(read_model_folder(tiny_model(model)), std::nullopt);
     for (std::size_t i = 0; i < requests.size(); ++i) {
       const std::size_t most = model == "bert" ? 24 : 64;
       EXPECT_EQ(codec.encode_at_most(goldens["texts"][i].get<std::string>(), most).ids,
@@ -117,15 +114,14 @@ TEST(Embedding, sixteen_bits_stay_near) {
 }
 
 TEST(CrossEncoder, ids_and_scores_are_transformers) {
-  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/encoder_goldens.json");
-  const Json goldens = Json::parse(stream);
+  const Json goldens = proctor::goldens("encoder_goldens.json");
   std::vector<Request> requests;
   for (const auto& pair : goldens["pair_texts"])
     requests.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
   for (const auto& [model, rows] : goldens["pairs"].items()) {
     for (const std::int64_t batch_tokens : {1, 8192}) {
       const std::vector<Response> answers = Open(model, DType::automatic, "cross_encoder").run(requests, batch_tokens);
-      TextCodec codec(read_model_folder(folder(model)), std::nullopt);
+      TextCodec codec(read_model_folder(tiny_model(model)), std::nullopt);
       for (std::size_t i = 0; i < requests.size(); ++i) {
         const Encoding encoding = codec.encode_pair_at_most(requests[i].parts[0], requests[i].parts[1], 64);
         EXPECT_EQ(encoding.ids, rows[i]["ids"].get<std::vector<std::int32_t>>()) << model << " " << i;
@@ -145,7 +141,7 @@ TEST(CrossEncoder, refuses_a_function_or_a_head_that_it_does_not_know) {
   };
   has("activation function torch.nn.ReLU is not supported",
       [](Json& c) { c["sentence_transformers"]["activation_fn"] = "torch.nn.ReLU"; });
-  EXPECT_THROW(read_pair_activation(folder("bert_pairs"), 3), InputError) << "one output or two";
+  EXPECT_THROW(read_pair_activation(tiny_model("bert_pairs"), 3), InputError) << "one output or two";
   has("tensor classifier.weight has shape", [](Json& c) { c["num_labels"] = 2; });
   has("is missing from the checkpoint", [](Json& c) { c["architectures"] = {"RobertaForSequenceClassification"}; });
 }

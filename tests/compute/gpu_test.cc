@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "sharding/visit.h"
+#include "tests/compute/goldens.h"
 #include "worker/communicator_nccl.h"
 #include "worker/probe.h"
 #include "worker/teardown.h"
@@ -29,7 +30,6 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-const Announce kQuiet = [](const Unit&) {};
 const std::vector<std::string> kModels = {"llama",          "llama_tied_linear", "llama_biases_llama3",
                                           "mistral_window", "qwen2_window",      "qwen3"};
 
@@ -49,7 +49,7 @@ Gang open_gang(const std::string& model, Device& device, DType dtype,
                const std::string& kind = "generator") {
   Module module;
   module.kind = kind;
-  module.path = (fs::path(PROCTOR_TINY_MODELS) / model).string();
+  module.path = tiny_model(model);
   module.dtype = dtype;
   Gang gang{std::move(communicator), nullptr};
   gang.module = find_kind(kind).open(module, device, *gang.communicator, kQuiet);
@@ -152,17 +152,10 @@ TEST_F(Gpu, vectors_and_pair_scores_are_the_cpus_to_rounding) {
 
 /// tests/compute/rerank_test.cc on the CPU.
 TEST_F(Gpu, every_reranking_kind_scores_as_its_reference) {
-  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/rerank_goldens.json");
-  const nlohmann::json goldens = nlohmann::json::parse(stream);
-  std::vector<Request> pairs;
-  for (const auto& pair : goldens["pairs"])
-    pairs.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
+  const nlohmann::json goldens = proctor::goldens("rerank_goldens.json");
+  const std::vector<Request> pairs = pairs_of(goldens);
   for (const auto& golden : goldens["cases"]) {
-    Module module;
-    module.kind = golden["kind"];
-    module.path = (fs::path(PROCTOR_TINY_MODELS) / golden["model"].get<std::string>()).string();
-    module.options = golden.value("options", nlohmann::json::object());
-    if (golden.contains("max_length")) module.max_length = golden["max_length"].get<std::int64_t>();
+    const Module module = module_of(golden);
     const auto solo = make_solo_communicator();
     BatchCleanup cleanup({}, *device_);
     const auto open = find_kind(module.kind).open(module, *device_, *solo, kQuiet);

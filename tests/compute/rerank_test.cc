@@ -3,12 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <numeric>
 
 #include "sharding/error.h"
+#include "tests/compute/goldens.h"
 #include "tests/compute/members.h"
 #include "worker/kinds/kinds.h"
 #include "worker/models/t5.h"
@@ -17,31 +16,9 @@
 namespace proctor {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::json;
-const Announce kQuiet = [](const Unit&) {};
 
-Json goldens() {
-  std::ifstream stream(PROCTOR_SOURCE "/tests/compute/rerank_goldens.json");
-  return Json::parse(stream);
-}
-
-std::vector<Request> pairs(const Json& goldens) {
-  std::vector<Request> requests;
-  for (const auto& pair : goldens["pairs"])
-    requests.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
-  return requests;
-}
-
-Module module_of(const Json& golden) {
-  Module module;
-  module.name = "m";
-  module.kind = golden["kind"];
-  module.path = (fs::path(PROCTOR_TINY_MODELS) / golden["model"].get<std::string>()).string();
-  module.options = golden.value("options", Json::object());
-  if (golden.contains("max_length")) module.max_length = golden["max_length"].get<std::int64_t>();
-  return module;
-}
+Json rerank_goldens() { return goldens("rerank_goldens.json"); }
 
 std::vector<Response> answers(const Module& module, const std::vector<Request>& requests, std::int64_t batch_tokens,
                               std::vector<std::uint32_t> isolated = {}, std::vector<std::uint32_t> aside = {}) {
@@ -66,8 +43,8 @@ std::string name_of(const Json& golden) {
 }
 
 TEST(Rerank, scores_and_order_are_the_references_at_every_batch_size) {
-  const Json all = goldens();
-  const std::vector<Request> requests = pairs(all);
+  const Json all = rerank_goldens();
+  const std::vector<Request> requests = pairs_of(all);
   for (const Json& golden : all["cases"])
     for (const std::int64_t batch_tokens : {1, 256, 8192}) {
       const std::vector<Response> got = answers(module_of(golden), requests, batch_tokens);
@@ -82,8 +59,8 @@ TEST(Rerank, scores_and_order_are_the_references_at_every_batch_size) {
 }
 
 TEST(Rerank, scores_are_the_references_in_gangs_of_two_and_four) {
-  const Json all = goldens();
-  const std::vector<Request> requests = pairs(all);
+  const Json all = rerank_goldens();
+  const std::vector<Request> requests = pairs_of(all);
   for (const Json& golden : all["cases"])
     for (const std::uint32_t size : {2u, 4u})
       expect_well(Members(size).run([&](Communicator& gang) {
@@ -99,8 +76,8 @@ TEST(Rerank, scores_are_the_references_in_gangs_of_two_and_four) {
 }
 
 TEST(Rerank, a_batch_runs_request_by_request_and_without_what_is_set_aside) {
-  const Json all = goldens();
-  const std::vector<Request> requests = pairs(all);
+  const Json all = rerank_goldens();
+  const std::vector<Request> requests = pairs_of(all);
   for (const Json& golden : all["cases"]) {
     if (golden["kind"] == "rankgpt" || golden.value("options", Json::object()).contains("activation"))
       continue;  // passages matter to each other
@@ -118,7 +95,7 @@ TEST(Rerank, a_batch_runs_request_by_request_and_without_what_is_set_aside) {
 
 /// The request that stands for a query takes it along; one that does not takes only itself.
 TEST(Rerank, a_query_set_aside_costs_its_own_passages) {
-  const std::vector<Request> requests = pairs(goldens());
+  const std::vector<Request> requests = pairs_of(rerank_goldens());
   const Module colbert = module_of({{"kind", "colbert"}, {"model", "colbert"}});
   const auto got = answers(colbert, requests, 8192, {0}, {0});
   for (std::size_t i = 1; i < 5; ++i) EXPECT_EQ(got[i].error, "its query was set aside with another passage");
