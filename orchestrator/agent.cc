@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "orchestrator/machine.h"
+#include "orchestrator/mpi_session.h"
 #include "orchestrator/run_directory.h"
 #include "sharding/error.h"
 #include "sharding/gang_memory.h"
@@ -40,7 +41,7 @@ Agent::Agent(std::string worker_binary, std::uint32_t node_rank, std::function<v
       report_(std::move(report)),
       known_(std::move(known)),
       out_of_memory_kills_(out_of_memory_kills()) {
-  widen_affinity();
+  if (under_launcher()) widen_affinity();
 }
 
 void Agent::handle(const AgentOrder& order) {

@@ -7,7 +7,8 @@
 namespace proctor {
 
 std::string host_name();
-/// Lifts a launcher's binding: every core of the cgroup. Called once, before workers start.
+/// Lifts the binding of a launcher to every core of the cgroup. Called once under one, before workers start; without
+/// one a narrowed affinity (taskset) is what the user asked for.
 void widen_affinity();
 std::uint32_t usable_cores();
 std::uint64_t usable_memory_bytes();  ///< of this node for this job: cgroup, SLURM_MEM_PER_NODE, MemTotal

@@ -1,8 +1,10 @@
 """Real binaries, tiny models: the same bytes for any number of ranks and workers, resume, the ledger."""
 import json
+import os
+import subprocess
 import unittest
 
-from support import RunCase, TASKS
+from support import BIN, RunCase, TASKS
 
 
 class Run(RunCase):
@@ -77,6 +79,14 @@ class Run(RunCase):
     def test_workers_are_as_many_as_the_machine_allows_by_default(self):
         done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--progress", "none", "--limit", "2")
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_without_a_launcher_the_cores_that_the_user_left_are_used(self):
+        core = str(min(os.sched_getaffinity(0)))
+        done = subprocess.run(["taskset", "-c", core, str(BIN / "proctor"), "run", "suite.yaml", "--out", "run", "--device", "cpu", "--progress", "none", "--limit", "4"],
+                              cwd=self.root, capture_output=True, text=True, timeout=240)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [json.loads(line) for line in (self.root / "run/ledger.jsonl").read_text().splitlines()]
+        self.assertEqual({row["worker"] for row in rows}, {"0.0"})
 
     def test_a_removed_task_leaves_the_results(self):
         self.run_suite("run", "--limit", "2")
