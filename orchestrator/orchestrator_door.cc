@@ -51,12 +51,23 @@ void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId
 void Orchestrator::run(SlotId slot, const Turn& turn) {
   const Shard& planned = work_.shards[turn.shard.value];
   const ShardShape& shape = turn.shape;
-  RunShard order{turn.visit,   turn.shard,
-                 turn.attempt, std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> shape.level),
-                 {},           {shape.isolated.begin(), shape.isolated.end()},
-                 {},           turn.unit.count()};
+  RunShard order{turn.visit,
+                 turn.shard,
+                 turn.attempt,
+                 std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> shape.level),
+                 {},
+                 {shape.isolated.begin(), shape.isolated.end()},
+                 {},
+                 turn.unit.count(),
+                 {}};
   for (const auto& [request, why] : shape.aside) order.set_aside.push_back(request);
-  for (std::uint32_t r : planned.requests) order.requests.push_back(work_.requests[planned.task.value].requests[r]);
+  const auto requests_of = [this](const Shard& shard) {
+    std::vector<Request> requests;
+    for (std::uint32_t r : shard.requests) requests.push_back(work_.requests[shard.task.value].requests[r]);
+    return requests;
+  };
+  order.requests = requests_of(planned);
+  if (turn.next) order.next = requests_of(work_.shards[turn.next->value]);
   to_worker(slot, order);
 }
 

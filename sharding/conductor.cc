@@ -191,7 +191,7 @@ void Conductor::feed(Visit& visit, Moment now) {
   holder_[shard->value] = visit.id();
   const std::uint32_t attempt = attempts_.begin(*shard);
   const Moment unit = visit.on_shard(*shard, attempt, now, expected_seconds(*shard));
-  const Turn turn{visit.id(), *shard, attempt, attempts_.shape(*shard), unit};
+  const Turn turn{visit.id(), *shard, attempt, attempts_.shape(*shard), unit, schedule_.upcoming(visit.module())};
   door_.hand_out(turn, visit.slot(0));
   for (std::uint32_t m = 0; m < visit.size(); ++m) door_.run(visit.slot(m), turn);
 }

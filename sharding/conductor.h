@@ -37,8 +37,9 @@ struct Turn {
   VisitId visit;
   ShardId shard;
   std::uint32_t attempt = 1;
-  ShardShape shape;  ///< recorded before it took effect
-  Moment unit{60};   ///< what one announced unit of it may take
+  ShardShape shape;             ///< recorded before it took effect
+  Moment unit{60};              ///< what one announced unit of it may take
+  std::optional<ShardId> next;  ///< the gang probably gets it afterwards
 };
 
 /// The one door to the world. Commands are carried out in order.

@@ -11,7 +11,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GangMemory, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenVisit, visit, module, gang_rank, gang_size, max_batch_tokens, cleanup, deadlines)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JoinGang, visit, address)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunShard, visit, shard, attempt, max_batch_tokens, requests, isolated, set_aside,
-                                   unit_s)
+                                   unit_s, next)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CloseVisit, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TearDown, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AbortVisit, visit, reason)

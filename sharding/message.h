@@ -66,6 +66,7 @@ struct RunShard {
   std::vector<std::uint32_t> isolated;   ///< batches to be run request by request
   std::vector<std::uint32_t> set_aside;  ///< requests that are not to be run
   double unit_s = 60;                    ///< how long one announced unit may take before this member counts as hung
+  std::vector<Request> next;             ///< of the shard that probably follows: to be tokenised meanwhile
 };
 struct CloseVisit {  ///< synchronise and say how you are: Quiesced
   VisitId visit;

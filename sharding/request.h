@@ -12,6 +12,8 @@ struct Request {
   std::vector<std::string> parts;  ///< UTF-8 texts, the shared one first (context, continuation)
   nlohmann::json ask;              ///< {"type": "loglikelihood" | "loglikelihood_rolling" | "generate_until" |
                                    ///< "embed" | "score_pair" | "compress", ...}
+
+  bool operator==(const Request&) const = default;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
 

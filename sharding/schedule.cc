@@ -1,6 +1,7 @@
 #include "sharding/schedule.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 namespace proctor {
@@ -16,6 +17,14 @@ Schedule::Schedule(std::vector<ModuleOutlook> modules, std::span<const Shard> sh
       module.known_flops = std::max(1e-9, module.remaining_flops / static_cast<double>(module.unassigned.size()));
     module.known_seconds = module.known_flops * module.outlook.seconds_per_flop;
   }
+}
+
+std::optional<ShardId> Schedule::upcoming(ModuleId module) const {
+  constexpr std::uint32_t kMostGangs = 64;
+  const ModuleState& state = at(module);
+  const std::uint32_t others = std::max(1u, state.gangs) - 1;
+  if (others >= kMostGangs || state.unassigned.size() <= others) return std::nullopt;
+  return std::next(state.unassigned.begin(), others)->shard;
 }
 
 void Schedule::on_ran(ShardId shard, double seconds) {

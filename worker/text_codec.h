@@ -1,5 +1,6 @@
 // Text to ids and back as lm-eval's `hf` model does it with transformers 4.57.1: which special tokens are added, the
-// prefix token, how a context and its continuation are cut. Owned by one thread. Includes no torch.
+// prefix token, how a context and its continuation are cut. One thread encodes at a time (caches grow); another may
+// decode meanwhile. Includes no torch.
 #pragma once
 
 #include <cstdint>

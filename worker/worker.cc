@@ -75,7 +75,7 @@ class Worker {
     // The orchestrator's watchdog names who is late after one unit; this is for when nobody listens any more.
     visit_->gang.communicator->wait_at_most(std::chrono::duration<double>(2 * order.unit_s));
     const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
-    const ShardRun shard{order.requests, budget, order.isolated, order.set_aside};
+    const ShardRun shard{order.requests, budget, order.isolated, order.set_aside, order.next};
     faults_.begin_shard(order.requests);
     visit_->batch = Unit("");
     StepOutcome outcome =

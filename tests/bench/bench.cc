@@ -156,7 +156,7 @@ BENCHMARK(rank_0_per_shard_with_journal)
     ->Unit(benchmark::kSecond);
 
 void wire_round_trip(benchmark::State& state) {
-  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, {}, {}, 60};
+  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, {}, {}, 60, {}};
   for (int i = 0; i < 32; ++i)
     order.requests.push_back({{std::string(400, 'q'), " choice"}, {{"type", "loglikelihood"}}});
   for (auto _ : state) benchmark::DoNotOptimize(decode_worker_order(encode(WorkerOrder(order))));

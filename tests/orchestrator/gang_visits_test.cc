@@ -58,7 +58,7 @@ class GangVisits : public testing::Test {
     if (size > 1) agent_.handle(ShareMemory{id, slots});
     for (std::uint32_t& rank = open.gang_rank; rank < size; ++rank) say(slots[rank], open);
     for (std::uint32_t slot : slots) wait_for<VisitOpened>(slot);
-    RunShard run{id, ShardId{0}, 1, 256, {}, {}, {}, 60};
+    RunShard run{id, ShardId{0}, 1, 256, {}, {}, {}, 60, {}};
     run.requests = {{{"a context", "and its continuation"}, {{"type", "loglikelihood"}}},
                     {{"go on"}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", 8}}}};
     for (std::uint32_t slot : slots) say(slot, run);

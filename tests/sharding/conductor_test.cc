@@ -296,6 +296,18 @@ TEST(Conductor, does_not_run_what_the_store_already_holds) {
   EXPECT_EQ(conductor.unstored(), 1u);
 }
 
+TEST(Conductor, a_gang_is_told_what_probably_follows_its_shard) {
+  Stage stage(shards({0, 0, 0}), 1, 1);
+  stage.ready(0);
+  stage.opened(0, 1);
+  EXPECT_EQ(stage.door.foreseen, ShardId{1});
+  stage.answered(0, 1, 0);
+  EXPECT_EQ(stage.door.foreseen, ShardId{2});
+  stage.answered(0, 1, 1);
+  EXPECT_EQ(stage.door.foreseen, std::nullopt);
+  EXPECT_EQ(stage.door.handed_out, 3u);
+}
+
 // ---- gangs
 
 /// A stage whose modules have these widths.

@@ -46,12 +46,20 @@ TEST(Message, progress_is_told_from_all_else_without_decoding) {
 }
 
 TEST(Message, survives_the_wire) {
-  RunShard order{VisitId{7}, ShardId{9}, 2,  512, {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}},
-                 {3},        {1, 2},     7.5};
+  RunShard order{VisitId{7},
+                 ShardId{9},
+                 2,
+                 512,
+                 {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}},
+                 {3},
+                 {1, 2},
+                 7.5,
+                 {{{"what follows"}, {{"type", "generate_until"}}}}};
   const auto back = std::get<RunShard>(decode_worker_order(encode(WorkerOrder(order))));
   EXPECT_EQ(back.shard, order.shard);
   EXPECT_EQ(back.requests[0].parts, order.requests[0].parts);
   EXPECT_EQ(back.unit_s, 7.5);
+  EXPECT_EQ(back.next, order.next);
   EXPECT_EQ(back.isolated, order.isolated);
   EXPECT_EQ(back.set_aside, order.set_aside);
   LedgerRow row;

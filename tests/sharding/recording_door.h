@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,10 @@ class RecordingDoor final : public Door {
     say("run " + text(slot) + " visit " + std::to_string(turn.visit.value) + " shard " +
         std::to_string(turn.shard.value) + " attempt " + std::to_string(turn.attempt) + text(turn.shape));
   }
-  void hand_out(const Turn&, SlotId) override { ++handed_out; }
+  void hand_out(const Turn& turn, SlotId) override {
+    ++handed_out;
+    foreseen = turn.next;
+  }
   void close(SlotId slot, VisitId visit) override { say("close " + text(slot) + " visit " + number(visit)); }
   void tear_down(SlotId slot, VisitId visit) override { say("tear down " + text(slot) + " visit " + number(visit)); }
   void abort(SlotId slot, VisitId visit, const std::string&) override {
@@ -65,6 +69,7 @@ class RecordingDoor final : public Door {
   std::vector<std::pair<ShardId, std::vector<Response>>> stored, given_up;
   std::vector<LedgerEntry> ledger;
   std::size_t handed_out = 0;
+  std::optional<ShardId> foreseen;  ///< with the latest shard that was handed out
 
  private:
   static std::string number(VisitId visit) { return std::to_string(visit.value); }

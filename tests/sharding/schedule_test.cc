@@ -73,6 +73,17 @@ TEST(Schedule, hands_out_the_longest_shard_first_and_a_returned_one_again) {
   EXPECT_EQ(schedule.take(ModuleId{0}), std::nullopt);
 }
 
+TEST(Schedule, foresees_what_a_gang_gets_next_if_all_go_on_in_turn) {
+  Schedule schedule({{1, 1, 1}}, shards({{0, 5}, {0, 4}, {0, 3}, {0, 2}, {0, 1}}));
+  for (int gang = 0; gang < 2; ++gang) schedule.on_gang_opening(ModuleId{0});
+  std::vector<std::optional<ShardId>> foreseen, got;
+  while (const auto shard = schedule.take(ModuleId{0})) {
+    got.push_back(shard);
+    foreseen.push_back(schedule.upcoming(ModuleId{0}));
+  }
+  EXPECT_EQ(foreseen, (std::vector<std::optional<ShardId>>{got[2], got[3], got[4], std::nullopt, std::nullopt}));
+}
+
 TEST(Schedule, a_module_whose_gangs_all_died_is_unserved_again) {
   Schedule schedule({{1, 1, 500}}, shards({{0, 40}, {0, 40}}));
   schedule.on_gang_opening(ModuleId{0});

@@ -42,16 +42,19 @@ BatchLimits DecoderModule::limits_of(const ShardRun& shard) {
 
 ScoringWork DecoderModule::one_row_each(const ShardRun& shard, std::vector<Response>& responses, const MakeRow& make) {
   const auto begin = Clock::now();
-  ScoringWork work;
-  work.truncated.resize(shard.requests.size(), 0);
-  for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
-      ScoredRow row = make(shard.requests[i], work.truncated[i]);
-      rows_.in_range(row.tokens);
-      work.rows.push_back(std::move(row));
-      work.owners.push_back(i);
-    } catch (const InputError& error) {
-      responses[i].error = error.what();
-    }
+  ScoringWork work = ahead_.of(shard, [this, make](std::span<const Request> requests) {
+    ScoringWork made = ScoringWork::of(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) try {
+        ScoredRow row = make(requests[i], made.truncated[i]);
+        rows_.in_range(row.tokens);
+        made.rows.push_back(std::move(row));
+        made.owners.push_back(i);
+      } catch (const InputError& error) {
+        made.errors[i] = error.what();
+      }
+    return made;
+  });
+  for (std::size_t i = 0; i < responses.size(); ++i) responses[i].error = work.errors[i];
   tokenize_s_ += seconds_since(begin);
   return work;
 }

@@ -7,6 +7,7 @@
 
 #include "worker/batcher.h"
 #include "worker/kinds/kinds.h"
+#include "worker/kinds/made_ahead.h"
 #include "worker/kinds/request_rows.h"
 #include "worker/model_folder.h"
 #include "worker/models/decoder.h"
@@ -20,7 +21,10 @@ class DecoderModule : public OpenModule {
  public:
   DecoderModule(const Module& module, Device& device, Communicator& gang, const Announce& announce);
 
-  void drop_batches() override { prefix_.clear(); }
+  void drop_batches() override {
+    ahead_.drop();
+    prefix_.clear();
+  }
   Computed computed() const override { return {decoder_.tokens_computed(), decoder_.flops_computed(), tokenize_s_}; }
   double seconds_of_products() override;
   std::uint64_t bytes_read() const override { return weights_.bytes_read(); }
@@ -36,7 +40,8 @@ class DecoderModule : public OpenModule {
   std::uint32_t score_rows(const ScoringWork& work, const ShardRun& shard, BatchCleanup& cleanup,
                            const Announce& announce, std::vector<RowScore>& of_rows);
   /// A row a request, as `make` has it (request, tokens it cut -> row); what it throws as InputError, and a token that
-  /// the model lacks, is its request's error.
+  /// the model lacks, is its request's error. Called also on another thread, until the next one_row_each or
+  /// drop_batches.
   using MakeRow = std::function<ScoredRow(const Request&, std::int64_t&)>;
   ScoringWork one_row_each(const ShardRun& shard, std::vector<Response>& responses, const MakeRow& make);
   static BatchLimits limits_of(const ShardRun& shard);
@@ -58,6 +63,7 @@ class DecoderModule : public OpenModule {
   Weights weights_;
   Decoder decoder_;
   PrefixCache prefix_;
+  MadeAhead<ScoringWork> ahead_;  // last, since its thread reads the others
 };
 
 }  // namespace proctor

@@ -86,7 +86,7 @@ class DecoderEmbedding final : public DecoderModule {
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
     std::vector<Response> responses(shard.requests.size());
-    const ScoringWork work = one_row_each(shard, responses, [&](const Request& request, std::int64_t& truncated) {
+    const ScoringWork work = one_row_each(shard, responses, [this](const Request& request, std::int64_t& truncated) {
       const Encoding encoding = encoded(codec(), settings_, request, max_tokens_);
       if (encoding.ids.empty()) throw InputError("the text has no token");
       truncated = static_cast<std::int64_t>(encoding.truncated);

@@ -26,29 +26,39 @@ class Generator final : public DecoderModule {
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
+    const auto begin = Clock::now();
+    const Rows made = rows_ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
     std::vector<Response> responses(shard.requests.size());
-    const std::uint32_t batches = score_all(shard, cleanup, announce, responses);
-    generate_all(shard, batches, cleanup, announce, responses);
+    for (std::size_t i = 0; i < responses.size(); ++i) responses[i].error = made.scoring.errors[i];
+    tokenize_s_ += seconds_since(begin);
+    const std::uint32_t batches = score_all(shard, made.scoring, cleanup, announce, responses);
+    generate_all(shard, made.generation, batches, cleanup, announce, responses);
     return responses;
+  }
+  void drop_batches() override {
+    rows_ahead_.drop();
+    DecoderModule::drop_batches();
   }
 
  private:
+  struct Rows {
+    ScoringWork scoring;  // its errors are of all requests
+    std::vector<GenerationRow> generation;
+  };
+  Rows rows_of(std::span<const Request> requests) const;
   /// Returns how many batches that were.
-  std::uint32_t score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
-                          std::vector<Response>& responses);
-  void generate_all(const ShardRun& shard, std::uint32_t batch, BatchCleanup& cleanup, const Announce& announce,
-                    std::vector<Response>& responses);
-  std::vector<GenerationRow> generation_rows(std::span<const Request> requests, std::vector<Response>& responses) const;
+  std::uint32_t score_all(const ShardRun& shard, const ScoringWork& work, BatchCleanup& cleanup,
+                          const Announce& announce, std::vector<Response>& responses);
+  void generate_all(const ShardRun& shard, const std::vector<GenerationRow>& all, std::uint32_t batch,
+                    BatchCleanup& cleanup, const Announce& announce, std::vector<Response>& responses);
 
   GenerationLoop generation_;
+  MadeAhead<Rows> rows_ahead_;  // last, since its thread reads the others
 };
 
-std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce,
-                                   std::vector<Response>& responses) {
+std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& work, BatchCleanup& cleanup,
+                                   const Announce& announce, std::vector<Response>& responses) {
   const std::span<const Request> requests = shard.requests;
-  const auto begin = Clock::now();
-  const ScoringWork work = rows().scoring(requests, responses);
-  tokenize_s_ += seconds_since(begin);
   std::vector<RowScore> of_rows, scores(requests.size());
   const std::uint32_t batches = score_rows(work, shard, cleanup, announce, of_rows);
   for (std::size_t r = 0; r < work.rows.size(); ++r) {  // windows of a text are added in their order
@@ -67,26 +77,23 @@ std::uint32_t Generator::score_all(const ShardRun& shard, BatchCleanup& cleanup,
   return batches;
 }
 
-/// In trie order. A request that cannot become a row has its error.
-std::vector<GenerationRow> Generator::generation_rows(std::span<const Request> requests,
-                                                      std::vector<Response>& responses) const {
-  std::vector<GenerationRow> rows;
+/// Those that are generated in trie order.
+Generator::Rows Generator::rows_of(std::span<const Request> requests) const {
+  Rows made{rows().scoring(requests), {}};
   for (std::size_t i = 0; i < requests.size(); ++i) try {
-      if (requests[i].ask.at("type") == "generate_until") rows.push_back(this->rows().generation(requests[i], i));
+      if (requests[i].ask.at("type") == "generate_until") made.generation.push_back(rows().generation(requests[i], i));
     } catch (const InputError& error) {
-      responses[i].error = error.what();
+      made.scoring.errors[i] = error.what();
     }
-  std::ranges::stable_sort(rows, {}, &GenerationRow::prompt);
-  return rows;
+  std::ranges::stable_sort(made.generation, {}, &GenerationRow::prompt);
+  return made;
 }
 
 /// All rows of the shard are one batch: a step is too small to be one. Equal greedy rows are computed once.
-void Generator::generate_all(const ShardRun& shard, std::uint32_t batch, BatchCleanup& cleanup,
-                             const Announce& announce, std::vector<Response>& responses) {
-  const auto begin = Clock::now();
-  std::vector<GenerationRow> all = generation_rows(shard.requests, responses), rows;
-  tokenize_s_ += seconds_since(begin);
+void Generator::generate_all(const ShardRun& shard, const std::vector<GenerationRow>& all, std::uint32_t batch,
+                             BatchCleanup& cleanup, const Announce& announce, std::vector<Response>& responses) {
   if (all.empty()) return;
+  std::vector<GenerationRow> rows;
   std::vector<std::uint32_t> members;
   for (const GenerationRow& row : all) members.push_back(static_cast<std::uint32_t>(row.request));
   const bool apart = shard.request_by_request(batch, members);

@@ -29,6 +29,7 @@ struct ShardRun {
   std::int64_t max_batch_tokens = 0;
   std::span<const std::uint32_t> isolated = {};   ///< batches to be run request by request
   std::span<const std::uint32_t> set_aside = {};  ///< requests not to be run: their answers are empty
+  std::span<const Request> next = {};             ///< of the shard that probably follows
 
   bool left_out(std::uint32_t request) const { return std::ranges::find(set_aside, request) != set_aside.end(); }
   /// Is this batch run request by request? Also where one of its requests was set aside.
@@ -52,7 +53,7 @@ class OpenModule {
   /// Collective. One answer a request, in order. A request that cannot be answered has its error; out of memory is
   /// thrown (c10::OutOfMemoryError). Announces each batch before it runs.
   virtual std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) = 0;
-  virtual void drop_batches() = 0;  ///< teardown: what batches left cached
+  virtual void drop_batches() = 0;  ///< teardown: what batches left cached, and what was made ahead
   /// Teardown: destroys CUDA graphs, which would hold communicators for ever. Returns how many are still alive.
   virtual std::uint64_t drop_graphs() { return 0; }
   virtual Computed computed() const = 0;
@@ -72,7 +73,11 @@ struct Kind {
 template <class Opened>
 std::shared_ptr<OpenModule> open_as(const Module& module, Device& device, Communicator& gang,
                                     const Announce& announce) {
-  return std::make_shared<Opened>(module, device, gang, announce);
+  const auto end = [](Opened* opened) {
+    opened->drop_batches();  // a thread that makes rows ahead calls the kind's own functions
+    delete opened;
+  };
+  return std::shared_ptr<OpenModule>(new Opened(module, device, gang, announce), end);
 }
 
 const Kind& generator_kind();

@@ -53,7 +53,7 @@ class LlmReranker final : public DecoderModule {
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
     std::vector<Response> responses(shard.requests.size());
-    const ScoringWork work = one_row_each(shard, responses, [&](const Request& request, std::int64_t& truncated) {
+    const ScoringWork work = one_row_each(shard, responses, [this](const Request& request, std::int64_t& truncated) {
       return ScoredRow{row_of(request, truncated), {yes_}};
     });
     std::vector<RowScore> scores;

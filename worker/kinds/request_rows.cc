@@ -34,9 +34,8 @@ const std::vector<std::int32_t>& RequestRows::in_range(const std::vector<std::in
   return ids;
 }
 
-ScoringWork RequestRows::scoring(std::span<const Request> requests, std::vector<Response>& responses) const {
-  ScoringWork work;
-  work.truncated.resize(requests.size(), 0);
+ScoringWork RequestRows::scoring(std::span<const Request> requests) const {
+  ScoringWork work = ScoringWork::of(requests.size());
   const auto add = [&](ScoredRow row, std::size_t owner) {
     work.rows.push_back(std::move(row));
     work.owners.push_back(owner);
@@ -49,7 +48,7 @@ ScoringWork RequestRows::scoring(std::span<const Request> requests, std::vector<
              rolling_windows(in_range(codec_.encode(requests[i].parts.at(0))), codec_.prefix_id(), max_length_))
           add(std::move(window), i);
     } catch (const InputError& error) {
-      responses[i].error = error.what();
+      work.errors[i] = error.what();
     }
   return work;
 }

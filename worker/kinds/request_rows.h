@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "sharding/request.h"
@@ -17,6 +18,11 @@ struct ScoringWork {
   std::vector<ScoredRow> rows;
   std::vector<std::size_t> owners;      // of each row: its request
   std::vector<std::int64_t> truncated;  // of each request: tokens cut off the left
+  std::vector<std::string> errors;      // of each request: why it has no row; "" otherwise
+
+  static ScoringWork of(std::size_t requests) {
+    return {{}, {}, std::vector<std::int64_t>(requests, 0), std::vector<std::string>(requests)};
+  }
 };
 
 class RequestRows {
@@ -25,8 +31,8 @@ class RequestRows {
   RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length)
       : folder_(folder), codec_(codec), max_length_(max_length) {}
 
-  /// Of the requests that are scored; what is wrong with one goes into its response.
-  ScoringWork scoring(std::span<const Request> requests, std::vector<Response>& responses) const;
+  /// Of the requests that are scored.
+  ScoringWork scoring(std::span<const Request> requests) const;
   /// Throws InputError for a request that leaves no room or names a token that the model lacks.
   GenerationRow generation(const Request& request, std::size_t index) const;
   /// The ids; throws InputError for one past the embedding's rows (a token that the tokenizer has and the model lacks):

@@ -46,21 +46,27 @@ void TextModule::check(const TextRow& row) const {
       throw InputError("token type " + std::to_string(type) + " is not one of the model's " + std::to_string(types));
 }
 
+TextModule::Rows TextModule::rows_of(std::span<const Request> requests) {
+  Rows made{{}, std::vector<std::string>(requests.size())};
+  for (std::uint32_t i = 0; i < requests.size(); ++i) try {
+      TextRow row = row_of(requests[i]);
+      row.requests = {i};
+      check(row);
+      made.rows.push_back(std::move(row));
+    } catch (const InputError& error) {
+      made.errors[i] = error.what();
+    }
+  return made;
+}
+
 std::vector<Response> TextModule::run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) {
   const at::NoGradGuard no_grad;
   std::vector<Response> responses(shard.requests.size());
   const auto begin = Clock::now();
-  std::vector<TextRow> rows;
-  for (std::uint32_t i = 0; i < shard.requests.size(); ++i) try {
-      TextRow row = row_of(shard.requests[i]);
-      row.requests = {i};
-      check(row);
-      rows.push_back(std::move(row));
-    } catch (const InputError& error) {
-      responses[i].error = error.what();
-    }
+  Rows made = ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
+  for (std::size_t i = 0; i < responses.size(); ++i) responses[i].error = made.errors[i];
   tokenize_s_ += seconds_since(begin);
-  run_rows(rows, 0, shard, cleanup, announce, [&](std::span<const TextRow> batch) { compute(batch, responses); });
+  run_rows(made.rows, 0, shard, cleanup, announce, [&](std::span<const TextRow> batch) { compute(batch, responses); });
   return responses;
 }
 

@@ -6,9 +6,11 @@
 
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "worker/kinds/kinds.h"
+#include "worker/kinds/made_ahead.h"
 #include "worker/model_folder.h"
 #include "worker/text_codec.h"
 
@@ -43,11 +45,12 @@ class TextModule : public OpenModule {
 
   /// One row a request; a kind with several overrides it.
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override;
-  void drop_batches() final {}
+  void drop_batches() final { ahead_.drop(); }
   std::uint64_t bytes_read() const final { return weights_.bytes_read(); }
 
  protected:
   using Compute = std::function<void(std::span<const TextRow>)>;
+  /// Called also on another thread, until the next run() or drop_batches().
   virtual TextRow row_of(const Request& request) = 0;
   virtual void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const = 0;
 
@@ -63,9 +66,16 @@ class TextModule : public OpenModule {
   double tokenize_s_ = 0;
 
  private:
+  struct Rows {
+    std::vector<TextRow> rows;
+    std::vector<std::string> errors;  // of each request: why it has no row; "" otherwise
+  };
+  Rows rows_of(std::span<const Request> requests);
+
   ModelFolder folder_;
   TextCodec codec_;
   Weights weights_;
+  MadeAhead<Rows> ahead_;  // last, since its thread reads the others
 };
 
 }  // namespace proctor

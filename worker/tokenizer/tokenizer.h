@@ -1,6 +1,6 @@
 // A tokenizer.json, whole: added tokens, normalizer, pre-tokenizer, model, post-processor, decoder. The same ids and
-// texts as Hugging Face's tokenizers (tests: 463 texts of each of five tokenizers). Owned by one thread: encode()
-// caches words.
+// texts as Hugging Face's tokenizers (tests: 463 texts of each of five tokenizers). One thread encodes at a time: it
+// caches words; decode() only reads.
 #pragma once
 
 #include <cstdint>
