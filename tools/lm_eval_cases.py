@@ -5,6 +5,8 @@ import bz2
 import csv
 import json
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -175,6 +177,19 @@ def proctor_task(case: Case, files: dict[str, str]) -> Row:
     if case.shots:
         task["fewshot"] = {"count": case.shots, "sampler": case.sampler, "split": case.shots_from}
     return task
+
+
+def token_counter(proctor: Path, model: Path) -> CountTokens:
+    """By proctor's tokenizer, which needs no Python packages."""
+
+    def count(texts: list[str]) -> list[int]:
+        command = [str(proctor.with_name("proctor-worker")), "tokenize", str(model), "--no-special"]
+        done = subprocess.run(command, input="".join(json.dumps(t) + "\n" for t in texts), capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"proctor-worker tokenize failed (exit code {done.returncode}): {done.stderr.strip()}")
+        return [len(json.loads(line)) for line in done.stdout.splitlines()]
+
+    return count
 
 
 def splits_of(case: Case, data: Path, scale: float, count: CountTokens) -> tuple[Splits, int]:
