@@ -1,14 +1,18 @@
 #include "worker/elementwise.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
 #include <gtest/gtest.h>
 
 #include <limits>
+
+#include "worker/models/row_parallel.h"
 
 namespace proctor {
 namespace {
@@ -71,6 +75,18 @@ TEST(SiluTimes, gates_the_second_half) {
   const at::Tensor both = at::randn({3, 10});
   const at::Tensor gate = both.narrow(1, 0, 5), up = both.narrow(1, 5, 5);
   EXPECT_LT(distance(silu_times(both), gate * gate.sigmoid() * up), 1e-6);
+}
+
+TEST(Linear, any_number_of_rows_gives_each_row_its_product) {
+  const at::Tensor weight = at::randn({24, 40}), bias = at::randn({24}), x = at::randn({20, 40});
+  const at::Tensor expected = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
+  for (std::int64_t rows = 1; rows <= x.size(0); ++rows) {
+    const at::Tensor plain = linear(x.narrow(0, 0, rows), weight),
+                     with_bias = linear(x.narrow(0, 0, rows), weight, bias);
+    EXPECT_TRUE(plain.is_contiguous() && with_bias.is_contiguous()) << rows;
+    EXPECT_TRUE(at::allclose(plain.to(at::kDouble), expected.narrow(0, 0, rows), 1e-5, 1e-5)) << rows;
+    EXPECT_TRUE(at::allclose(with_bias, plain + bias, 1e-5, 1e-5)) << rows;
+  }
 }
 
 }  // namespace

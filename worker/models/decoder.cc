@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/randn.h>
@@ -122,7 +121,7 @@ at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<cons
 at::Tensor Decoder::logits(const at::Tensor& states) const {
   tally_.head_rows += static_cast<std::uint64_t>(states.size(0));
   ++tally_.heads;
-  at::Tensor logits = at::linear(states, head_).to(at::kFloat);
+  at::Tensor logits = linear(states, head_).to(at::kFloat);
   const std::int64_t padding = vocabulary_.padded - vocabulary_.rows;
   if (padding > 0) logits.narrow(1, vocabulary_.rows, padding).fill_(-std::numeric_limits<float>::infinity());
   return logits;
@@ -166,7 +165,7 @@ double Decoder::seconds_of_products() const {
     }
     const auto multiply = [&] {
       at::Tensor product;
-      for (std::size_t i = 0; i < inputs.size(); ++i) product = at::linear(inputs[i], weights[i]);
+      for (std::size_t i = 0; i < inputs.size(); ++i) product = linear(inputs[i], weights[i]);
       product[0][0].item();  // waits for the device
     };
     multiply();
