@@ -9,8 +9,7 @@
 namespace proctor {
 namespace {
 
-constexpr double kUsable = 0.9;       // of a device's memory
-constexpr double kCachedBatches = 8;  // generation's cache, in max_batch_tokens (worker/generation_loop.cc)
+constexpr double kUsable = 0.9;  // of a device's memory
 
 DType dtype_of(const Work& work, ModuleId module) {
   const DType asked = work.suite.modules[module.value].dtype;
@@ -91,8 +90,9 @@ double Forecast::shard_seconds(const Shard& shard) const {
 MemoryNeed Forecast::memory(std::uint32_t m, std::uint32_t tensor_parallel, const LargestShard& largest) const {
   const auto most = static_cast<double>(work_.max_batch_tokens[m]);
   const double bytes = dtype_of(work_, ModuleId{m}) == DType::float32 ? 4 : 2;
+  const bool gpu = work_.device.kind != "cpu";
   return memory_need(work_.facts[m], bytes, tensor_parallel, std::min(most, largest.tokens),
-                     std::min(kCachedBatches * most, largest.generating), work_.device.kind != "cpu");
+                     std::min(cached_batches(gpu) * most, largest.generating), gpu);
 }
 
 std::vector<ModuleOutlook> Forecast::outlooks() const {

@@ -24,6 +24,10 @@ RequestCost request_cost(const ModelFacts& facts, const Request& request, std::s
 /// Scored positions whose logits a worker computes at once: as many as a device needs to be busy.
 constexpr std::size_t head_rows(bool gpu) { return gpu ? 1024 : 128; }
 
+/// Positions whose keys and values generation keeps for rows under way, in max_batch_tokens. A CPU is busy with few
+/// rows and shares its memory among many workers.
+constexpr double cached_batches(bool gpu) { return gpu ? 8 : 3.5; }
+
 /// Bytes of one device, estimated.
 struct MemoryNeed {
   double weights = 0, cache = 0, activations = 0, communicator = 0;  ///< cache: keys and values

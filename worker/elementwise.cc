@@ -14,13 +14,10 @@
 #include <tuple>
 
 #include "sharding/error.h"
+#include "worker/clones.h"
 
 namespace proctor {
 namespace {
-
-// The loops are compiled for each instruction set; which one runs is part of a result's identity (DeviceFacts).
-#define PROCTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#define PROCTOR_INLINE inline __attribute__((always_inline))
 
 constexpr std::int64_t kLanes = 16;  // partial sums, added up in their order
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "sharding/cost.h"
 #include "worker/generation_text.h"
 #include "worker/scoring.h"
 #include "worker/token_tensor.h"
@@ -14,8 +15,7 @@
 namespace proctor {
 namespace {
 
-constexpr std::int64_t kCacheFactor = 8;  // positions of all lanes together, in max_batch_tokens
-constexpr std::size_t kSlackTokens = 4;   // a code point may be cut over so many tokens
+constexpr std::size_t kSlackTokens = 4;  // a code point may be cut over so many tokens
 
 /// [0, 1), of the row's step-th token: counter based (Philox 4x32-10), so that nothing else in the run matters.
 double uniform(std::uint64_t seed, std::uint64_t step) {
@@ -41,7 +41,9 @@ class GenerationLoop::Lanes {
     for (const GenerationRow& row : rows)
       capacity = std::max(capacity, static_cast<std::int64_t>(row.prompt.size() - shared_) + row.max_new);
     const auto count = static_cast<std::int64_t>(rows.size());
-    lanes_ = std::clamp<std::int64_t>(kCacheFactor * limits.max_batch_tokens / capacity, 1, count);
+    const bool gpu = !decoder_.options().device().is_cpu();
+    const double positions = cached_batches(gpu) * static_cast<double>(limits.max_batch_tokens);
+    lanes_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(positions) / capacity, 1, count);
     limits_.max_rows = static_cast<std::size_t>(lanes_ == count ? count : std::max<std::int64_t>(1, lanes_ / 4));
     limits_.min_prefix = shared_;
     batches_ = make_batches(prompts_, limits_);
@@ -112,9 +114,10 @@ class GenerationLoop::Lanes {
                                     shared_ > 0 ? &loop_.prefix_ : nullptr);
     const at::Tensor states = decoder_.forward(
         tokens, positions,
-        [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); });
+        [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); },
+        Products::streamed);
     cache_->end_step();
-    choose(decoder_.logits(states), 0);
+    choose(decoder_.logits(states, Products::streamed), 0);
   }
 
   /// The next token of the rows from `first` on; those that are finished leave. logits: of Decoder::logits.

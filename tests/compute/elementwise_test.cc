@@ -12,6 +12,7 @@
 
 #include <limits>
 
+#include "worker/few_rows.h"
 #include "worker/models/row_parallel.h"
 
 namespace proctor {
@@ -78,14 +79,19 @@ TEST(SiluTimes, gates_the_second_half) {
 }
 
 TEST(Linear, any_number_of_rows_gives_each_row_its_product) {
-  const at::Tensor weight = at::randn({24, 40}), bias = at::randn({24}), x = at::randn({20, 40});
+  const at::Tensor weight = at::randn({27, 45}), bias = at::randn({27}), all = at::randn({30, 60});
+  const at::Tensor x = all.narrow(1, 7, 45);  // rows lie further apart than they are long
   const at::Tensor expected = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
+  const at::Tensor together = few_rows_product(x, weight);
   for (std::int64_t rows = 1; rows <= x.size(0); ++rows) {
-    const at::Tensor plain = linear(x.narrow(0, 0, rows), weight),
-                     with_bias = linear(x.narrow(0, 0, rows), weight, bias);
-    EXPECT_TRUE(plain.is_contiguous() && with_bias.is_contiguous()) << rows;
-    EXPECT_TRUE(at::allclose(plain.to(at::kDouble), expected.narrow(0, 0, rows), 1e-5, 1e-5)) << rows;
-    EXPECT_TRUE(at::allclose(with_bias, plain + bias, 1e-5, 1e-5)) << rows;
+    const at::Tensor some = x.narrow(0, 0, rows);
+    for (const Products products : {Products::packed, Products::streamed}) {
+      const at::Tensor plain = linear(some, weight, {}, products), with_bias = linear(some, weight, bias, products);
+      EXPECT_TRUE(plain.is_contiguous() && with_bias.is_contiguous()) << rows;
+      EXPECT_TRUE(at::allclose(plain.to(at::kDouble), expected.narrow(0, 0, rows), 1e-5, 1e-5)) << rows;
+      EXPECT_TRUE(at::allclose(with_bias, plain + bias, 1e-5, 1e-5)) << rows;
+    }
+    EXPECT_TRUE(few_rows_product(some, weight).equal(together.narrow(0, 0, rows))) << "to the bit, of " << rows;
   }
 }
 

@@ -79,10 +79,10 @@ at::Tensor Decoder::embed(const at::Tensor& tokens) const {
   return x;
 }
 
-at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Angles& angles,
-                              const Attend& attend) const {
+at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Angles& angles, const Attend& attend,
+                              Products products) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
-  const at::Tensor qkv = linear(x, layer.qkv, layer.qkv_bias).unflatten(-1, {-1, config_.head_dim});
+  const at::Tensor qkv = linear(x, layer.qkv, layer.qkv_bias, products).unflatten(-1, {-1, config_.head_dim});
   at::Tensor q = qkv.narrow(1, 0, config_.heads), k = qkv.narrow(1, config_.heads, config_.kv_heads);
   const at::Tensor v = qkv.narrow(1, config_.heads + config_.kv_heads, config_.kv_heads);
   const RotaryLayout layout = config_.rope_interleaved ? RotaryLayout::interleaved : RotaryLayout::halves;
@@ -93,15 +93,16 @@ at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Ang
   } else {  // queries and keys lie side by side
     rotate(qkv.narrow(1, 0, config_.heads + config_.kv_heads), angles.cos, angles.sin, layout);
   }
-  return row_parallel(attend(index, q, k, v), layer.output, layer.output_bias, gang_);
+  return row_parallel(attend(index, q, k, v), layer.output, layer.output_bias, gang_, products);
 }
 
-at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x) const {
-  return row_parallel(silu_times(linear(x, layer.gate_up, layer.gate_up_bias)), layer.down, layer.down_bias, gang_);
+at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x, Products products) const {
+  return row_parallel(silu_times(linear(x, layer.gate_up, layer.gate_up_bias, products)), layer.down, layer.down_bias,
+                      gang_, products);
 }
 
 at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
-                            const Attend& attend) const {
+                            const Attend& attend, Products products) const {
   count(positions);
   const at::Device device = options().device();
   const at::Tensor x = embed(token_tensor(tokens, device));  // the sum of what the layers add
@@ -110,18 +111,18 @@ at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<cons
   at::Tensor normed = rms_norm(x, layers_[0].input_norm, config_.norm_epsilon);
   for (std::int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
-    normed = add_then_norm(x, attention(i, normed, angles, attend), layer.mlp_norm, config_.norm_epsilon);
+    normed = add_then_norm(x, attention(i, normed, angles, attend, products), layer.mlp_norm, config_.norm_epsilon);
     const bool last = i + 1 == config_.layers;
     const at::Tensor& next = last ? final_norm_ : layers_[static_cast<std::size_t>(i) + 1].input_norm;
-    normed = add_then_norm(x, mlp(layer, normed), next, config_.norm_epsilon);
+    normed = add_then_norm(x, mlp(layer, normed, products), next, config_.norm_epsilon);
   }
   return normed;
 }
 
-at::Tensor Decoder::logits(const at::Tensor& states) const {
+at::Tensor Decoder::logits(const at::Tensor& states, Products products) const {
   tally_.head_rows += static_cast<std::uint64_t>(states.size(0));
   ++tally_.heads;
-  at::Tensor logits = linear(states, head_).to(at::kFloat);
+  at::Tensor logits = linear(states, head_, {}, products).to(at::kFloat);
   const std::int64_t padding = vocabulary_.padded - vocabulary_.rows;
   if (padding > 0) logits.narrow(1, vocabulary_.rows, padding).fill_(-std::numeric_limits<float>::infinity());
   return logits;
@@ -165,7 +166,7 @@ double Decoder::seconds_of_products() const {
     }
     const auto multiply = [&] {
       at::Tensor product;
-      for (std::size_t i = 0; i < inputs.size(); ++i) product = linear(inputs[i], weights[i]);
+      for (std::size_t i = 0; i < inputs.size(); ++i) product = linear(inputs[i], weights[i], {}, Products::streamed);
       product[0][0].item();  // waits for the device
     };
     multiply();

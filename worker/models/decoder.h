@@ -31,10 +31,10 @@ class Decoder {
   /// Collective. A position counts the tokens before its own, all attended. Returns the last layer's normalised states,
   /// [tokens, hidden], the same in every member.
   at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
-                     const Attend& attend) const;
+                     const Attend& attend, Products products = Products::packed) const;
   /// states [rows, hidden] -> logits [rows, vocabulary().padded] of this member's part of the vocabulary, float32 (the
   /// product itself in the module's dtype); -inf where it is padded.
-  at::Tensor logits(const at::Tensor& states) const;
+  at::Tensor logits(const at::Tensor& states, Products products = Products::packed) const;
 
   /// This member's: its heads, its feed-forward width.
   const DecoderConfig& config() const { return config_; }
@@ -72,8 +72,9 @@ class Decoder {
   struct Angles {
     at::Tensor cos, sin;  // [total_tokens, head_dim / 2], float32
   };
-  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const Angles& angles, const Attend& attend) const;
-  at::Tensor mlp(const Layer& layer, const at::Tensor& x) const;
+  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const Angles& angles, const Attend& attend,
+                       Products products) const;
+  at::Tensor mlp(const Layer& layer, const at::Tensor& x, Products products) const;
 
   DecoderConfig config_;
   VocabularyShare vocabulary_;

@@ -12,11 +12,17 @@ namespace proctor {
 /// What a member of this gang holds.
 inline Share share_of(const Communicator& gang) { return {gang.rank(), gang.size()}; }
 
+/// How products are computed: by the library, or, for the few rows of a decoding step in float32 on the CPU, by
+/// few_rows.h. Both are right to rounding, and a row scored alone or in a batch is computed the same way.
+enum class Products { packed, streamed };
+
 /// x weight^T + bias; the bias may be undefined.
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {},
+                  Products products = Products::packed);
 
 /// Collective. linear() of all members' columns: x [rows, its columns] -> [rows, outputs], the same in every member.
 /// The bias is added once, by member 0.
-at::Tensor row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Communicator& gang);
+at::Tensor row_parallel(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Communicator& gang,
+                        Products products = Products::packed);
 
 }  // namespace proctor

@@ -1,0 +1,16 @@
+// The product of a decoding step: few rows, so that reading the weights is what takes the time.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace proctor {
+
+/// So many rows are worth it: below, MKL has a kernel that reads the weights once; above, its packing of them pays.
+constexpr std::int64_t kFewRows = 4, kManyRows = 24;
+
+/// x weight^T: x [rows, inputs], weight [outputs, inputs], float32 on the CPU, dense rows; returns [rows, outputs].
+/// Reads the weight once, as it lies, where MKL's product packs it anew each time. A value depends on nothing but its
+/// row, its weights and the instruction set. Compute thread only.
+at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight);
+
+}  // namespace proctor
