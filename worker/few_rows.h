@@ -5,7 +5,7 @@
 
 namespace proctor {
 
-/// So many rows are worth it: below, MKL has a kernel that reads the weights once; above, its packing of them pays.
+/// For so many rows: below, MKL has a kernel that reads the weights once; above, it was not compared.
 constexpr std::int64_t kFewRows = 4, kManyRows = 24;
 
 /// x weight^T: x [rows, inputs], weight [outputs, inputs], float32 on the CPU, dense rows; returns [rows, outputs].
