@@ -76,27 +76,26 @@ class GenerationLoop::Lanes {
     const std::int64_t first = cache_->lanes();
     const auto behind = static_cast<std::int64_t>(batch.prefix_length - shared_);  // of the prefix, in the row's lane
     std::vector<at::Tensor> slots;
-    std::vector<std::int32_t> last;
     const at::Device device = decoder_.options().device();
     for (const RowPath& path : batch.paths) {
       slots.push_back(token_tensor(path.slots, device));
-      last.push_back(path.slots.back());
       cache_->add_lane(behind + static_cast<std::int64_t>(path.slots.size()));
     }
     const TreeAttention attention(batch, decoder_.config(), decoder_.options(), prefix);
-    const at::Tensor states =
-        forward_batch(decoder_, batch, [&](auto layer, const auto& q, const auto& k, const auto& v) {
-          for (std::size_t i = 0; i < slots.size(); ++i) {
-            const std::int64_t lane = first + static_cast<std::int64_t>(i), shared = static_cast<std::int64_t>(shared_);
-            if (behind > 0)
-              cache_->write(layer, lane, 0, prefix.keys(layer).narrow(0, shared, behind),
-                            prefix.values(layer).narrow(0, shared, behind));
-            cache_->write(layer, lane, behind, k.index_select(0, slots[i]), v.index_select(0, slots[i]));
-          }
-          return attention(layer, q, k, v);
-        });
+    const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        const std::int64_t lane = first + static_cast<std::int64_t>(i), shared = static_cast<std::int64_t>(shared_);
+        if (behind > 0)
+          cache_->write(layer, lane, 0, prefix.keys(layer).narrow(0, shared, behind),
+                        prefix.values(layer).narrow(0, shared, behind));
+        cache_->write(layer, lane, behind, k.index_select(0, slots[i]), v.index_select(0, slots[i]));
+      }
+      return attention(layer, q, k, v);
+    };
+    const std::vector<std::int32_t> last = last_slots(batch);
+    const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend, {.tokens = last});
     for (const RowPath& path : batch.paths) active_.push_back({&rows_[path.row], -1});
-    choose(decoder_.logits(states.index_select(0, token_tensor(last, device))), static_cast<std::size_t>(first));
+    choose(decoder_.logits(states), static_cast<std::size_t>(first));
     if (shared_ > 0) prefix.bring(prompts_[0].tokens, shared_, limits_, announce_);
   }
 
@@ -115,7 +114,7 @@ class GenerationLoop::Lanes {
     const at::Tensor states = decoder_.forward(
         tokens, positions,
         [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); },
-        Products::streamed);
+        {.products = Products::streamed});
     cache_->end_step();
     choose(decoder_.logits(states, Products::streamed), 0);
   }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "worker/scoring.h"
 #include "worker/tree_attention.h"
 
 namespace proctor {
@@ -58,11 +57,12 @@ void PrefixCache::extend(const std::vector<std::int32_t>& tokens) {
 
 void PrefixCache::compute(const Batch& piece) {
   const TreeAttention attention(piece, decoder_.config(), decoder_.options(), *this);
-  forward_batch(decoder_, piece, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+  const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
     at::Tensor out = attention(layer, q, k, v);
     write(layer, k, v);
     return out;
-  });
+  };
+  (void)decoder_.forward(piece.tokens, piece.positions, attend, {.tokens = std::span<const std::int32_t>()});
   extend(piece.tokens);
 }
 

@@ -115,46 +115,46 @@ std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& 
   return {log_p.data_ptr<double>(), log_p.data_ptr<double>() + log_p.numel()};
 }
 
-at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Attend& attend) {
-  return decoder.forward(batch.tokens, batch.positions, attend);
-}
-
 namespace {
 
-/// Collective. Of every slot, [slots, hidden]; the prefix grows where the batch extends it.
-at::Tensor states_of(const Decoder& decoder, const Batch& batch, PrefixCache& prefix) {
+/// Collective. Of the slots, [slots, hidden]; the prefix grows where the batch extends it.
+at::Tensor states_of(const Decoder& decoder, const Batch& batch, PrefixCache& prefix,
+                     const std::vector<std::int32_t>& slots) {
   const TreeAttention attention(batch, decoder.config(), decoder.options(), prefix);
-  const at::Tensor states = forward_batch(decoder, batch, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+  const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
     at::Tensor out = attention(layer, q, k, v);
     if (batch.extends_prefix) prefix.write(layer, k, v);
     return out;
-  });
+  };
+  const at::Tensor states = decoder.forward(batch.tokens, batch.positions, attend, {.tokens = slots});
   if (batch.extends_prefix) prefix.extend(batch.tokens);
   return states;
 }
 
 }  // namespace
 
-at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix) {
+std::vector<std::int32_t> last_slots(const Batch& batch) {
   std::vector<std::int32_t> last;
   for (const RowPath& path : batch.paths) last.push_back(path.slots.back());
-  const at::Tensor states = states_of(decoder, batch, prefix);
-  return states.index_select(0, token_tensor(last, states.device()));
+  return last;
+}
+
+at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix) {
+  return states_of(decoder, batch, prefix, last_slots(batch));
 }
 
 void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
                  std::vector<RowScore>& scores) {
-  const at::Tensor states = states_of(decoder, batch, prefix);
   const std::vector<ScoredTarget> targets = scored_targets(batch, rows);
-  const std::size_t most = head_rows(!states.is_cpu());
-  for (std::size_t begin = 0, end = 0; begin < targets.size(); begin = end) {
-    std::vector<std::int32_t> slots;
-    for (; end < targets.size(); ++end) {
-      if (!slots.empty() && slots.back() == targets[end].slot) continue;
-      if (slots.size() == most) break;  // logits are never [tokens, vocabulary] at once
-      slots.push_back(targets[end].slot);
-    }
-    score_targets(decoder, states.index_select(0, token_tensor(slots, states.device())),
+  std::vector<std::int32_t> slots;
+  for (const ScoredTarget& target : targets)
+    if (slots.empty() || slots.back() != target.slot) slots.push_back(target.slot);
+  const at::Tensor states = states_of(decoder, batch, prefix, slots);
+  const std::size_t most = head_rows(!states.is_cpu());  // logits are never [tokens, vocabulary] at once
+  for (std::size_t first = 0, begin = 0, end = 0; first < slots.size(); first += most, begin = end) {
+    const std::size_t count = std::min(most, slots.size() - first);
+    while (end < targets.size() && targets[end].slot <= slots[first + count - 1]) ++end;
+    score_targets(decoder, states.narrow(0, static_cast<std::int64_t>(first), static_cast<std::int64_t>(count)),
                   std::span(targets).subspan(begin, end - begin), scores);
   }
 }

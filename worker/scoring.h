@@ -17,15 +17,15 @@ struct RowScore {
   std::vector<double> of_targets;  ///< the targets' log-probabilities, filled where it has as many places
 };
 
-/// Collective: Decoder::forward of the batch's slots.
-at::Tensor forward_batch(const Decoder& decoder, const Batch& batch, const Attend& attend);
-
 /// Collective. Adds the scores of the batch's rows to `scores` (as many as `rows`). `prefix` is the batch's already,
 /// and grows where the batch extends it. The head runs once on each slot that is scored, in chunks.
 void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
                  std::vector<RowScore>& scores);
 
-/// Collective. The last layer's normalised states of the rows' last positions, [paths, hidden], in the batch's order.
+/// Slots of the rows' last positions, in the batch's order.
+std::vector<std::int32_t> last_slots(const Batch& batch);
+
+/// Collective. The last layer's normalised states of last_slots, [paths, hidden].
 at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix);
 
 /// Collective: the natural log-probability of a token in each row. logits: of Decoder::logits.

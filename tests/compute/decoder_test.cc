@@ -34,16 +34,47 @@ struct Loaded {
         weights(Checkpoint(tiny_model(model)), decoder_parameters(files.decoder), decoder_weight_sources(files.decoder),
                 at::TensorOptions().dtype(type), kQuiet),
         decoder(files.decoder, weights, *solo) {}
-  at::Tensor logits(const std::vector<std::int64_t>& tokens) {
+  /// asked: as Decoder::Asked.
+  at::Tensor logits(const std::vector<std::int64_t>& tokens,
+                    std::optional<std::span<const std::int32_t>> asked = std::nullopt) {
     const at::NoGradGuard no_grad;
     const Batch batch = chain_batch({tokens.begin(), tokens.end()}, 0, tokens.size());
     const PrefixCache none(decoder);
     const TreeAttention attention(batch, decoder.config(), decoder.options(), none);
-    return decoder.logits(forward_batch(decoder, batch, [&](auto layer, const auto& q, const auto& k, const auto& v) {
+    const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
       return attention(layer, q, k, v);
-    }));
+    };
+    return decoder.logits(decoder.forward(batch.tokens, batch.positions, attend, {.tokens = asked}));
   }
 };
+
+TEST(Decoder, the_tokens_asked_for_have_the_states_they_have_among_all) {
+  const Json json = decoder_goldens();
+  const auto tokens = json["tokens"].get<std::vector<std::int64_t>>();
+  const std::vector<std::int32_t> some = {2, 0, 5};
+  for (const auto& [model, golden] : json["models"].items()) {
+    Loaded loaded(model);
+    const at::Tensor all = loaded.logits(tokens), asked = loaded.logits(tokens, some);
+    ASSERT_EQ(asked.size(0), 3);
+    for (std::int64_t i = 0; i < 3; ++i)
+      EXPECT_LT((asked[i] - all[some[static_cast<std::size_t>(i)]]).abs().max().item<float>(), 1e-4) << model;
+    EXPECT_EQ(loaded.logits(tokens, std::span<const std::int32_t>()).size(0), 0);
+  }
+}
+
+TEST(Decoder, what_nobody_asks_for_is_not_counted) {
+  const auto tokens = decoder_goldens()["tokens"].get<std::vector<std::int64_t>>();
+  const std::vector<std::int32_t> last = {static_cast<std::int32_t>(tokens.size()) - 1};
+  Loaded all("llama-kv2"), one("llama-kv2");
+  (void)all.logits(tokens);
+  (void)one.logits(tokens, last);
+  const DecoderConfig& config = all.decoder.config();
+  const double rest = 2.0 * static_cast<double>(config.hidden) *
+                      static_cast<double>(config.heads * config.head_dim + 3 * config.intermediate);
+  const double head = 2.0 * static_cast<double>(config.hidden * config.vocabulary);
+  EXPECT_DOUBLE_EQ(all.decoder.flops_computed() - one.decoder.flops_computed(),
+                   static_cast<double>(tokens.size() - 1) * (rest + head));
+}
 
 TEST(Decoder, every_family_agrees_with_transformers_in_float32) {
   const Json json = decoder_goldens();

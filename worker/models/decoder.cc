@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/randn.h>
@@ -93,7 +94,7 @@ at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Ang
   } else {  // queries and keys lie side by side
     rotate(qkv.narrow(1, 0, config_.heads + config_.kv_heads), angles.cos, angles.sin, layout);
   }
-  return row_parallel(attend(index, q, k, v), layer.output, layer.output_bias, gang_, products);
+  return attend(index, q, k, v);
 }
 
 at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x, Products products) const {
@@ -102,19 +103,27 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x, Products produc
 }
 
 at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
-                            const Attend& attend, Products products) const {
-  count(positions);
+                            const Attend& attend, const Asked& asked) const {
+  count(positions, asked);
   const at::Device device = options().device();
-  const at::Tensor x = embed(token_tensor(tokens, device));  // the sum of what the layers add
+  at::Tensor x = embed(token_tensor(tokens, device));  // the sum of what the layers add
   const at::Tensor turns = at::outer(token_tensor(positions, device).to(at::kFloat), inverse_frequencies_);
   const Angles angles{turns.cos(), turns.sin()};
   at::Tensor normed = rms_norm(x, layers_[0].input_norm, config_.norm_epsilon);
   for (std::int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
-    normed = add_then_norm(x, attention(i, normed, angles, attend, products), layer.mlp_norm, config_.norm_epsilon);
     const bool last = i + 1 == config_.layers;
+    at::Tensor attended = attention(i, normed, angles, attend, asked.products);
+    if (last && asked.tokens) {
+      if (asked.tokens->empty()) return at::empty({0, config_.hidden}, options());
+      const at::Tensor picked = token_tensor(*asked.tokens, device);
+      x = x.index_select(0, picked);
+      attended = attended.index_select(0, picked);
+    }
+    const at::Tensor output = row_parallel(attended, layer.output, layer.output_bias, gang_, asked.products);
+    normed = add_then_norm(x, output, layer.mlp_norm, config_.norm_epsilon);
     const at::Tensor& next = last ? final_norm_ : layers_[static_cast<std::size_t>(i) + 1].input_norm;
-    normed = add_then_norm(x, mlp(layer, normed, products), next, config_.norm_epsilon);
+    normed = add_then_norm(x, mlp(layer, normed, asked.products), next, config_.norm_epsilon);
   }
   return normed;
 }
@@ -128,8 +137,9 @@ at::Tensor Decoder::logits(const at::Tensor& states, Products products) const {
   return logits;
 }
 
-void Decoder::count(std::span<const std::int32_t> positions) const {
+void Decoder::count(std::span<const std::int32_t> positions, const Asked& asked) const {
   tally_.tokens += positions.size();
+  if (asked.tokens) tally_.without_rest += positions.size() - asked.tokens->size();
   ++tally_.forwards;
   std::map<std::int64_t, double> layers;  // by window
   for (std::int64_t window : config_.windows) ++layers[window];
@@ -139,10 +149,10 @@ void Decoder::count(std::span<const std::int32_t> positions) const {
           count * static_cast<double>(window > 0 ? std::min<std::int64_t>(position + 1, window) : position + 1);
 }
 
-double Decoder::layer_flops() const {
+double Decoder::layer_flops() const { return 2.0 * static_cast<double>(layers_[0].qkv.numel()) + rest_flops(); }
+double Decoder::rest_flops() const {
   const Layer& layer = layers_[0];
-  return 2.0 *
-         static_cast<double>(layer.qkv.numel() + layer.output.numel() + layer.gate_up.numel() + layer.down.numel());
+  return 2.0 * static_cast<double>(layer.output.numel() + layer.gate_up.numel() + layer.down.numel());
 }
 double Decoder::head_flops() const { return 2.0 * static_cast<double>(head_.numel()); }
 double Decoder::attention_flops() const {
@@ -150,7 +160,8 @@ double Decoder::attention_flops() const {
 }
 
 double Decoder::flops_computed() const {
-  return static_cast<double>(tally_.tokens) * static_cast<double>(config_.layers) * layer_flops() +
+  return static_cast<double>(tally_.tokens) * static_cast<double>(config_.layers) * layer_flops() -
+         static_cast<double>(tally_.without_rest) * rest_flops() +
          static_cast<double>(tally_.head_rows) * head_flops() + attention_flops();
 }
 

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,10 +29,16 @@ class Decoder {
   /// `config`: the whole model's. `weights`: of member_sources. The communicator must outlive every forward().
   Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang);
 
-  /// Collective. A position counts the tokens before its own, all attended. Returns the last layer's normalised states,
-  /// [tokens, hidden], the same in every member.
+  struct Asked {
+    /// Indices of the tokens whose states are returned; of the last layer nothing but keys, values and attention is
+    /// computed for others. Not given: all.
+    std::optional<std::span<const std::int32_t>> tokens = std::nullopt;
+    Products products = Products::packed;
+  };
+  /// Collective. A position counts the tokens before its own, all attended. Returns the last layer's normalised states
+  /// of what is asked for, [asked tokens, hidden], the same in every member.
   at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
-                     const Attend& attend, Products products = Products::packed) const;
+                     const Attend& attend, const Asked& asked) const;
   /// states [rows, hidden] -> logits [rows, vocabulary().padded] of this member's part of the vocabulary, float32 (the
   /// product itself in the module's dtype); -inf where it is padded.
   at::Tensor logits(const at::Tensor& states, Products products = Products::packed) const;
@@ -62,12 +69,14 @@ class Decoder {
   };
   struct Tally {  // of forward() and logits()
     std::uint64_t tokens = 0, forwards = 0, head_rows = 0, heads = 0;
-    double attended = 0;  // keys, of all tokens and layers
+    double attended = 0;             // keys, of all tokens and layers
+    std::uint64_t without_rest = 0;  // tokens that went through the last layer's first product alone
   };
   double layer_flops() const;  // of its products, a token
+  double rest_flops() const;   // of these, of what follows attention
   double head_flops() const;   // a row
   double attention_flops() const;
-  void count(std::span<const std::int32_t> positions) const;
+  void count(std::span<const std::int32_t> positions, const Asked& asked) const;
   at::Tensor embed(const at::Tensor& tokens) const;
   struct Angles {
     at::Tensor cos, sin;  // [total_tokens, head_dim / 2], float32
