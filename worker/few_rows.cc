@@ -39,15 +39,18 @@ PROCTOR_INLINE void add_up(Lanes (&sums)[kLanes], Lanes& out) {
         __builtin_shufflevector(sums[0], sums[1], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 
-/// out[i * kTile + j] = x[i] . w[j]; every row has `inputs` values. Rows of x past the last are its last.
+/// out[i * kTile + j] = x[i] . w[j]; every row has `inputs` values. Weights that lie `ahead` are on their way
+/// meanwhile: the core alone does not look so far.
 PROCTOR_INLINE void tile(const float* const (&x)[kTile], const float* const (&w)[kTile], std::int64_t inputs,
-                         float (&out)[kLanes]) {
+                         std::int64_t ahead, float (&out)[kLanes]) {
   Lanes sums[kLanes] = {};
   std::int64_t k = 0;
   for (; k + kLanes <= inputs; k += kLanes) {
     Lanes left[kTile], right[kTile];
     for (int i = 0; i < kTile; ++i) load(x[i] + k, left[i]);
     for (int j = 0; j < kTile; ++j) load(w[j] + k, right[j]);
+    if (ahead > 0)
+      for (int j = 0; j < kTile; ++j) __builtin_prefetch(w[j] + k + ahead);
     for (int i = 0; i < kTile; ++i)
       for (int j = 0; j < kTile; ++j) sums[i * kTile + j] += left[i] * right[j];
   }
@@ -70,10 +73,11 @@ PROCTOR_CLONES void product(const float* x, const float* weight, float* out, con
     const float* w[kTile];
     for (std::int64_t j = 0; j < kTile; ++j) w[j] = weight + std::min(n + j, end - 1) * sizes.weight_stride;
     for (std::int64_t m = 0; m < sizes.rows; m += kTile) {
-      const float* left[kTile];
+      const float* left[kTile];  // past the last row: the last one
       for (std::int64_t i = 0; i < kTile; ++i) left[i] = x + std::min(m + i, sizes.rows - 1) * sizes.x_stride;
       float sums[kLanes];
-      tile(left, w, sizes.inputs, sums);
+      const std::int64_t ahead = m == 0 && n + 2 * kTile <= end ? kTile * sizes.weight_stride : 0;
+      tile(left, w, sizes.inputs, ahead, sums);
       for (std::int64_t i = 0; i < std::min(kTile, sizes.rows - m); ++i)
         for (std::int64_t j = 0; j < std::min(kTile, end - n); ++j)
           out[(m + i) * sizes.outputs + n + j] = sums[i * kTile + j];

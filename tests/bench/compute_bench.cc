@@ -2,6 +2,7 @@
 // gang. Figures: docs/performance.md. The model: $PROCTOR_BENCH_MODEL, or what tools/demo made; skipped without one.
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
@@ -21,6 +22,7 @@
 #include "worker/kinds/kinds.h"
 #include "worker/model_folder.h"
 #include "worker/models/families.h"
+#include "worker/models/row_parallel.h"
 #include "worker/safetensors.h"
 #include "worker/teardown.h"
 
@@ -140,6 +142,43 @@ void share_of_the_limit(benchmark::State& state) {
   state.counters["share_%"] = 100 * limit / seconds;
 }
 BENCHMARK(share_of_the_limit)->Arg(32)->Arg(16)->ArgName("bits")->Iterations(2)->Unit(benchmark::kMillisecond);
+
+/// The products of a decoding step of SmolLM2-135M, one thread: few_rows.h's beside the library's, weights in memory
+/// once each as a model's are.
+void products_of_a_step(benchmark::State& state, Products products) {
+  at::set_num_threads(1);
+  const at::NoGradGuard no_grad;
+  constexpr std::int64_t kLayers = 30, kHidden = 576, kInner = 1536, kVocabulary = 49152;
+  const auto weight = [](std::int64_t outputs, std::int64_t inputs) { return at::randn({outputs, inputs}); };
+  std::vector<at::Tensor> weights;
+  for (std::int64_t i = 0; i < kLayers; ++i)
+    for (const auto& [outputs, inputs] :
+         {std::pair{kHidden + 384, kHidden}, {kHidden, kHidden}, {2 * kInner, kHidden}, {kHidden, kInner}})
+      weights.push_back(weight(outputs, inputs));
+  weights.push_back(weight(kVocabulary, kHidden));
+  const at::Tensor narrow = at::randn({state.range(0), kHidden}), wide = at::randn({state.range(0), kInner});
+  for (auto _ : state)
+    for (const at::Tensor& w : weights)
+      benchmark::DoNotOptimize(linear(w.size(1) == kHidden ? narrow : wide, w, {}, products));
+}
+BENCHMARK_CAPTURE(products_of_a_step, packed, Products::packed)
+    ->DenseRange(1, 8)
+    ->Arg(12)
+    ->Arg(16)
+    ->Arg(24)
+    ->Arg(32)
+    ->Arg(64)
+    ->ArgName("rows")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(products_of_a_step, streamed, Products::streamed)
+    ->DenseRange(1, 8)
+    ->Arg(12)
+    ->Arg(16)
+    ->Arg(24)
+    ->Arg(32)
+    ->Arg(64)
+    ->ArgName("rows")
+    ->Unit(benchmark::kMillisecond);
 
 /// What a per-batch cleanup policy costs beside the batches: `share` is cleanup seconds over all.
 void batches_under_policy(benchmark::State& state, Cleanup::Policy policy) {

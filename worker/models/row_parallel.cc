@@ -10,7 +10,7 @@
 namespace proctor {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products) {
-  const bool few_rows = x.dim() == 2 && x.size(0) >= kFewRows && x.size(0) <= kManyRows;
+  const bool few_rows = x.dim() == 2 && x.size(0) <= kFewRows;
   if (products == Products::streamed && few_rows && x.is_cpu() && x.scalar_type() == at::kFloat) {
     const at::Tensor out = few_rows_product(x, weight);
     return bias.defined() ? out.add_(bias) : out;
