@@ -5,6 +5,7 @@
 #include <ATen/ops/where.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "sharding/cost.h"
 #include "worker/generation_text.h"
@@ -37,24 +38,26 @@ class GenerationLoop::Lanes {
       : loop_(loop), decoder_(loop.decoder_), rows_(rows), limits_(limits), announce_(announce) {
     for (const GenerationRow& row : rows) prompts_.push_back({row.prompt, {0}});
     shared_ = has_windows(decoder_.config()) ? 0 : common_prefix(prompts_, limits);
-    std::int64_t capacity = 0;
-    for (const GenerationRow& row : rows)
-      capacity = std::max(capacity, static_cast<std::int64_t>(row.prompt.size() - shared_) + row.max_new);
+    std::int64_t longest = 0;
+    for (const GenerationRow& row : rows) longest = std::max(longest, positions_of(row));
     const auto count = static_cast<std::int64_t>(rows.size());
     const bool gpu = !decoder_.options().device().is_cpu();
-    const double positions = cached_batches(gpu) * static_cast<double>(limits.max_batch_tokens);
-    lanes_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(positions) / capacity, 1, count);
-    limits_.max_rows = static_cast<std::size_t>(lanes_ == count ? count : std::max<std::int64_t>(1, lanes_ / 4));
+    const double most = cached_batches(gpu) * static_cast<double>(limits.max_batch_tokens);
+    const std::int64_t lanes = std::clamp<std::int64_t>(static_cast<std::int64_t>(most) / longest, 1, count);
+    limits_.max_rows = static_cast<std::size_t>(lanes == count ? count : std::max<std::int64_t>(1, lanes / 4));
     limits_.min_prefix = shared_;
     batches_ = make_batches(prompts_, limits_);
+    longest_first();
     const DecoderConfig& config = decoder_.config();
-    cache_.emplace(config.layers, lanes_, config.kv_heads, capacity, config.head_dim, decoder_.options());
+    const std::int64_t positions =
+        lanes == count ? lanes * longest : std::max(static_cast<std::int64_t>(most), longest);
+    cache_.emplace(config.layers, positions, config.kv_heads, config.head_dim, decoder_.options());
+    cache_->divide(longest);
   }
 
   void run() {
     for (std::size_t next = 0;;) {
-      while (next < batches_.size() && waiting_rows(batches_[next]) <= lanes_ - cache_->lanes())
-        admit(batches_[next], next + 1), ++next;
+      while (next < batches_.size() && has_room(next)) admit(batches_[next], next + 1), ++next;
       if (active_.empty() && next == batches_.size()) return;
       if (!active_.empty()) step();
     }
@@ -66,7 +69,32 @@ class GenerationLoop::Lanes {
     std::int32_t token;  // chosen, not yet computed
   };
 
-  static std::int64_t waiting_rows(const Batch& batch) { return static_cast<std::int64_t>(batch.paths.size()); }
+  /// In its lane, at most.
+  std::int64_t positions_of(const GenerationRow& row) const {
+    return static_cast<std::int64_t>(row.prompt.size() - shared_) + row.max_new;
+  }
+  std::int64_t positions_of(const Batch& batch) const {
+    std::int64_t most = 0;
+    for (const RowPath& path : batch.paths) most = std::max(most, positions_of(rows_[path.row]));
+    return most;
+  }
+
+  /// So that lanes can be shorter, and more, as it goes on; where no batch profits from the prefix of the one before.
+  void longest_first() {
+    if (std::ranges::all_of(batches_, [&](const Batch& b) { return b.prefix_length == shared_ && !b.extends_prefix; }))
+      std::ranges::stable_sort(batches_, std::greater(), [&](const Batch& batch) { return positions_of(batch); });
+  }
+
+  /// Whether all rows of this batch find a lane; where not, lanes are made as short as rows allow.
+  bool has_room(std::size_t next) {
+    const auto rows = static_cast<std::int64_t>(batches_[next].paths.size());
+    if (rows <= cache_->room()) return true;
+    std::int64_t longest = 0;
+    for (std::size_t i = next; i < batches_.size(); ++i) longest = std::max(longest, positions_of(batches_[i]));
+    for (const Active& active : active_) longest = std::max(longest, positions_of(*active.row));
+    cache_->divide(longest);
+    return rows <= cache_->room();
+  }
 
   /// Computes the batch's prompts, then chooses the first token of each.
   void admit(const Batch& batch, std::size_t number) {
@@ -197,7 +225,6 @@ class GenerationLoop::Lanes {
   const Announce& announce_;
   std::vector<ScoredRow> prompts_;
   std::size_t shared_ = 0;  // tokens of the prefix that no lane holds
-  std::int64_t lanes_ = 1;
   std::vector<Batch> batches_;
   std::optional<KvCache> cache_;
   std::vector<Active> active_;  // of each lane in use

@@ -4,25 +4,44 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace proctor {
 
-KvCache::KvCache(std::int64_t layers, std::int64_t lanes, std::int64_t kv_heads, std::int64_t capacity,
-                 std::int64_t head_dim, const at::TensorOptions& options)
-    : keys_(at::empty({layers, lanes, kv_heads, capacity, head_dim}, options).zero_()),
-      values_(at::empty({layers, lanes, kv_heads, capacity, head_dim}, options).zero_()) {}
+KvCache::KvCache(std::int64_t layers, std::int64_t positions, std::int64_t kv_heads, std::int64_t head_dim,
+                 const at::TensorOptions& options) {
+  for (Half* half : {&keys_, &values_}) {
+    half->room = at::empty({layers, positions * kv_heads * head_dim}, options).zero_();  // masked, but not by NaN
+    half->lanes = half->room.unflatten(1, {1, kv_heads, positions, head_dim});
+  }
+}
+
+void KvCache::divide(std::int64_t capacity) {
+  const std::int64_t kv_heads = keys_.lanes.size(2), head_dim = keys_.lanes.size(4);
+  const std::int64_t lane_size = kv_heads * capacity * head_dim, count = keys_.room.size(1) / lane_size;
+  if (count <= keys_.lanes.size(1)) return;
+  for (Half* half : {&keys_, &values_}) {
+    const at::Tensor old = std::exchange(
+        half->lanes, half->room.narrow(1, 0, count * lane_size).unflatten(1, {count, kv_heads, capacity, head_dim}));
+    for (std::int64_t layer = 0; layer < old.size(0); ++layer)
+      for (std::int64_t lane = 0; lane < lanes(); ++lane) {  // none reaches into those behind it
+        const auto part = [&](const at::Tensor& all) { return all[layer][lane].narrow(1, 0, length(lane)); };
+        part(half->lanes).copy_(part(old).clone());
+      }
+  }
+}
 
 std::int64_t KvCache::longest() const { return *std::max_element(lengths_.begin(), lengths_.end()); }
 
 void KvCache::write(std::int64_t layer, std::int64_t lane, std::int64_t begin, const at::Tensor& keys,
                     const at::Tensor& values) {
-  keys_[layer][lane].narrow(1, begin, keys.size(0)).copy_(keys.transpose(0, 1));
-  values_[layer][lane].narrow(1, begin, values.size(0)).copy_(values.transpose(0, 1));
+  keys_.lanes[layer][lane].narrow(1, begin, keys.size(0)).copy_(keys.transpose(0, 1));
+  values_.lanes[layer][lane].narrow(1, begin, values.size(0)).copy_(values.transpose(0, 1));
 }
 
 void KvCache::remove_lane(std::int64_t lane) {
   const std::int64_t last = lanes() - 1;
-  for (const at::Tensor& tensor : {keys_, values_})
+  for (const at::Tensor& tensor : {keys_.lanes, values_.lanes})
     if (lane != last)
       tensor.select(1, lane).narrow(2, 0, longest()).copy_(tensor.select(1, last).narrow(2, 0, longest()));
   lengths_[static_cast<std::size_t>(lane)] = lengths_.back();
@@ -31,14 +50,14 @@ void KvCache::remove_lane(std::int64_t lane) {
 
 void KvCache::begin_step() {
   slots_ = at::tensor(lengths_, at::kLong)
-               .to(keys_.device())
+               .to(keys_.room.device())
                .view({lanes(), 1, 1, 1})
-               .expand({lanes(), keys_.size(2), 1, keys_.size(4)});
+               .expand({lanes(), keys_.lanes.size(2), 1, keys_.lanes.size(4)});
 }
 
 void KvCache::append(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
-  in_use(keys_[layer]).scatter_(2, slots_, keys.unsqueeze(2));
-  in_use(values_[layer]).scatter_(2, slots_, values.unsqueeze(2));
+  in_use(keys_.lanes[layer]).scatter_(2, slots_, keys.unsqueeze(2));
+  in_use(values_.lanes[layer]).scatter_(2, slots_, values.unsqueeze(2));
 }
 
 void KvCache::end_step() {

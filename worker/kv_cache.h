@@ -1,5 +1,5 @@
 // Keys and values of the rows being generated: lanes of one capacity, those in use in front. Lives as long as its
-// batch.
+// shard.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +11,14 @@ namespace proctor {
 
 class KvCache {
  public:
-  KvCache(std::int64_t layers, std::int64_t lanes, std::int64_t kv_heads, std::int64_t capacity, std::int64_t head_dim,
+  /// Room for so many positions, in one lane.
+  KvCache(std::int64_t layers, std::int64_t positions, std::int64_t kv_heads, std::int64_t head_dim,
           const at::TensorOptions& options);
+  /// Into lanes of so many positions, where that makes more of them; what is in them moves along. No lane in use may
+  /// come to hold more.
+  void divide(std::int64_t capacity);
 
+  std::int64_t room() const { return keys_.lanes.size(1) - lanes(); }                ///< lanes not in use
   std::int64_t lanes() const { return static_cast<std::int64_t>(lengths_.size()); }  ///< in use
   std::int64_t length(std::int64_t lane) const { return lengths_[static_cast<std::size_t>(lane)]; }
   std::int64_t longest() const;
@@ -33,16 +38,22 @@ class KvCache {
   void end_step();
 
   /// [lanes, kv_heads, tokens, head_dim]: the first `tokens` of every lane in use.
-  at::Tensor keys(std::int64_t layer, std::int64_t tokens) const { return in_use(keys_[layer]).narrow(2, 0, tokens); }
+  at::Tensor keys(std::int64_t layer, std::int64_t tokens) const {
+    return in_use(keys_.lanes[layer]).narrow(2, 0, tokens);
+  }
   at::Tensor values(std::int64_t layer, std::int64_t tokens) const {
-    return in_use(values_[layer]).narrow(2, 0, tokens);
+    return in_use(values_.lanes[layer]).narrow(2, 0, tokens);
   }
 
  private:
   at::Tensor in_use(const at::Tensor& lanes_of_layer) const { return lanes_of_layer.narrow(0, 0, lanes()); }
 
-  at::Tensor keys_, values_;  // [layers, lanes, kv_heads, capacity, head_dim]
-  at::Tensor slots_;          // [lanes, kv_heads, 1, head_dim], int64: each lane's next position
+  struct Half {
+    at::Tensor room;   // [layers, positions * kv_heads * head_dim]
+    at::Tensor lanes;  // [layers, lanes, kv_heads, capacity, head_dim], in front of each layer's room
+  };
+  Half keys_, values_;
+  at::Tensor slots_;  // [lanes, kv_heads, 1, head_dim], int64: each lane's next position
   std::vector<std::int64_t> lengths_;
 };
 

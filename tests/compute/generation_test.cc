@@ -1,6 +1,7 @@
 // Rows that generate together, entering and leaving lanes behind a prefix that they share, and each alone.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -75,6 +76,32 @@ std::vector<GenerationRow> random_rows(std::uint32_t seed, const Sampling& sampl
     rows.push_back(row);
   }
   return rows;
+}
+
+TEST(KvCache, lanes_that_become_shorter_and_more_keep_what_is_in_them) {
+  constexpr std::int64_t kLayers = 2, kHeads = 3, kWidth = 4;
+  KvCache cache(kLayers, 60, kHeads, kWidth, at::kFloat);
+  cache.divide(20);
+  EXPECT_EQ(cache.room(), 3);
+  std::vector<at::Tensor> keys, values;
+  for (const std::int64_t tokens : {7, 12}) {
+    keys.push_back(at::randn({tokens, kHeads, kWidth}));
+    values.push_back(at::randn({tokens, kHeads, kWidth}));
+    cache.add_lane(tokens);
+    for (std::int64_t layer = 0; layer < kLayers; ++layer)
+      cache.write(layer, cache.lanes() - 1, 0, keys.back() + layer, values.back() + layer);
+  }
+  cache.divide(16);  // no more lanes: as it was
+  EXPECT_EQ(cache.room(), 1);
+  cache.divide(13);
+  EXPECT_EQ(cache.room(), 2);
+  for (std::int64_t layer = 0; layer < kLayers; ++layer)
+    for (std::int64_t lane = 0; lane < 2; ++lane) {
+      const auto i = static_cast<std::size_t>(lane);
+      const std::int64_t tokens = cache.length(lane);
+      EXPECT_TRUE(cache.keys(layer, tokens)[lane].transpose(0, 1).equal(keys[i] + layer)) << layer << " " << lane;
+      EXPECT_TRUE(cache.values(layer, tokens)[lane].transpose(0, 1).equal(values[i] + layer)) << layer << " " << lane;
+    }
 }
 
 std::vector<Ids> alone(Open& open, const std::vector<GenerationRow>& rows) {
