@@ -1,6 +1,9 @@
 #include "orchestrator/work.h"
 
 #include <algorithm>
+#include <future>
+#include <semaphore>
+#include <thread>
 
 #include "orchestrator/kinds.h"
 #include "orchestrator/prompts/fewshot.h"
@@ -13,6 +16,33 @@
 
 namespace proctor {
 namespace {
+
+/// The answers to a suite's questions. Each takes a process half a second, so they are asked side by side, one for each
+/// core, while the tasks are read.
+struct Facts {
+  Facts(const std::vector<Module>& suite, FactSource& source)
+      : cores(std::max(1u, std::thread::hardware_concurrency())) {
+    for (const Module& module : suite) modules.push_back(ask([&] { return source.check(module); }));
+    device = ask([&] { return source.probe(); });
+  }
+
+  std::counting_semaphore<> cores;
+  std::vector<std::future<ModelFacts>> modules;
+  std::future<DeviceFacts> device;
+
+ private:
+  template <class Question>
+  std::future<std::invoke_result_t<Question>> ask(Question question) {
+    return std::async(std::launch::async, [this, question] {
+      struct Core {
+        std::counting_semaphore<>& cores;
+        explicit Core(std::counting_semaphore<>& all) : cores(all) { cores.acquire(); }
+        ~Core() { cores.release(); }
+      } core(cores);
+      return question();
+    });
+  }
+};
 
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
@@ -115,19 +145,21 @@ PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
 Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   Work work;
   work.suite = std::move(suite);
+  Facts answers(work.suite.modules, facts);
   for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
   for (const TaskTemplates& task : work.templates) {
     work.requests.push_back(build_requests(task, limit));
     seed_draws(work.requests.back().requests, work.suite.seed, task.task->name);
   }
-  for (const Module& module : work.suite.modules) {
-    work.facts.push_back(facts.check(module));
+  for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
+    const Module& module = work.suite.modules[m];
+    work.facts.push_back(answers.modules[m].get());
     refuse_wrong_kind(module, work.facts.back());
     if (const auto why = cannot_split(work.facts.back(), module.tensor_parallel))
       throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +
                        *why + "; sizes that can be used: " + usable_sizes(work.facts.back(), kMaxGangMembers));
   }
-  work.device = facts.probe();
+  work.device = answers.device.get();
   for (const Module& module : work.suite.modules)
     work.max_batch_tokens.push_back(
         module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));

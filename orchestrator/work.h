@@ -34,7 +34,7 @@ struct Work {
 /// The requests of a task: documents in order, few-shot drawn in that order, at most `limit` documents (0: all).
 PairRequests build_requests(const TaskTemplates& task, std::size_t limit);
 
-/// What the worker binary knows: facts of a folder, facts of the machine.
+/// What the worker binary knows: facts of a folder, facts of the machine. Asked by several threads at a time.
 class FactSource {
  public:
   virtual ~FactSource() = default;
