@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
@@ -45,22 +46,41 @@ PROCTOR_INLINE float rounded(float x) {
   return wide(out);
 }
 
-template <class T>
-PROCTOR_INLINE void norm_row(const T* x, const T* weight, T* out, std::int64_t width, float epsilon) {
+/// The sum of term(i) for i < width.
+template <class Term>
+PROCTOR_INLINE float sum_of(std::int64_t width, const Term& term) {
   float lanes[kLanes] = {};
   std::int64_t i = 0;
   for (; i + kLanes <= width; i += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += wide(x[i + lane]) * wide(x[i + lane]);
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
   float sum = 0;
-  for (; i < width; ++i) sum += wide(x[i]) * wide(x[i]);
+  for (; i < width; ++i) sum += term(i);
   for (const float lane : lanes) sum += lane;
+  return sum;
+}
+
+template <class T>
+PROCTOR_INLINE void norm_row(const T* x, const T* weight, T* out, std::int64_t width, float epsilon) {
+  const float sum = sum_of(width, [&](std::int64_t i) { return wide(x[i]) * wide(x[i]); });
   const float factor = 1.0f / std::sqrt(sum / static_cast<float>(width) + epsilon);
-  for (i = 0; i < width; ++i) narrow(rounded<T>(wide(x[i]) * factor) * wide(weight[i]), out[i]);
+  for (std::int64_t i = 0; i < width; ++i) narrow(rounded<T>(wide(x[i]) * factor) * wide(weight[i]), out[i]);
 }
 
 template <class T>
 PROCTOR_INLINE void add_row(T* x, const T* y, std::int64_t width) {
   for (std::int64_t i = 0; i < width; ++i) narrow(wide(x[i]) + wide(y[i]), x[i]);
+}
+
+template <class T>
+PROCTOR_INLINE void layer_norm_row(const T* x, T* y, const T* bias, const T* weight, const T* norm_bias,
+                                   std::int64_t width, float epsilon) {
+  const auto n = static_cast<float>(width);
+  for (std::int64_t i = 0; i < width; ++i) narrow(wide(x[i]) + (wide(y[i]) + wide(bias[i])), y[i]);
+  const float mean = sum_of(width, [&](std::int64_t i) { return wide(y[i]); }) / n;
+  const float variance = sum_of(width, [&](std::int64_t i) { return (wide(y[i]) - mean) * (wide(y[i]) - mean); }) / n;
+  const float factor = 1.0f / std::sqrt(variance + epsilon);
+  for (std::int64_t i = 0; i < width; ++i)
+    narrow((wide(y[i]) - mean) * factor * wide(weight[i]) + wide(norm_bias[i]), y[i]);
 }
 
 template <class T>
@@ -107,6 +127,11 @@ struct Strides {
       add_row(x + r * in.row, y, in.width);                                                                           \
       norm_row(x + r * in.row, weight, out, in.width, epsilon);                                                       \
     }                                                                                                                 \
+  }                                                                                                                   \
+  PROCTOR_CLONES void add_layer_norm_rows(const T* x, const Strides& in, T* y, const T* bias, const T* weight,        \
+                                          const T* norm_bias, float epsilon) {                                        \
+    for (std::int64_t r = 0; r < in.rows; ++r, y += in.width)                                                         \
+      layer_norm_row(x + r * in.row, y, bias, weight, norm_bias, in.width, epsilon);                                  \
   }                                                                                                                   \
   PROCTOR_CLONES void rotate_rows(T* x, const Strides& in, const float* cos, const float* sin, RotaryLayout layout) { \
     const std::int64_t half = in.width / 2;                                                                           \
@@ -170,6 +195,19 @@ at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Ten
   return out;
 }
 
+at::Tensor add_then_layer_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias,
+                               const at::Tensor& weight, const at::Tensor& norm_bias, double epsilon) {
+  if (!x.is_cpu()) return at::layer_norm(y.add_(bias).add_(x), {y.size(1)}, weight, norm_bias, epsilon);
+  PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    add_layer_norm_rows(x.const_data_ptr<Scalar>(), Strides(x), y.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(),
+                        weight.const_data_ptr<Scalar>(), norm_bias.const_data_ptr<Scalar>(),
+                        static_cast<float>(epsilon));
+  });
+  return y;
+}
+
 void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout) {
   if (!x.is_cpu()) return rotate_by_operators(x, cos, sin, layout);
   PROCTOR_CHECK(cos.is_contiguous() && sin.is_contiguous() && cos.size(0) == x.size(0), "a row of angles for each row");
@@ -179,23 +217,25 @@ void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, R
   });
 }
 
-at::Tensor activated(const at::Tensor& x, Activation activation) {
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  at::Tensor out = x;
   switch (activation) {
     case Activation::gelu:
-      return at::gelu(x);
+      return at::gelu_(out);
     case Activation::gelu_tanh:
-      return at::gelu(x, "tanh");
+      return at::gelu_(out, "tanh");
     case Activation::relu:
-      return at::relu(x);
+      return at::relu_(out);
     case Activation::silu:
       break;
   }
-  return at::silu(x);
+  return at::silu_(out);
 }
 
 at::Tensor silu_times(const at::Tensor& gate_up) {
   const std::int64_t width = gate_up.size(-1) / 2;
-  return at::silu(gate_up.narrow(-1, 0, width)).mul_(gate_up.narrow(-1, width, width));
+  at::Tensor gate = gate_up.narrow(-1, 0, width);
+  return at::silu_(gate).mul_(gate_up.narrow(-1, width, width));
 }
 
 }  // namespace proctor

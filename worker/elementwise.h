@@ -14,14 +14,21 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 /// x += y, then the norm of x. [rows, width].
 at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon);
 
+/// LayerNorm (Ba et al. 2016, arXiv:1607.06450) of x + y + bias. x, y [rows, width], the others [width]; y, contiguous,
+/// is used up: on the CPU it is what is returned.
+at::Tensor add_then_layer_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias,
+                               const at::Tensor& weight, const at::Tensor& norm_bias, double epsilon);
+
 enum class RotaryLayout { halves, interleaved };  ///< pairs (i, i + head_dim / 2), or (2i, 2i + 1)
 /// Rotary embedding in place (Su et al. 2021, arXiv:2104.09864). x [rows, heads, head_dim]; cos, sin [rows, head_dim /
 /// 2], float32.
 void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout);
 
-at::Tensor activated(const at::Tensor& x, Activation activation);
+/// In place; returns x.
+at::Tensor activate(const at::Tensor& x, Activation activation);
 
-/// silu(first half) * second half of the last dimension. [rows, 2 * width] -> [rows, width].
+/// silu(first half) * second half of the last dimension, in place of the first, which is returned. [rows, 2 * width] ->
+/// [rows, width], strided.
 at::Tensor silu_times(const at::Tensor& gate_up);
 
 }  // namespace proctor

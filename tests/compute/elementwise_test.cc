@@ -57,6 +57,20 @@ TEST(RmsNorm, what_is_not_a_number_stays_so) {
   EXPECT_TRUE(rms_norm(x, at::full({8}, 1, at::kBFloat16), 1e-5).isnan().all().item<bool>());
 }
 
+TEST(AddThenLayerNorm, is_the_norm_of_the_biased_sum) {
+  for (const auto& [type, bound] : kPrecisions)
+    for (const std::int64_t width : {7, 16, 577}) {
+      const auto random = [&, type = type](at::IntArrayRef sizes) { return at::randn(sizes).to(type); };
+      const at::Tensor x = random({5, width}), y = random({5, width}), bias = random({width}), weight = random({width}),
+                       norm_bias = random({width});
+      const at::Tensor sum = (x.to(at::kDouble) + (y.to(at::kDouble) + bias.to(at::kDouble))).to(type).to(at::kDouble);
+      const at::Tensor centred = sum - sum.mean(-1, true);
+      const at::Tensor expected = centred / (centred.square().mean(-1, true) + 1e-5).sqrt() * weight.to(at::kDouble) +
+                                  norm_bias.to(at::kDouble);
+      EXPECT_LT(distance(add_then_layer_norm(x, y, bias, weight, norm_bias, 1e-5), expected), 4 * bound) << width;
+    }
+}
+
 TEST(Rotate, turns_each_pair_by_its_angle_in_both_layouts) {
   for (const auto& [type, bound] : kPrecisions) {
     const at::Tensor both = at::randn({3, 5, 16}).to(type), angles = at::rand({3, 8}) * 6;
@@ -75,7 +89,8 @@ TEST(Rotate, turns_each_pair_by_its_angle_in_both_layouts) {
 TEST(SiluTimes, gates_the_second_half) {
   const at::Tensor both = at::randn({3, 10});
   const at::Tensor gate = both.narrow(1, 0, 5), up = both.narrow(1, 5, 5);
-  EXPECT_LT(distance(silu_times(both), gate * gate.sigmoid() * up), 1e-6);
+  const at::Tensor expected = gate * gate.sigmoid() * up;
+  EXPECT_LT(distance(silu_times(both), expected), 1e-6);
 }
 
 TEST(Linear, any_number_of_rows_gives_each_row_its_product) {

@@ -13,6 +13,7 @@
 #include <limits>
 #include <map>
 #include <numbers>
+#include <utility>
 
 #include "worker/clock.h"
 #include "worker/elementwise.h"
@@ -120,8 +121,8 @@ at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<cons
       x = x.index_select(0, picked);
       attended = attended.index_select(0, picked);
     }
-    const at::Tensor output = row_parallel(attended, layer.output, layer.output_bias, gang_, asked.products);
-    normed = add_then_norm(x, output, layer.mlp_norm, config_.norm_epsilon);
+    attended = row_parallel(attended, layer.output, layer.output_bias, gang_, asked.products);
+    normed = add_then_norm(x, std::exchange(attended, {}), layer.mlp_norm, config_.norm_epsilon);
     const at::Tensor& next = last ? final_norm_ : layers_[static_cast<std::size_t>(i) + 1].input_norm;
     normed = add_then_norm(x, mlp(layer, normed, asked.products), next, config_.norm_epsilon);
   }

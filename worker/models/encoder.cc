@@ -45,8 +45,9 @@ at::Tensor Encoder::classify(const at::Tensor& states) const {
 
 at::Tensor Encoder::project(const at::Tensor& states) const { return at::linear(states, projection_); }
 
-at::Tensor Encoder::normed(const at::Tensor& x, const Norm& norm) const {
-  return at::layer_norm(x, {config_.hidden}, norm.weight, norm.bias, config_.norm_epsilon);
+/// The norm of x + y + bias; y, of row_parallel, is used up.
+at::Tensor Encoder::added(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias, const Norm& norm) const {
+  return add_then_layer_norm(x, y, bias, norm.weight, norm.bias, config_.norm_epsilon);
 }
 
 at::Tensor Encoder::attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
@@ -55,7 +56,7 @@ at::Tensor Encoder::attention(const Layer& layer, const at::Tensor& x, std::span
   const at::Tensor kv = seen.tokens.defined() ? qkv.index_select(0, seen.tokens) : qkv;
   const at::Tensor out =
       attend_texts(qkv.select(1, 0), kv.select(1, 1), kv.select(1, 2), lengths, seen.lengths, scale(), {});
-  return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
+  return row_parallel(out, layer.output.weight, {}, gang_);
 }
 
 /// The same of the texts' first tokens alone, `first` [texts, hidden]; x [tokens, hidden]: what they attend.
@@ -72,7 +73,7 @@ at::Tensor Encoder::attention_of_first(const Layer& layer, const at::Tensor& fir
   const std::vector<std::int64_t> ones(seen.lengths.size(), 1);
   const at::Tensor out =
       attend_texts(q.select(1, 0), kv.select(1, 0), kv.select(1, 1), ones, seen.lengths, scale(), {});
-  return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
+  return row_parallel(out, layer.output.weight, {}, gang_);
 }
 
 /// [tokens, parts * width] -> [tokens, parts, heads, head_dim]
@@ -83,8 +84,8 @@ at::Tensor Encoder::heads_of(const at::Tensor& x, std::int64_t parts) const {
 double Encoder::scale() const { return 1.0 / std::sqrt(static_cast<double>(config_.head_dim)); }
 
 at::Tensor Encoder::feed_forward(const Layer& layer, const at::Tensor& x) const {
-  const at::Tensor inner = activated(at::linear(x, layer.up.weight, layer.up.bias), config_.activation);
-  return row_parallel(inner, layer.down.weight, layer.down.bias, gang_);
+  const at::Tensor inner = activate(at::linear(x, layer.up.weight, layer.up.bias), config_.activation);
+  return row_parallel(inner, layer.down.weight, {}, gang_);
 }
 
 at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
@@ -105,15 +106,15 @@ at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const st
   at::Tensor x = at::embedding(words_, token_tensor(tokens, device));
   x += at::embedding(positions_, token_tensor(positions, device));
   x += at::embedding(types_, token_tensor(types, device));
-  x = normed(x, input_norm_);
+  x = at::layer_norm(x, {config_.hidden}, input_norm_.weight, input_norm_.bias, config_.norm_epsilon);
   for (const Layer& layer : layers_) {
     if (first_only && &layer == &layers_.back()) {
-      at::Tensor first = x.index_select(0, token_tensor(first_tokens(lengths), device));
-      x = normed(attention_of_first(layer, first, x, seen) += first, layer.attention_norm);
+      const at::Tensor first = x.index_select(0, token_tensor(first_tokens(lengths), device));
+      x = added(first, attention_of_first(layer, first, x, seen), layer.output.bias, layer.attention_norm);
     } else {
-      x = normed(attention(layer, x, lengths, seen) += x, layer.attention_norm);
+      x = added(x, attention(layer, x, lengths, seen), layer.output.bias, layer.attention_norm);
     }
-    x = normed(feed_forward(layer, x) += x, layer.output_norm);
+    x = added(x, feed_forward(layer, x), layer.down.bias, layer.output_norm);
   }
   return x;
 }

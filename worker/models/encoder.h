@@ -57,7 +57,7 @@ class Encoder {
   at::Tensor run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
                  std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended, bool first_only) const;
   void count(std::span<const std::int64_t> lengths, std::span<const std::int64_t> seen, bool first_only) const;
-  at::Tensor normed(const at::Tensor& x, const Norm& norm) const;
+  at::Tensor added(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias, const Norm& norm) const;
   at::Tensor heads_of(const at::Tensor& x, std::int64_t parts) const;
   double scale() const;
   /// What the texts' tokens attend: `tokens` (undefined: all of them), `lengths` of each text.

@@ -79,8 +79,8 @@ at::Tensor T5::position_bias(const Stack& stack, std::int64_t length) const {
 
 at::Tensor T5::feed_forward(const Layer& layer, const at::Tensor& x) const {
   const at::Tensor inner = at::linear(x, layer.up);
-  if (!config_.gated) return row_parallel(activated(inner, config_.activation), layer.down, {}, gang_);
-  const at::Tensor gate = activated(inner.narrow(1, 0, config_.intermediate), config_.activation);
+  if (!config_.gated) return row_parallel(activate(inner, config_.activation), layer.down, {}, gang_);
+  const at::Tensor gate = activate(inner.narrow(1, 0, config_.intermediate), config_.activation);
   return row_parallel(gate * inner.narrow(1, config_.intermediate, config_.intermediate), layer.down, {}, gang_);
 }
 
