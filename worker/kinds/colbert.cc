@@ -13,6 +13,7 @@
 #include "sharding/error.h"
 #include "worker/clock.h"
 #include "worker/kinds/colbert_settings.h"
+#include "worker/kinds/each_request.h"
 #include "worker/kinds/encoder_module.h"
 #include "worker/kinds/options.h"
 #include "worker/token_tensor.h"
@@ -73,25 +74,22 @@ class Colbert final : public EncoderModule {
   /// Queries first, each distinct one once; then the passages, each scored as soon as its batch is computed.
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
-    std::vector<Response> responses(shard.requests.size());
     const auto begin = Clock::now();
     std::map<std::string, TextRow> queries;
     std::vector<TextRow> passages;
-    for (std::uint32_t i = 0; i < shard.requests.size(); ++i) try {
-        const std::string& text = shard.requests[i].parts.at(0);
-        if (!queries.contains(text)) {
-          TextRow query = query_row(text);
-          TextModule::check(query);
-          queries.emplace(text, std::move(query));
-        }
-        TextRow passage = row_of(shard.requests[i]);
-        passage.requests = {i};
-        TextModule::check(passage);
-        queries.at(text).requests.push_back(i);
-        passages.push_back(std::move(passage));
-      } catch (const InputError& error) {
-        responses[i].error = error.what();
+    std::vector<Response> responses = responses_with(errors_of_each(shard.requests.size(), [&](std::uint32_t i) {
+      const std::string& text = shard.requests[i].parts.at(0);
+      if (!queries.contains(text)) {
+        TextRow query = query_row(text);
+        TextModule::check(query);
+        queries.emplace(text, std::move(query));
       }
+      TextRow passage = row_of(shard.requests[i]);
+      passage.requests = {i};
+      TextModule::check(passage);
+      queries.at(text).requests.push_back(i);
+      passages.push_back(std::move(passage));
+    }));
     std::vector<TextRow> asked;
     for (auto& [text, query] : queries)
       if (!query.requests.empty()) asked.push_back(std::move(query));

@@ -6,8 +6,8 @@
 #include <map>
 #include <set>
 
-#include "sharding/error.h"
 #include "worker/clock.h"
+#include "worker/kinds/each_request.h"
 
 namespace proctor {
 namespace {
@@ -43,18 +43,15 @@ BatchLimits DecoderModule::limits_of(const ShardRun& shard) {
 ScoringWork DecoderModule::one_row_each(const ShardRun& shard, std::vector<Response>& responses, const MakeRow& make) {
   const auto begin = Clock::now();
   ScoringWork work = ahead_.of(shard, [this, make](std::span<const Request> requests) {
-    ScoringWork made = ScoringWork::of(requests.size());
-    for (std::size_t i = 0; i < requests.size(); ++i) try {
-        ScoredRow row = make(requests[i], made.truncated[i]);
-        rows_.in_range(row.tokens);
-        made.rows.push_back(std::move(row));
-        made.owners.push_back(i);
-      } catch (const InputError& error) {
-        made.errors[i] = error.what();
-      }
+    ScoringWork made(requests.size());
+    made.errors = errors_of_each(requests.size(), [&](std::size_t i) {
+      ScoredRow row = make(requests[i], made.truncated[i]);
+      rows_.in_range(row.tokens);
+      made.add(std::move(row), i);
+    });
     return made;
   });
-  for (std::size_t i = 0; i < responses.size(); ++i) responses[i].error = work.errors[i];
+  responses = responses_with(work.errors);
   tokenize_s_ += seconds_since(begin);
   return work;
 }

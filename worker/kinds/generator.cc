@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include "sharding/error.h"
 #include "worker/clock.h"
 #include "worker/generation_loop.h"
 #include "worker/generation_text.h"
 #include "worker/kinds/decoder_module.h"
+#include "worker/kinds/each_request.h"
 
 namespace proctor {
 namespace {
@@ -28,8 +28,7 @@ class Generator final : public DecoderModule {
     const at::NoGradGuard no_grad;
     const auto begin = Clock::now();
     const Rows made = rows_ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
-    std::vector<Response> responses(shard.requests.size());
-    for (std::size_t i = 0; i < responses.size(); ++i) responses[i].error = made.scoring.errors[i];
+    std::vector<Response> responses = responses_with(made.scoring.errors);
     tokenize_s_ += seconds_since(begin);
     const std::uint32_t batches = score_all(shard, made.scoring, cleanup, announce, responses);
     generate_all(shard, made.generation, batches, cleanup, announce, responses);
@@ -79,12 +78,13 @@ std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& wor
 
 /// Those that are generated in trie order.
 Generator::Rows Generator::rows_of(std::span<const Request> requests) const {
-  Rows made{rows().scoring(requests), {}};
-  for (std::size_t i = 0; i < requests.size(); ++i) try {
-      if (requests[i].ask.at("type") == "generate_until") made.generation.push_back(rows().generation(requests[i], i));
-    } catch (const InputError& error) {
-      made.scoring.errors[i] = error.what();
-    }
+  Rows made{ScoringWork(requests.size()), {}};
+  made.scoring.errors = errors_of_each(requests.size(), [&](std::size_t i) {
+    if (requests[i].ask.at("type") == "generate_until")
+      made.generation.push_back(rows().generation(requests[i], i));
+    else
+      rows().score(requests[i], i, made.scoring);
+  });
   std::ranges::stable_sort(made.generation, {}, &GenerationRow::prompt);
   return made;
 }

@@ -36,7 +36,7 @@ class LongLlmLingua final : public DecoderModule {
     std::vector<Response> responses(shard.requests.size());
     std::vector<Passages> all(shard.requests.size());
     const auto begin = Clock::now();
-    ScoringWork work;
+    ScoringWork work(shard.requests.size());
     for (std::size_t i = 0; i < shard.requests.size(); ++i) try {
         all[i] = passages_of(shard.requests[i]);
         if (all[i].texts.size() > 1) add_questions(shard.requests[i], all[i], i, work);

@@ -34,23 +34,10 @@ const std::vector<std::int32_t>& RequestRows::in_range(const std::vector<std::in
   return ids;
 }
 
-ScoringWork RequestRows::scoring(std::span<const Request> requests) const {
-  ScoringWork work = ScoringWork::of(requests.size());
-  const auto add = [&](ScoredRow row, std::size_t owner) {
-    work.rows.push_back(std::move(row));
-    work.owners.push_back(owner);
-  };
-  for (std::size_t i = 0; i < requests.size(); ++i) try {
-      const std::string type = requests[i].ask.at("type");
-      if (type == "loglikelihood") add(loglikelihood(requests[i], work.truncated[i]), i);
-      if (type == "loglikelihood_rolling")
-        for (ScoredRow& window :
-             rolling_windows(in_range(codec_.encode(requests[i].parts.at(0))), codec_.prefix_id(), max_length_))
-          add(std::move(window), i);
-    } catch (const InputError& error) {
-      work.errors[i] = error.what();
-    }
-  return work;
+void RequestRows::score(const Request& request, std::size_t index, ScoringWork& work) const {
+  if (request.ask.at("type") == "loglikelihood") return work.add(loglikelihood(request, work.truncated[index]), index);
+  const std::vector<std::int32_t> text = in_range(codec_.encode(request.parts.at(0)));
+  for (ScoredRow& window : rolling_windows(text, codec_.prefix_id(), max_length_)) work.add(std::move(window), index);
 }
 
 GenerationRow RequestRows::generation(const Request& request, std::size_t index) const {

@@ -1,4 +1,4 @@
-// Requests -> token rows, truncated as lm-eval does. A request that cannot become rows costs itself only.
+// Requests -> token rows, truncated as lm-eval does.
 #pragma once
 
 #include <span>
@@ -20,8 +20,10 @@ struct ScoringWork {
   std::vector<std::int64_t> truncated;  // of each request: tokens cut off the left
   std::vector<std::string> errors;      // of each request: why it has no row; "" otherwise
 
-  static ScoringWork of(std::size_t requests) {
-    return {{}, {}, std::vector<std::int64_t>(requests, 0), std::vector<std::string>(requests)};
+  explicit ScoringWork(std::size_t requests) : truncated(requests, 0) {}
+  void add(ScoredRow row, std::size_t owner) {
+    rows.push_back(std::move(row));
+    owners.push_back(owner);
   }
 };
 
@@ -31,8 +33,8 @@ class RequestRows {
   RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length)
       : folder_(folder), codec_(codec), max_length_(max_length) {}
 
-  /// Of the requests that are scored.
-  ScoringWork scoring(std::span<const Request> requests) const;
+  /// Adds the rows of a request that is scored. Throws InputError for one that is too long, or as in_range does.
+  void score(const Request& request, std::size_t index, ScoringWork& work) const;
   /// Throws InputError for a request that leaves no room or names a token that the model lacks.
   GenerationRow generation(const Request& request, std::size_t index) const;
   /// The ids; throws InputError for one past the embedding's rows (a token that the tokenizer has and the model lacks):

@@ -6,6 +6,7 @@
 
 #include "sharding/error.h"
 #include "worker/clock.h"
+#include "worker/kinds/each_request.h"
 #include "worker/kinds/score.h"
 
 namespace proctor {
@@ -47,24 +48,21 @@ void TextModule::check(const TextRow& row) const {
 }
 
 TextModule::Rows TextModule::rows_of(std::span<const Request> requests) {
-  Rows made{{}, std::vector<std::string>(requests.size())};
-  for (std::uint32_t i = 0; i < requests.size(); ++i) try {
-      TextRow row = row_of(requests[i]);
-      row.requests = {i};
-      check(row);
-      made.rows.push_back(std::move(row));
-    } catch (const InputError& error) {
-      made.errors[i] = error.what();
-    }
+  Rows made;
+  made.errors = errors_of_each(requests.size(), [&](std::uint32_t i) {
+    TextRow row = row_of(requests[i]);
+    row.requests = {i};
+    check(row);
+    made.rows.push_back(std::move(row));
+  });
   return made;
 }
 
 std::vector<Response> TextModule::run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) {
   const at::NoGradGuard no_grad;
-  std::vector<Response> responses(shard.requests.size());
   const auto begin = Clock::now();
   Rows made = ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
-  for (std::size_t i = 0; i < responses.size(); ++i) responses[i].error = made.errors[i];
+  std::vector<Response> responses = responses_with(made.errors);
   tokenize_s_ += seconds_since(begin);
   run_rows(made.rows, 0, shard, cleanup, announce, [&](std::span<const TextRow> batch) { compute(batch, responses); });
   return responses;
