@@ -10,96 +10,16 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
 
-#include <cmath>
-#include <cstring>
 #include <tuple>
 
 #include "sharding/error.h"
 #include "worker/clones.h"
+#include "worker/elementwise_rows.h"
 
 namespace proctor {
 namespace {
 
-constexpr std::int64_t kLanes = 16;  // partial sums, added up in their order
-
-PROCTOR_INLINE float wide(float x) { return x; }
-PROCTOR_INLINE float wide(c10::Half x) { return static_cast<float>(x); }
-PROCTOR_INLINE float wide(c10::BFloat16 x) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(x.x) << 16;
-  float out;
-  std::memcpy(&out, &bits, sizeof out);
-  return out;
-}
-PROCTOR_INLINE void narrow(float x, float& out) { out = x; }
-PROCTOR_INLINE void narrow(float x, c10::Half& out) { out = static_cast<c10::Half>(x); }
-/// To nearest, ties to even; what is not a number stays so.
-PROCTOR_INLINE void narrow(float x, c10::BFloat16& out) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &x, sizeof bits);
-  const std::uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-  out.x = static_cast<std::uint16_t>(x == x ? rounded : 0x7FC0);
-}
-template <class T>
-PROCTOR_INLINE float rounded(float x) {
-  T out;
-  narrow(x, out);
-  return wide(out);
-}
-
-/// The sum of term(i) for i < width.
-template <class Term>
-PROCTOR_INLINE float sum_of(std::int64_t width, const Term& term) {
-  float lanes[kLanes] = {};
-  std::int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes)
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += term(i + lane);
-  float sum = 0;
-  for (; i < width; ++i) sum += term(i);
-  for (const float lane : lanes) sum += lane;
-  return sum;
-}
-
-template <class T>
-PROCTOR_INLINE void norm_row(const T* x, const T* weight, T* out, std::int64_t width, float epsilon) {
-  const float sum = sum_of(width, [&](std::int64_t i) { return wide(x[i]) * wide(x[i]); });
-  const float factor = 1.0f / std::sqrt(sum / static_cast<float>(width) + epsilon);
-  for (std::int64_t i = 0; i < width; ++i) narrow(rounded<T>(wide(x[i]) * factor) * wide(weight[i]), out[i]);
-}
-
-template <class T>
-PROCTOR_INLINE void add_row(T* x, const T* y, std::int64_t width) {
-  for (std::int64_t i = 0; i < width; ++i) narrow(wide(x[i]) + wide(y[i]), x[i]);
-}
-
-template <class T>
-PROCTOR_INLINE void layer_norm_row(const T* x, T* y, const T* bias, const T* weight, const T* norm_bias,
-                                   std::int64_t width, float epsilon) {
-  const auto n = static_cast<float>(width);
-  for (std::int64_t i = 0; i < width; ++i) narrow(wide(x[i]) + (wide(y[i]) + wide(bias[i])), y[i]);
-  const float mean = sum_of(width, [&](std::int64_t i) { return wide(y[i]); }) / n;
-  const float variance = sum_of(width, [&](std::int64_t i) { return (wide(y[i]) - mean) * (wide(y[i]) - mean); }) / n;
-  const float factor = 1.0f / std::sqrt(variance + epsilon);
-  for (std::int64_t i = 0; i < width; ++i)
-    narrow((wide(y[i]) - mean) * factor * wide(weight[i]) + wide(norm_bias[i]), y[i]);
-}
-
-template <class T>
-PROCTOR_INLINE void rotate_halves(T* x, const float* cos, const float* sin, std::int64_t half) {
-  for (std::int64_t i = 0; i < half; ++i) {
-    const float a = wide(x[i]), b = wide(x[i + half]);
-    narrow(a * cos[i] - b * sin[i], x[i]);
-    narrow(b * cos[i] + a * sin[i], x[i + half]);
-  }
-}
-
-template <class T>
-PROCTOR_INLINE void rotate_pairs(T* x, const float* cos, const float* sin, std::int64_t half) {
-  for (std::int64_t i = 0; i < half; ++i) {
-    const float a = wide(x[2 * i]), b = wide(x[2 * i + 1]);
-    narrow(a * cos[i] - b * sin[i], x[2 * i]);
-    narrow(b * cos[i] + a * sin[i], x[2 * i + 1]);
-  }
-}
+using namespace rows;
 
 /// [rows, heads] vectors of `width`.
 struct Strides {
@@ -132,6 +52,9 @@ struct Strides {
                                           const T* norm_bias, float epsilon) {                                        \
     for (std::int64_t r = 0; r < in.rows; ++r, y += in.width)                                                         \
       layer_norm_row(x + r * in.row, y, bias, weight, norm_bias, in.width, epsilon);                                  \
+  }                                                                                                                   \
+  PROCTOR_CLONES void gelu_rows(T* x, const T* bias, std::int64_t rows, std::int64_t width) {                         \
+    for (std::int64_t r = 0; r < rows; ++r) gelu_row(x + r * width, bias, width);                                     \
   }                                                                                                                   \
   PROCTOR_CLONES void rotate_rows(T* x, const Strides& in, const float* cos, const float* sin, RotaryLayout layout) { \
     const std::int64_t half = in.width / 2;                                                                           \
@@ -197,7 +120,10 @@ at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Ten
 
 at::Tensor add_then_layer_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias,
                                const at::Tensor& weight, const at::Tensor& norm_bias, double epsilon) {
-  if (!x.is_cpu()) return at::layer_norm(y.add_(bias).add_(x), {y.size(1)}, weight, norm_bias, epsilon);
+  if (!x.is_cpu()) {
+    if (bias.defined()) y.add_(bias);
+    return at::layer_norm(y.add_(x), {y.size(1)}, weight, norm_bias, epsilon);
+  }
   PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
@@ -232,10 +158,22 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
   return at::silu_(out);
 }
 
+at::Tensor add_then_activate(const at::Tensor& x, const at::Tensor& bias, Activation activation) {
+  if (!x.is_cpu() || activation != Activation::gelu) return activate(bias.defined() ? x.add_(bias) : x, activation);
+  PROCTOR_CHECK(x.is_contiguous() && x.dim() == 2, "rows are dense");
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    gelu_rows(x.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(), x.size(0), x.size(1));
+  });
+  return x;
+}
+
 at::Tensor silu_times(const at::Tensor& gate_up) {
   const std::int64_t width = gate_up.size(-1) / 2;
   at::Tensor gate = gate_up.narrow(-1, 0, width);
-  return at::silu_(gate).mul_(gate_up.narrow(-1, width, width));
+  const at::Tensor up = gate_up.narrow(-1, width, width);
+  const bool copied = gate.is_cpu() && gate.scalar_type() != at::kFloat;
+  return (copied ? at::silu(gate) : at::silu_(gate)).mul_(up);
 }
 
 }  // namespace proctor

@@ -15,7 +15,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon);
 
 /// LayerNorm (Ba et al. 2016, arXiv:1607.06450) of x + y + bias. x, y [rows, width], the others [width]; y, contiguous,
-/// is used up: on the CPU it is what is returned.
+/// is used up: on the CPU it is what is returned. Elsewhere the bias may be undefined: the product had it.
 at::Tensor add_then_layer_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias,
                                const at::Tensor& weight, const at::Tensor& norm_bias, double epsilon);
 
@@ -26,9 +26,11 @@ void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, R
 
 /// In place; returns x.
 at::Tensor activate(const at::Tensor& x, Activation activation);
+/// The same of x + bias. x [rows, width], contiguous; bias [width], undefined as above.
+at::Tensor add_then_activate(const at::Tensor& x, const at::Tensor& bias, Activation activation);
 
-/// silu(first half) * second half of the last dimension, in place of the first, which is returned. [rows, 2 * width] ->
-/// [rows, width], strided.
+/// silu(first half) * second half of the last dimension. [rows, 2 * width] -> [rows, width], in place of the first
+/// half, strided; but in 16 bits on the CPU a new tensor, since oneDNN would make one for its product.
 at::Tensor silu_times(const at::Tensor& gate_up);
 
 }  // namespace proctor

@@ -2,11 +2,15 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/silu.h>
 #include <ATen/ops/stack.h>
 #include <gtest/gtest.h>
 
@@ -69,6 +73,19 @@ TEST(AddThenLayerNorm, is_the_norm_of_the_biased_sum) {
                                   norm_bias.to(at::kDouble);
       EXPECT_LT(distance(add_then_layer_norm(x, y, bias, weight, norm_bias, 1e-5), expected), 4 * bound) << width;
     }
+}
+
+TEST(AddThenActivate, is_each_activation_of_the_biased_value) {
+  for (const auto& [type, bound] : kPrecisions) {
+    const at::Tensor x = (at::randn({9, 37}) * 3).to(type), bias = at::randn({37}).to(type);
+    x[0] = at::arange(37).to(type) - 18;  // both tails
+    const at::Tensor sum = x.to(at::kDouble) + bias.to(at::kDouble);
+    const auto of = [&](Activation activation) { return add_then_activate(x.clone(), bias, activation); };
+    EXPECT_LT(distance(of(Activation::gelu), at::gelu(sum)), 4 * bound);
+    EXPECT_LT(distance(of(Activation::gelu_tanh), at::gelu(sum, "tanh")), 4 * bound);
+    EXPECT_LT(distance(of(Activation::relu), at::relu(sum)), 4 * bound);
+    EXPECT_LT(distance(of(Activation::silu), at::silu(sum)), 4 * bound);
+  }
 }
 
 TEST(Rotate, turns_each_pair_by_its_angle_in_both_layouts) {

@@ -7,6 +7,7 @@
 #include <ATen/ops/tanh.h>
 
 #include <cmath>
+#include <utility>
 
 #include "worker/elementwise.h"
 #include "worker/models/packed_attention.h"
@@ -24,17 +25,22 @@ Encoder::Encoder(const EncoderConfig& config, const Weights& weights, Communicat
   for (std::int64_t i = 0; i < config.layers; ++i) {
     const std::string layer = "layers." + std::to_string(i) + ".";
     const auto linear = [&](const char* name) {
-      return Linear{weights.at(layer + name), weights.at(layer + name + "_bias")};
+      return Linear{weights.at(layer + name), weights.at(layer + name + "_bias"), {}};
+    };
+    const auto linear_then_pass = [&](const char* name) {
+      Linear product = linear(name);
+      if (product.weight.is_cpu()) product.later = std::exchange(product.bias, {});
+      return product;
     };
     const auto norm = [&](const char* name) {
       return Norm{weights.at(layer + name), weights.at(layer + name + "_bias")};
     };
-    layers_.push_back(
-        {linear("qkv"), linear("output"), linear("up"), linear("down"), norm("attention_norm"), norm("output_norm")});
+    layers_.push_back({linear("qkv"), linear_then_pass("output"), linear_then_pass("up"), linear_then_pass("down"),
+                       norm("attention_norm"), norm("output_norm")});
   }
   if (config.labels > 0) {
-    head_dense_ = {weights.at("head_dense"), weights.at("head_dense_bias")};
-    head_out_ = {weights.at("head_out"), weights.at("head_out_bias")};
+    head_dense_ = {weights.at("head_dense"), weights.at("head_dense_bias"), {}};
+    head_out_ = {weights.at("head_out"), weights.at("head_out_bias"), {}};
   }
 }
 
@@ -56,7 +62,7 @@ at::Tensor Encoder::attention(const Layer& layer, const at::Tensor& x, std::span
   const at::Tensor kv = seen.tokens.defined() ? qkv.index_select(0, seen.tokens) : qkv;
   const at::Tensor out =
       attend_texts(qkv.select(1, 0), kv.select(1, 1), kv.select(1, 2), lengths, seen.lengths, scale(), {});
-  return row_parallel(out, layer.output.weight, {}, gang_);
+  return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
 }
 
 /// The same of the texts' first tokens alone, `first` [texts, hidden]; x [tokens, hidden]: what they attend.
@@ -73,7 +79,7 @@ at::Tensor Encoder::attention_of_first(const Layer& layer, const at::Tensor& fir
   const std::vector<std::int64_t> ones(seen.lengths.size(), 1);
   const at::Tensor out =
       attend_texts(q.select(1, 0), kv.select(1, 0), kv.select(1, 1), ones, seen.lengths, scale(), {});
-  return row_parallel(out, layer.output.weight, {}, gang_);
+  return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
 }
 
 /// [tokens, parts * width] -> [tokens, parts, heads, head_dim]
@@ -84,8 +90,9 @@ at::Tensor Encoder::heads_of(const at::Tensor& x, std::int64_t parts) const {
 double Encoder::scale() const { return 1.0 / std::sqrt(static_cast<double>(config_.head_dim)); }
 
 at::Tensor Encoder::feed_forward(const Layer& layer, const at::Tensor& x) const {
-  const at::Tensor inner = activate(at::linear(x, layer.up.weight, layer.up.bias), config_.activation);
-  return row_parallel(inner, layer.down.weight, {}, gang_);
+  const at::Tensor inner = linear(x, layer.up.weight, layer.up.bias);
+  return row_parallel(add_then_activate(inner, layer.up.later, config_.activation), layer.down.weight, layer.down.bias,
+                      gang_);
 }
 
 at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
@@ -110,11 +117,11 @@ at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const st
   for (const Layer& layer : layers_) {
     if (first_only && &layer == &layers_.back()) {
       const at::Tensor first = x.index_select(0, token_tensor(first_tokens(lengths), device));
-      x = added(first, attention_of_first(layer, first, x, seen), layer.output.bias, layer.attention_norm);
+      x = added(first, attention_of_first(layer, first, x, seen), layer.output.later, layer.attention_norm);
     } else {
-      x = added(x, attention(layer, x, lengths, seen), layer.output.bias, layer.attention_norm);
+      x = added(x, attention(layer, x, lengths, seen), layer.output.later, layer.attention_norm);
     }
-    x = added(x, feed_forward(layer, x), layer.down.bias, layer.output_norm);
+    x = added(x, feed_forward(layer, x), layer.down.later, layer.output_norm);
   }
   return x;
 }

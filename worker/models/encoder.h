@@ -49,6 +49,7 @@ class Encoder {
   };
   struct Linear {
     at::Tensor weight, bias;
+    at::Tensor later;  // the bias, where the pass behind the product adds it: on the CPU; `bias` is undefined then
   };
   struct Layer {
     Linear qkv, output, up, down;
