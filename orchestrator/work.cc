@@ -1,11 +1,12 @@
 #include "orchestrator/work.h"
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 #include <semaphore>
-#include <thread>
 
 #include "orchestrator/kinds.h"
+#include "orchestrator/machine.h"
 #include "orchestrator/prompts/fewshot.h"
 #include "orchestrator/scoring/hashes.h"
 #include "orchestrator/task_types/generation_ask.h"
@@ -18,15 +19,18 @@ namespace proctor {
 namespace {
 
 /// The answers to a suite's questions. Each takes a process half a second, so they are asked side by side, one for each
-/// core, while the tasks are read.
-struct Facts {
-  Facts(const std::vector<Module>& suite, FactSource& source)
-      : cores(std::max(1u, std::thread::hardware_concurrency())) {
+/// core, while the tasks are read. What nobody waits for any more is not asked.
+class Answers {
+  std::atomic<bool> dropped_ = false;  // these two in front of the futures, whose threads read them to their end
+  std::counting_semaphore<> cores_;
+
+ public:
+  Answers(const std::vector<Module>& suite, FactSource& source) : cores_(usable_cores()) {
     for (const Module& module : suite) modules.push_back(ask([&] { return source.check(module); }));
     device = ask([&] { return source.probe(); });
   }
+  ~Answers() { dropped_ = true; }
 
-  std::counting_semaphore<> cores;
   std::vector<std::future<ModelFacts>> modules;
   std::future<DeviceFacts> device;
 
@@ -38,8 +42,8 @@ struct Facts {
         std::counting_semaphore<>& cores;
         explicit Core(std::counting_semaphore<>& all) : cores(all) { cores.acquire(); }
         ~Core() { cores.release(); }
-      } core(cores);
-      return question();
+      } core(cores_);
+      return dropped_ ? std::invoke_result_t<Question>() : question();
     });
   }
 };
@@ -145,7 +149,7 @@ PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
 Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   Work work;
   work.suite = std::move(suite);
-  Facts answers(work.suite.modules, facts);
+  Answers answers(work.suite.modules, facts);
   for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
   for (const TaskTemplates& task : work.templates) {
     work.requests.push_back(build_requests(task, limit));
