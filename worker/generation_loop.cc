@@ -52,7 +52,7 @@ class GenerationLoop::Lanes {
     const std::int64_t positions =
         lanes == count ? lanes * longest : std::max(static_cast<std::int64_t>(most), longest);
     cache_.emplace(config.layers, positions, config.kv_heads, config.head_dim, decoder_.options());
-    cache_->divide(longest);
+    cache_->make_room(lanes, longest);
   }
 
   void run() {
@@ -81,19 +81,18 @@ class GenerationLoop::Lanes {
 
   /// So that lanes can be shorter, and more, as it goes on; where no batch profits from the prefix of the one before.
   void longest_first() {
-    if (std::ranges::all_of(batches_, [&](const Batch& b) { return b.prefix_length == shared_ && !b.extends_prefix; }))
+    if (std::ranges::all_of(batches_, [&](const Batch& batch) { return batch.prefix_length == shared_; }))
       std::ranges::stable_sort(batches_, std::greater(), [&](const Batch& batch) { return positions_of(batch); });
   }
 
-  /// Whether all rows of this batch find a lane; where not, lanes are made as short as rows allow.
+  /// Whether all rows of this batch find a lane; where not, lanes are made shorter if that helps.
   bool has_room(std::size_t next) {
     const auto rows = static_cast<std::int64_t>(batches_[next].paths.size());
     if (rows <= cache_->room()) return true;
     std::int64_t longest = 0;
     for (std::size_t i = next; i < batches_.size(); ++i) longest = std::max(longest, positions_of(batches_[i]));
     for (const Active& active : active_) longest = std::max(longest, positions_of(*active.row));
-    cache_->divide(longest);
-    return rows <= cache_->room();
+    return cache_->make_room(rows, longest);
   }
 
   /// Computes the batch's prompts, then chooses the first token of each.

@@ -1,7 +1,7 @@
 #include "worker/kv_cache.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <utility>
@@ -11,15 +11,21 @@ namespace proctor {
 KvCache::KvCache(std::int64_t layers, std::int64_t positions, std::int64_t kv_heads, std::int64_t head_dim,
                  const at::TensorOptions& options) {
   for (Half* half : {&keys_, &values_}) {
-    half->room = at::empty({layers, positions * kv_heads * head_dim}, options).zero_();  // masked, but not by NaN
+    half->room = at::zeros({layers, positions * kv_heads * head_dim}, options);  // masked, which NaN would survive
     half->lanes = half->room.unflatten(1, {1, kv_heads, positions, head_dim});
   }
 }
 
-void KvCache::divide(std::int64_t capacity) {
+bool KvCache::make_room(std::int64_t more, std::int64_t capacity) {
+  const std::int64_t position = keys_.lanes.size(2) * keys_.lanes.size(4);
+  const std::int64_t count = keys_.room.size(1) / (position * capacity);
+  if (more > room() && more <= count - lanes()) divide(count, capacity);
+  return more <= room();
+}
+
+void KvCache::divide(std::int64_t count, std::int64_t capacity) {
   const std::int64_t kv_heads = keys_.lanes.size(2), head_dim = keys_.lanes.size(4);
-  const std::int64_t lane_size = kv_heads * capacity * head_dim, count = keys_.room.size(1) / lane_size;
-  if (count <= keys_.lanes.size(1)) return;
+  const std::int64_t lane_size = kv_heads * capacity * head_dim;
   for (Half* half : {&keys_, &values_}) {
     const at::Tensor old = std::exchange(
         half->lanes, half->room.narrow(1, 0, count * lane_size).unflatten(1, {count, kv_heads, capacity, head_dim}));
@@ -43,7 +49,7 @@ void KvCache::remove_lane(std::int64_t lane) {
   const std::int64_t last = lanes() - 1;
   for (const at::Tensor& tensor : {keys_.lanes, values_.lanes})
     if (lane != last)
-      tensor.select(1, lane).narrow(2, 0, longest()).copy_(tensor.select(1, last).narrow(2, 0, longest()));
+      tensor.select(1, lane).narrow(2, 0, length(last)).copy_(tensor.select(1, last).narrow(2, 0, length(last)));
   lengths_[static_cast<std::size_t>(lane)] = lengths_.back();
   lengths_.pop_back();
 }

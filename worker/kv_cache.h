@@ -1,5 +1,5 @@
-// Keys and values of the rows being generated: lanes of one capacity, those in use in front. Lives as long as its
-// shard.
+// Keys and values of the rows being generated: lanes of one capacity, those in use in front. Lives as long as
+// one run of the generation loop.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,9 +14,9 @@ class KvCache {
   /// Room for so many positions, in one lane.
   KvCache(std::int64_t layers, std::int64_t positions, std::int64_t kv_heads, std::int64_t head_dim,
           const at::TensorOptions& options);
-  /// Into lanes of so many positions, where that makes more of them; what is in them moves along. No lane in use may
-  /// come to hold more.
-  void divide(std::int64_t capacity);
+  /// Whether so many more lanes can be added. Where they cannot, but could if lanes had `capacity` positions, the room
+  /// is divided into such; what is in lanes moves along. No lane in use holds, or will hold, more than `capacity`.
+  bool make_room(std::int64_t lanes, std::int64_t capacity);
 
   std::int64_t room() const { return keys_.lanes.size(1) - lanes(); }                ///< lanes not in use
   std::int64_t lanes() const { return static_cast<std::int64_t>(lengths_.size()); }  ///< in use
@@ -47,6 +47,7 @@ class KvCache {
 
  private:
   at::Tensor in_use(const at::Tensor& lanes_of_layer) const { return lanes_of_layer.narrow(0, 0, lanes()); }
+  void divide(std::int64_t count, std::int64_t capacity);
 
   struct Half {
     at::Tensor room;   // [layers, positions * kv_heads * head_dim]

@@ -81,7 +81,7 @@ std::vector<GenerationRow> random_rows(std::uint32_t seed, const Sampling& sampl
 TEST(KvCache, lanes_that_become_shorter_and_more_keep_what_is_in_them) {
   constexpr std::int64_t kLayers = 2, kHeads = 3, kWidth = 4;
   KvCache cache(kLayers, 60, kHeads, kWidth, at::kFloat);
-  cache.divide(20);
+  EXPECT_TRUE(cache.make_room(2, 20));
   EXPECT_EQ(cache.room(), 3);
   std::vector<at::Tensor> keys, values;
   for (const std::int64_t tokens : {7, 12}) {
@@ -91,9 +91,11 @@ TEST(KvCache, lanes_that_become_shorter_and_more_keep_what_is_in_them) {
     for (std::int64_t layer = 0; layer < kLayers; ++layer)
       cache.write(layer, cache.lanes() - 1, 0, keys.back() + layer, values.back() + layer);
   }
-  cache.divide(16);  // no more lanes: as it was
+  EXPECT_TRUE(cache.make_room(1, 13)) << "there is one";
   EXPECT_EQ(cache.room(), 1);
-  cache.divide(13);
+  EXPECT_FALSE(cache.make_room(3, 13)) << "four lanes would not do";
+  EXPECT_EQ(cache.room(), 1);
+  EXPECT_TRUE(cache.make_room(2, 13));
   EXPECT_EQ(cache.room(), 2);
   for (std::int64_t layer = 0; layer < kLayers; ++layer)
     for (std::int64_t lane = 0; lane < 2; ++lane) {
