@@ -39,8 +39,8 @@ PROCTOR_INLINE void add_up(Lanes (&sums)[kLanes], Lanes& out) {
         __builtin_shufflevector(sums[0], sums[1], 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 
-/// out[i * kTile + j] = x[i] . w[j]; every row has `inputs` values. Weights that lie `ahead` are on their way
-/// meanwhile: the core alone does not look so far.
+/// out[i * kTile + j] = x[i] . w[j]; every row has `inputs` values. What lies `ahead` floats behind the weights (0:
+/// none) is fetched meanwhile: the core alone does not look so far.
 PROCTOR_INLINE void tile(const float* const (&x)[kTile], const float* const (&w)[kTile], std::int64_t inputs,
                          std::int64_t ahead, float (&out)[kLanes]) {
   Lanes sums[kLanes] = {};

@@ -161,24 +161,12 @@ void products_of_a_step(benchmark::State& state, Products products) {
     for (const at::Tensor& w : weights)
       benchmark::DoNotOptimize(linear(w.size(1) == kHidden ? narrow : wide, w, {}, products));
 }
-BENCHMARK_CAPTURE(products_of_a_step, packed, Products::packed)
-    ->DenseRange(1, 8)
-    ->Arg(12)
-    ->Arg(16)
-    ->Arg(24)
-    ->Arg(32)
-    ->Arg(64)
-    ->ArgName("rows")
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(products_of_a_step, streamed, Products::streamed)
-    ->DenseRange(1, 8)
-    ->Arg(12)
-    ->Arg(16)
-    ->Arg(24)
-    ->Arg(32)
-    ->Arg(64)
-    ->ArgName("rows")
-    ->Unit(benchmark::kMillisecond);
+void numbers_of_rows(benchmark::internal::Benchmark* bench) {
+  for (const int rows : {1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 64}) bench->Arg(rows);
+  bench->ArgName("rows")->Unit(benchmark::kMillisecond);
+}
+BENCHMARK_CAPTURE(products_of_a_step, packed, Products::packed)->Apply(numbers_of_rows);
+BENCHMARK_CAPTURE(products_of_a_step, streamed, Products::streamed)->Apply(numbers_of_rows);
 
 /// What a per-batch cleanup policy costs beside the batches: `share` is cleanup seconds over all.
 void batches_under_policy(benchmark::State& state, Cleanup::Policy policy) {

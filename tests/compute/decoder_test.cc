@@ -76,6 +76,15 @@ TEST(Decoder, what_nobody_asks_for_is_not_counted) {
                    static_cast<double>(tokens.size() - 1) * (rest + head));
 }
 
+TEST(Decoder, a_token_asked_for_twice_is_computed_and_counted_twice) {
+  const std::vector<std::int32_t> once = {0}, often = {0, 0, 0, 0};
+  Loaded one("llama-kv2"), four("llama-kv2");
+  EXPECT_EQ(one.logits({5}, once).size(0), 1);
+  EXPECT_EQ(four.logits({5}, often).size(0), 4);
+  EXPECT_GT(four.decoder.flops_computed(), one.decoder.flops_computed());
+  EXPECT_LT(four.decoder.flops_computed(), 4 * one.decoder.flops_computed());
+}
+
 TEST(Decoder, every_family_agrees_with_transformers_in_float32) {
   const Json json = decoder_goldens();
   const auto tokens = json["tokens"].get<std::vector<std::int64_t>>();

@@ -40,7 +40,7 @@ BatchLimits DecoderModule::limits_of(const ShardRun& shard) {
   return limits;
 }
 
-ScoringWork DecoderModule::one_row_each(const ShardRun& shard, std::vector<Response>& responses, const MakeRow& make) {
+ScoringWork DecoderModule::one_row_each(const ShardRun& shard, const MakeRow& make) {
   const auto begin = Clock::now();
   ScoringWork work = ahead_.of(shard, [this, make](std::span<const Request> requests) {
     ScoringWork made(requests.size());
@@ -51,7 +51,6 @@ ScoringWork DecoderModule::one_row_each(const ShardRun& shard, std::vector<Respo
     });
     return made;
   });
-  responses = responses_with(work.errors);
   tokenize_s_ += seconds_since(begin);
   return work;
 }

@@ -43,7 +43,7 @@ class DecoderModule : public OpenModule {
   /// the model lacks, is its request's error. Called also on another thread, until the next one_row_each or
   /// drop_batches.
   using MakeRow = std::function<ScoredRow(const Request&, std::int64_t&)>;
-  ScoringWork one_row_each(const ShardRun& shard, std::vector<Response>& responses, const MakeRow& make);
+  ScoringWork one_row_each(const ShardRun& shard, const MakeRow& make);
   static BatchLimits limits_of(const ShardRun& shard);
 
   const ModelFolder& folder() const { return folder_; }

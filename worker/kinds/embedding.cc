@@ -7,6 +7,7 @@
 
 #include "sharding/error.h"
 #include "worker/kinds/decoder_module.h"
+#include "worker/kinds/each_request.h"
 #include "worker/kinds/encoder_module.h"
 #include "worker/kinds/options.h"
 #include "worker/kinds/sentence_settings.h"
@@ -85,13 +86,13 @@ class DecoderEmbedding final : public DecoderModule {
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
-    std::vector<Response> responses(shard.requests.size());
-    const ScoringWork work = one_row_each(shard, responses, [this](const Request& request, std::int64_t& truncated) {
+    const ScoringWork work = one_row_each(shard, [this](const Request& request, std::int64_t& truncated) {
       const Encoding encoding = encoded(codec(), settings_, request, max_tokens_);
       if (encoding.ids.empty()) throw InputError("the text has no token");
       truncated = static_cast<std::int64_t>(encoding.truncated);
       return ScoredRow{encoding.ids, {0}};  // a target, so that the last position is there
     });
+    std::vector<Response> responses = responses_with(work.errors);
     run_batches(work, shard, cleanup, announce, [&](const Batch& batch) {
       const at::Tensor vectors = normalized(last_states(decoder(), batch, prefix()).to(at::kFloat), settings_).cpu();
       for (std::size_t i = 0; i < batch.paths.size(); ++i) {

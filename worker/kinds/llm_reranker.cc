@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "worker/kinds/decoder_module.h"
+#include "worker/kinds/each_request.h"
 #include "worker/kinds/options.h"
 #include "worker/kinds/score.h"
 
@@ -52,10 +53,10 @@ class LlmReranker final : public DecoderModule {
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
-    std::vector<Response> responses(shard.requests.size());
-    const ScoringWork work = one_row_each(shard, responses, [this](const Request& request, std::int64_t& truncated) {
+    const ScoringWork work = one_row_each(shard, [this](const Request& request, std::int64_t& truncated) {
       return ScoredRow{row_of(request, truncated), {yes_}};
     });
+    std::vector<Response> responses = responses_with(work.errors);
     std::vector<RowScore> scores;
     score_rows(work, shard, cleanup, announce, scores);
     for (std::size_t row = 0; row < work.rows.size(); ++row) {

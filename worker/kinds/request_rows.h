@@ -33,7 +33,8 @@ class RequestRows {
   RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length)
       : folder_(folder), codec_(codec), max_length_(max_length) {}
 
-  /// Adds the rows of a request that is scored. Throws InputError for one that is too long, or as in_range does.
+  /// Adds the rows of a request for log-likelihoods, of a continuation or rolling. Throws InputError for one that is
+  /// too long, or as in_range does.
   void score(const Request& request, std::size_t index, ScoringWork& work) const;
   /// Throws InputError for a request that leaves no room or names a token that the model lacks.
   GenerationRow generation(const Request& request, std::size_t index) const;

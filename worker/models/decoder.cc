@@ -13,7 +13,6 @@
 #include <limits>
 #include <map>
 #include <numbers>
-#include <utility>
 
 #include "worker/clock.h"
 #include "worker/elementwise.h"
@@ -122,7 +121,8 @@ at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<cons
       attended = attended.index_select(0, picked);
     }
     attended = row_parallel(attended, layer.output, layer.output_bias, gang_, asked.products);
-    normed = add_then_norm(x, std::exchange(attended, {}), layer.mlp_norm, config_.norm_epsilon);
+    normed = add_then_norm(x, attended, layer.mlp_norm, config_.norm_epsilon);
+    attended.reset();  // not held while the widest part is computed
     const at::Tensor& next = last ? final_norm_ : layers_[static_cast<std::size_t>(i) + 1].input_norm;
     normed = add_then_norm(x, mlp(layer, normed, asked.products), next, config_.norm_epsilon);
   }
@@ -140,7 +140,8 @@ at::Tensor Decoder::logits(const at::Tensor& states, Products products) const {
 
 void Decoder::count(std::span<const std::int32_t> positions, const Asked& asked) const {
   tally_.tokens += positions.size();
-  if (asked.tokens) tally_.without_rest += positions.size() - asked.tokens->size();
+  if (asked.tokens)
+    tally_.without_rest += static_cast<double>(positions.size()) - static_cast<double>(asked.tokens->size());
   ++tally_.forwards;
   std::map<std::int64_t, double> layers;  // by window
   for (std::int64_t window : config_.windows) ++layers[window];
@@ -162,8 +163,7 @@ double Decoder::attention_flops() const {
 
 double Decoder::flops_computed() const {
   return static_cast<double>(tally_.tokens) * static_cast<double>(config_.layers) * layer_flops() -
-         static_cast<double>(tally_.without_rest) * rest_flops() +
-         static_cast<double>(tally_.head_rows) * head_flops() + attention_flops();
+         tally_.without_rest * rest_flops() + static_cast<double>(tally_.head_rows) * head_flops() + attention_flops();
 }
 
 double Decoder::seconds_of_products() const {

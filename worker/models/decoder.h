@@ -69,8 +69,8 @@ class Decoder {
   };
   struct Tally {  // of forward() and logits()
     std::uint64_t tokens = 0, forwards = 0, head_rows = 0, heads = 0;
-    double attended = 0;             // keys, of all tokens and layers
-    std::uint64_t without_rest = 0;  // tokens that went through the last layer's first product alone
+    double attended = 0;      // keys, of all tokens and layers
+    double without_rest = 0;  // tokens that went through the last layer's first product alone, less those asked twice
   };
   double layer_flops() const;  // of its products, a token
   double rest_flops() const;   // of these, of what follows attention
