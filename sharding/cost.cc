@@ -46,7 +46,7 @@ MemoryNeed memory_need(const ModelFacts& facts, double dtype_bytes, std::uint32_
   need.weights = static_cast<double>(facts.parameters) * dtype_bytes * share;
   need.cache = cached_tokens * 2 * kv_width * static_cast<double>(facts.layers) * dtype_bytes * share;
   // The widest places of a layer, at most: the residual sum and its norm beside either q, k, v and the attention's
-  // output or the feed-forward's two halves and their product (which has the place of one of them but in 16 bits on a
+  // output or the feed-forward's two halves and their product (which takes the place of one of them in float32 on a
   // CPU). Then the head's chunk, in the dtype and in float32.
   const double attention = (2 * width + 2 * kv_width) * share, feed_forward = 3 * inner * share;
   const double layer = batch_tokens * dtype_bytes * (2 * hidden + std::max(attention, feed_forward));

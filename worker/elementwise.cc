@@ -172,8 +172,8 @@ at::Tensor silu_times(const at::Tensor& gate_up) {
   const std::int64_t width = gate_up.size(-1) / 2;
   at::Tensor gate = gate_up.narrow(-1, 0, width);
   const at::Tensor up = gate_up.narrow(-1, width, width);
-  const bool copied = gate.is_cpu() && gate.scalar_type() != at::kFloat;
-  return (copied ? at::silu(gate) : at::silu_(gate)).mul_(up);
+  const bool in_place = gate.is_cpu() && gate.scalar_type() == at::kFloat;
+  return (in_place ? at::silu_(gate) : at::silu(gate)).mul_(up);
 }
 
 }  // namespace proctor

@@ -29,8 +29,8 @@ at::Tensor activate(const at::Tensor& x, Activation activation);
 /// The same of x + bias. x [rows, width], contiguous; bias [width], undefined as above.
 at::Tensor add_then_activate(const at::Tensor& x, const at::Tensor& bias, Activation activation);
 
-/// silu(first half) * second half of the last dimension. [rows, 2 * width] -> [rows, width], in place of the first
-/// half, strided; but in 16 bits on the CPU a new tensor, since oneDNN would make one for its product.
+/// silu(first half) * second half of the last dimension. [rows, 2 * width] -> [rows, width]; in float32 on the CPU in
+/// place of the first half, strided (elsewhere dense rows are faster).
 at::Tensor silu_times(const at::Tensor& gate_up);
 
 }  // namespace proctor

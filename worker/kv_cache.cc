@@ -24,16 +24,15 @@ bool KvCache::make_room(std::int64_t more, std::int64_t capacity) {
 }
 
 void KvCache::divide(std::int64_t count, std::int64_t capacity) {
-  const std::int64_t kv_heads = keys_.lanes.size(2), head_dim = keys_.lanes.size(4);
-  const std::int64_t lane_size = kv_heads * capacity * head_dim;
+  const std::int64_t kv_heads = keys_.lanes.size(2), head_dim = keys_.lanes.size(4), layers = keys_.lanes.size(0);
+  const std::int64_t size = count * kv_heads * capacity * head_dim;
   for (Half* half : {&keys_, &values_}) {
-    const at::Tensor old = std::exchange(
-        half->lanes, half->room.narrow(1, 0, count * lane_size).unflatten(1, {count, kv_heads, capacity, head_dim}));
-    for (std::int64_t layer = 0; layer < old.size(0); ++layer)
-      for (std::int64_t lane = 0; lane < lanes(); ++lane) {  // none reaches into those behind it
-        const auto part = [&](const at::Tensor& all) { return all[layer][lane].narrow(1, 0, length(lane)); };
-        part(half->lanes).copy_(part(old).clone());
-      }
+    const at::Tensor old =
+        std::exchange(half->lanes, half->room.narrow(1, 0, size).unflatten(1, {count, kv_heads, capacity, head_dim}));
+    for (std::int64_t layer = 0; layer < layers && lanes() > 0; ++layer) {  // by way of a copy: both lie in one room
+      const auto used = [&](const at::Tensor& all) { return in_use(all[layer]).narrow(2, 0, longest()); };
+      used(half->lanes).copy_(used(old).clone());
+    }
   }
 }
 
