@@ -146,37 +146,6 @@ void Orchestrator::on(AgentId agent, FromWorker& report) {
   conductor_->on_report({agent, report.slot}, report.incarnation, std::move(body), clock_.now());
 }
 
-/// What it tells of tokens and times, for the timeline and the calibration.
-void Orchestrator::measure(SlotId slot, const WorkerReport& report) {
-  if (std::holds_alternative<WorkerReady>(report))
-    if (const auto started = started_.extract(slot)) measured_.start.add(1, now().count() - started.mapped());
-  const auto* opened = std::get_if<VisitOpened>(&report);
-  if (const auto visit = opened ? opened_.find(opened->visit.value) : opened_.end(); visit != opened_.end()) {
-    const std::size_t m = visit->second.module.value;
-    const double bytes = static_cast<double>(work_.facts[m].weight_bytes) / work_.suite.modules[m].tensor_parallel;
-    measured_.load.add(bytes, opened->load_s);
-  }
-  const auto* answered = std::get_if<ShardAnswered>(&report);
-  if (!answered) return;
-  tokens_ += answered->tokens;
-  const auto turn = turns_.find(answered->visit.value);
-  if (turn == turns_.end() || turn->second.shard != answered->shard) return;
-  const Shard& shard = work_.shards[answered->shard.value];
-  measured_.runs[work_name_of(work_, shard)].add(
-      shard.flops, answered->seconds * work_.suite.modules[shard.module.value].tensor_parallel);
-  const nlohmann::ordered_json line = {{"visit", answered->visit.value},
-                                       {"shard", answered->shard.value},
-                                       {"module", work_.suite.modules[shard.module.value].name},
-                                       {"task", work_.suite.tasks[shard.task.value].name},
-                                       {"attempt", answered->attempt},
-                                       {"begin_s", turn->second.begin},
-                                       {"run_s", answered->seconds},
-                                       {"tokens", answered->tokens},
-                                       {"flops_estimated", shard.flops}};
-  store_thread_.append(directory_.turns(), line.dump() + "\n");
-  turns_.erase(turn);
-}
-
 void Orchestrator::on(AgentId agent, const WorkerExited& report) {
   conductor_->on_exit({agent, report.slot}, report.incarnation, report.by, report.how, clock_.now());
 }

@@ -1,4 +1,5 @@
-// What the orchestrator tells of the run: progress, status.json, manifest.json, the tables at the end.
+// What the orchestrator tells of the run: times as they are measured, progress, status.json, manifest.json, the tables
+// at the end.
 #include <cmath>
 #include <iostream>
 
@@ -14,6 +15,37 @@ constexpr Moment kStatusPause{1}, kViewPause{0.1};
 constexpr std::size_t kMostRehearsed = 100000;  // shards; so many take about a second
 
 }  // namespace
+
+/// What a worker tells of tokens and times, for the timeline and the calibration.
+void Orchestrator::measure(SlotId slot, const WorkerReport& report) {
+  if (std::holds_alternative<WorkerReady>(report))
+    if (const auto started = started_.extract(slot)) measured_.start.add(1, now().count() - started.mapped());
+  const auto* opened = std::get_if<VisitOpened>(&report);
+  if (const auto visit = opened ? opened_.find(opened->visit.value) : opened_.end(); visit != opened_.end()) {
+    const std::size_t m = visit->second.module.value;
+    const double bytes = static_cast<double>(work_.facts[m].weight_bytes) / work_.suite.modules[m].tensor_parallel;
+    measured_.load.add(bytes, opened->load_s);
+  }
+  const auto* answered = std::get_if<ShardAnswered>(&report);
+  if (!answered) return;
+  tokens_ += answered->tokens;
+  const auto turn = turns_.find(answered->visit.value);
+  if (turn == turns_.end() || turn->second.shard != answered->shard) return;
+  const Shard& shard = work_.shards[answered->shard.value];
+  measured_.runs[work_name_of(work_, shard)].add(
+      shard.flops, answered->seconds * work_.suite.modules[shard.module.value].tensor_parallel);
+  const nlohmann::ordered_json line = {{"visit", answered->visit.value},
+                                       {"shard", answered->shard.value},
+                                       {"module", work_.suite.modules[shard.module.value].name},
+                                       {"task", work_.suite.tasks[shard.task.value].name},
+                                       {"attempt", answered->attempt},
+                                       {"begin_s", turn->second.begin},
+                                       {"run_s", answered->seconds},
+                                       {"tokens", answered->tokens},
+                                       {"flops_estimated", shard.flops}};
+  store_thread_.append(directory_.turns(), line.dump() + "\n");
+  turns_.erase(turn);
+}
 
 const char* Orchestrator::state_of(int code) {
   return code == kStoppedEarly || code == kInterrupted ? "stopped" : "finished";

@@ -27,6 +27,11 @@ struct Timeline {
   double seconds = 0;
 };
 
+/// As the picture and the trace call it.
+const char* name_of(TimelineSpan::What what);
+/// "node.slot"
+std::string device_name(SlotId device);
+
 /// Of a run, by its ledger.jsonl and turns.jsonl (docs/results.md).
 Timeline run_timeline(const std::string& name, const std::vector<nlohmann::ordered_json>& ledger,
                       const std::vector<nlohmann::ordered_json>& turns);
