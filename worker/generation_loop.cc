@@ -138,10 +138,8 @@ class GenerationLoop::Lanes {
     cache_->begin_step();
     const CachedAttention attention(*cache_, decoder_.config(), decoder_.options(),
                                     shared_ > 0 ? &loop_.prefix_ : nullptr);
-    const at::Tensor states = decoder_.forward(
-        tokens, positions,
-        [&](auto layer, const auto& q, const auto& k, const auto& v) { return attention(layer, q, k, v); },
-        {.products = Products::streamed});
+    const at::Tensor states =
+        decoder_.forward(tokens, positions, std::cref(attention), {.products = Products::streamed});
     cache_->end_step();
     choose(decoder_.logits(states, Products::streamed), 0);
   }

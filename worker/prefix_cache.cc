@@ -50,20 +50,19 @@ void PrefixCache::write(std::int64_t layer, const at::Tensor& keys, const at::Te
   values_[static_cast<std::size_t>(layer)].narrow(0, length(), keys.size(0)).copy_(values);
 }
 
-void PrefixCache::extend(const std::vector<std::int32_t>& tokens) {
-  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-  pieces_.push_back(tokens.size());
-}
-
-void PrefixCache::compute(const Batch& piece) {
-  const TreeAttention attention(piece, decoder_.config(), decoder_.options(), *this);
+at::Tensor PrefixCache::forward(const Batch& batch, std::span<const std::int32_t> slots) {
+  const TreeAttention attention(batch, decoder_.config(), decoder_.options(), *this);
   const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
     at::Tensor out = attention(layer, q, k, v);
-    write(layer, k, v);
+    if (batch.extends_prefix) write(layer, k, v);
     return out;
   };
-  (void)decoder_.forward(piece.tokens, piece.positions, attend, {.tokens = std::span<const std::int32_t>()});
-  extend(piece.tokens);
+  const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend, {.tokens = slots});
+  if (batch.extends_prefix) {
+    tokens_.insert(tokens_.end(), batch.tokens.begin(), batch.tokens.end());
+    pieces_.push_back(batch.tokens.size());
+  }
+  return states;
 }
 
 void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
@@ -75,7 +74,9 @@ void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length
     const std::size_t begin = tokens_.size(), end = begin + pieces[i];
     announce("prefix, tokens " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
              std::to_string(length));
-    compute(chain_batch(row, begin, end));
+    Batch piece = chain_batch(row, begin, end);
+    piece.extends_prefix = true;
+    (void)forward(piece, {});
   }
 }
 

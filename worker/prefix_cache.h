@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "worker/batcher.h"
@@ -23,10 +24,9 @@ class PrefixCache {
   /// The same for what a batch of these rows is behind.
   void bring(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
              const Announce& announce);
-  /// Writes keys and values of the `tokens` that follow, [tokens, kv_heads, head_dim], layer by layer; extend() then
-  /// counts them.
-  void write(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
-  void extend(const std::vector<std::int32_t>& tokens);
+  /// Collective: Decoder::forward of a batch behind this prefix, which grows by it if it extends it. Returns the states
+  /// of the slots, [slots, hidden].
+  at::Tensor forward(const Batch& batch, std::span<const std::int32_t> slots);
   /// Forgets all; the memory too.
   void clear();
 
@@ -41,7 +41,8 @@ class PrefixCache {
   /// Drops what is not the row's beginning, or was cut otherwise.
   void keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces);
   void reserve(std::int64_t tokens);
-  void compute(const Batch& piece);
+  /// Keys and values of the tokens that follow, [tokens, kv_heads, head_dim].
+  void write(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
   const Decoder& decoder_;
   std::vector<std::int32_t> tokens_;

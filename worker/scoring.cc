@@ -14,7 +14,6 @@
 
 #include "sharding/cost.h"
 #include "worker/token_tensor.h"
-#include "worker/tree_attention.h"
 
 namespace proctor {
 namespace {
@@ -115,32 +114,10 @@ std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& 
   return {log_p.data_ptr<double>(), log_p.data_ptr<double>() + log_p.numel()};
 }
 
-namespace {
-
-/// Collective. Of the slots, [slots, hidden]; the prefix grows where the batch extends it.
-at::Tensor states_of(const Decoder& decoder, const Batch& batch, PrefixCache& prefix,
-                     const std::vector<std::int32_t>& slots) {
-  const TreeAttention attention(batch, decoder.config(), decoder.options(), prefix);
-  const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
-    at::Tensor out = attention(layer, q, k, v);
-    if (batch.extends_prefix) prefix.write(layer, k, v);
-    return out;
-  };
-  const at::Tensor states = decoder.forward(batch.tokens, batch.positions, attend, {.tokens = slots});
-  if (batch.extends_prefix) prefix.extend(batch.tokens);
-  return states;
-}
-
-}  // namespace
-
 std::vector<std::int32_t> last_slots(const Batch& batch) {
   std::vector<std::int32_t> last;
   for (const RowPath& path : batch.paths) last.push_back(path.slots.back());
   return last;
-}
-
-at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix) {
-  return states_of(decoder, batch, prefix, last_slots(batch));
 }
 
 void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<ScoredRow>& rows, PrefixCache& prefix,
@@ -149,7 +126,7 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
   std::vector<std::int32_t> slots;
   for (const ScoredTarget& target : targets)
     if (slots.empty() || slots.back() != target.slot) slots.push_back(target.slot);
-  const at::Tensor states = states_of(decoder, batch, prefix, slots);
+  const at::Tensor states = prefix.forward(batch, slots);
   const std::size_t most = head_rows(!states.is_cpu());  // logits are never [tokens, vocabulary] at once
   for (std::size_t first = 0, begin = 0, end = 0; first < slots.size(); first += most, begin = end) {
     const std::size_t count = std::min(most, slots.size() - first);

@@ -25,9 +25,6 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
 /// Slots of the rows' last positions, in the batch's order.
 std::vector<std::int32_t> last_slots(const Batch& batch);
 
-/// Collective. The last layer's normalised states of last_slots, [paths, hidden].
-at::Tensor last_states(const Decoder& decoder, const Batch& batch, PrefixCache& prefix);
-
 /// Collective: the natural log-probability of a token in each row. logits: of Decoder::logits.
 std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits,
                                       const std::vector<std::int32_t>& tokens);

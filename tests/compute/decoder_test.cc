@@ -8,6 +8,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "tests/compute/goldens.h"
 #include "worker/kinds/kinds.h"
@@ -41,10 +42,7 @@ struct Loaded {
     const Batch batch = chain_batch({tokens.begin(), tokens.end()}, 0, tokens.size());
     const PrefixCache none(decoder);
     const TreeAttention attention(batch, decoder.config(), decoder.options(), none);
-    const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
-      return attention(layer, q, k, v);
-    };
-    return decoder.logits(decoder.forward(batch.tokens, batch.positions, attend, {.tokens = asked}));
+    return decoder.logits(decoder.forward(batch.tokens, batch.positions, std::cref(attention), {.tokens = asked}));
   }
 };
 

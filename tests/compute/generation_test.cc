@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <random>
 #include <set>
 
@@ -126,12 +127,9 @@ void expect_same_or_tied(Open& open, const GenerationRow& row, const Ids& got, c
   const Batch chain = chain_batch(tokens, 0, tokens.size());
   const PrefixCache none(open.decoder);
   const TreeAttention attention(chain, open.decoder.config(), open.decoder.options(), none);
-  const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
-    return attention(layer, q, k, v);
-  };
   const std::vector<std::int32_t> last = {static_cast<std::int32_t>(tokens.size()) - 1};
   const at::Tensor logits =
-      open.decoder.logits(open.decoder.forward(chain.tokens, chain.positions, attend, {.tokens = last}));
+      open.decoder.logits(open.decoder.forward(chain.tokens, chain.positions, std::cref(attention), {.tokens = last}));
   const at::Tensor all = open.decoder.gang().all_gather(logits).transpose(0, 1).flatten();
   EXPECT_NEAR(all[*parting.in1].item<float>(), all[*parting.in2].item<float>(), 1e-5) << where;
 }

@@ -94,7 +94,7 @@ class DecoderEmbedding final : public DecoderModule {
     });
     std::vector<Response> responses = responses_with(work.errors);
     run_batches(work, shard, cleanup, announce, [&](const Batch& batch) {
-      const at::Tensor vectors = normalized(last_states(decoder(), batch, prefix()).to(at::kFloat), settings_).cpu();
+      const at::Tensor vectors = normalized(prefix().forward(batch, last_slots(batch)).to(at::kFloat), settings_).cpu();
       for (std::size_t i = 0; i < batch.paths.size(); ++i) {
         const std::size_t row = batch.paths[i].row, request = work.owners[row];
         responses[request].value = answer_vector(vectors[static_cast<std::int64_t>(i)], work.rows[row].tokens.size(),
