@@ -26,8 +26,9 @@ std::uint32_t fitting_workers(const Configure& configuration) {
   return std::max(1u, std::min(by_cores, by_memory));
 }
 
-DeviceFacts probe(const std::string& worker_binary, const std::string& device) {
-  const CommandResult probe = ask_command({worker_binary, "probe", "--device", device});
+DeviceFacts probe(const std::string& worker_binary, const Configure& order) {
+  const CommandResult probe =
+      ask_command({worker_binary, "probe", "--device", order.device}, std::chrono::duration<double>(order.probe_s));
   if (probe.status != 0) throw EnvironmentError(probe.error.empty() ? worker_binary + " probe failed" : probe.error);
   return nlohmann::json::parse(probe.output).get<DeviceFacts>();
 }
@@ -51,7 +52,7 @@ void Agent::handle(const AgentOrder& order) {
 void Agent::on(const Configure& order) {
   configuration_ = order;
   try {
-    const DeviceFacts facts = known_ ? *known_ : probe(worker_binary_, order.device);
+    const DeviceFacts facts = known_ ? *known_ : probe(worker_binary_, order);
     std::uint32_t workers = order.workers;
     if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
     if (facts.kind != "cpu" && (node_rank_ + 1) * workers > facts.count)

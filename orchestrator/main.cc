@@ -31,16 +31,16 @@ namespace {
 /// Asks the worker binary; its words and exit code come back as an Error of the same kind.
 class WorkerFacts final : public FactSource {
  public:
-  explicit WorkerFacts(std::string device) : device_(std::move(device)) {}
+  WorkerFacts(std::string device, Deadlines::Seconds deadline) : device_(std::move(device)), deadline_(deadline) {}
   ModelFacts check(const Module& module) override {
     return ask({"check", module.path, "--module", nlohmann::json(module).dump()}).get<ModelFacts>();
   }
   DeviceFacts probe() override { return ask({"probe", "--device", device_}).get<DeviceFacts>(); }
 
  private:
-  static nlohmann::json ask(std::vector<std::string> arguments) {
+  nlohmann::json ask(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), worker_binary_path());
-    const CommandResult result = ask_command(arguments);
+    const CommandResult result = ask_command(arguments, deadline_);
     if (result.status == 0) return nlohmann::json::parse(result.output);
     std::string message = result.error.substr(0, result.error.find_last_not_of('\n') + 1);
     if (message.starts_with("proctor-worker: ")) message.erase(0, 16);
@@ -53,6 +53,7 @@ class WorkerFacts final : public FactSource {
                            : message);
   }
   std::string device_;
+  Deadlines::Seconds deadline_;
 };
 
 std::string default_directory(const Suite& suite) {
@@ -83,7 +84,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
                      "rank), or start one rank per node");
   if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) tell("proctor: " + idle);
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
-  WorkerFacts facts(options.device);
+  WorkerFacts facts(options.device, file.suite.deadlines.load);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts);
   LockPatience patience;
   patience.give_up = [] { return asked() != Asked::nothing; };
@@ -111,8 +112,8 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
 /// The devices of a plan: a finished run's, this machine's, or, for --device cuda where there is none, a GPU's.
 class PlannedFacts final : public FactSource {
  public:
-  PlannedFacts(std::string device, std::optional<DeviceFacts> known)
-      : worker_(device), device_(std::move(device)), known_(std::move(known)) {}
+  PlannedFacts(std::string device, Deadlines::Seconds deadline, std::optional<DeviceFacts> known)
+      : worker_(device, deadline), device_(std::move(device)), known_(std::move(known)) {}
   ModelFacts check(const Module& module) override { return worker_.check(module); }
   DeviceFacts probe() override {
     if (known_) return *known_;
@@ -150,8 +151,9 @@ int plan_suite(const Options& options) {
     known = std::move(run.measured);
     source = "times as measured by " + options.plan.calibrated_by;
   }
-  PlannedFacts facts(options.run.device, device);
-  const Work work = prepare_work(read_suite(options.run.suite, options.run.settings).suite, options.run.limit, facts);
+  Suite suite = read_suite(options.run.suite, options.run.settings).suite;
+  PlannedFacts facts(options.run.device, suite.deadlines.load, device);
+  const Work work = prepare_work(std::move(suite), options.run.limit, facts);
   if (source.empty()) {
     known = read_calibration(calibration_path(), work.device.kind);
     source = known.runs.empty()

@@ -216,7 +216,8 @@ void Orchestrator::start_agents() {
                         options_.memory_limit_bytes,
                         bytes_per_worker(work_),
                         std::filesystem::absolute(directory_.logs()).string(),
-                        kOrphanDeadlines * work_.suite.deadlines.agent.count()};
+                        kOrphanDeadlines * work_.suite.deadlines.agent.count(),
+                        work_.suite.deadlines.load.count()};
   for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, order);
 }
 

@@ -1,11 +1,13 @@
 #include "orchestrator/worker_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -19,6 +21,7 @@ namespace proctor {
 namespace {
 
 constexpr int kChildSocket = 3;
+constexpr std::chrono::seconds kDeath{1};  // for a killed process to be gone
 
 struct FileActions {
   posix_spawn_file_actions_t actions;
@@ -69,15 +72,30 @@ std::string describe(int status) {
   return "exit code " + std::to_string(WEXITSTATUS(status));
 }
 
-std::string read_all(int descriptor) {
+/// What comes up to its end, or nothing if that is not there at `until`.
+std::optional<std::string> read_all(int descriptor, std::chrono::steady_clock::time_point until) {
   std::string text;
   std::array<char, 4096> buffer;
   for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return std::nullopt;
+    pollfd readable{descriptor, POLLIN, 0};
+    if (::poll(&readable, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 1000))) <= 0) continue;
     const ssize_t n = ::read(descriptor, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(n));
   }
+}
+
+/// The status it ended with, or nothing if it has not at `until`.
+std::optional<int> wait_for(pid_t pid, std::chrono::steady_clock::time_point until) {
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) != pid) {
+    if (std::chrono::steady_clock::now() > until) return std::nullopt;
+    ::poll(nullptr, 0, 1);
+  }
+  return status;
 }
 
 }  // namespace
@@ -137,37 +155,43 @@ std::optional<std::string> WorkerProcess::ended() {
   return how_;
 }
 
-CommandResult ask_command(const std::vector<std::string>& arguments) {
-  CommandResult result = run_command(arguments);
-  for (int again = 0; again < 2 && result.status == 128 + SIGKILL; ++again) result = run_command(arguments);
+CommandResult ask_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline) {
+  CommandResult result = run_command(arguments, deadline);
+  for (int again = 0; again < 2 && result.status == 128 + SIGKILL; ++again) result = run_command(arguments, deadline);
   return result;
 }
 
-CommandResult run_command(const std::vector<std::string>& arguments) {
-  std::array<int, 2> out{};
-  if (pipe2(out.data(), O_CLOEXEC) != 0) throw EnvironmentError(std::string("pipe: ") + std::strerror(errno));
+CommandResult run_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline) {
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline);
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw EnvironmentError(std::string("pipe: ") + std::strerror(errno));
+  const Descriptor out(ends[0]);
+  std::optional<Descriptor> in(std::in_place, ends[1]);
   char name[] = "/tmp/proctor-XXXXXX";  // standard error goes to a file: two pipes could fill each other
-  const int error = mkostemp(name, O_CLOEXEC);
-  if (error < 0) throw EnvironmentError(std::string("mkostemp: ") + std::strerror(errno));
+  const Descriptor error(mkostemp(name, O_CLOEXEC));
+  if (error.value() < 0) throw EnvironmentError(std::string("mkostemp: ") + std::strerror(errno));
   unlink(name);
   const FileActions files;
   auto* actions = const_cast<posix_spawn_file_actions_t*>(&files.actions);
   posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(actions, out[1], 1);
-  posix_spawn_file_actions_adddup2(actions, error, 2);
+  posix_spawn_file_actions_adddup2(actions, in->value(), 1);
+  posix_spawn_file_actions_adddup2(actions, error.value(), 2);
   const pid_t pid = spawn(arguments, files);
-  ::close(out[1]);
-  CommandResult result;
-  result.output = read_all(out[0]);
-  ::close(out[0]);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  in.reset();
+  const std::optional<std::string> output = read_all(out.value(), until);
+  const std::optional<int> status = output ? wait_for(pid, until) : std::nullopt;
+  if (!status) {
+    ::kill(-pid, SIGKILL);
+    (void)wait_for(pid, until + kDeath);  // one that the kernel holds is left to it
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%g", deadline.count());
+    throw EnvironmentError(arguments[0] + (arguments.size() > 1 ? " " + arguments[1] : "") + ": no answer after " +
+                           seconds + " s (deadlines.load), so it was killed; does a file system or a driver hang?");
   }
-  result.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-  lseek(error, 0, SEEK_SET);
-  result.error = read_all(error);
-  ::close(error);
-  return result;
+  lseek(error.value(), 0, SEEK_SET);
+  return {WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status), *output,
+          read_all(error.value(), until).value_or("")};
 }
 
 }  // namespace proctor

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,8 +52,9 @@ struct CommandResult {
   int status = 0;  ///< exit code, or 128 + signal
   std::string output, error;
 };
-CommandResult run_command(const std::vector<std::string>& arguments);
-/// The same for a question that may be asked again: twice more, if its process is killed.
-CommandResult ask_command(const std::vector<std::string>& arguments);
+/// Throws EnvironmentError if it cannot be started, or still writes after `deadline`: it is killed then.
+CommandResult run_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline);
+/// The same for a question that may be asked again: twice more, if its process is killed by others.
+CommandResult ask_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline);
 
 }  // namespace proctor

@@ -26,7 +26,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardFailed, visit, shard, attempt, out_of_me
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Quiesced, visit, ok, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitClosed, visit, row)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configure, device, workers, cpu_threads, memory_limit_bytes, bytes_per_worker,
-                                   log_folder, orphan_s)
+                                   log_folder, orphan_s, probe_s)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentFailed, host, fault, message, disk)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KillWorker, slot)

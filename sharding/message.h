@@ -141,6 +141,7 @@ struct Configure {            ///< the first order: what this agent's workers ar
   std::uint64_t memory_limit_bytes = 0, bytes_per_worker = 0;
   std::string log_folder;
   double orphan_s = 150;  ///< so long without a word of rank 0, the agent leaves
+  double probe_s = 600;   ///< how long the worker binary may take to say what devices there are
 };
 struct StartWorker {  ///< incarnation: which start of this slot; a report of an older one is stale
   std::uint32_t slot = 0, incarnation = 0;

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "orchestrator/machine.h"
+#include "sharding/error.h"
 #include "sharding/wire.h"
 
 namespace proctor {
@@ -24,20 +25,39 @@ TEST(WorkerEnvironment, leaves_out_launchers_and_what_changes_arithmetic) {
             (std::vector<std::string>{"PATH=/bin", "SLURM_JOB_ID=5", "NCCL_DEBUG=INFO", "LD_LIBRARY_PATH=/l"}));
 }
 
+constexpr std::chrono::seconds kLong{60};
+
 TEST(RunCommand, gives_output_error_and_status) {
-  const CommandResult result = run_command({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"});
+  const CommandResult result = run_command({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"}, kLong);
   EXPECT_EQ(result.status, 3);
   EXPECT_EQ(result.output, "out\n");
   EXPECT_EQ(result.error, "err\n");
-  EXPECT_EQ(run_command({"/bin/sh", "-c", "kill -9 $$"}).status, 137);
+  EXPECT_EQ(run_command({"/bin/sh", "-c", "kill -9 $$"}, kLong).status, 137);
 }
 
 TEST(RunCommand, a_question_is_asked_again_if_its_process_is_killed) {
   const fs::path asked = fs::temp_directory_path() / ("proctor-asked-" + std::to_string(::getpid()));
   const std::string ask = "echo >>" + asked.string() + "; [ $(wc -l <" + asked.string() + ") -lt ";
-  EXPECT_EQ(ask_command({"/bin/sh", "-c", ask + "3 ] && kill -9 $$; echo answer"}).output, "answer\n");
-  EXPECT_EQ(ask_command({"/bin/sh", "-c", ask + "99 ] && kill -9 $$; echo answer"}).status, 137) << "but not for ever";
+  EXPECT_EQ(ask_command({"/bin/sh", "-c", ask + "3 ] && kill -9 $$; echo answer"}, kLong).output, "answer\n");
+  EXPECT_EQ(ask_command({"/bin/sh", "-c", ask + "99 ] && kill -9 $$; echo answer"}, kLong).status, 137)
+      << "but not for ever";
   fs::remove(asked);
+}
+
+TEST(RunCommand, one_that_hangs_is_killed_at_its_deadline) {
+  const std::chrono::milliseconds soon(20);
+  const auto refusal = [&](const std::string& script) -> std::string {
+    try {
+      (void)ask_command({"/bin/sh", "-c", script}, soon);
+    } catch (const EnvironmentError& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  const std::string expected =
+      "/bin/sh -c: no answer after 0.02 s (deadlines.load), so it was killed; does a file system or a driver hang?";
+  EXPECT_EQ(refusal("kill -STOP $$"), expected) << "one that says nothing";
+  EXPECT_EQ(refusal("exec >&-; kill -STOP $$"), expected) << "one that has said all and does not end";
 }
 
 /// An agent over a worker that is a shell script, so that every ending can be had at once.
@@ -83,6 +103,14 @@ TEST_F(AgentTest, passes_on_why_its_node_cannot_take_part) {
   const auto* failed = wait_for<AgentFailed>(one);
   ASSERT_TRUE(failed);
   EXPECT_EQ(failed->message, "driver too old\n");
+}
+
+TEST_F(AgentTest, a_probe_that_hangs_is_no_wait_without_end) {
+  Agent one = agent("kill -STOP $$\n");
+  one.handle(Configure{"cuda", 1, 1, 0, 1, root_.string(), 150, 0.02});
+  const auto* failed = wait_for<AgentFailed>(one);
+  ASSERT_TRUE(failed);
+  EXPECT_NE(failed->message.find("probe: no answer after 0.02 s"), std::string::npos) << failed->message;
 }
 
 TEST_F(AgentTest, tells_how_a_worker_died_and_keeps_its_words_in_the_log) {
