@@ -40,11 +40,10 @@ std::string modules_table(const Work& work, const Forecast& forecast) {
       text += *one.needs_tensor_parallel
                   ? formatted("; does not fit: set tensor_parallel to %u", *one.needs_tensor_parallel)
                   : std::string("; does not fit at any tensor_parallel");
-    text += formatted("\n%-24s      %s, %llu M parameters, max_batch_tokens %lld, max_length %lld\n", "",
-                      work.facts[m].architecture.c_str(),
-                      static_cast<unsigned long long>(work.facts[m].parameters / 1000000),
-                      static_cast<long long>(work.max_batch_tokens[m]),
-                      static_cast<long long>(module.max_length.value_or(work.facts[m].max_length)));
+    text += formatted(
+        "\n%-24s      %s, %llu M parameters, max_batch_tokens %lld, max_length %lld\n", "",
+        work.facts[m].architecture.c_str(), static_cast<unsigned long long>(work.facts[m].parameters / 1000000),
+        static_cast<long long>(work.max_batch_tokens[m]), static_cast<long long>(work.facts[m].max_length));
   }
   return text;
 }

@@ -188,7 +188,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
       {"random_seed", work.suite.seed}};
   json["tokenizer_eos_token"] = facts.eos_text;
   json["tokenizer_bos_token"] = facts.bos_text;
-  json["max_length"] = module.max_length.value_or(facts.max_length);
+  json["max_length"] = facts.max_length;
   json["task_hashes"] = hashes;
   json["model_source"] = "proctor";
   json["model_name"] = module.name;

@@ -80,7 +80,7 @@ nlohmann::json identity_of(const Work& work, const Module& module, const ModelFa
       {"options", module.options},
       {"dtype", to_string(module.dtype)},
       {"tensor_parallel", module.tensor_parallel},
-      {"max_length", module.max_length.value_or(facts.max_length)},
+      {"max_length", facts.max_length},
       {"add_bos_token", module.add_bos_token ? nlohmann::json(*module.add_bos_token) : nlohmann::json()},
       {"seed", work.suite.seed},
       {"cpu_threads", work.suite.machine.cpu_threads},

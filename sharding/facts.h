@@ -15,10 +15,10 @@ struct ModelFacts {
   std::uint64_t parameters = 0;    ///< elements, tied tensors once
   std::uint64_t weight_bytes = 0;  ///< on disk
   std::uint64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, intermediate = 0, vocabulary = 0;
-  std::int64_t max_length = 0;                     ///< tokens, as lm-eval finds it
-  double bytes_per_token = 4.0;                    ///< estimate, of English text
-  std::string model_hash;                          ///< config, tokenizer and weight headers
-  std::string eos_text, bos_text;                  ///< special tokens as text, for the results file
+  std::int64_t max_length = 0;     ///< tokens: of the module that was asked for, else as lm-eval finds it
+  double bytes_per_token = 4.0;    ///< estimate, of English text
+  std::string model_hash;          ///< config, tokenizer and weight headers
+  std::string eos_text, bos_text;  ///< special tokens as text, for the results file
   std::vector<std::string> kinds = {"generator"};  ///< what it can be used as
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelFacts, architecture, checkpoint_dtype, parameters, weight_bytes, layers, hidden,

@@ -92,10 +92,21 @@ int serve_command(Arguments arguments) {
   return serve(Channel(descriptor), options);
 }
 
-/// Its kind may refuse it; of a kind that cannot use the model the facts tell.
-void check_module(const ModelFolder& folder, const ModelFacts& facts, TextCodec& codec, const Module& module) {
+Module module_from(const std::string& json) {
+  try {
+    return nlohmann::json::parse(json).get<Module>();
+  } catch (const nlohmann::json::exception& error) {
+    throw UsageError(std::string("--module: ") + error.what() +
+                     R"(; expected, for example, {"name": "m", "kind": "generator", "path": "FOLDER", )" +
+                     R"("dtype": "auto", "tensor_parallel": 1})");
+  }
+}
+
+/// Its kind may refuse it, and says its max_length; of a kind that cannot use the model the facts tell.
+void check_module(const ModelFolder& folder, ModelFacts& facts, TextCodec& codec, const Module& module) {
   const Kind& kind = find_kind(module.kind);
-  if (kind.check && std::ranges::find(facts.kinds, kind.name) != facts.kinds.end()) kind.check(folder, codec, module);
+  if (std::ranges::find(facts.kinds, kind.name) != facts.kinds.end())
+    facts.max_length = kind.check(folder, codec, module);
 }
 
 int run(Arguments arguments) {
@@ -116,9 +127,9 @@ int run(Arguments arguments) {
     const std::string module = take_option(arguments, "--module", "");
     refuse_rest(arguments, 1);
     const ModelFolder folder = read_model_folder(arguments[0]);
-    const ModelFacts facts = check_model(folder);
+    ModelFacts facts = check_model(folder);
     TextCodec codec(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
-    if (!module.empty()) check_module(folder, facts, codec, nlohmann::json::parse(module).get<Module>());
+    if (!module.empty()) check_module(folder, facts, codec, module_from(module));
     std::cout << nlohmann::json(facts).dump(2) << "\n";
     return 0;
   }

@@ -159,6 +159,26 @@ TEST(Rerank, limits_of_the_model_are_judged_too) {
   EXPECT_NE(refused("colbert", "colbert", [](Module& m) { m.max_length = 2; }).find("below 3"), std::string::npos);
 }
 
+/// What the plan and the results say: of how many tokens a text, or query and passage together, is computed.
+TEST(Kinds, tell_their_max_length) {
+  const auto told = [](const std::string& kind, const std::string& model, std::optional<std::int64_t> given = {}) {
+    Module module = module_of({{"kind", kind}, {"model", model}});
+    module.max_length = given;
+    const ModelFolder folder = read_model_folder(module.path);
+    TextCodec codec(folder, std::nullopt);
+    return find_kind(kind).check(folder, codec, module);
+  };
+  EXPECT_EQ(told("generator", "llama_long"), 4096);
+  EXPECT_EQ(told("generator", "llama_long", 100), 100);
+  EXPECT_EQ(told("llm_reranker", "llama_long"), 512) << "FlagEmbedding's";
+  EXPECT_EQ(told("rankgpt", "llama_long", 300), 300);
+  EXPECT_EQ(told("monot5", "t5"), 512) << "the papers', past the tokenizer's 64";
+  EXPECT_EQ(told("upr", "t5", 40), 40);
+  EXPECT_EQ(told("cross_encoder", "bert_pairs"), 64);
+  EXPECT_EQ(told("embedding", "bert"), 24) << "max_seq_length of sentence_bert_config.json";
+  EXPECT_EQ(told("embedding", "bert", 30), 30);
+}
+
 /// Mesh TensorFlow's rule: exact up to a quarter of the buckets on each side, then logarithmic up to max_distance.
 TEST(T5, buckets_of_positions) {
   EXPECT_EQ(t5_bucket(0, true, 32, 128), 0);

@@ -138,12 +138,16 @@ class BadInput(RunCase):
             return subprocess.run([str(BIN / "proctor-worker"), *arguments], input=text, capture_output=True, text=True, cwd=self.root, timeout=60)
         self.assertEqual(worker("check", "nowhere").returncode, 5)
         self.assertEqual(json.loads(worker("check", "llama").stdout)["max_length"], 64)
+        module = {"name": "m", "kind": "llm_reranker", "path": "llama", "dtype": "auto", "tensor_parallel": 1, "max_length": 32}
+        self.assertEqual(json.loads(worker("check", "llama", "--module", json.dumps(module)).stdout)["max_length"], 32)
         self.assertEqual(worker("tokenize", "llama", text='"ab"\n').stdout, "[97,98]\n")
         self.assertEqual(worker("tokenize", "llama", "--types", text='["a","b"]\n').stdout, '{"ids":[97,98],"type_ids":[0,1]}\n')
         self.assertEqual(worker("tokenize", "llama", "--decode", text="[97,256]\n").stdout, '"a"\n')
         self.assertEqual(worker("tokenize", "llama", "--decode", "--keep-special", text="[97,256]\n").stdout, '"a<s>"\n')
         wrong = worker("tokenize", "llama", text='"a"\nb\n')
         self.assertEqual((wrong.returncode, "line 2" in wrong.stderr), (5, True))
+        wrong = worker("check", "llama", "--module", '{"name": "m"}')
+        self.assertEqual((wrong.returncode, "--module" in wrong.stderr, "for example" in wrong.stderr), (2, True, True))
         self.assertEqual(worker("walk").returncode, 2)
         self.assertIn("example", worker("--help").stdout)
 

@@ -51,11 +51,13 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
   return settings;
 }
 
-void check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   refuse_bos(module);
   (void)read_settings(folder, codec, module);
-  if (token_limit(folder, module, folder.max_length) < static_cast<std::int64_t>(kLeastTokens))
+  const std::int64_t most = token_limit(folder, module, folder.max_length);
+  if (most < static_cast<std::int64_t>(kLeastTokens))
     refuse(module, "max_length is below " + std::to_string(kLeastTokens) + " tokens");
+  return most;
 }
 
 class Colbert final : public EncoderModule {

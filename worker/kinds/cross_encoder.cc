@@ -34,11 +34,11 @@ Truncation truncation_of(const Module& module) {
   refuse(module, "option truncation: expected longest_first or only_second, found '" + name + "'");
 }
 
-void check(const ModelFolder& folder, TextCodec&, const Module& module) {
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   refuse_bos(module);
   (void)activation_of(folder, module);
   (void)truncation_of(module);
-  (void)token_limit(folder, module, folder.max_length);
+  return token_limit(folder, module, folder.max_length);
 }
 
 /// A query's passages follow each other and are in one shard. The largest is taken off first, as KoReranker does.

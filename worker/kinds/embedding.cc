@@ -16,6 +16,10 @@
 namespace proctor {
 namespace {
 
+std::int64_t max_tokens(const ModelFolder& folder, const Module& module, const SentenceSettings& settings) {
+  return token_limit(folder, module, settings.max_tokens.value_or(folder.max_length));
+}
+
 /// A prompt stands before the text where the model has one.
 Encoding encoded(TextCodec& codec, const SentenceSettings& settings, const Request& request, std::int64_t max_tokens) {
   std::string text = settings.prompt(request.ask.value("prompts", std::vector<std::string>{}));
@@ -41,7 +45,7 @@ class Embedding final : public EncoderModule {
   Embedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : EncoderModule(module, device, gang, announce),
         settings_(read_sentence_settings(module.path)),
-        max_tokens_(token_limit(folder(), module, settings_.max_tokens.value_or(folder().max_length))) {}
+        max_tokens_(max_tokens(folder(), module, settings_)) {}
 
  private:
   TextRow row_of(const Request& request) override { return {encoded(codec(), settings_, request, max_tokens_), {}}; }
@@ -82,7 +86,7 @@ class DecoderEmbedding final : public DecoderModule {
   DecoderEmbedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : DecoderModule(module, device, gang, announce),
         settings_(read_sentence_settings(module.path)),
-        max_tokens_(token_limit(folder(), module, settings_.max_tokens.value_or(folder().max_length))) {}
+        max_tokens_(max_tokens(folder(), module, settings_)) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
@@ -109,14 +113,14 @@ class DecoderEmbedding final : public DecoderModule {
   std::int64_t max_tokens_;
 };
 
-void check(const ModelFolder& folder, TextCodec&, const Module& module) {
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   refuse_bos(module);
   const SentenceSettings settings = read_sentence_settings(folder.path);
-  (void)token_limit(folder, module, folder.max_length);
   if (!folder.encoder && settings.pooling != Pooling::last_token)
     refuse(module, folder.path +
                        ": a decoder's texts are pooled by their last token (pooling_mode_lasttoken), no other "
                        "way is supported");
+  return max_tokens(folder, module, settings);
 }
 
 std::shared_ptr<OpenModule> open(const Module& module, Device& device, Communicator& gang, const Announce& announce) {

@@ -126,10 +126,14 @@ void Generator::generate_all(const ShardRun& shard, const std::vector<Generation
   }
 }
 
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
+  return module.max_length.value_or(folder.max_length);
+}
+
 }  // namespace
 
 const Kind& generator_kind() {
-  static const Kind kind{"generator", open_as<Generator>};
+  static const Kind kind{"generator", open_as<Generator>, check};
   return kind;
 }
 

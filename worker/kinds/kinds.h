@@ -67,7 +67,8 @@ struct Kind {
   /// The communicator outlives every run(), not necessarily the module.
   std::function<std::shared_ptr<OpenModule>(const Module&, Device&, Communicator&, const Announce&)> open;
   /// What open would refuse, found before anything starts: options, tokens, heads. Throws InputError. Reads no weights.
-  std::function<void(const ModelFolder&, TextCodec&, const Module&)> check = {};
+  /// Returns max_length: of how many tokens a text, or query and passage together, is computed.
+  std::function<std::int64_t(const ModelFolder&, TextCodec&, const Module&)> check;
 };
 
 template <class Opened>

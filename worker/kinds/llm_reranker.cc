@@ -35,10 +35,15 @@ std::int32_t yes_token(const ModelFolder& folder, TextCodec& codec, const Module
   return ids[0];
 }
 
-void check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+std::int64_t max_length(const ModelFolder& folder, const Module& module) {
+  return module.max_length.value_or(std::min(kUsualLength, folder.max_length));
+}
+
+std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   refuse_bos(module);
   (void)read_settings(module);
   (void)yes_token(folder, codec, module);
+  return max_length(folder, module);
 }
 
 class LlmReranker final : public DecoderModule {
@@ -46,7 +51,7 @@ class LlmReranker final : public DecoderModule {
   LlmReranker(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : DecoderModule(module, device, gang, announce),
         settings_(read_settings(module)),
-        max_length_(module.max_length.value_or(std::min(kUsualLength, folder().max_length))),
+        max_length_(max_length(folder(), module)),
         separator_(codec().encode_without_specials("\n")),
         prompt_(codec().encode_without_specials(settings_.prompt)),
         yes_(yes_token(folder(), codec(), module)) {}

@@ -23,7 +23,10 @@ struct Passages {
   std::vector<double> question_loss;       // mean, behind each
 };
 
-void check(const ModelFolder&, TextCodec&, const Module& module) { refuse_bos(module); }
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
+  refuse_bos(module);
+  return module.max_length.value_or(folder.max_length);
+}
 
 class LongLlmLingua final : public DecoderModule {
  public:

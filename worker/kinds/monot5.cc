@@ -88,9 +88,10 @@ class MonoT5 final : public T5Module {
   std::int64_t max_tokens_;
 };
 
-void check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   check_t5(folder, module);
   (void)read_settings(folder, codec, module);
+  return token_limit(folder, module, kRerankTokens);
 }
 
 }  // namespace

@@ -33,9 +33,10 @@ Settings read_settings(const Module& module) {
   return settings;
 }
 
-void check(const ModelFolder&, TextCodec&, const Module& module) {
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   refuse_bos(module);
   (void)read_settings(module);
+  return module.max_length.value_or(folder.max_length);
 }
 
 /// A query with its passages: requests that follow each other.

@@ -67,9 +67,10 @@ class Upr final : public T5Module {
   std::int64_t max_tokens_;
 };
 
-void check(const ModelFolder& folder, TextCodec&, const Module& module) {
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   check_t5(folder, module);
   (void)read_settings(module);
+  return token_limit(folder, module, kRerankTokens);
 }
 
 }  // namespace
