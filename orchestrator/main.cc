@@ -99,12 +99,14 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
     throw EnvironmentError(
         directory.database().string() +
         ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
+  std::optional<KeptBeating> beating(lock);
   RunStore store(directory.database().string(), begun ? RunStore::Open::existing : RunStore::Open::new_or_existing,
                  store_vfs());
   lock.verify();
   Resumed resumed = resume(store, work, options.redo_changed);
   remove_leftovers(directory, work);
   write_file(directory.suite(), file.resolved);
+  beating.reset();
   Orchestrator orchestrator(work, options, directory, store, lock, mpi, std::move(resumed));
   return orchestrator.run();
 }

@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <sstream>
-#include <thread>
 
 #include "orchestrator/machine.h"
 #include "sharding/error.h"
@@ -204,6 +205,19 @@ void RunLock::beat() {
   if (::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) || ::fsync(descriptor_))
     throw_errno(directory_.owner(), "cannot be written");
 }
+
+KeptBeating::KeptBeating(RunLock& lock, std::chrono::duration<double> every)
+    : thread_([&lock, every](const std::stop_token& stop) {
+        std::mutex mutex;
+        std::condition_variable_any ended;
+        std::unique_lock held(mutex);
+        while (!ended.wait_for(held, stop, every, [&] { return stop.stop_requested(); })) {
+          try {
+            lock.beat();
+          } catch (const Error&) {  // the store's thread meets it too, and says so
+          }
+        }
+      }) {}
 
 RunLock::~RunLock() {
   const auto owner = read_owner(directory_);

@@ -1,7 +1,7 @@
 // Who owns a run directory: owner.json, on any file system, also one without locks. Made under another name and linked
 // into place, so that nobody reads half of it; its counter grows while its owner lives; a stale one is taken over by
 // renaming it, which only one contender can do. Acquired and released by the main thread, beaten and verified by the
-// store's thread.
+// store's thread, until that is there by KeptBeating's.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "orchestrator/run_directory.h"
 
@@ -68,6 +69,15 @@ class RunLock {
   RunDirectory directory_;
   Owner mine_;
   int descriptor_ = -1;  // of our owner.json, whatever its name is by then
+};
+
+/// Beats from a thread of its own, until it ends: while a large run.db is read, before the store's thread is there.
+class KeptBeating {
+ public:
+  explicit KeptBeating(RunLock& lock, std::chrono::duration<double> every = RunLock::kBeat);
+
+ private:
+  std::jthread thread_;
 };
 
 }  // namespace proctor

@@ -128,6 +128,13 @@ TEST_F(RunLockTest, its_beat_is_seen_by_others) {
   EXPECT_EQ(after, before);
 }
 
+TEST_F(RunLockTest, it_is_beaten_while_a_database_is_read) {
+  RunLock lock(directory_);
+  const std::uint64_t before = read_owner(directory_)->counter;
+  const KeptBeating beating(lock, std::chrono::milliseconds(1));
+  while (read_owner(directory_).value_or(Owner()).counter < before + 3) std::this_thread::yield();
+}
+
 TEST_F(RunLockTest, who_was_taken_over_notices_and_removes_nothing) {
   {
     RunLock lock(directory_, kShort);
