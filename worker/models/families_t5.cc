@@ -56,10 +56,11 @@ T5Config read_t5_config(const std::string& architecture, ConfigReader& reader) {
   const auto pad = reader.get<std::int32_t>("pad_token_id", 0);
   c.start_token = reader.get<std::int32_t>("decoder_start_token_id", pad);
   if (c.start_token < 0 || c.start_token >= c.vocabulary) reader.refuse("decoder_start_token_id", "is no token's");
-  if (c.decoder_layers < 1) reader.refuse("num_decoder_layers", "is below 1");
   if (table().at(architecture) == Half::encoder) {
-    c.decoder_layers = 0;
+    c.decoder_layers = 0;  // whatever num_decoder_layers says
     c.labels = label_count(reader);
+  } else if (c.decoder_layers < 1) {
+    reader.refuse("num_decoder_layers", "is below 1");
   }
   reader.require_unquantized();
   for (const char* key :
