@@ -103,6 +103,26 @@ TEST(ModelFolder, refuses_what_it_would_miscompute_by_name) {
   expect(with("num_hidden_layers", 3), "tensor model.layers.2.self_attn.q_proj.weight is missing");
 }
 
+TEST(ModelFolder, old_keys_that_decide_nothing_are_no_reason_to_refuse) {
+  for (const char* model : {"roberta_pairs", "t5", "bert"})
+    EXPECT_EQ(Folder(model)
+                  .change("config.json", [](Json& c) { c["output_past"] = true, c["gradient_checkpointing"] = false; })
+                  .refusal(),
+              "accepted")
+        << model;
+}
+
+TEST(ModelFolder, sizes_that_no_network_has_are_refused) {
+  const auto with = [](const std::string& model, const std::string& key, const Json& value) {
+    return Folder(model).change("config.json", [&](Json& c) { c[key] = value; }).refusal();
+  };
+  expect(with("bert", "num_hidden_layers", 16000000), "which is no number of layers");
+  expect(with("t5", "num_decoder_layers", 16000000), "which is no number of layers");
+  expect(with("t5", "num_decoder_layers", 0), "which is no number of layers");
+  expect(with("t5", "relative_attention_num_buckets", 1), "is below 4");
+  expect(with("roberta", "pad_token_id", -5), "\"pad_token_id\" is below 0");
+}
+
 TEST(ModelFolder, refuses_generation_settings_that_change_text) {
   expect(Folder("llama").change("generation_config.json", [](Json& c) { c["no_repeat_ngram_size"] = 3; }).refusal(),
          "no_repeat_ngram_size");

@@ -18,6 +18,7 @@ const std::set<std::string>& harmless() {
                                              "embd_pdrop",
                                              "eos_token_id",
                                              "finetuning_task",
+                                             "gradient_checkpointing",
                                              "hidden_dropout",
                                              "id2label",
                                              "initializer_range",
@@ -31,6 +32,7 @@ const std::set<std::string>& harmless() {
                                              "name",
                                              "output_attentions",
                                              "output_hidden_states",
+                                             "output_past",
                                              "pad_token_id",
                                              "pretraining_tp",
                                              "problem_type",
@@ -71,6 +73,10 @@ void ConfigReader::require_unquantized() {
 void ConfigReader::require_sizes(std::initializer_list<std::pair<const char*, std::int64_t>> sizes) const {
   for (const auto& [key, size] : sizes)
     if (size <= 0 || size > (1 << 24)) refuse(key, "is " + std::to_string(size) + ", which is no size");
+}
+
+void ConfigReader::require_layers(const char* key, std::int64_t layers) const {
+  if (layers < 1 || layers > 4096) refuse(key, "is " + std::to_string(layers) + ", which is no number of layers");
 }
 
 void ConfigReader::refuse(const std::string& key, const std::string& why) const {

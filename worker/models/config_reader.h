@@ -33,6 +33,7 @@ class ConfigReader {
   void require_unquantized();
   /// Each is a size that a network may have.
   void require_sizes(std::initializer_list<std::pair<const char*, std::int64_t>> sizes) const;
+  void require_layers(const char* key, std::int64_t layers) const;
   [[noreturn]] void refuse(const std::string& key, const std::string& why) const;
   /// Every key has been read or is harmless; else throws InputError naming the first.
   void finish() const;

@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::int64_t kMaxHeads = 1 << 16, kMaxLayers = 4096;
+constexpr std::int64_t kMaxHeads = 1 << 16;
 
 RopeScaling read_rope_scaling(ConfigReader& reader, const std::string& key, const Json& json) {
   RopeScaling scaling;
@@ -57,8 +57,7 @@ void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t defaul
   config.kv_heads = reader.get("num_key_value_heads", default_kv_heads && !kv_heads ? default_kv_heads : config.heads);
   if (config.heads <= 0 || config.heads > kMaxHeads)
     reader.refuse("num_attention_heads", "is " + std::to_string(config.heads) + ", which is no number of heads");
-  if (config.layers <= 0 || config.layers > kMaxLayers)
-    reader.refuse("num_hidden_layers", "is " + std::to_string(config.layers) + ", which is no number of layers");
+  reader.require_layers("num_hidden_layers", config.layers);
   config.head_dim = reader.get("head_dim", default_head_dim ? default_head_dim : config.hidden / config.heads);
   config.norm_epsilon = reader.get("rms_norm_eps", config.norm_epsilon);
   config.max_position = reader.get("max_position_embeddings", config.max_position);
@@ -153,7 +152,6 @@ void check_sizes(const DecoderConfig& c, const ConfigReader& reader) {
   reader.require_sizes({{"vocab_size", c.vocabulary},
                         {"hidden_size", c.hidden},
                         {"intermediate_size", c.intermediate},
-                        {"num_hidden_layers", c.layers},
                         {"num_key_value_heads", c.kv_heads},
                         {"head_dim", c.head_dim}});
   if (c.heads % c.kv_heads != 0) reader.refuse("num_key_value_heads", "does not divide num_attention_heads");

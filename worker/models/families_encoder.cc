@@ -93,18 +93,18 @@ EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader&
   reader.require("is_decoder", false, "marks a decoder");
   reader.require("add_cross_attention", false, "asks for cross attention");
   reader.require_unquantized();
-  for (const char* key :
-       {"attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout", "gradient_checkpointing",
-        "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
-        "directionality", "sentence_transformers", "sbert_ce_default_activation_function"})
+  for (const char* key : {"attention_probs_dropout_prob", "hidden_dropout_prob", "classifier_dropout", "pooler_fc_size",
+                          "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
+                          "directionality", "sentence_transformers", "sbert_ce_default_activation_function"})
     (void)reader.find(key);  // training, or what no checkpoint of these families computes
   reader.require_sizes({{"vocab_size", c.vocabulary},
                         {"hidden_size", c.hidden},
                         {"intermediate_size", c.intermediate},
-                        {"num_hidden_layers", c.layers},
                         {"num_attention_heads", c.heads},
                         {"max_position_embeddings", c.max_tokens()},
                         {"type_vocab_size", c.types}});
+  reader.require_layers("num_hidden_layers", c.layers);
+  if (padding < 0) reader.refuse("pad_token_id", "is below 0");
   if (c.hidden % c.heads != 0) reader.refuse("num_attention_heads", "does not divide hidden_size");
   c.head_dim = c.hidden / c.heads;
   reader.finish();

@@ -59,21 +59,22 @@ T5Config read_t5_config(const std::string& architecture, ConfigReader& reader) {
   if (table().at(architecture) == Half::encoder) {
     c.decoder_layers = 0;  // whatever num_decoder_layers says
     c.labels = label_count(reader);
-  } else if (c.decoder_layers < 1) {
-    reader.refuse("num_decoder_layers", "is below 1");
+  } else {
+    reader.require_layers("num_decoder_layers", c.decoder_layers);
   }
   reader.require_unquantized();
   for (const char* key :
        {"dropout_rate", "classifier_dropout", "initializer_factor", "n_positions", "task_specific_params",
-        "is_encoder_decoder", "dense_act_fn", "is_gated_act", "output_past", "tokenizer_class"})
+        "is_encoder_decoder", "dense_act_fn", "is_gated_act", "tokenizer_class"})
     (void)reader.find(key);  // training; what says the same again
   reader.require_sizes({{"vocab_size", c.vocabulary},
                         {"d_model", c.hidden},
                         {"d_ff", c.intermediate},
                         {"d_kv", c.head_dim},
                         {"num_heads", c.heads},
-                        {"num_layers", c.layers},
                         {"relative_attention_num_buckets", c.buckets}});
+  reader.require_layers("num_layers", c.layers);
+  if (c.buckets < 4) reader.refuse("relative_attention_num_buckets", "is below 4: both directions, near and far");
   if (c.max_distance <= c.buckets / 2)
     reader.refuse("relative_attention_max_distance", "is not above half of relative_attention_num_buckets");
   reader.finish();
