@@ -1,5 +1,6 @@
 #include "worker/model_folder.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "sharding/error.h"
@@ -112,6 +113,13 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
   settings.add_bos_token = flag("add_bos_token");
   settings.add_eos_token = flag("add_eos_token");
   settings.add_prefix_space = flag("add_prefix_space");
+  settings.do_lower_case = flag("do_lower_case");
+  settings.strip_accents = flag("strip_accents");
+  settings.tokenize_chinese_chars = flag("tokenize_chinese_chars");
+  settings.truncates_left = token_text(json, "truncation_side") == "left";
+  if (json.contains("model_input_names") && json.at("model_input_names").is_array())
+    settings.gives_types =
+        std::ranges::find(json.at("model_input_names"), "token_type_ids") != json.at("model_input_names").end();
   settings.clean_up_spaces = flag("clean_up_tokenization_spaces").value_or(false);
   if (json.contains("model_max_length") && json.at("model_max_length").is_number() &&
       json.at("model_max_length").get<double>() < 1e18)
@@ -125,7 +133,8 @@ std::string default_tokenizer_class(const Json& config) {
   if (config.contains("tokenizer_class") && config.at("tokenizer_class").is_string())
     return config.at("tokenizer_class");
   const std::string architecture = config.at("architectures").at(0);
-  return architecture.starts_with("Llama") || architecture.starts_with("Mistral") ? "LlamaTokenizerFast" : "";
+  if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return "LlamaTokenizerFast";
+  return architecture.starts_with("Bert") ? "BertTokenizerFast" : "";
 }
 
 /// The network's own limit where it has one; else, or below it, the tokenizer's.

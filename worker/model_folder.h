@@ -22,7 +22,10 @@ struct GenerationDefaults {
 struct TokenizerSettings {
   std::string tokenizer_class, bos_token, eos_token, pad_token;
   std::optional<bool> add_bos_token, add_eos_token, add_prefix_space;
+  std::optional<bool> do_lower_case, strip_accents, tokenize_chinese_chars;  ///< BERT's
   bool clean_up_spaces = false;
+  bool truncates_left = false;
+  bool gives_types = true;  ///< token type ids are among model_input_names
   std::optional<std::int64_t> model_max_length;
   nlohmann::json added_tokens;  ///< added_tokens_decoder: id -> token
 };

@@ -28,13 +28,32 @@ void rebuild_template(Tokenizer& tokenizer, const TokenizerSettings& settings, s
   tokenizer.set_single_template(std::move(parts));
 }
 
-/// tokenizer.json with what transformers overrides: a top-level pre-tokenizer's add_prefix_space.
+/// Classes whose normalizer is as their own arguments say.
+bool is_bert(const std::string& name) {
+  return name.starts_with("BertTokenizer") || name.starts_with("DistilBertTokenizer") ||
+         name.starts_with("ElectraTokenizer") || name.starts_with("MobileBertTokenizer");
+}
+
+/// A part of tokenizer.json where it is of this type, else null.
+nlohmann::json* part_of_type(nlohmann::json& json, const char* part, const char* type) {
+  if (!json.is_object() || !json.contains(part) || !json[part].is_object()) return nullptr;
+  return json[part].value("type", "") == type ? &json[part] : nullptr;
+}
+
+/// tokenizer.json with what transformers overrides: a ByteLevel pre-tokenizer's add_prefix_space, BERT's normalizer.
 Tokenizer read_tokenizer(const ModelFolder& folder) {
   const std::string path = (std::filesystem::path(folder.path) / "tokenizer.json").string();
+  const TokenizerSettings& settings = folder.tokenizer;
   nlohmann::json json = read_json_file(path);
-  if (!is_llama(folder.tokenizer.tokenizer_class) && json.is_object() && json.contains("pre_tokenizer") &&
-      json["pre_tokenizer"].is_object() && json["pre_tokenizer"].contains("add_prefix_space"))
-    json["pre_tokenizer"]["add_prefix_space"] = folder.tokenizer.add_prefix_space.value_or(false);
+  if (nlohmann::json* bytes = part_of_type(json, "pre_tokenizer", "ByteLevel");
+      bytes && !is_llama(settings.tokenizer_class))
+    (*bytes)["add_prefix_space"] = settings.add_prefix_space.value_or(false);
+  if (nlohmann::json* bert = part_of_type(json, "normalizer", "BertNormalizer");
+      bert && is_bert(settings.tokenizer_class)) {
+    (*bert)["lowercase"] = settings.do_lower_case.value_or(true);
+    (*bert)["strip_accents"] = settings.strip_accents ? nlohmann::json(*settings.strip_accents) : nlohmann::json();
+    (*bert)["handle_chinese_chars"] = settings.tokenize_chinese_chars.value_or(true);
+  }
   return Tokenizer(json, path);
 }
 

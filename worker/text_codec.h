@@ -3,6 +3,7 @@
 // decode meanwhile. Includes no torch.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -26,10 +27,12 @@ class TextCodec {
   /// lm-eval's _encode_pair: trailing white space of the context moves to the continuation. Throws InputError where the
   /// continuation has no token.
   ContextAndContinuation encode_pair(std::string context, std::string continuation);
-  Encoding encode_at_most(std::string_view text, std::size_t most) { return tokenizer_.encode_at_most(text, most); }
+  Encoding encode_at_most(std::string_view text, std::size_t most) {
+    return typed(tokenizer_.encode_at_most(text, most));
+  }
   Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most,
                                Truncation truncation = Truncation::longest_first) {
-    return tokenizer_.encode_pair_at_most(first, second, most, truncation);
+    return typed(tokenizer_.encode_pair_at_most(first, second, most, truncation));
   }
   /// What encode_pair_at_most puts around the two texts.
   void set_pair_template(std::vector<TemplatePart> parts) { tokenizer_.set_pair_template(std::move(parts)); }
@@ -50,8 +53,14 @@ class TextCodec {
   bool pads_with_bos() const { return !settings_.pad_token.empty() && settings_.pad_token == settings_.bos_token; }
   std::int32_t eos_id() const { return eos_id_; }  ///< -1: none
   const std::string& eos_text() const { return settings_.eos_token; }
+  Tokenizer& tokenizer() { return tokenizer_; }
 
  private:
+  /// A model that is not given types takes 0.
+  Encoding typed(Encoding encoding) const {
+    if (!settings_.gives_types) std::ranges::fill(encoding.type_ids, 0);
+    return encoding;
+  }
   Tokenizer tokenizer_;
   TokenizerSettings settings_;
   std::optional<bool> add_bos_token_;

@@ -3,10 +3,11 @@
 #include <filesystem>
 #include <istream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "sharding/error.h"
-#include "worker/tokenizer/tokenizer.h"
+#include "worker/text_codec.h"
 
 namespace proctor {
 namespace {
@@ -28,7 +29,12 @@ Json answer(Tokenizer& tokenizer, const TokenizeOptions& options, const Json& li
 }  // namespace
 
 void tokenize_lines(const std::string& folder, const TokenizeOptions& options, std::istream& in, std::ostream& out) {
-  Tokenizer tokenizer = Tokenizer::read((std::filesystem::path(folder) / "tokenizer.json").string());
+  const std::filesystem::path path = folder;
+  std::optional<TextCodec> codec;  // with what tokenizer_config.json changes, as a module has it
+  if (std::filesystem::exists(path / "config.json")) codec.emplace(read_model_folder(folder), std::nullopt);
+  std::optional<Tokenizer> alone;
+  if (!codec) alone.emplace(Tokenizer::read((path / "tokenizer.json").string()));
+  Tokenizer& tokenizer = codec ? codec->tokenizer() : *alone;
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     try {

@@ -156,7 +156,9 @@ TEST(Rerank, limits_of_the_model_are_judged_too) {
             std::string::npos);
   EXPECT_NE(refused("upr", "t5", [](Module& m) { m.add_bos_token = true; }).find("add_bos_token is not read"),
             std::string::npos);
-  EXPECT_NE(refused("colbert", "colbert", [](Module& m) { m.max_length = 2; }).find("below 3"), std::string::npos);
+  for (const auto& [kind, model] : {std::pair("colbert", "colbert"), {"embedding", "bert"}, {"monot5", "t5"}})
+    EXPECT_NE(refused(kind, model, [](Module& m) { m.max_length = 2; }).find("cut to 2 tokens, below 3"),
+              std::string::npos);
 }
 
 /// What the plan and the results say: of how many tokens a text, or query and passage together, is computed.

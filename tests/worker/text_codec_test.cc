@@ -1,15 +1,19 @@
 #include "worker/text_codec.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "sharding/error.h"
 
 namespace proctor {
 namespace {
 
-ModelFolder tiny() { return read_model_folder((std::filesystem::path(PROCTOR_TINY_MODELS) / "llama").string()); }
+ModelFolder tiny(const char* model = "llama") {
+  return read_model_folder((std::filesystem::path(PROCTOR_TINY_MODELS) / model).string());
+}
 using Ids = std::vector<std::int32_t>;
 
 TEST(TextCodec, moves_trailing_space_of_the_context_to_the_continuation) {
@@ -42,6 +46,44 @@ TEST(TextCodec, adds_bos_as_the_tokenizer_class_says) {
   folder.tokenizer.add_eos_token = true;
   EXPECT_EQ(TextCodec(folder, std::nullopt).encode("a"), (Ids{'a', 257}));
   EXPECT_EQ(TextCodec(folder, true).encode("a"), (Ids{256, 'a', 257})) << "the suite's word wins over the file's";
+}
+
+/// Ids by transformers 4.57.1: BertTokenizerFast's arguments win over the normalizer in tokenizer.json.
+TEST(TextCodec, berts_normalizer_is_as_tokenizer_config_says) {
+  ModelFolder folder = tiny("bert");
+  const auto ids = [&](const char* text) { return TextCodec(folder, std::nullopt).encode(text); };
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 4, 44, 45, 4, 44, 47, 3}));
+  EXPECT_EQ(ids("a一b"), (Ids{2, 4, 1, 5, 3}));
+  folder.tokenizer.tokenize_chinese_chars = false;
+  EXPECT_EQ(ids("a一b"), (Ids{2, 1, 3}));
+  folder.tokenizer.strip_accents = false;
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 4, 44, 45, 1, 3}));
+  folder.tokenizer.do_lower_case = false;
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 1, 1, 3}));
+  folder.tokenizer.tokenizer_class = "PreTrainedTokenizerFast";
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 4, 44, 45, 4, 44, 47, 3})) << "which has no such arguments";
+}
+
+/// An older Metaspace keeps the space that it says it puts in front: transformers overrides ByteLevel's only.
+TEST(TextCodec, an_older_metaspace_keeps_its_prefix) {
+  const std::filesystem::path copy =
+      std::filesystem::temp_directory_path() / ("proctor-t5-" + std::to_string(getpid()));
+  std::filesystem::copy(std::filesystem::path(PROCTOR_TINY_MODELS) / "t5", copy);
+  std::ifstream in(copy / "tokenizer.json");
+  nlohmann::json json = nlohmann::json::parse(in);
+  const Ids before = TextCodec(read_model_folder(copy.string()), std::nullopt).encode("true");
+  json["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "▁"}, {"add_prefix_space", true}};
+  std::ofstream(copy / "tokenizer.json") << json;
+  EXPECT_EQ(TextCodec(read_model_folder(copy.string()), std::nullopt).encode("true"), before);
+  std::filesystem::remove_all(copy);
+}
+
+TEST(TextCodec, gives_types_where_the_model_takes_them) {
+  ModelFolder folder = tiny("bert");
+  const auto types = [&] { return TextCodec(folder, std::nullopt).encode_pair_at_most("a", "b", 16).type_ids; };
+  EXPECT_EQ(types(), (Ids{0, 0, 0, 1, 1}));
+  folder.tokenizer.gives_types = false;
+  EXPECT_EQ(types(), Ids(5, 0));
 }
 
 TEST(TextCodec, decodes_without_specials_and_cleans_up_only_where_asked) {

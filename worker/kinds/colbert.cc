@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kPunctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
-constexpr std::size_t kLeastTokens = 3;  // [CLS], the marker, [SEP]
+constexpr std::size_t kFramed = 3;  // [CLS], the marker, [SEP]
 
 struct Settings : ColbertSettings {
   bool autorag = false;
@@ -46,7 +46,7 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
        {std::pair(settings.query_marker, settings.query_id), std::pair(settings.passage_marker, settings.passage_id),
         std::pair(std::string("[MASK]"), settings.mask_id)})
     if (id < 0 || id >= folder.vocabulary()) refuse(module, folder.path + " has no token " + token);
-  if (codec.encode_at_most(". ", kLeastTokens).ids.size() != kLeastTokens)
+  if (codec.encode_at_most(". ", kFramed).ids.size() != kFramed)
     refuse(module, folder.path + ": the tokenizer does not put [CLS] and [SEP] around a text");
   return settings;
 }
@@ -54,10 +54,7 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
 std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   refuse_bos(module);
   (void)read_settings(folder, codec, module);
-  const std::int64_t most = token_limit(folder, module, folder.max_length);
-  if (most < static_cast<std::int64_t>(kLeastTokens))
-    refuse(module, "max_length is below " + std::to_string(kLeastTokens) + " tokens");
-  return most;
+  return token_limit(folder, module, folder.max_length);
 }
 
 class Colbert final : public EncoderModule {

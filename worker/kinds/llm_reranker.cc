@@ -36,7 +36,7 @@ std::int32_t yes_token(const ModelFolder& folder, TextCodec& codec, const Module
 }
 
 std::int64_t max_length(const ModelFolder& folder, const Module& module) {
-  return module.max_length.value_or(std::min(kUsualLength, folder.max_length));
+  return token_limit(folder, module, std::min(kUsualLength, folder.max_length));
 }
 
 std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {

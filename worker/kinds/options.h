@@ -37,13 +37,24 @@ inline bool as_autorag(const Module& module) {
   return name == "autorag";
 }
 
+constexpr std::int64_t kLeastTokens = 3;  ///< of a text: one between two special tokens
+
 /// How many tokens a text may have: what the module says, else `usual`; an encoder's table of positions is the end.
 inline std::int64_t token_limit(const ModelFolder& folder, const Module& module, std::int64_t usual) {
   const std::int64_t most = folder.encoder ? folder.encoder->max_tokens() : std::numeric_limits<std::int64_t>::max();
   if (module.max_length && *module.max_length > most)
     refuse(module, "max_length " + std::to_string(*module.max_length) + " is past the " + std::to_string(most) +
                        " positions of " + folder.path);
-  return std::min(module.max_length.value_or(usual), most);
+  if (folder.tokenizer.truncates_left)
+    refuse(module, folder.path +
+                       ": truncation_side left (tokenizer_config.json) is not supported: texts that are too "
+                       "long lose their ends here");
+  const std::int64_t limit = std::min(module.max_length.value_or(usual), most);
+  if (limit < kLeastTokens)
+    refuse(module, "texts of " + folder.path + " would be cut to " + std::to_string(limit) + " tokens, below " +
+                       std::to_string(kLeastTokens) +
+                       " (the module's max_length, else max_seq_length or model_max_length of the folder)");
+  return limit;
 }
 
 /// Every kind over T5 refuses it: feed-forward sums of T5's checkpoints pass its range.
