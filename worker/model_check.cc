@@ -37,9 +37,10 @@ void add_file(XXH3_state_t* state, const fs::path& path) {
 std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
   XXH3_state_t* state = XXH3_createState();
   XXH3_128bits_reset(state);
-  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-                           "special_tokens_map.json", "artifact.metadata", "modules.json", "1_Pooling/config.json",
-                           "sentence_bert_config.json", "config_sentence_transformers.json"})
+  for (const char* name :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "artifact.metadata", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+        "sentence_roberta_config.json", "sentence_xlm-roberta_config.json", "config_sentence_transformers.json"})
     add_file(state, fs::path(folder.path) / name);
   std::string buffer;
   for (const auto& [name, found] : checkpoint.tensors()) {
@@ -68,7 +69,9 @@ void add_common_sizes(ModelFacts& facts, const Config& c) {
 
 void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
   add_common_sizes(facts, c);
-  facts.kinds = {"generator", "embedding", "llm_reranker", "rankgpt", "longllmlingua"};
+  facts.kinds = c.has_head
+                    ? std::vector<std::string>{"generator", "embedding", "llm_reranker", "rankgpt", "longllmlingua"}
+                    : std::vector<std::string>{"embedding"};
   facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
 }
 

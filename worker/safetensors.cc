@@ -17,6 +17,8 @@
 namespace proctor {
 namespace {
 
+constexpr std::string_view kWhole = "model.";  // a base model's checkpoint, saved alone, has its tensors without it
+
 using Json = nlohmann::json;
 constexpr std::uint64_t kMaxHeaderBytes = 100u << 20;  // the format's own bound
 constexpr int kMaxDepth = 8;                           // of a header's JSON
@@ -165,7 +167,8 @@ Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
 }
 
 Checkpoint::Found Checkpoint::find(const std::string& tensor) const {
-  const auto found = where_.find(tensor);
+  auto found = where_.find(tensor);
+  if (found == where_.end() && tensor.starts_with(kWhole)) found = where_.find(tensor.substr(kWhole.size()));
   if (found == where_.end())
     throw InputError(folder_ + ": tensor " + tensor +
                      " is missing from the checkpoint; does config.json belong to these weights?");

@@ -132,6 +132,16 @@ TEST(CrossEncoder, ids_and_scores_are_transformers) {
   }
 }
 
+/// Where CrossEncoder.save puts it, since sentence-transformers 5.
+TEST(CrossEncoder, its_activation_may_stand_in_a_file_of_its_own) {
+  const Changed pairs("bert_pairs", "cross_encoder");
+  const std::string folder = pairs.path.string(), file = folder + "/config_sentence_transformers.json";
+  std::ofstream(file) << R"({"activation_fn": "torch.nn.modules.linear.Identity", "default_prompt_name": null})";
+  EXPECT_EQ(read_pair_activation(folder, 1), PairActivation::identity);
+  std::ofstream(file) << R"({"default_prompt_name": "query", "prompts": {"query": "q "}})";
+  EXPECT_THROW(read_pair_activation(folder, 1), InputError);
+}
+
 TEST(CrossEncoder, refuses_a_function_or_a_head_that_it_does_not_know) {
   const Changed pairs("bert_pairs", "cross_encoder");
   EXPECT_EQ(pairs.refusal("config.json", [](Json&) {}), "accepted");
@@ -193,6 +203,43 @@ TEST(Embedding, a_prompt_stands_before_the_text_where_the_model_has_one) {
   EXPECT_NE(vector_of(answers[0]), vector_of(answers[2]));
 }
 
+/// Saved alone, a decoder's tensors have no "model." in front and its architecture is ...Model.
+TEST(Embedding, a_base_model_is_the_same_decoder) {
+  const std::vector<Request> requests = {embed("the capital of france"), embed("a")};
+  const auto expected = Open("llama").run(requests);
+  const Changed base("llama");
+  std::ifstream in(base.path / "model.safetensors", std::ios::binary);
+  const std::string file((std::istreambuf_iterator<char>(in)), {});
+  std::uint64_t size = 0;
+  std::memcpy(&size, file.data(), sizeof size);
+  std::string header = file.substr(8, size);
+  for (std::size_t at = 0; (at = header.find("\"model.", at)) != std::string::npos;) header.erase(at + 1, 6);
+  header.resize(size, ' ');
+  std::ofstream(base.path / "model.safetensors", std::ios::binary)
+      << file.substr(0, 8) << header << file.substr(8 + size);
+  std::ifstream config_file(base.path / "config.json");
+  Json config = Json::parse(config_file);
+  config["architectures"] = {"LlamaModel"};
+  std::ofstream(base.path / "config.json") << config;
+  fs::create_directory(base.path / "1_Pooling");
+  std::ofstream(base.path / "1_Pooling/config.json") << R"({"pooling_mode": "lasttoken"})";
+  std::ofstream(base.path / "modules.json")
+      << R"([{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}])";
+  EXPECT_EQ(check_model(read_model_folder(base.path.string())).kinds, std::vector<std::string>{"embedding"});
+  const auto answers = Open(base.path.string()).run(requests);
+  for (std::size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(vector_of(answers[i]), vector_of(expected[i]));
+}
+
+TEST(Embedding, a_vector_that_is_no_number_fails_its_request) {
+  const Changed broken;
+  std::fstream file(broken.path / "model.safetensors", std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(-1000, std::ios::end);
+  file << std::string(1000, '\xff');
+  file.close();
+  const auto answers = Open(broken.path.string()).run({embed("a")});
+  EXPECT_NE(answers[0].error.find("not finite"), std::string::npos);
+}
+
 TEST(Embedding, counts_its_flops) {
   Open open("roberta");
   open.run({embed("abc"), embed("abcdef")});  // 5 and 8 tokens with the special ones
@@ -220,7 +267,20 @@ TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
     c["pooling_mode_cls_token"] = false;
     c["pooling_mode_max_tokens"] = true;
   });
-  has("1_Pooling/config.json", "beside another mode", [](Json& c) { c["pooling_mode_mean_tokens"] = true; });
+  has("1_Pooling/config.json", "beside pooling_mode", [](Json& c) { c["pooling_mode_mean_tokens"] = true; });
+  has("1_Pooling/config.json", "weightedmean is not supported", [](Json& c) {
+    c = {{"pooling_mode", "weightedmean"}};
+  });
+  EXPECT_EQ(bert.refusal("1_Pooling/config.json",
+                         [](Json& c) {
+                           c = {{"pooling_mode", "cls"}};
+                         }),
+            "accepted")
+      << "as sentence-transformers 5.7 saves it";
+  const char* own = "config_sentence_transformers.json";
+  has(own, "truncate_dim", [](Json& c) { c["truncate_dim"] = 4; });
+  has(own, "similarity_fn_name \"dot\"", [](Json& c) { c["similarity_fn_name"] = "dot"; });
+  has(own, "is none of its prompts", [](Json& c) { c["default_prompt_name"] = "retrieval"; });
   has("modules.json", "models.Dense", [](Json& c) { c[2]["type"] = "sentence_transformers.models.Dense"; });
 }
 

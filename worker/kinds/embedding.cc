@@ -3,7 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <span>
 
 #include "sharding/error.h"
 #include "worker/kinds/decoder_module.h"
@@ -32,19 +35,25 @@ at::Tensor normalized(const at::Tensor& vectors, const SentenceSettings& setting
   return settings.normalize ? vectors / vectors.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12) : vectors;
 }
 
-/// [vector, tokens, truncated]; the vector float32, on the host.
-nlohmann::json answer_vector(const at::Tensor& vector, std::size_t tokens, std::size_t truncated) {
+/// [vector, tokens, truncated]; the vector float32, on the host. One with a number that is none fails its request,
+/// since it is near to nothing and far from nothing.
+void answer_vector(Response& response, const at::Tensor& vector, std::size_t tokens, std::size_t truncated) {
   const at::Tensor dense = vector.contiguous();
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(dense.numel()) * sizeof(float));
-  std::memcpy(bytes.data(), dense.const_data_ptr<float>(), bytes.size());
-  return {nlohmann::json::binary(std::move(bytes)), tokens, truncated};
+  const std::span<const float> numbers(dense.const_data_ptr<float>(), static_cast<std::size_t>(dense.numel()));
+  if (!std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); })) {
+    response.error = "the model's vector has numbers that are not finite (an overflow? a broken checkpoint?)";
+    return;
+  }
+  std::vector<std::uint8_t> bytes(numbers.size_bytes());
+  std::memcpy(bytes.data(), numbers.data(), bytes.size());
+  response.value = {nlohmann::json::binary(std::move(bytes)), tokens, truncated};
 }
 
 class Embedding final : public EncoderModule {
  public:
   Embedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : EncoderModule(module, device, gang, announce),
-        settings_(read_sentence_settings(module.path)),
+        settings_(read_sentence_settings(folder())),
         max_tokens_(max_tokens(folder(), module, settings_)) {}
 
  private:
@@ -59,8 +68,8 @@ class Embedding final : public EncoderModule {
 void Embedding::compute(std::span<const TextRow> rows, std::vector<Response>& responses) const {
   const at::Tensor vectors = normalized(pooled(rows), settings_).cpu();
   for (std::size_t i = 0; i < rows.size(); ++i)
-    responses[rows[i].requests[0]].value =
-        answer_vector(vectors[static_cast<std::int64_t>(i)], rows[i].encoding.ids.size(), rows[i].encoding.truncated);
+    answer_vector(responses[rows[i].requests[0]], vectors[static_cast<std::int64_t>(i)], rows[i].encoding.ids.size(),
+                  rows[i].encoding.truncated);
 }
 
 /// [texts, hidden], float32.
@@ -85,7 +94,7 @@ class DecoderEmbedding final : public DecoderModule {
  public:
   DecoderEmbedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : DecoderModule(module, device, gang, announce),
-        settings_(read_sentence_settings(module.path)),
+        settings_(read_sentence_settings(folder())),
         max_tokens_(max_tokens(folder(), module, settings_)) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
@@ -101,8 +110,8 @@ class DecoderEmbedding final : public DecoderModule {
       const at::Tensor vectors = normalized(prefix().forward(batch, last_slots(batch)).to(at::kFloat), settings_).cpu();
       for (std::size_t i = 0; i < batch.paths.size(); ++i) {
         const std::size_t row = batch.paths[i].row, request = work.owners[row];
-        responses[request].value = answer_vector(vectors[static_cast<std::int64_t>(i)], work.rows[row].tokens.size(),
-                                                 static_cast<std::size_t>(work.truncated[request]));
+        answer_vector(responses[request], vectors[static_cast<std::int64_t>(i)], work.rows[row].tokens.size(),
+                      static_cast<std::size_t>(work.truncated[request]));
       }
     });
     return responses;
@@ -115,7 +124,7 @@ class DecoderEmbedding final : public DecoderModule {
 
 std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   refuse_bos(module);
-  const SentenceSettings settings = read_sentence_settings(folder.path);
+  const SentenceSettings settings = read_sentence_settings(folder);
   if (!folder.encoder && settings.pooling != Pooling::last_token)
     refuse(module, folder.path +
                        ": a decoder's texts are pooled by their last token (pooling_mode_lasttoken), no other "

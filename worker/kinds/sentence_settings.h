@@ -1,5 +1,6 @@
 // A sentence-transformers folder's own files: how token states become a vector, or outputs a score. A plain
-// transformers folder is pooled by the mean, as sentence-transformers does. Includes no torch.
+// transformers folder is pooled as sentence-transformers does: a ...ForCausalLM by its last token, others by the mean.
+// Includes no torch.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "worker/model_folder.h"
 
 namespace proctor {
 
@@ -24,8 +27,8 @@ struct SentenceSettings {
   const std::string& prompt(const std::vector<std::string>& names) const;
 };
 
-/// Throws InputError naming the file and a module or mode that is not supported.
-SentenceSettings read_sentence_settings(const std::string& folder);
+/// Throws InputError naming the file and a module, mode or setting that is not supported.
+SentenceSettings read_sentence_settings(const ModelFolder& folder);
 
 /// What a cross-encoder's outputs go through.
 enum class PairActivation { identity, sigmoid, softmax, over_passages };
@@ -33,9 +36,9 @@ enum class PairActivation { identity, sigmoid, softmax, over_passages };
 /// By the names that the option `activation` has; over_passages: the softmax over one query's passages (KoReranker).
 std::optional<PairActivation> pair_activation_named(const std::string& name);
 
-/// As sentence-transformers reads config.json: its own activation_fn, or the older
+/// As sentence-transformers reads it: activation_fn of config_sentence_transformers.json or config.json, or the older
 /// sbert_ce_default_activation_function; else the sigmoid of one output. Of two outputs the softmax, as FlashRank: the
-/// second one is "relevant". Throws InputError naming another function, or more outputs.
+/// second one is "relevant". Throws InputError naming another function, a default prompt, or more outputs.
 PairActivation read_pair_activation(const std::string& folder, std::int64_t labels);
 
 }  // namespace proctor

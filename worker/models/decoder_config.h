@@ -26,6 +26,7 @@ struct DecoderConfig {
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
   bool qk_norm = false;  ///< RMSNorm over head_dim on q and k before the rotation
   bool tied_embeddings = false;
+  bool has_head = true;  ///< false: a base model; its states are what it is used for
   std::int64_t max_position = 2048;
 };
 

@@ -140,10 +140,9 @@ DecoderConfig read_qwen3(ConfigReader& reader) {
 
 const std::map<std::string, std::function<DecoderConfig(ConfigReader&)>>& table() {
   static const std::map<std::string, std::function<DecoderConfig(ConfigReader&)>> rows = {
-      {"LlamaForCausalLM", read_llama},
-      {"MistralForCausalLM", read_mistral},
-      {"Qwen2ForCausalLM", read_qwen2},
-      {"Qwen3ForCausalLM", read_qwen3},
+      {"LlamaForCausalLM", read_llama}, {"LlamaModel", read_llama},       {"MistralForCausalLM", read_mistral},
+      {"MistralModel", read_mistral},   {"Qwen2ForCausalLM", read_qwen2}, {"Qwen2Model", read_qwen2},
+      {"Qwen3ForCausalLM", read_qwen3}, {"Qwen3Model", read_qwen3},
   };
   return rows;
 }
@@ -169,6 +168,8 @@ DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader&
                      ", " + encoder_names() + ", " + t5_names() + ")");
   }
   DecoderConfig config = row->second(reader);
+  config.has_head = !architecture.ends_with("Model");
+  if (!config.has_head) config.tied_embeddings = true;  // no tensor of a head is there
   check_sizes(config, reader);
   reader.finish();
   return config;
