@@ -156,6 +156,11 @@ class GenerationLoop::Lanes {
     const std::vector<double> log_p = logprobs ? log_probabilities(decoder_, raw, tokens) : std::vector<double>();
     for (std::size_t i = active_.size(); i-- > first;) {  // backwards: a lane that leaves is filled by the last one
       GenerationRow& row = *active_[i].row;
+      if (tokens[i - first] == kNoToken) {
+        row.broken = true;
+        leave(i);
+        continue;
+      }
       row.generated.push_back(tokens[i - first]);
       if (row.wants_logprobs) row.logprobs.push_back(log_p[i - first]);
       active_[i].token = row.generated.back();
@@ -167,7 +172,7 @@ class GenerationLoop::Lanes {
   void draw(const at::Tensor& logits, std::size_t first, std::vector<std::int32_t>& tokens) const {
     for (std::size_t at = 0; at < tokens.size(); ++at) {
       const GenerationRow& row = *active_[first + at].row;
-      if (row.sampling.is_greedy()) continue;
+      if (row.sampling.is_greedy() || tokens[at] == kNoToken) continue;
       const at::Tensor mine = logits[static_cast<std::int64_t>(at)];
       tokens[at] = sample({mine.data_ptr<float>(), static_cast<std::size_t>(mine.numel())}, row.sampling,
                           uniform(row.sampling.seed, row.generated.size()));

@@ -97,7 +97,9 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
 }  // namespace
 
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits) {
-  const at::Tensor best = best_of(decoder.gang().all_gather(tell_best(decoder, logits))).to(at::kInt).cpu();
+  const at::Tensor all = decoder.gang().all_gather(tell_best(decoder, logits));
+  const at::Tensor broken = all.select(1, kBestLogit).isnan().any(0);  // the maximum is, where one of the logits is
+  const at::Tensor best = best_of(all).masked_fill(broken, kNoToken).to(at::kInt).cpu();
   return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
 }
 

@@ -29,7 +29,10 @@ std::vector<std::int32_t> last_slots(const Batch& batch);
 std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits,
                                       const std::vector<std::int32_t>& tokens);
 
-/// Collective: the most likely token of each row, the lowest id among equals. logits: of Decoder::logits.
+constexpr std::int32_t kNoToken = -1;
+
+/// Collective: the most likely token of each row, the lowest id among equals; kNoToken where a logit is no number.
+/// logits: of Decoder::logits.
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits);
 
 }  // namespace proctor

@@ -251,6 +251,28 @@ TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
   fs::remove_all(copy);
 }
 
+TEST_F(GeneratorTest, logits_that_are_no_numbers_fail_their_requests) {
+  const fs::path copy = fs::temp_directory_path() / "proctor-broken";
+  fs::remove_all(copy);
+  fs::copy(tiny_model("llama"), copy, fs::copy_options::recursive);
+  std::fstream file(copy / "model.safetensors", std::ios::binary | std::ios::in | std::ios::out);
+  file.seekp(-1000, std::ios::end);
+  file << std::string(1000, '\xff');
+  file.close();
+  Module module;
+  module.path = copy.string();
+  const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
+  BatchCleanup cleanup({}, *device_);
+  Request drawn = generate("a", 3), told = generate("a", 3);
+  drawn.ask["temperature"] = 1.0;
+  told.ask["logprobs"] = true;
+  const std::vector<Request> requests = {
+      score("a", "b"), {{"text"}, {{"type", "loglikelihood_rolling"}}}, generate("a", 3), drawn, told};
+  for (const Response& response : open->run({requests, 4096}, cleanup, kQuiet))
+    EXPECT_NE(response.error.find("is not finite"), std::string::npos) << response.value;
+  fs::remove_all(copy);
+}
+
 TEST_F(GeneratorTest, repetition_penalty_changes_greedy_text_as_transformers_does) {
   const fs::path copy = fs::temp_directory_path() / "proctor-penalty";
   fs::remove_all(copy);

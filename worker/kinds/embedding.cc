@@ -13,6 +13,7 @@
 #include "worker/kinds/each_request.h"
 #include "worker/kinds/encoder_module.h"
 #include "worker/kinds/options.h"
+#include "worker/kinds/score.h"
 #include "worker/kinds/sentence_settings.h"
 #include "worker/tokenizer/unicode.h"
 
@@ -41,7 +42,7 @@ void answer_vector(Response& response, const at::Tensor& vector, std::size_t tok
   const at::Tensor dense = vector.contiguous();
   const std::span<const float> numbers(dense.const_data_ptr<float>(), static_cast<std::size_t>(dense.numel()));
   if (!std::ranges::all_of(numbers, [](float x) { return std::isfinite(x); })) {
-    response.error = "the model's vector has numbers that are not finite (an overflow? a broken checkpoint?)";
+    response.error = not_finite("vector");
     return;
   }
   std::vector<std::uint8_t> bytes(numbers.size_bytes());

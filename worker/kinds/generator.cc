@@ -2,12 +2,14 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "worker/clock.h"
 #include "worker/generation_loop.h"
 #include "worker/generation_text.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/each_request.h"
+#include "worker/kinds/score.h"
 
 namespace proctor {
 namespace {
@@ -69,6 +71,10 @@ std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& wor
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!responses[i].error.empty()) continue;
     const std::string type = requests[i].ask.at("type");
+    if (std::isnan(scores[i].sum)) {
+      responses[i].error = not_finite("log-likelihood");
+      continue;
+    }
     if (type == "loglikelihood")
       responses[i].value = {scores[i].sum, scores[i].greedy, scores[i].tokens, work.truncated[i]};
     if (type == "loglikelihood_rolling") responses[i].value = {scores[i].sum, scores[i].tokens};
@@ -117,6 +123,10 @@ void Generator::generate_all(const ShardRun& shard, const std::vector<Generation
   cleanup.after_batch();
   for (std::size_t i = 0; i < all.size(); ++i) {
     const GenerationRow& row = rows[computed_by[i]];
+    if (row.broken) {
+      responses[all[i].request].error = not_finite("logit");
+      continue;
+    }
     const std::string text = cut_at_stops(codec().decode(row.generated), row.stops);
     nlohmann::json& value = responses[all[i].request].value;
     if (row.wants_logprobs)

@@ -2,6 +2,8 @@
 // that make the question likely; fine: the tokens that the decoder does not expect (worker/compression).
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "sharding/error.h"
@@ -9,6 +11,7 @@
 #include "worker/compression.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/options.h"
+#include "worker/kinds/score.h"
 
 namespace proctor {
 namespace {
@@ -101,6 +104,8 @@ class LongLlmLingua final : public DecoderModule {
   nlohmann::json compress(const Request& request, const Passages& passages, const BatchLimits& limits,
                           const Announce& announce) {
     const double target = request.ask.at("target_tokens");
+    if (std::ranges::any_of(passages.question_loss, [](double loss) { return std::isnan(loss); }))
+      throw InputError(not_finite("loss"));
     std::vector<std::size_t> chosen = {0};
     if (passages.texts.size() > 1)
       chosen = choose_contexts(passages.question_loss, passages.tokens, target + kMoreForPassages);
@@ -130,7 +135,10 @@ class LongLlmLingua final : public DecoderModule {
       prefix().bring(batch, rows, limits, announce);
       score_batch(decoder(), batch, rows, prefix(), scores);
     }
-    for (double& one : scores[0].of_targets) one = -one;
+    for (double& one : scores[0].of_targets) {
+      if (std::isnan(one)) throw InputError(not_finite("loss"));
+      one = -one;
+    }
     return std::move(scores[0].of_targets);
   }
 

@@ -95,6 +95,11 @@ class RankGpt final : public DecoderModule {
     return queries;
   }
 
+  static void fail(Query& query, const std::string& why, std::vector<Response>& responses) {
+    for (const std::uint32_t request : query.requests) responses[request].error = why;
+    query.end = 0;
+  }
+
   void run_round(std::vector<Query>& queries, std::uint32_t round, const ShardRun& shard, const Announce& announce,
                  std::vector<Response>& responses) {
     const auto begin = Clock::now();
@@ -106,8 +111,7 @@ class RankGpt final : public DecoderModule {
         asked.push_back(row_of(queries[q], q, shard.requests));
         members.insert(members.end(), queries[q].requests.begin(), queries[q].requests.end());
       } catch (const InputError& error) {
-        for (const std::uint32_t request : queries[q].requests) responses[request].error = error.what();
-        queries[q].end = 0;
+        fail(queries[q], error.what(), responses);
       }
     }
     tokenize_s_ += seconds_since(begin);
@@ -121,8 +125,13 @@ class RankGpt final : public DecoderModule {
         generation_.run({&row, 1}, limits_of(shard), announce);
       }
     }
-    for (const GenerationRow& row : asked)
-      reorder(queries[row.request], cut_at_stops(codec().decode(row.generated), row.stops));
+    for (const GenerationRow& row : asked) {
+      Query& query = queries[row.request];
+      if (row.broken)
+        fail(query, not_finite("logit"), responses);
+      else
+        reorder(query, cut_at_stops(codec().decode(row.generated), row.stops));
+    }
   }
 
   std::int64_t window_begin(const Query& query) const {
@@ -141,9 +150,10 @@ class RankGpt final : public DecoderModule {
     row.stops = {"\nuser:"};
     if (!codec().eos_text().empty()) row.stops.push_back(codec().eos_text());
     if (static_cast<std::int64_t>(row.prompt.size()) + row.max_new > max_length_)
-      throw InputError(std::to_string(passages.size()) + " passages come to " + std::to_string(row.prompt.size()) +
-                       " tokens and " + std::to_string(row.max_new) + " to write, past max_length " +
-                       std::to_string(max_length_) + "; show fewer at once (option window)");
+      throw InputError("the query and " + std::to_string(passages.size()) + " passages come to " +
+                       std::to_string(row.prompt.size()) + " tokens and " + std::to_string(row.max_new) +
+                       " to write, past max_length " + std::to_string(max_length_) + "; " +
+                       (passages.size() > 2 ? "show fewer at once (option window)" : "give shorter texts"));
     query.tokens += row.prompt.size();
     return row;
   }

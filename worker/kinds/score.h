@@ -1,7 +1,9 @@
-// The answer of every kind that scores a query and a passage. Includes no torch.
+// The answer of every kind that scores a query and a passage, and what is said of numbers that are none. Includes no
+// torch.
 #pragma once
 
 #include <cmath>
+#include <string>
 
 #include "sharding/request.h"
 
@@ -12,12 +14,17 @@ inline bool same_query(const Request& a, const Request& b) {
   return a.parts.at(0) == b.parts.at(0) && a.ask.value("query", "") == b.ask.value("query", "");
 }
 
+/// Such an answer fails its request: it would be scored as if it meant something.
+inline std::string not_finite(const std::string& what) {
+  return "the model's " + what + " is not finite (an overflow? a broken checkpoint?)";
+}
+
 /// [score, tokens, truncated]; a score that is no number fails its request, since it has no place in an order.
 inline void answer_score(Response& response, double score, std::size_t tokens, std::size_t truncated) {
   if (std::isfinite(score))
     response.value = {score, tokens, truncated};
   else
-    response.error = "the model's score is not a finite number (an overflow? a broken checkpoint?)";
+    response.error = not_finite("score");
 }
 
 }  // namespace proctor
