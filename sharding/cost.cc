@@ -1,8 +1,22 @@
 #include "sharding/cost.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace proctor {
+namespace {
+
+double longest(const ModelFacts& facts) {
+  return facts.max_length > 0 ? static_cast<double>(facts.max_length) : std::numeric_limits<double>::infinity();
+}
+
+/// What is longer than max_length is cut, but for texts that are computed in windows or passage by passage.
+bool is_cut(const Request& request) {
+  const std::string type = request.ask.value("type", "");
+  return type != "loglikelihood_rolling" && type != "compress";
+}
+
+}  // namespace
 
 double estimated_tokens(const ModelFacts& facts, std::size_t bytes) {
   return bytes == 0 ? 0.0 : std::max(1.0, static_cast<double>(bytes) / facts.bytes_per_token);
@@ -10,27 +24,31 @@ double estimated_tokens(const ModelFacts& facts, std::size_t bytes) {
 
 double forward_flops(const ModelFacts& facts, double tokens, double context) {
   const double width = static_cast<double>(facts.heads * facts.head_dim);
-  const double attended = tokens * (context + (tokens + 1) / 2);
+  const double attended = tokens * std::min(context + (tokens + 1) / 2, longest(facts));
   return 2.0 * static_cast<double>(facts.parameters) * tokens +
          4.0 * static_cast<double>(facts.layers) * width * attended;
 }
 
 RequestCost request_cost(const ModelFacts& facts, const Request& request, std::size_t shared_bytes) {
-  double context = shared_bytes == 0 ? 0.0 : estimated_tokens(facts, shared_bytes);
+  const auto asked = request.ask.find("max_gen_toks");
+  const double generated = asked == request.ask.end() ? 0 : asked->get<double>();
+  double all = 0;
+  for (const std::string& part : request.parts) all += estimated_tokens(facts, part.size());
   RequestCost cost;
-  for (std::size_t i = 0; i < request.parts.size(); ++i) {
-    const std::size_t bytes = request.parts[i].size() - (i == 0 ? shared_bytes : 0);
-    const double tokens = estimated_tokens(facts, bytes);
-    cost.flops += forward_flops(facts, tokens, context);
-    cost.tokens += tokens;
-    context += tokens;
+  double context = shared_bytes == 0 ? 0.0 : estimated_tokens(facts, shared_bytes);
+  if (const double room = std::max(1.0, longest(facts) - generated); all > room && is_cut(request)) {
+    cost = {forward_flops(facts, room, 0), room};  // cut on the left, it shares no beginning
+    context = room;
+  } else {
+    for (std::size_t i = 0; i < request.parts.size(); ++i) {
+      const double tokens = estimated_tokens(facts, request.parts[i].size() - (i == 0 ? shared_bytes : 0));
+      cost.flops += forward_flops(facts, tokens, context);
+      cost.tokens += tokens;
+      context += tokens;
+    }
   }
-  const auto generated = request.ask.find("max_gen_toks");
-  if (generated != request.ask.end()) {
-    const double half = generated->get<double>() / 2;  // some texts stop early
-    cost.flops += forward_flops(facts, half, context);
-    cost.tokens += half;
-  }
+  cost.flops += forward_flops(facts, generated / 2, context);  // some texts stop early
+  cost.tokens += generated / 2;
   cost.flops = std::max(cost.flops, 1.0);
   return cost;
 }

@@ -11,7 +11,7 @@ namespace proctor {
 double estimated_tokens(const ModelFacts& facts, std::size_t bytes);
 
 /// FLOPs of `tokens` new tokens behind `context` cached ones: 2 per weight and token, 4 x layers x width per attended
-/// key.
+/// key, of which a token has max_length at most.
 double forward_flops(const ModelFacts& facts, double tokens, double context);
 
 /// Estimates of one request: what is to be computed of it.

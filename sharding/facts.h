@@ -19,11 +19,12 @@ struct ModelFacts {
   double bytes_per_token = 4.0;    ///< estimate, of English text
   std::string model_hash;          ///< config, tokenizer and weight headers
   std::string eos_text, bos_text;  ///< special tokens as text, for the results file
+  bool shares_beginnings = true;   ///< what texts begin with alike is computed once
   std::vector<std::string> kinds = {"generator"};  ///< what it can be used as
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelFacts, architecture, checkpoint_dtype, parameters, weight_bytes, layers, hidden,
                                    heads, kv_heads, head_dim, intermediate, vocabulary, max_length, bytes_per_token,
-                                   model_hash, eos_text, bos_text, kinds)
+                                   shares_beginnings, model_hash, eos_text, bos_text, kinds)
 
 struct DeviceFacts {
   std::string kind = "cpu";     ///< "cpu", or the GPU's name

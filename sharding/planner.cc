@@ -38,13 +38,14 @@ std::size_t shared_bytes(const std::string& a, const std::string& b) {
   return shared == a.size() && shared == b.size() ? shared : shared < kMinSharedBytes ? 0 : shared;
 }
 
-/// Each request costs what is not in the one before it.
+/// Each request costs what is not in the one before it, where the model can use that.
 void weigh(std::vector<Bundle>& bundles, const PairWork& work, const ModelFacts& facts) {
   const Request* previous = nullptr;
   for (Bundle& bundle : bundles)
     for (auto r = bundle.first; r < bundle.last; ++r) {
       const Request& request = work.requests[r];
-      const std::size_t shared = previous ? shared_bytes(previous->parts.front(), request.parts.front()) : 0;
+      const std::size_t shared =
+          previous && facts.shares_beginnings ? shared_bytes(previous->parts.front(), request.parts.front()) : 0;
       const RequestCost cost = request_cost(facts, request, shared);
       bundle.cost.flops += cost.flops;
       bundle.cost.tokens += cost.tokens;

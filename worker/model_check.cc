@@ -77,6 +77,7 @@ void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
 
 void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
   add_common_sizes(facts, c);
+  facts.shares_beginnings = false;
   facts.kinds = c.labels > 0       ? std::vector<std::string>{"cross_encoder"}
                 : c.projection > 0 ? std::vector<std::string>{"colbert"}
                                    : std::vector<std::string>{"embedding", "colbert"};
@@ -84,6 +85,7 @@ void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
 
 void add_sizes(ModelFacts& facts, const T5Config& c) {
   add_common_sizes(facts, c);
+  facts.shares_beginnings = false;
   facts.kinds = c.labels > 0 ? std::vector<std::string>{"tart"} : std::vector<std::string>{"monot5", "upr"};
   facts.layers += static_cast<std::uint64_t>(c.decoder_layers);
 }

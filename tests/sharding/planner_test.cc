@@ -115,5 +115,36 @@ TEST(Cost, a_shared_beginning_is_counted_once) {
   EXPECT_GT(request_cost(facts(), one, 396).flops, request_cost(facts(), one, 400).flops);
 }
 
+/// Else a long passage is planned for hours, and a hang in it is not noticed for longer.
+TEST(Cost, of_what_is_cut_only_the_rest_is_computed) {
+  ModelFacts bounded = facts();
+  bounded.max_length = 100;
+  const Request one = request(std::string(4000, 'a'), "bbbb");
+  EXPECT_EQ(request_cost(bounded, one, 0).tokens, 100);
+  EXPECT_EQ(request_cost(facts(), one, 0).tokens, 1001);
+  EXPECT_EQ(request_cost(bounded, one, 4000).tokens, 100) << "cut on the left, it shares no beginning";
+  EXPECT_EQ(request_cost(bounded, request(std::string(396, 'a'), "bbbb"), 396).tokens, 1);
+  const Request generation{{std::string(4000, 'a')}, {{"type", "generate_until"}, {"max_gen_toks", 20}}};
+  EXPECT_EQ(request_cost(bounded, generation, 0).tokens, 80 + 10);
+  const Request rolling{{std::string(4000, 'a')}, {{"type", "loglikelihood_rolling"}}};
+  EXPECT_EQ(request_cost(bounded, rolling, 0).tokens, 1000) << "in windows";
+  EXPECT_LT(request_cost(bounded, rolling, 0).flops, request_cost(facts(), rolling, 0).flops);
+}
+
+TEST(Planner, beginnings_are_shared_only_by_models_that_can) {
+  std::vector<Request> requests(8, request(std::string(4000, 'a'), "b"));
+  const std::vector<std::uint32_t> bundles = {0, 1, 2, 3, 4, 5, 6, 7};
+  ModelFacts alone = facts();
+  alone.shares_beginnings = false;
+  const auto tokens = [&](const ModelFacts& of) {
+    double sum = 0;
+    for (const Shard& shard : plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, of, {1e12, 16}))
+      sum += shard.tokens;
+    return sum;
+  };
+  EXPECT_EQ(tokens(alone), 8 * 1001);
+  EXPECT_EQ(tokens(facts()), 1000 + 8);
+}
+
 }  // namespace
 }  // namespace proctor
