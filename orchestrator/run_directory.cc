@@ -18,12 +18,26 @@ namespace fs = std::filesystem;
 
 void throw_errno(const fs::path& path, const char* what) {
   const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
-  if (errno == ENOSPC || errno == EDQUOT || errno == EIO) throw StoreFailure(message);
+  if (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG) throw StoreFailure(message);
   throw EnvironmentError(message);
 }
 
 RunDirectory::RunDirectory(const fs::path& root) : root_(root.lexically_normal()) {
   if (!root_.has_filename()) root_ = root_.parent_path();  // "runs/x/"
+  std::error_code none;
+  if (fs::is_symlink(root_, none) && fs::exists(root_, none))
+    root_ = fs::canonical(root_);  // --fresh renames the folder
+}
+
+void RunDirectory::refuse_foreign() const {
+  if (fs::exists(suite()) || fs::exists(database())) return;
+  for (const fs::path& own :
+       {root_ / "results", root_ / "samples", root_ / "responses", manifest(), ledger(), turns(), status()}) {
+    std::error_code none;
+    if (fs::exists(own) && !fs::is_empty(own, none))
+      throw UsageError(root_.string() + ": is no run directory, but has " + own.filename().string() +
+                       " already, which a run would replace; give --out another folder");
+  }
 }
 
 void RunDirectory::create() const {

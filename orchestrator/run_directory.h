@@ -28,6 +28,8 @@ class RunDirectory {
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path owner() const { return root_ / "owner.json"; }
 
+  /// Throws UsageError if there are results of something else in it, which a run would replace or remove.
+  void refuse_foreign() const;
   void create() const;  ///< the folders
   /// --fresh: renames what is there, never deletes. The caller holds its lock.
   void set_aside() const;

@@ -135,6 +135,26 @@ TEST_F(RunLockTest, it_is_beaten_while_a_database_is_read) {
   while (read_owner(directory_).value_or(Owner()).counter < before + 3) std::this_thread::yield();
 }
 
+/// A run removes from its results what is not its own.
+TEST_F(RunLockTest, a_folder_with_results_of_something_else_is_refused) {
+  directory_.refuse_foreign();  // its own folders, empty
+  std::ofstream(directory_.root() / "results/table.json") << "1";
+  EXPECT_THROW(directory_.refuse_foreign(), UsageError);
+  std::ofstream(directory_.suite()) << "suite: s\n";
+  directory_.refuse_foreign();  // a run directory
+}
+
+TEST_F(RunLockTest, fresh_renames_the_folder_behind_a_link) {
+  const fs::path link = directory_.root().string() + "-link";
+  fs::create_directory_symlink(directory_.root(), link);
+  RunDirectory(link).set_aside();
+  EXPECT_TRUE(fs::exists(directory_.root().string() + ".old-1"));
+  RunDirectory(directory_.root()).create();
+  EXPECT_TRUE(fs::is_symlink(link) && fs::exists(link / "results")) << "the next run lies where the link points";
+  fs::remove(link);
+  fs::remove_all(directory_.root().string() + ".old-1");
+}
+
 TEST_F(RunLockTest, who_was_taken_over_notices_and_removes_nothing) {
   {
     RunLock lock(directory_, kShort);
