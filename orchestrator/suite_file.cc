@@ -16,6 +16,7 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr std::int64_t kMostWorkers = 4096;  // of a node; threads of a worker too
 
 /// The values are the kind's to judge (worker); names are judged here.
 nlohmann::json read_options(YamlFields& fields, const KindRow& kind) {
@@ -28,9 +29,7 @@ nlohmann::json read_options(YamlFields& fields, const KindRow& kind) {
 Module read_module(YAML::Node node, const std::string& file) {
   YamlFields fields(node, file, "module");
   Module module;
-  module.name = fields.required_text("name");
-  if (module.name.find_first_of("/\\ ") != std::string::npos || module.name[0] == '.')
-    fields.refuse("name", "'" + module.name + "' cannot name a file (no blanks, no slashes)");
+  module.name = fields.required_name("name");
   module.kind = fields.text("kind", module.kind);
   const KindRow& kind = find_kind_row(module.kind, fields.where(node));
   const std::string path = fields.required_text("path");
@@ -48,12 +47,30 @@ Module read_module(YAML::Node node, const std::string& file) {
   if (fields.has("add_bos_token")) module.add_bos_token = fields.get<bool>("add_bos_token", false, "true or false");
   if (fields.has("chat_template")) fields.refuse("chat_template", "not yet, use the lm-eval bridge");
   if (fields.has("options")) module.options = read_options(fields, kind);
-  if (fields.has("tasks")) module.tasks = fields.texts("tasks");
+  if (const YAML::Node tasks = fields.find("tasks"); tasks.IsDefined() && !tasks.IsNull())
+    module.tasks = fields.texts("tasks");
   fields.finish();
   return module;
 }
 
-std::vector<std::string> expand_glob(const std::string& pattern) {
+std::string without_patterns(const std::string& text) {
+  std::string escaped;
+  for (const char c : text)
+    escaped += (std::string("*?[\\").find(c) == std::string::npos ? "" : "\\") + std::string(1, c);
+  return escaped;
+}
+
+/// The file of this very path, else what matches it; the folders above both it and `file` are no patterns.
+std::vector<std::string> expand_glob(const std::string& file, const std::string& path) {
+  if (fs::is_regular_file(path)) return {path};
+  const fs::path wanted(path), folder(path_beside(file, "."));
+  const auto apart = std::mismatch(wanted.begin(), wanted.end(), folder.begin(), folder.end()).first;
+  fs::path pattern;
+  bool above = true;
+  for (auto part = wanted.begin(); part != wanted.end(); ++part) {
+    above = above && part != apart;
+    pattern /= above ? fs::path(without_patterns(part->string())) : *part;
+  }
   glob_t found{};
   std::vector<std::string> paths;
   if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
@@ -64,11 +81,11 @@ std::vector<std::string> expand_glob(const std::string& pattern) {
 /// A path, a glob, or {path, name, set}. `resolved` is rewritten with absolute paths.
 void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>& tasks, YAML::Node& resolved) {
   if (node.IsScalar()) {
-    const std::string pattern = path_beside(file, node.Scalar());
-    const std::vector<std::string> paths = expand_glob(pattern);
+    const std::string wanted = path_beside(file, node.Scalar());
+    const std::vector<std::string> paths = expand_glob(file, wanted);
     if (paths.empty())
       throw UsageError(file + ":" + std::to_string(node.Mark().line + 1) + ":" +
-                       std::to_string(node.Mark().column + 1) + ": task: " + pattern + ": no such file");
+                       std::to_string(node.Mark().column + 1) + ": task: " + wanted + ": no such file");
     for (const std::string& path : paths) {
       tasks.push_back(read_task(path, "", {}));
       resolved.push_back(path);
@@ -76,7 +93,9 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
     return;
   }
   YamlFields fields(node, file, "task entry");
-  const std::string path = path_beside(file, fields.required_text("path")), name = fields.text("name", "");
+  const std::string path = path_beside(file, fields.required_text("path"));
+  const YAML::Node renamed = fields.find("name");
+  const std::string name = renamed.IsDefined() && !renamed.IsNull() ? fields.required_name("name") : "";
   std::vector<std::pair<std::string, std::string>> changes;
   YamlFields set = fields.map("set", "set");
   for (const auto& entry : set.node()) {
@@ -119,8 +138,9 @@ Cleanup read_cleanup(YamlFields fields) {
 
 Machine read_machine(YamlFields fields) {
   Machine out;
-  if (fields.text("workers", "auto") != "auto") out.workers = static_cast<std::uint32_t>(fields.whole("workers", 1, 1));
-  out.cpu_threads = static_cast<std::uint32_t>(fields.whole("cpu_threads", 1, 1));
+  if (fields.text("workers", "auto") != "auto")
+    out.workers = static_cast<std::uint32_t>(fields.whole("workers", 1, 1, kMostWorkers));
+  out.cpu_threads = static_cast<std::uint32_t>(fields.whole("cpu_threads", 1, 1, kMostWorkers));
   fields.finish();
   return out;
 }
@@ -144,6 +164,24 @@ void refuse_twice(const std::vector<Item>& items, const std::string& file, const
       if (items[i].name == items[j].name)
         throw UsageError(file + ": two " + std::string(what) + " are named '" + items[i].name +
                          "'; give one another name");
+}
+
+bool answers(const Module& module, const Task& task, const std::string& file) {
+  const auto& types = find_kind_row(module.kind, file).request_types;
+  const bool named = !module.tasks || std::ranges::find(*module.tasks, task.name) != module.tasks->end();
+  return named && std::ranges::find(types, task_type_of(task).request_type()) != types.end();
+}
+
+/// Modules without a task and tasks without a module: missing from the results, and not without a word.
+std::vector<std::string> idle_ones(const Suite& suite, const std::string& file) {
+  std::vector<std::string> notes;
+  for (const Module& module : suite.modules)
+    if (std::ranges::none_of(suite.tasks, [&](const Task& task) { return answers(module, task, file); }))
+      notes.push_back("module " + module.name + " of kind " + module.kind + " can answer none of the tasks");
+  for (const Task& task : suite.tasks)
+    if (std::ranges::none_of(suite.modules, [&](const Module& module) { return answers(module, task, file); }))
+      notes.push_back("task " + task.name + " of type " + task.type + " is answered by none of the modules");
+  return notes;
 }
 
 /// Every task a module names exists, and its kind can answer it.
@@ -181,9 +219,7 @@ SuiteFile read_suite(const std::string& given, const std::vector<std::string>& s
   Suite& suite = out.suite;
   YAML::Node resolved = YAML::Clone(node), tasks(YAML::NodeType::Sequence);
   YamlFields fields(node, path, "suite");
-  suite.name = fields.required_text("suite");
-  if (suite.name.find_first_of("/\\ ") != std::string::npos || suite.name[0] == '.')
-    fields.refuse("suite", "'" + suite.name + "' cannot name a folder (no blanks, no slashes)");
+  suite.name = fields.required_name("suite");
   suite.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));
   for (const char* key : {"modules", "tasks"}) {
     const YAML::Node list = fields.find(key);
@@ -203,6 +239,7 @@ SuiteFile read_suite(const std::string& given, const std::vector<std::string>& s
       if (!task.group.empty() && task.group == other.name)
         throw UsageError(path + ": group '" + task.group + "' of task " + task.name + " is also a task's name");
   check_pairs(suite, path);
+  out.notes = idle_ones(suite, path);
   resolved["tasks"] = tasks;
   for (std::size_t i = 0; i < suite.modules.size(); ++i) resolved["modules"][i]["path"] = suite.modules[i].path;
   YAML::Emitter emitter;

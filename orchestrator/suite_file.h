@@ -12,6 +12,7 @@ namespace proctor {
 struct SuiteFile {
   Suite suite;
   std::string resolved;  ///< YAML of the suite with absolute paths and --set applied: the run directory's suite.yaml
+  std::vector<std::string> notes;  ///< for the user: modules and tasks that nothing will be computed of
 };
 
 /// `settings`: --set's "modules.NAME.dtype=bfloat16". Throws UsageError or InputError.

@@ -19,7 +19,9 @@ std::optional<TemplateList> template_list(YamlFields& fields, const std::string&
   const YAML::Node node = fields.find(key);
   if (!node.IsDefined() || node.IsNull()) return std::nullopt;
   if (node.IsScalar()) return TemplateList(node.Scalar());
-  return TemplateList(fields.texts(key));
+  const std::vector<std::string> texts = fields.texts(key);
+  if (texts.empty()) fields.refuse(key, "is an empty list");
+  return TemplateList(texts);
 }
 
 FewShot read_fewshot(YamlFields fields) {
@@ -86,6 +88,8 @@ std::vector<FilterPipeline> read_filters(YamlFields& fields) {
     }
     entry.finish();
     check_filter(pipeline, fields.where(item));
+    for (const FilterPipeline& other : filters)
+      if (other.name == pipeline.name) entry.refuse("name", "two filters are named '" + pipeline.name + "'");
     filters.push_back(std::move(pipeline));
   }
   return filters;
@@ -99,7 +103,7 @@ Generation read_generation(YamlFields fields) {
   out.top_p = fields.get("top_p", out.top_p, "a number");
   out.top_k = fields.whole("top_k", out.top_k, 0);
   if (fields.has("repetition_penalty")) out.repetition_penalty = fields.get("repetition_penalty", 1.0, "a number");
-  out.repeats = fields.whole("repeats", out.repeats, 1);
+  out.repeats = fields.whole("repeats", out.repeats, 1, 10000);
   fields.finish();
   if (const auto wrong = wrong_sampling(out)) fields.refuse(wrong->key, wrong->why);
   return out;
@@ -124,6 +128,9 @@ void read_data(YamlFields fields, Task& task, const std::string& file) {
   for (const std::string& split : needed)
     if (!task.data.contains(split))
       throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: '" + split + "' is missing");
+  for (const auto& [name, path] : task.data)
+    if (found != several.end() && std::ranges::find(needed, name) == needed.end())
+      fields.refuse(name, "is not read by task type " + task.type + " (" + quoted_list(needed) + " are)");
 }
 
 /// What each type needs and what would be left unread.
@@ -189,10 +196,8 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   YamlFields fields(node, file, "task");
   Task task;
   task.file = file;
-  const std::string own = fields.required_text("task");
-  task.name = name.empty() ? own : name;
-  if (task.name.find_first_of("/\\ ") != std::string::npos || task.name[0] == '.')
-    fields.refuse("task", "'" + task.name + "' cannot name a file (no blanks, no slashes)");
+  task.name = name.empty() ? fields.required_name("task") : name;
+  (void)fields.required_text("task");
   task.type = fields.required_text("type");
   const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
   if (fields.find("data").IsDefined() && fields.find("data").IsScalar() && !ranks(task.type))

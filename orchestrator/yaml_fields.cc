@@ -39,7 +39,9 @@ std::optional<double> with_unit(const std::string& text, std::initializer_list<U
   return std::nullopt;
 }
 
+/// What --set and `set` added has no place in a file.
 std::string mark_text(const std::string& file, const YAML::Mark& mark) {
+  if (mark.is_null()) return file;
   return file + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
 }
 
@@ -101,10 +103,39 @@ std::string path_beside(const std::string& file, const std::string& path) {
       .string();
 }
 
+namespace {
+
+/// An alias can stand for itself, or for more values than there is room for.
+struct Bounds {
+  int depth = 0;
+  std::size_t values = 0;
+};
+
+void refuse_keys_used_twice(const YAML::Node& node, const std::string& file, Bounds& bounds) {
+  if (++bounds.depth > 64 || ++bounds.values > 100000)
+    throw UsageError(mark_text(file, node.Mark()) + ": nested too deeply, or too many values (an alias of itself?)");
+  std::set<std::string> keys;
+  for (const auto& entry : node) {
+    if (node.IsMap() && entry.first.IsScalar() && !keys.insert(entry.first.Scalar()).second)
+      throw UsageError(mark_text(file, entry.first.Mark()) + ": key '" + entry.first.Scalar() + "' is there twice");
+    const YAML::Node& value = node.IsMap() ? entry.second : entry;
+    if (value.IsMap() || value.IsSequence()) refuse_keys_used_twice(value, file, bounds);
+  }
+  --bounds.depth;
+}
+
+}  // namespace
+
 YAML::Node load_yaml(const std::string& path) {
   if (!std::filesystem::is_regular_file(path)) throw UsageError(path + ": no such file");
   try {
-    return YAML::LoadFile(path);
+    const std::vector<YAML::Node> documents = YAML::LoadAllFromFile(path);
+    if (documents.size() > 1)
+      throw UsageError(mark_text(path, documents[1].Mark()) + ": a second YAML document begins here; a file holds one");
+    if (documents.empty()) return YAML::Node();
+    Bounds bounds;
+    refuse_keys_used_twice(documents[0], path, bounds);
+    return documents[0];
   } catch (const YAML::Exception& error) {
     throw UsageError(mark_text(path, error.mark) + ": not readable as YAML: " + error.msg);
   }
@@ -137,10 +168,23 @@ std::string YamlFields::required_text(const std::string& key) {
   return value;
 }
 
-std::int64_t YamlFields::whole(const std::string& key, std::int64_t fallback, std::int64_t lowest) {
+std::string YamlFields::required_name(const std::string& key) {
+  constexpr std::size_t kMost = 200;  // bytes; file systems take 255, some of which extensions are
+  const std::string name = required_text(key);
+  const bool odd =
+      std::ranges::any_of(name, [](unsigned char c) { return c <= ' ' || c == '/' || c == '\\' || c == 127; });
+  if (odd || name[0] == '.') refuse(key, "'" + name + "' cannot name a file (no blanks, no slashes, no dot in front)");
+  if (name.size() > kMost) refuse(key, "is longer than " + std::to_string(kMost) + " bytes, which cannot name a file");
+  return name;
+}
+
+std::int64_t YamlFields::whole(const std::string& key, std::int64_t fallback, std::int64_t lowest,
+                               std::int64_t highest) {
   const auto value = get<std::int64_t>(key, fallback, "a whole number");
   if (value < lowest)
     refuse(key, "expected a whole number of at least " + std::to_string(lowest) + ", found " + std::to_string(value));
+  if (value > highest)
+    refuse(key, "expected a whole number of at most " + std::to_string(highest) + ", found " + std::to_string(value));
   return value;
 }
 
@@ -166,8 +210,10 @@ YamlFields YamlFields::map(const std::string& key, const std::string& what) {
 std::chrono::duration<double> YamlFields::seconds(const std::string& key, std::chrono::duration<double> fallback) {
   const std::string value = text(key, "");
   if (value.empty()) return fallback;
+  constexpr double kMost = 365 * 86400;
   const auto parsed = parse_seconds(value);
-  if (!parsed || *parsed <= 0) refuse(key, "expected a time such as '30 s' or '10 min', found '" + value + "'");
+  if (!parsed || !(*parsed > 0) || *parsed > kMost)
+    refuse(key, "expected a time such as '30 s' or '10 min', at most 8760 h, found '" + value + "'");
   return std::chrono::duration<double>(*parsed);
 }
 
@@ -186,8 +232,9 @@ void YamlFields::finish() const {
     const std::string near = nearest(key, asked_);
     std::string known;
     for (const std::string& name : asked_) known += (known.empty() ? "" : ", ") + name;
-    throw UsageError(mark_text(file_, entry.first.Mark()) + ": " + what_ + ": unknown key '" + key + "'" +
-                     (near.empty() ? "; the keys are " + known : "; did you mean '" + near + "'?"));
+    throw UsageError(
+        mark_text(file_, entry.first.Mark()) + ": " + what_ + ": unknown key '" + key + "'" +
+        (near.empty() ? "; the keys are " + (known.empty() ? "none" : known) : "; did you mean '" + near + "'?"));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <chrono>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -37,7 +38,10 @@ class YamlFields {
     return get<std::string>(key, fallback, "a text");
   }
   std::string required_text(const std::string& key);
-  std::int64_t whole(const std::string& key, std::int64_t fallback, std::int64_t lowest);
+  /// What files and folders are called by: no blanks, slashes or control characters, at most 200 bytes.
+  std::string required_name(const std::string& key);
+  std::int64_t whole(const std::string& key, std::int64_t fallback, std::int64_t lowest,
+                     std::int64_t highest = std::numeric_limits<std::int64_t>::max());
   std::vector<std::string> texts(const std::string& key);  ///< a list of texts, or one
   YamlFields map(const std::string& key, const std::string& what);
   std::chrono::duration<double> seconds(const std::string& key, std::chrono::duration<double> fallback);  ///< "10 min"
@@ -69,7 +73,7 @@ nlohmann::json json_of(const YAML::Node& node);
 /// `path`, absolute, relative to the folder of `file`.
 std::string path_beside(const std::string& file, const std::string& path);
 
-/// Parses a file; throws UsageError with file:line:column.
+/// Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a second document.
 YAML::Node load_yaml(const std::string& path);
 
 }  // namespace proctor

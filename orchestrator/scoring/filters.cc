@@ -73,26 +73,38 @@ std::string upper(std::string text) {
 
 struct Row {
   const char* name;
+  std::vector<std::string> options;
   Filter (*make)(const Json& options, const std::string& where);
 };
 const Row kTable[] = {
     {"take_first",
+     {},
      [](const Json&, const std::string& where) {
        return take_first_k({{"k", 1}}, where);
      }},
-    {"take_first_k", take_first_k},
-    {"majority_vote", majority_vote},
-    {"regex", regex},
-    {"remove_whitespace", [](const Json&, const std::string&) { return each(python::strip); }},
-    {"lowercase", [](const Json&, const std::string&) { return each(python::lower); }},
-    {"uppercase", [](const Json&, const std::string&) { return each(upper); }},
-    {"map", map_values},
+    {"take_first_k", {"k"}, take_first_k},
+    {"majority_vote", {}, majority_vote},
+    {"regex", {"regex_pattern", "group_select", "fallback"}, regex},
+    {"remove_whitespace", {}, [](const Json&, const std::string&) { return each(python::strip); }},
+    {"lowercase", {}, [](const Json&, const std::string&) { return each(python::lower); }},
+    {"uppercase", {}, [](const Json&, const std::string&) { return each(upper); }},
+    {"map", {"mapping_dict", "default_value"}, map_values},
 };
+
+void refuse_other_options(const FilterStep& step, const Row& row, const std::string& where) {
+  std::string known;
+  for (const std::string& name : row.options) known += (known.empty() ? "" : ", ") + name;
+  for (const auto& [name, value] : step.options.items())
+    if (std::ranges::find(row.options, name) == row.options.end())
+      throw UsageError(where + ": filter " + step.function + " has no option '" + name +
+                       "' (its options: " + (known.empty() ? "none" : known) + ")");
+}
 
 Filter make(const FilterStep& step, const std::string& where) {
   std::string known;
   for (const Row& row : kTable) {
     if (step.function == row.name) try {
+        refuse_other_options(step, row, where);
         return row.make(step.options, where);
       } catch (const Json::exception& error) {
         throw UsageError(where + ": filter " + step.function + ": " + error.what());

@@ -157,6 +157,61 @@ TEST_F(SuiteFileTest, tasks_that_cannot_work_are_refused) {
          "filter step: function: is missing");
 }
 
+/// Each was read as something else, without a word.
+TEST_F(SuiteFileTest, what_would_be_left_unread_is_refused) {
+  expect(refusal(std::string(kSuite) + "suite: other\n"), "suite.yaml:5:1: key 'suite' is there twice");
+  expect(refusal("suite: s\nmodules: [{name: m, path: model, path: other}]\ntasks: [task.yaml]\n"),
+         "suite.yaml:2:34: key 'path' is there twice");
+  expect(refusal(std::string(kSuite) + "x: &a [*a]\n"), "an alias of itself?");
+  expect(refusal(std::string(kSuite) + "---\nsuite: t\n"), "a second YAML document begins here");
+  expect(task_refusal(std::string(kTask) + "filters: [{name: f, filter: [{function: regex, regex_patern: a}]}]\n"),
+         "filter regex has no option 'regex_patern' (its options: regex_pattern, group_select, fallback)");
+  expect(task_refusal(std::string(kTask) + "filters: [{name: f, filter: [{function: lowercase}]}, {name: f, filter: "
+                                           "[{function: uppercase}]}]\n"),
+         "two filters are named 'f'");
+}
+
+TEST_F(SuiteFileTest, what_will_be_missing_from_the_results_is_noted) {
+  EXPECT_EQ(suite(kSuite).notes, std::vector<std::string>{});
+  write("roll.yaml", "task: r\ntype: loglikelihood_rolling\ndata: rows.jsonl\ntext: '{{q}}'\n");
+  EXPECT_EQ(suite("suite: s\nmodules: [{name: m, path: model, tasks: [t]}, {name: e, kind: embedding, path: model}]\n"
+                  "tasks: [task.yaml, roll.yaml]\n")
+                .notes,
+            (std::vector<std::string>{"module e of kind embedding can answer none of the tasks",
+                                      "task r of type loglikelihood_rolling is answered by none of the modules"}));
+}
+
+TEST_F(SuiteFileTest, values_out_of_all_bounds_are_refused) {
+  expect(refusal(std::string(kSuite) + "machine: {workers: 300000}\n"), "at most 4096, found 300000");
+  for (const char* time : {"1e30 h", "inf s", "nan s", "0 s"})
+    expect(refusal(std::string(kSuite) + "deadlines: {load: " + time + "}\n"), "expected a time such as '30 s'");
+  expect(refusal("suite: " + std::string(300, 'a') + "\n"), "is longer than 200 bytes");
+  expect(refusal("suite: \"a\\nb\"\n"), "cannot name a file");
+  expect(task_refusal("task: t\ntype: generate_until\ndata: rows.jsonl\nprompt: \"{{q}}\"\ntarget: []\n"),
+         "target: is an empty list");
+  expect(task_refusal("task: t\ntype: generate_until\ndata: rows.jsonl\nprompt: \"{{q}}\"\ntarget: a\ngeneration: "
+                      "{temperature: 1, repeats: 1000000000000}\n"),
+         "at most 10000");
+}
+
+TEST_F(SuiteFileTest, a_folders_own_name_is_no_pattern) {
+  const fs::path odd = root_ / "br[a]ck*";
+  fs::create_directory(odd);
+  fs::copy(root_ / "rows.jsonl", odd / "rows.jsonl");
+  std::ofstream(odd / "task.yaml") << kTask;
+  const auto names = [&](const std::string& tasks) {
+    std::ofstream(odd / "suite.yaml") << "suite: s\nmodules: [{name: m, path: ../model}]\ntasks: [" << tasks << "]\n";
+    return read_suite((odd / "suite.yaml").string(), {}).suite.tasks.size();
+  };
+  EXPECT_EQ(names("task.yaml"), 1u);
+  EXPECT_EQ(names("'ta*.yaml'"), 1u);
+}
+
+TEST_F(SuiteFileTest, tasks_without_a_value_are_all_of_them) {
+  EXPECT_EQ(suite("suite: s\nmodules: [{name: m, path: model, tasks: }]\ntasks: [task.yaml]\n").suite.modules[0].tasks,
+            std::nullopt);
+}
+
 TEST_F(SuiteFileTest, set_changes_the_suite_before_it_is_read) {
   EXPECT_EQ(suite(kSuite, {"modules.m.dtype=bfloat16", "machine.cpu_threads=2"}).suite.machine.cpu_threads, 2u);
   expect(refusal(kSuite, {"modules.x.dtype=bfloat16"}), "nothing here is named 'x'");
