@@ -1,6 +1,9 @@
 #include "orchestrator/prompts/document.h"
 
+#include <algorithm>
+#include <array>
 #include <fstream>
+#include <string_view>
 #include <utility>
 
 #include "sharding/error.h"
@@ -61,10 +64,29 @@ class SeparatedValues {
   std::size_t line_ = 1;
 };
 
+/// A value's own destructor would overflow the stack.
+void refuse_deep_nesting(std::string_view text, const Document& document) {
+  constexpr int kMost = 256;
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') ++i;
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    if (depth > kMost) throw InputError(document.where() + ": nested deeper than " + std::to_string(kMost));
+  }
+}
+
 std::vector<Document> read_separated(std::istream& stream, char separator, const std::string& path) {
   SeparatedValues records(stream, separator, path);
   std::size_t line = 0;
   const std::vector<std::string> names = records.next(line);
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (!names[i].empty() && std::ranges::count(names, names[i]) > 1)  // Excel leaves empty ones at the end
+      throw InputError(path + ":" + std::to_string(line) + ": two columns are named '" + names[i] + "'");
   std::vector<Document> documents;
   for (std::vector<std::string> values = records.next(line); !values.empty(); values = records.next(line)) {
     Document document{nlohmann::ordered_json::object(), path, line};
@@ -72,6 +94,11 @@ std::vector<Document> read_separated(std::istream& stream, char separator, const
       throw InputError(document.where() + ": " + std::to_string(values.size()) + " columns, the first row names " +
                        std::to_string(names.size()));
     for (std::size_t i = 0; i < names.size(); ++i) document.row[names[i]] = std::move(values[i]);
+    try {
+      (void)document.row.dump();
+    } catch (const nlohmann::json::exception&) {
+      throw InputError(document.where() + ": the row is not UTF-8");
+    }
     documents.push_back(std::move(document));
   }
   if (documents.empty()) throw InputError(path + ": holds no rows below the names of its columns");
@@ -80,9 +107,18 @@ std::vector<Document> read_separated(std::istream& stream, char separator, const
 
 }  // namespace
 
+void skip_byte_order_mark(std::istream& stream) {
+  std::array<char, 3> first{};
+  stream.read(first.data(), first.size());
+  if (std::string_view(first.data(), first.size()) == "\xEF\xBB\xBF" && stream) return;
+  stream.clear();
+  stream.seekg(0);
+}
+
 std::vector<Document> read_documents(const std::string& path) {
   std::ifstream stream(path);
   if (!stream) throw UsageError(path + ": no such data file");
+  skip_byte_order_mark(stream);
   if (path.ends_with(".csv")) return read_separated(stream, ',', path);
   if (path.ends_with(".tsv")) return read_separated(stream, '\t', path);
   std::vector<Document> documents;
@@ -90,6 +126,7 @@ std::vector<Document> read_documents(const std::string& path) {
   for (std::size_t line = 1; std::getline(stream, text); ++line) {
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
     Document document{{}, path, line};
+    refuse_deep_nesting(text, document);
     try {
       document.row = nlohmann::ordered_json::parse(text);
     } catch (const nlohmann::json::exception& error) {

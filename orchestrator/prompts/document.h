@@ -2,6 +2,7 @@
 // whose first row names the columns and whose values are texts.
 #pragma once
 
+#include <istream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -15,8 +16,12 @@ struct Document {
   std::string where() const { return file + ":" + std::to_string(line); }
 };
 
-/// Throws InputError: not readable, no rows, a line that is no JSON object, a row with more or fewer columns than the
-/// first (with its line). Blank lines are skipped.
+/// Throws InputError: not readable, no rows, a line that is no JSON object or is nested deeper than 256, a row with
+/// more or fewer columns than the first, a column named twice, text that is not UTF-8 (with its line). Blank lines are
+/// skipped, and a byte order mark.
 std::vector<Document> read_documents(const std::string& path);
+
+/// Past the byte order mark that some editors put in front, if there is one.
+void skip_byte_order_mark(std::istream& stream);
 
 }  // namespace proctor

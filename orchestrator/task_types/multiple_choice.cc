@@ -78,7 +78,11 @@ class MultipleChoice final : public TaskType {
 
  private:
   static std::vector<std::string> options(const TaskTemplates& task, const Document& document) {
-    std::vector<std::string> texts = render_list(task.contexts.empty() ? task.choices : task.contexts, document);
+    const std::vector<Template>& templates = task.contexts.empty() ? task.choices : task.contexts;
+    if (templates.size() == 1 && !templates[0].value(document).is_array())
+      throw InputError(document.where() + ": '" + templates[0].text() +
+                       "' gives no list of choices but one value (task " + task.task->name + ")");
+    std::vector<std::string> texts = render_list(templates, document);
     if (texts.empty()) throw InputError(document.where() + ": the row has no choices (task " + task.task->name + ")");
     return texts;
   }

@@ -5,8 +5,10 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 #include <unordered_set>
+#include <utility>
 
 #include "orchestrator/prompts/python_text.h"
 #include "orchestrator/scoring/hashes.h"
@@ -27,18 +29,34 @@ struct Judged {
 
 std::vector<Judged> read_qrels(const std::string& path) {
   std::vector<Judged> judged;
-  each_line(path, [&](std::size_t number, const std::vector<std::string>& parts) {
+  std::map<std::pair<std::string, std::string>, int> seen;
+  constexpr std::size_t kColumns[] = {3, 4};
+  each_line(path, kColumns, [&](std::size_t number, const std::vector<std::string>& parts) {
     if (number == 1 && parts[0] == "query-id") return;
     int relevance = 0;
     const std::string& last = parts.back();
     const auto [end, error] = std::from_chars(last.data(), last.data() + last.size(), relevance);
     if (parts.size() < 3 || parts.size() > 4 || error != std::errc() || end != last.data() + last.size())
       throw InputError(path + ":" + std::to_string(number) +
-                       ": expected query, passage, relevance (a whole number); or TREC's four columns");
+                       ": expected query, passage, relevance (a whole number); or TREC's four columns; parted by tabs "
+                       "or blanks, below BEIR's header line (query-id ...) or none");
     judged.push_back({parts[0], parts[parts.size() - 2], relevance, number});
+    const auto [earlier, fresh] = seen.try_emplace({parts[0], judged.back().passage}, relevance);
+    if (!fresh && earlier->second != relevance)
+      throw InputError(path + ":" + std::to_string(number) + ": passage " + judged.back().passage + " of query " +
+                       parts[0] + " is judged " + last + ", and " + std::to_string(earlier->second) + " above");
   });
   if (judged.empty()) throw InputError(path + ": holds no judgments");
   return judged;
+}
+
+std::vector<std::string> fields_of(const std::string& text, std::span<const std::size_t> sizes) {
+  std::vector<std::string> fields;
+  std::istringstream tabs(text), blanks(text);
+  for (std::string field; std::getline(tabs, field, '\t');) fields.push_back(python::strip(field));
+  const bool whole = std::ranges::none_of(fields, &std::string::empty);
+  if (whole && std::ranges::find(sizes, fields.size()) != sizes.end()) return fields;
+  return {std::istream_iterator<std::string>(blanks), {}};
 }
 
 std::unordered_set<std::string> ids_of(const std::vector<Document>& documents) {
@@ -70,15 +88,13 @@ std::optional<std::string> as_id(const Json& value) {
   return value.is_number_integer() ? std::optional(value.dump()) : std::nullopt;
 }
 
-void each_line(const std::string& path,
+void each_line(const std::string& path, std::span<const std::size_t> sizes,
                const std::function<void(std::size_t number, const std::vector<std::string>& fields)>& act) {
   std::ifstream stream(path);
+  skip_byte_order_mark(stream);
   std::string text;
-  for (std::size_t number = 1; std::getline(stream, text); ++number) {
-    std::istringstream line(text);
-    const std::vector<std::string> fields{std::istream_iterator<std::string>(line), {}};
-    if (!fields.empty()) act(number, fields);
-  }
+  for (std::size_t number = 1; std::getline(stream, text); ++number)
+    if (const std::vector<std::string> fields = fields_of(text, sizes); !fields.empty()) act(number, fields);
 }
 
 std::string id_of(const Document& document) {
@@ -89,9 +105,9 @@ std::string id_of(const Document& document) {
 }
 
 RetrievalData read_retrieval_data(const Task& task, std::size_t limit) {
-  RetrievalData data{{}, read_documents(task.data.at("corpus"))};
   const std::vector<Document> queries = read_documents(task.data.at("queries"));
-  const std::unordered_set<std::string> passages = ids_of(data.corpus), asked = ids_of(queries);
+  RetrievalData data{{}, read_documents(task.data.at("corpus"))};
+  const std::unordered_set<std::string> asked = ids_of(queries), passages = ids_of(data.corpus);
   std::unordered_set<std::string> wanted;
   for (const Judged& one : read_qrels(task.data.at("qrels"))) {
     const std::string where = task.data.at("qrels") + ":" + std::to_string(one.line) + ": ";

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ class RankingTaskType : public SetTaskType {
 
 /// An id: a text or a whole number; nothing for anything else.
 std::optional<std::string> as_id(const nlohmann::ordered_json& value);
-/// Calls `act` with each line's number, from 1, and its fields, which white space parts; blank lines are skipped.
-void each_line(const std::string& path,
+/// Calls `act` with each line's number, from 1, and its fields: parted by tabs where they then come to one of `sizes`,
+/// so that an id may have blanks, else by white space. Blank lines are skipped.
+void each_line(const std::string& path, std::span<const std::size_t> sizes,
                const std::function<void(std::size_t number, const std::vector<std::string>& fields)>& act);
 
 /// A row's "_id", a text or a whole number. Throws InputError naming the row.
@@ -32,7 +34,8 @@ std::string id_of(const Document& document);
 struct RetrievalData {
   std::vector<Document> queries, corpus;  ///< queries: those judged, in file order, `limit` of them at most (0: all)
 };
-/// Throws InputError: an id used twice, a judgment of a query or passage that is not there (with its line).
+/// Throws InputError: an id used twice, a judgment of a query or passage that is not there, two that differ (with its
+/// line).
 RetrievalData read_retrieval_data(const Task& task, std::size_t limit);
 
 /// The qrels, by query: BEIR's query-id, corpus-id, score, with or without its header line; or TREC's query, iteration,

@@ -1,5 +1,9 @@
 // Rerank: each query with its candidates, scored as pairs and sorted by the scores; trec_eval's measures against qrels.
 // Candidates as a TREC run or as AutoRAG's results.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
 #include <unordered_map>
 
 #include "orchestrator/task_types/ranking.h"
@@ -11,13 +15,14 @@ namespace {
 struct Candidate {
   std::string passage;
   std::size_t line = 0;
+  double score = 0;  // of a TREC run
 };
 
-/// Of each query its candidates, in the order of the file.
+/// Of each query its candidates, the best first.
 class Candidates {
  public:
-  /// A TREC run (lines: query Q0 passage rank score run); or JSON Lines as AutoRAG's results have them: _id, the
-  /// query's, and retrieved_ids.
+  /// A TREC run (lines: query Q0 passage rank score run), whose scores decide, as in trec_eval, and among equals the
+  /// order of the file; or JSON Lines as AutoRAG's results have them: _id, the query's, and retrieved_ids.
   explicit Candidates(const std::string& path) : path_(path) {
     if (path.ends_with(".jsonl"))
       read_rows();
@@ -33,13 +38,19 @@ class Candidates {
 
  private:
   void read_run() {
-    each_line(path_, [&](std::size_t number, const std::vector<std::string>& parts) {
+    constexpr std::size_t kColumns[] = {6};
+    each_line(path_, kColumns, [&](std::size_t number, const std::vector<std::string>& parts) {
       if (parts.size() != 6)
         throw InputError(path_ + ":" + std::to_string(number) +
                          ": expected a TREC run's six columns (query Q0 passage rank score run), found " +
                          std::to_string(parts.size()));
-      add(parts[0], {parts[2], number});
+      char* end = nullptr;
+      const double score = std::strtod(parts[4].c_str(), &end);
+      if (end == parts[4].c_str() || *end != '\0' || std::isnan(score))
+        throw InputError(path_ + ":" + std::to_string(number) + ": score '" + parts[4] + "' is no number");
+      add(parts[0], {parts[2], number, score});
     });
+    for (auto& [query, mine] : all_) std::ranges::stable_sort(mine, std::greater(), &Candidate::score);
   }
   void read_rows() {
     for (const Document& row : read_documents(path_)) {

@@ -175,6 +175,9 @@ TEST_F(EmbedTasks, rerank_scores_each_querys_candidates_as_one_bundle) {
   has("q1 Q0 p1 1 1 r\nq2 Q0 p9 1 1 r\n", "run.trec:2: passage p9 is not in ");
   has("q1 Q0 p1 1 1 r\nq1 Q0 p1 1 1 r\n", "run.trec:2: query q1 has passage p1 twice");
   has("q1 p1 1\n", "run.trec:1: expected a TREC run's six columns");
+  has("q1 Q0 p1 1 high r\n", "run.trec:1: score 'high' is no number");
+  write("run.trec", "\xEF\xBB\xBFq1 Q0 2 2 1.5 r\nq1 Q0 p1 1 9 r\nq2 Q0 2 1\t-inf r\t\n\t\n");
+  EXPECT_EQ(build(task).requests[0].parts[1], "T one") << "the run's scores decide, behind a byte order mark";
   has("\n", "holds no candidates");
 }
 
@@ -228,6 +231,28 @@ TEST_F(EmbedTasks, similarity_correlates_cosines_with_scores) {
   EXPECT_NEAR(score.metrics[1].value, 0.9725753987341064, 1e-12) << "pearson of 1, 0, 0.7071 and 5, 1, 3";
 }
 
+TEST_F(EmbedTasks, rows_that_would_be_misread_are_named) {
+  const auto refused = [&](const std::string& file, const std::string& text) -> std::string {
+    write(file, text);
+    try {
+      (void)read_documents((root_ / file).string());
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  const auto has = [](const std::string& why, const char* part) {
+    EXPECT_NE(why.find(part), std::string::npos) << why;
+  };
+  has(refused("a.csv", "a,b,a\n1,2,3\n"), "a.csv:1: two columns are named 'a'");
+  has(refused("a.csv", "a,b\n1,2\n\xff,2\n"), "a.csv:3: the row is not UTF-8");
+  EXPECT_EQ(refused("a.csv", "\xEF\xBB\xBFq,b\n1,2\n"), "accepted");
+  EXPECT_TRUE(read_documents((root_ / "a.csv").string())[0].row.contains("q")) << "without the byte order mark";
+  const std::string deep(60000, '[');
+  has(refused("a.jsonl", "{\"a\": " + deep + std::string(60000, ']') + "}\n"), "a.jsonl:1: nested deeper than 256");
+  EXPECT_EQ(refused("a.jsonl", "{\"a\": \"" + deep + "\\\"[\"}\n"), "accepted") << "brackets in a text";
+}
+
 TEST_F(EmbedTasks, bad_input_is_named) {
   const auto has = [&](const char* part) {
     const std::string why = refusal();
@@ -246,6 +271,14 @@ TEST_F(EmbedTasks, bad_input_is_named) {
   has("holds no judgments");
   write("qrels.tsv", "q1 0 p1 1\n");
   EXPECT_EQ(refusal(), "accepted") << "TREC's four columns";
+  write("qrels.tsv", "q1\tp1\t1\nq1\tp1\t0\n");
+  has("qrels.tsv:2: passage p1 of query q1 is judged 0, and 1 above");
+  write("qrels.tsv", "q1\tp 1\t1\n");
+  has("passage p 1 is not in");
+  write("qrels.tsv", "q1\t0\t\tp1\t1\t\r\n\t\n");
+  EXPECT_EQ(refusal(), "accepted") << "tabs that align";
+  write("qrels.tsv", "\xEF\xBB\xBFquery-id\tcorpus-id\tscore\nq1\tp1\t1\n");
+  EXPECT_EQ(refusal(), "accepted") << "a byte order mark";
   write("corpus.jsonl",
         "{\"_id\": \"p1\", \"title\": \"\", \"text\": \"\"}\n{\"_id\": \"p1\", \"title\": \"\", \"text\": \"\"}\n");
   has("corpus.jsonl:2: _id p1 is used twice");
@@ -258,6 +291,10 @@ TEST_F(EmbedTasks, bad_input_is_named) {
         "task: t\ntype: retrieval\ndata: {corpus: corpus.jsonl, queries: queries.jsonl}\nquery: '{{text}}'\ndocument: "
         "'{{text}}'\n");
   has("data: 'qrels' is missing");
+  write("t.yaml",
+        "task: t\ntype: retrieval\ndata: {corpus: corpus.jsonl, queries: queries.jsonl, qrels: qrels.tsv, candidates: "
+        "qrels.tsv}\nquery: '{{text}}'\ndocument: '{{text}}'\n");
+  has("candidates: is not read by task type retrieval");
   write("t.yaml",
         "task: t\ntype: similarity\ndata: corpus.jsonl\nleft: '{{text}}'\nright: '{{text}}'\nscore: '{{title}}'\n");
   has("the score 'T' is no number");

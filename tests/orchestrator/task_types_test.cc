@@ -34,6 +34,15 @@ TEST(MultipleChoice, one_request_a_choice_with_the_delimiter_in_the_continuation
   EXPECT_EQ(requests[1].parts, (std::vector<std::string>{"Q: x\nA:", " b"}));
 }
 
+TEST(MultipleChoice, one_value_is_no_list_of_choices) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  for (const char* choices : {R"("ab")", R"({"text": ["a", "b"]})"}) {
+    const auto value = nlohmann::ordered_json::parse(choices);
+    EXPECT_THROW(multiple_choice().requests(compiled, row({{"q", "x"}, {"c", value}, {"gold", 0}}), ""), InputError);
+  }
+}
+
 TEST(MultipleChoice, scores_raw_per_code_point_and_per_byte) {
   const Task task = choice_task();
   const auto compiled = compile(task);
