@@ -26,7 +26,7 @@ struct GenerationRow {
   double repetition_penalty = 1;
   Sampling sampling;
   bool wants_logprobs = false;
-  bool broken = false;                ///< set where a logit was no number: nothing was generated from there on
+  bool broken = false;                ///< set where a logit was not finite: nothing was generated from there on
   std::vector<double> logprobs = {};  ///< natural, of `generated`, before penalty and temperature; where wanted
 };
 

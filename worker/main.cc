@@ -75,7 +75,7 @@ void refuse_rest(const Arguments& arguments, std::size_t expected) {
 void become_child(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(0);
-  for (int number : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGPIPE}) signal(number, SIG_IGN);
+  for (int number : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP, SIGPIPE, SIGXFSZ}) signal(number, SIG_IGN);
   std::ofstream("/proc/self/oom_score_adj") << 800;
 }
 

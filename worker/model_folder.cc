@@ -98,11 +98,34 @@ std::string token_text(const Json& json, const char* key) {
   return value.is_string() ? value.get<std::string>() : "";
 }
 
-TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
+/// config.json's own, else what AutoTokenizer picks for the model's class.
+std::string default_tokenizer_class(const Json& config) {
+  if (config.contains("tokenizer_class") && config.at("tokenizer_class").is_string())
+    return config.at("tokenizer_class");
+  if (!config.contains("architectures")) return "";
+  const std::string architecture = config.at("architectures").at(0);
+  if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return "LlamaTokenizerFast";
+  return architecture.starts_with("Bert") ? "BertTokenizerFast" : "";
+}
+
+/// The network's own limit where it has one; else, or below it, the tokenizer's.
+std::int64_t max_length_of(const ModelFolder& folder) {
+  const std::optional<std::int64_t>& said = folder.tokenizer.model_max_length;
+  if (folder.encoder) return std::min(folder.encoder->max_tokens(), said.value_or(folder.encoder->max_tokens()));
+  if (folder.t5) return said.value_or(kT5Tokens);
+  return folder.decoder.max_position;
+}
+
+}  // namespace
+
+TokenizerSettings read_tokenizer_settings(const std::string& path) {
+  const fs::path folder = path;
   const Json json = read_json(folder / "tokenizer_config.json", false);
-  const Json map = read_json(folder / "special_tokens_map.json", false);
+  const Json map = read_json(folder / "special_tokens_map.json", false),
+             config = read_json(folder / "config.json", false);
   TokenizerSettings settings;
   settings.tokenizer_class = token_text(json, "tokenizer_class");
+  if (settings.tokenizer_class.empty()) settings.tokenizer_class = default_tokenizer_class(config);
   settings.bos_token = token_text(json.contains("bos_token") ? json : map, "bos_token");
   settings.eos_token = token_text(json.contains("eos_token") ? json : map, "eos_token");
   settings.pad_token = token_text(json.contains("pad_token") ? json : map, "pad_token");
@@ -128,25 +151,6 @@ TokenizerSettings read_tokenizer_settings(const fs::path& folder) {
   return settings;
 }
 
-/// config.json's own, else what AutoTokenizer picks for the model's class.
-std::string default_tokenizer_class(const Json& config) {
-  if (config.contains("tokenizer_class") && config.at("tokenizer_class").is_string())
-    return config.at("tokenizer_class");
-  const std::string architecture = config.at("architectures").at(0);
-  if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return "LlamaTokenizerFast";
-  return architecture.starts_with("Bert") ? "BertTokenizerFast" : "";
-}
-
-/// The network's own limit where it has one; else, or below it, the tokenizer's.
-std::int64_t max_length_of(const ModelFolder& folder) {
-  const std::optional<std::int64_t>& said = folder.tokenizer.model_max_length;
-  if (folder.encoder) return std::min(folder.encoder->max_tokens(), said.value_or(folder.encoder->max_tokens()));
-  if (folder.t5) return said.value_or(kT5Tokens);
-  return folder.decoder.max_position;
-}
-
-}  // namespace
-
 ModelFolder read_model_folder(const std::string& path) try {
   if (!fs::is_directory(path)) throw InputError(path + ": no such model folder");
   ModelFolder folder;
@@ -167,7 +171,6 @@ ModelFolder read_model_folder(const std::string& path) try {
     folder.decoder = read_decoder_config(folder.architecture, reader);
   folder.generation = read_generation(path, json);
   folder.tokenizer = read_tokenizer_settings(path);
-  if (folder.tokenizer.tokenizer_class.empty()) folder.tokenizer.tokenizer_class = default_tokenizer_class(json);
   folder.max_length = max_length_of(folder);
   if (folder.encoder && folder.encoder->projection > 0) folder.encoder->projection = read_colbert_settings(path).dim;
   return folder;

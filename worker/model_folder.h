@@ -30,6 +30,9 @@ struct TokenizerSettings {
   nlohmann::json added_tokens;  ///< added_tokens_decoder: id -> token
 };
 
+/// Of a folder with a tokenizer; config.json, if it is there, says whose it is. Throws InputError.
+TokenizerSettings read_tokenizer_settings(const std::string& folder);
+
 struct ModelFolder {
   std::string path, architecture, checkpoint_dtype;
   DecoderConfig decoder;  ///< where there is neither of the others

@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/index.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
@@ -98,7 +99,8 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
 
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits) {
   const at::Tensor all = decoder.gang().all_gather(tell_best(decoder, logits));
-  const at::Tensor broken = all.select(1, kBestLogit).isnan().any(0);  // the maximum is, where one of the logits is
+  // The highest logit is no number where one of them is none, and infinite where one is.
+  const at::Tensor broken = at::isfinite(all.select(1, kBestLogit)).all(0).logical_not();
   const at::Tensor best = best_of(all).masked_fill(broken, kNoToken).to(at::kInt).cpu();
   return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
 }

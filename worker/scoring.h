@@ -31,7 +31,7 @@ std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& 
 
 constexpr std::int32_t kNoToken = -1;
 
-/// Collective: the most likely token of each row, the lowest id among equals; kNoToken where a logit is no number.
+/// Collective: the most likely token of each row, the lowest id among equals; kNoToken where a logit is not finite.
 /// logits: of Decoder::logits.
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits);
 

@@ -4,6 +4,8 @@
 #include <ATen/ops/full.h>
 #include <c10/util/Exception.h>
 
+#include "worker/error_message.h"
+
 namespace proctor {
 namespace {
 
@@ -25,7 +27,7 @@ void agree(Communicator& gang, StepOutcome& outcome) {
   } catch (const std::exception& error) {
     outcome.gang = StepEnd::failed;
     outcome.gang_broken = true;
-    outcome.message = error.what();
+    outcome.message = message_of(error);
   }
 }
 
@@ -41,16 +43,16 @@ StepOutcome run_step(OpenModule& module, Communicator& gang, const Device& devic
       announce("end step");
     } catch (const c10::OutOfMemoryError& error) {
       outcome.mine = StepEnd::out_of_memory;
-      outcome.message = error.what_without_backtrace();
+      outcome.message = message_of(error);
     } catch (const StepAbandoned& error) {  // the agreement tells why
-      outcome.message = error.what();
+      outcome.message = message_of(error);
     } catch (const GangError& error) {
       outcome.mine = StepEnd::failed;
       outcome.gang_broken = true;
-      outcome.message = error.what();
+      outcome.message = message_of(error);
     } catch (const std::exception& error) {
       outcome.mine = StepEnd::failed;
-      outcome.message = error.what();
+      outcome.message = message_of(error);
     }
     agree(gang, outcome);
     if (outcome.gang != StepEnd::done) module.drop_batches();  // members may have come differently far

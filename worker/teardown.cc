@@ -5,6 +5,8 @@
 #include <iterator>
 #include <thread>
 
+#include "worker/error_message.h"
+
 namespace proctor {
 namespace {
 
@@ -69,7 +71,7 @@ std::string quiesce(const Gang& gang, Device& device) {
     device.synchronize();
     return gang.communicator->error();
   } catch (const std::exception& error) {
-    return error.what();
+    return message_of(error);
   }
 }
 

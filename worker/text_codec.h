@@ -54,13 +54,13 @@ class TextCodec {
   std::int32_t eos_id() const { return eos_id_; }  ///< -1: none
   const std::string& eos_text() const { return settings_.eos_token; }
   Tokenizer& tokenizer() { return tokenizer_; }
-
- private:
   /// A model that is not given types takes 0.
   Encoding typed(Encoding encoding) const {
     if (!settings_.gives_types) std::ranges::fill(encoding.type_ids, 0);
     return encoding;
   }
+
+ private:
   Tokenizer tokenizer_;
   TokenizerSettings settings_;
   std::optional<bool> add_bos_token_;

@@ -14,14 +14,15 @@ namespace {
 
 using Json = nlohmann::json;
 
-Json answer(Tokenizer& tokenizer, const TokenizeOptions& options, const Json& line) {
+Json answer(TextCodec& codec, const TokenizeOptions& options, const Json& line) {
+  Tokenizer& tokenizer = codec.tokenizer();
   if (options.decode)
     return tokenizer.decode(line.get<std::vector<std::int32_t>>(),
                             options.keep_special ? Decoding::keep_special : Decoding::skip_special);
   const Special special = options.no_special ? Special::leave_out : Special::add;
-  const Encoding encoding =
+  const Encoding encoding = codec.typed(
       line.is_array() ? tokenizer.encode_pair(line.at(0).get<std::string>(), line.at(1).get<std::string>(), special)
-                      : tokenizer.encode(line.get<std::string>(), special);
+                      : tokenizer.encode(line.get<std::string>(), special));
   if (options.types) return {{"ids", encoding.ids}, {"type_ids", encoding.type_ids}};
   return encoding.ids;
 }
@@ -29,16 +30,14 @@ Json answer(Tokenizer& tokenizer, const TokenizeOptions& options, const Json& li
 }  // namespace
 
 void tokenize_lines(const std::string& folder, const TokenizeOptions& options, std::istream& in, std::ostream& out) {
-  const std::filesystem::path path = folder;
-  std::optional<TextCodec> codec;  // with what tokenizer_config.json changes, as a module has it
-  if (std::filesystem::exists(path / "config.json")) codec.emplace(read_model_folder(folder), std::nullopt);
-  std::optional<Tokenizer> alone;
-  if (!codec) alone.emplace(Tokenizer::read((path / "tokenizer.json").string()));
-  Tokenizer& tokenizer = codec ? codec->tokenizer() : *alone;
+  ModelFolder files;  // no more of it than its tokenizer, with what tokenizer_config.json changes
+  files.path = folder;
+  files.tokenizer = read_tokenizer_settings(folder);
+  TextCodec codec(files, std::nullopt);
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {
     try {
-      out << answer(tokenizer, options, Json::parse(line)).dump(-1, ' ', /*ensure_ascii=*/true) << '\n';
+      out << answer(codec, options, Json::parse(line)).dump(-1, ' ', /*ensure_ascii=*/true) << '\n';
     } catch (const Json::exception& error) {
       throw InputError("line " + std::to_string(number) + ": " + error.what());
     }

@@ -10,6 +10,7 @@
 #include "sharding/error.h"
 #include "sharding/message.h"
 #include "worker/communicator_nccl.h"
+#include "worker/error_message.h"
 #include "worker/fault_hook.h"
 #include "worker/gang.h"
 #include "worker/host_memory.h"
@@ -58,7 +59,7 @@ class Worker {
     try {
       report(GangAddress{order.visit, make_nccl_address(nccl_library())});
     } catch (const std::exception& error) {
-      report(OpenFailed{order.visit, to_string(Fault::environment), error.what()});
+      report(OpenFailed{order.visit, to_string(Fault::environment), message_of(error)});
     }
   }
 
@@ -101,7 +102,7 @@ class Worker {
       announce("teardown synchronize");
       trouble = quiesce(visit_->gang, device_);
     } catch (const std::exception& error) {
-      trouble = error.what();
+      trouble = message_of(error);
     }
     report(Quiesced{order.visit, trouble.empty(), trouble});
   }
@@ -144,7 +145,7 @@ class Worker {
       failure = error.what();
       fault = to_string(error.fault());
     } catch (const std::exception& error) {
-      failure = error.what();
+      failure = message_of(error);
       fault = to_string(Fault::environment);
     }
     if (!failure.empty()) return report(OpenFailed{order.visit, fault, failure});
@@ -160,7 +161,7 @@ class Worker {
     try {
       visit_->row.products_s = visit_->gang.module->seconds_of_products();
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "proctor-worker: products are not timed: %s\n", error.what());
+      std::fprintf(stderr, "proctor-worker: products are not timed: %s\n", message_of(error).c_str());
     }
   }
 

@@ -279,7 +279,9 @@ TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
       << "as sentence-transformers 5.7 saves it";
   const char* own = "config_sentence_transformers.json";
   has(own, "truncate_dim", [](Json& c) { c["truncate_dim"] = 4; });
-  has(own, "similarity_fn_name \"dot\"", [](Json& c) { c["similarity_fn_name"] = "dot"; });
+  has(own, "similarity_fn_name \"euclidean\"", [](Json& c) { c["similarity_fn_name"] = "euclidean"; });
+  EXPECT_EQ(bert.refusal(own, [](Json& c) { c["similarity_fn_name"] = "dot"; }), "accepted")
+      << "the cosine, of vectors of length 1";
   has(own, "is none of its prompts", [](Json& c) { c["default_prompt_name"] = "retrieval"; });
   has("modules.json", "models.Dense", [](Json& c) { c[2]["type"] = "sentence_transformers.models.Dense"; });
 }

@@ -113,7 +113,7 @@ std::string refusal(const std::string& kind, const std::string& model, Json opti
     const ModelFolder folder = read_model_folder(module.path);
     TextCodec codec(folder, std::nullopt);
     find_kind(kind).check(folder, codec, module);
-  } catch (const InputError& error) {
+  } catch (const Error& error) {
     return error.what();
   }
   return "accepted";
@@ -177,6 +177,7 @@ TEST(Kinds, tell_their_max_length) {
   EXPECT_EQ(told("monot5", "t5"), 512) << "the papers', past the tokenizer's 64";
   EXPECT_EQ(told("upr", "t5", 40), 40);
   EXPECT_EQ(told("cross_encoder", "bert_pairs"), 64);
+  EXPECT_EQ(told("colbert", "colbert"), 48) << "doc_maxlen";
   EXPECT_EQ(told("embedding", "bert"), 24) << "max_seq_length of sentence_bert_config.json";
   EXPECT_EQ(told("embedding", "bert", 30), 30);
 }

@@ -83,7 +83,7 @@ class Pipeline(RunCase):
         refused(2, "kind monot5 cannot use BertModel", "m", "monot5", "bert", {})
         refused(2, "kind upr cannot use EncT5ForSequenceClassification", "m", "upr", "enc_t5", {})
         refused(2, "did you mean 'compat'?", "m", "monot5", "t5", {"compatt": "autorag"})
-        refused(5, "option compat: expected reference or autorag", "m", "monot5", "t5", {"compat": "x"})
+        refused(2, "option compat: expected reference or autorag", "m", "monot5", "t5", {"compat": "x"})
         refused(5, "has no projection", "m", "colbert", "bert", {})
         refused(2, "of kind tart cannot answer task shorten", "m", "tart", "enc_t5", {}, tasks=["shorten"])
         config = self.root / "bert_pairs/config.json"

@@ -53,8 +53,9 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
 
 std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
   refuse_bos(module);
-  (void)read_settings(folder, codec, module);
-  return token_limit(folder, module, folder.max_length);
+  const auto settings = read_settings(folder, codec, module);
+  const std::int64_t most = token_limit(folder, module, folder.max_length);
+  return settings.autorag ? most : std::min(settings.passage_tokens, most);
 }
 
 class Colbert final : public EncoderModule {

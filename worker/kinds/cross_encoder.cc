@@ -21,9 +21,9 @@ PairActivation activation_of(const ModelFolder& folder, const Module& module) {
   if (asked.empty()) return read_pair_activation(folder.path, labels);
   const std::optional<PairActivation> known = pair_activation_named(asked);
   if (!known)
-    refuse(module, "option activation: expected identity, over_passages, sigmoid or softmax, found '" + asked + "'");
+    refuse_option(module, "activation: expected identity, over_passages, sigmoid or softmax, found '" + asked + "'");
   if (*known == PairActivation::softmax && labels < 2)
-    refuse(module, "option activation: the softmax of one output is 1 for every passage");
+    refuse_option(module, "activation: the softmax of one output is 1 for every passage");
   return *known;
 }
 
@@ -31,7 +31,7 @@ Truncation truncation_of(const Module& module) {
   const std::string name = option<std::string>(module, "truncation", "longest_first");
   if (name == "longest_first") return Truncation::longest_first;
   if (name == "only_second") return Truncation::only_second;
-  refuse(module, "option truncation: expected longest_first or only_second, found '" + name + "'");
+  refuse_option(module, "truncation: expected longest_first or only_second, found '" + name + "'");
 }
 
 std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {

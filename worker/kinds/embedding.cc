@@ -21,7 +21,8 @@ namespace proctor {
 namespace {
 
 std::int64_t max_tokens(const ModelFolder& folder, const Module& module, const SentenceSettings& settings) {
-  return token_limit(folder, module, settings.max_tokens.value_or(folder.max_length));
+  const std::int64_t most = std::min(folder.max_length, folder.tokenizer.model_max_length.value_or(folder.max_length));
+  return token_limit(folder, module, settings.max_tokens.value_or(most));
 }
 
 /// A prompt stands before the text where the model has one.

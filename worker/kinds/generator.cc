@@ -71,7 +71,7 @@ std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& wor
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!responses[i].error.empty()) continue;
     const std::string type = requests[i].ask.at("type");
-    if (std::isnan(scores[i].sum)) {
+    if (!std::isfinite(scores[i].sum)) {
       responses[i].error = not_finite("log-likelihood");
       continue;
     }

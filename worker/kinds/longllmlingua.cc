@@ -104,7 +104,7 @@ class LongLlmLingua final : public DecoderModule {
   nlohmann::json compress(const Request& request, const Passages& passages, const BatchLimits& limits,
                           const Announce& announce) {
     const double target = request.ask.at("target_tokens");
-    if (std::ranges::any_of(passages.question_loss, [](double loss) { return std::isnan(loss); }))
+    if (std::ranges::any_of(passages.question_loss, [](double loss) { return !std::isfinite(loss); }))
       throw InputError(not_finite("loss"));
     std::vector<std::size_t> chosen = {0};
     if (passages.texts.size() > 1)
@@ -136,7 +136,7 @@ class LongLlmLingua final : public DecoderModule {
       score_batch(decoder(), batch, rows, prefix(), scores);
     }
     for (double& one : scores[0].of_targets) {
-      if (std::isnan(one)) throw InputError(not_finite("loss"));
+      if (!std::isfinite(one)) throw InputError(not_finite("loss"));
       one = -one;
     }
     return std::move(scores[0].of_targets);

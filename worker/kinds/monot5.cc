@@ -24,7 +24,7 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
   const std::vector<std::string> usual =
       multilingual ? std::vector<std::string>{"▁no", "▁yes"} : std::vector<std::string>{"▁false", "▁true"};
   const auto tokens = option(module, "tokens", usual);
-  if (tokens.size() != 2) refuse(module, "option tokens: expected two, false's and true's");
+  if (tokens.size() != 2) refuse_option(module, "tokens: expected two, false's and true's");
   Settings settings{as_autorag(module), codec.id(tokens[0]), codec.id(tokens[1])};
   for (const auto& [token, id] : {std::pair(tokens[0], settings.no), std::pair(tokens[1], settings.yes)})
     if (id < 0 || id >= folder.vocabulary())

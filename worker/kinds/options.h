@@ -17,6 +17,11 @@ namespace proctor {
   throw InputError("module " + module.name + ": " + why);
 }
 
+/// A mistake in the suite, where refuse() says what a folder lacks. Throws UsageError.
+[[noreturn]] inline void refuse_option(const Module& module, const std::string& why) {
+  throw UsageError("module " + module.name + ": option " + why);
+}
+
 template <class T>
 T option(const Module& module, const char* name, const T& fallback) {
   if (!module.options.contains(name)) return fallback;
@@ -26,14 +31,14 @@ T option(const Module& module, const char* name, const T& fallback) {
     if (!whole || value.is_number_integer()) return value.get<T>();
   } catch (const nlohmann::json::exception&) {
   }
-  refuse(module, std::string("option ") + name + " cannot be " + value.dump());
+  refuse_option(module, std::string(name) + " cannot be " + value.dump());
 }
 
 /// compat: where AutoRAG's code differs from the method it implements, do as it does. Default: reference.
 inline bool as_autorag(const Module& module) {
   const std::string name = option<std::string>(module, "compat", "reference");
   if (name != "reference" && name != "autorag")
-    refuse(module, "option compat: expected reference or autorag, found '" + name + "'");
+    refuse_option(module, "compat: expected reference or autorag, found '" + name + "'");
   return name == "autorag";
 }
 

@@ -29,7 +29,9 @@ Settings read_settings(const Module& module) {
   settings.step = option<std::int64_t>(module, "step", std::max<std::int64_t>(1, settings.window / 2));
   if (settings.window < 0 || settings.window == 1 || settings.step < 1 ||
       (settings.window > 0 && settings.step > settings.window))
-    refuse(module, "options window and step: a window has two passages or more, a step one to as many as the window");
+    refuse_option(module, "window is " + std::to_string(settings.window) + " and step " +
+                              std::to_string(settings.step) +
+                              ": a window has two passages or more, a step one to as many as the window");
   return settings;
 }
 

@@ -100,10 +100,11 @@ const std::string& SentenceSettings::prompt(const std::vector<std::string>& name
 }
 
 /// What would change vectors or how they are compared.
-void refuse_other_settings(const Json& own, const std::string& file) {
+void refuse_other_settings(const Json& own, const std::string& file, bool normalized) {
   const auto given = [&](const char* key) { return own.contains(key) && !own.at(key).is_null(); };
   if (given("truncate_dim")) throw InputError(file + ": truncate_dim is not supported");
-  if (given("similarity_fn_name") && own.at("similarity_fn_name") != "cosine")
+  const bool product = normalized && given("similarity_fn_name") && own.at("similarity_fn_name") == "dot";  // the same
+  if (given("similarity_fn_name") && own.at("similarity_fn_name") != "cosine" && !product)
     throw InputError(file + ": similarity_fn_name " + own.at("similarity_fn_name").dump() +
                      " is not supported (vectors are compared by their cosine)");
 }
@@ -121,12 +122,14 @@ SentenceSettings read_sentence_settings(const ModelFolder& model) try {
     settings.max_tokens = transformer.at("max_seq_length").get<std::int64_t>();
   settings.lower_case = !transformer.is_null() && transformer.value("do_lower_case", false);
   const Json own = read_if_there(folder / kOwnFile);
-  refuse_other_settings(own, (folder / kOwnFile).string());
+  refuse_other_settings(own, (folder / kOwnFile).string(), settings.normalize);
   if (own.contains("prompts") && own.at("prompts").is_object())
     settings.prompts = own.at("prompts").get<std::map<std::string, std::string>>();
   if (own.contains("default_prompt_name") && own.at("default_prompt_name").is_string())
     settings.default_prompt = own.at("default_prompt_name");
-  if (!settings.default_prompt.empty() && !settings.prompts.contains(settings.default_prompt))
+  const bool its_own =
+      settings.default_prompt == "query" || settings.default_prompt == "document";  // "" where not given
+  if (!settings.default_prompt.empty() && !its_own && !settings.prompts.contains(settings.default_prompt))
     throw InputError((folder / kOwnFile).string() + ": default_prompt_name \"" + settings.default_prompt +
                      "\" is none of its prompts");
   return settings;
