@@ -83,6 +83,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
                      " ranks share a node, so 'auto' cannot tell how many workers each may have; give --workers N (per "
                      "rank), or start one rank per node");
   if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) tell("proctor: " + idle);
+  for (const std::string& note : file.notes) tell("proctor: " + note);
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
   WorkerFacts facts(options.device, file.suite.deadlines.load);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts);
@@ -92,6 +93,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
     const RunLock lock(directory, patience, tell);  // a live run keeps its directory
     directory.set_aside();
   }
+  directory.refuse_foreign();
   directory.create();
   RunLock lock(directory, patience, tell);
   const bool begun = std::filesystem::exists(directory.suite());
@@ -143,7 +145,7 @@ std::vector<std::uint32_t> devices_to_plan_for(const Options& options, const Wor
                                     : work.device.count};
 }
 
-int plan_suite(const Options& options) {
+void plan_suite(const Options& options) {
   std::optional<DeviceFacts> device;
   Calibration known;
   std::string source;
@@ -153,9 +155,10 @@ int plan_suite(const Options& options) {
     known = std::move(run.measured);
     source = "times as measured by " + options.plan.calibrated_by;
   }
-  Suite suite = read_suite(options.run.suite, options.run.settings).suite;
-  PlannedFacts facts(options.run.device, suite.deadlines.load, device);
-  const Work work = prepare_work(std::move(suite), options.run.limit, facts);
+  SuiteFile file = read_suite(options.run.suite, options.run.settings);
+  for (const std::string& note : file.notes) tell("proctor: " + note);
+  PlannedFacts facts(options.run.device, file.suite.deadlines.load, device);
+  const Work work = prepare_work(std::move(file.suite), options.run.limit, facts);
   if (source.empty()) {
     known = read_calibration(calibration_path(), work.device.kind);
     source = known.runs.empty()
@@ -168,7 +171,6 @@ int plan_suite(const Options& options) {
   std::cout << plan_report(work, forecast, gpus, source);
   if (!options.plan.svg.empty())
     write_file(options.plan.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));
-  return kDone;
 }
 
 int run_ranks(int argc, char** argv, const RunOptions& options) {
@@ -189,16 +191,18 @@ int run(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
   switch (options.command) {
     case Options::Command::run:
-      return run_ranks(argc, argv, options.run);
+      return run_ranks(argc, argv, options.run);  // whose code tells of what is stored, not of the table
     case Options::Command::plan:
-      return plan_suite(options);
+      plan_suite(options);
+      break;
     case Options::Command::show:
       show(options.show, std::cout);
-      return kDone;
+      break;
     case Options::Command::help:
+      std::cout << options.help;
       break;
   }
-  std::cout << options.help;
+  if (!std::cout.flush()) throw EnvironmentError("standard output cannot be written");
   return kDone;
 }
 

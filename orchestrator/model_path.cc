@@ -33,7 +33,8 @@ bool looks_like_hub_name(const std::string& path) {
 
 std::string resolve_model_path(const std::string& path, const std::string& base, const std::string& where) {
   const fs::path local = fs::path(path).is_absolute() ? fs::path(path) : fs::path(base) / path;
-  if (fs::is_directory(local)) return fs::canonical(local).string();
+  std::error_code none;  // a link to itself is no folder
+  if (fs::is_directory(local, none)) return fs::canonical(local).string();
   if (!looks_like_hub_name(path)) throw InputError(where + ": " + local.string() + ": no such model folder");
   const auto at = path.find('@');
   const std::string name = path.substr(0, at);
@@ -42,7 +43,7 @@ std::string resolve_model_path(const std::string& path, const std::string& base,
   const fs::path repository = hub_cache() / folder;
   if (std::ifstream stream(repository / "refs" / revision); stream) std::getline(stream, revision);
   const fs::path snapshot = repository / "snapshots" / revision;
-  if (fs::is_directory(snapshot)) return snapshot.string();
+  if (fs::is_directory(snapshot, none)) return snapshot.string();
   throw InputError(where + ": '" + path + "' is neither a folder (" + local.string() +
                    ") nor in the Hugging Face cache (" + snapshot.string() +
                    "); proctor downloads nothing. To fetch it: huggingface-cli download " + name +

@@ -1,6 +1,7 @@
 #include "orchestrator/results.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include "orchestrator/task_types/generation_ask.h"
@@ -12,13 +13,16 @@ using Json = nlohmann::ordered_json;
 
 Json error_value(const std::optional<double>& error) { return error ? Json(*error) : Json("N/A"); }
 
+/// JSON has no NaN (of the correlation of a column that has one value only, for instance).
+Json figure(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
 Json task_row(const Task& task, const PairScore& score) {
   Json row;
   row["name"] = task.name;
   row["alias"] = task.name;
   row["sample_len"] = score.documents;
   for (const MetricScore& metric : score.metrics) {
-    row[metric.metric + "," + metric.filter] = metric.value;
+    row[metric.metric + "," + metric.filter] = figure(metric.value);
     row[metric.metric + "_stderr," + metric.filter] = error_value(metric.error);
   }
   return row;
@@ -40,7 +44,7 @@ Json group_row(const std::string& group, const std::vector<const PairScore*>& me
   for (const auto& [key, column] : columns) {
     if (column.size() != members.size()) continue;
     const auto comma = key.find(',');
-    row[key] = group_value(column);
+    row[key] = figure(group_value(column));
     row[key.substr(0, comma) + "_stderr" + key.substr(comma)] = error_value(group_error(column));
   }
   return row;

@@ -16,12 +16,16 @@ void refuse_other_suite(RunStore& store, const Work& work) {
                      "'; give --out another folder, or --fresh to begin anew");
 }
 
+/// The plan follows from the others, so it is named only if it alone differs.
 void refuse_changed(const std::string& pair, const nlohmann::json& before, const nlohmann::json& now) {
+  const auto differs = [&](const std::string& key) { return !before.contains(key) || before.at(key) != now.at(key); };
+  std::string changed;
   for (const auto& [key, value] : now.items())
-    if (!before.contains(key) || before.at(key) != value)
-      throw UsageError(pair + " has changed since this run began: " + key + " was " +
-                       (before.contains(key) ? before.at(key).dump() : "absent") + ", is " + value.dump() +
-                       "; --redo-changed computes changed pairs again, --fresh begins anew");
+    if (differs(key) && (changed.empty() || changed == "plan")) changed = key;
+  if (changed.empty()) return;
+  throw UsageError(pair + " has changed since this run began: " + changed + " was " +
+                   (before.contains(changed) ? before.at(changed).dump() : "absent") + ", is " +
+                   now.at(changed).dump() + "; --redo-changed computes changed pairs again, --fresh begins anew");
 }
 
 /// Each pair's shards as planned, as one text: the same work has to be cut in the same way.

@@ -63,15 +63,15 @@ std::string state_of(const RunDirectory& directory, const Json& status) {
 
 void show_status(const RunDirectory& directory, const Json& status, std::ostream& out) {
   out << "state: " << state_of(directory, status)
-      << (status["exit_code"].is_number() ? ", exit code " + status["exit_code"].dump() : "") << "\n";
+      << (status.value("exit_code", Json()).is_number() ? ", exit code " + status["exit_code"].dump() : "") << "\n";
   for (const auto& pair : status.value("pairs", Json::array()))
-    out << "  " << pair["module"].get<std::string>() << " / " << pair["task"].get<std::string>() << ": " << pair["done"]
-        << " / " << pair["total"] << "\n";
+    out << "  " << pair.at("module").get<std::string>() << " / " << pair.at("task").get<std::string>() << ": "
+        << pair.at("done") << " / " << pair.at("total") << "\n";
 }
 
 }  // namespace
 
-void show(const ShowOptions& options, std::ostream& out) {
+void show(const ShowOptions& options, std::ostream& out) try {
   const RunDirectory directory(options.directory);
   const Json status = read_json(directory.status());
   if (!status.is_object())
@@ -85,10 +85,10 @@ void show(const ShowOptions& options, std::ostream& out) {
     const Json manifest = read_json(directory.manifest());
     if (!manifest.is_object()) return;
     for (const auto& shard : manifest.value("shards_not_run_as_planned", Json::array())) {
-      out << "shard " << shard["shard"] << " of " << shard["module"].get<std::string>() << " / "
-          << shard["task"].get<std::string>() << ": halved " << shard["halved"]
-          << " times, batches run request by request " << shard["isolated_batches"].dump() << "\n";
-      for (const auto& [request, why] : shard["set_aside_requests"].items())
+      out << "shard " << shard.at("shard") << " of " << shard.at("module").get<std::string>() << " / "
+          << shard.at("task").get<std::string>() << ": halved " << shard.at("halved")
+          << " times, batches run request by request " << shard.at("isolated_batches").dump() << "\n";
+      for (const auto& [request, why] : shard.at("set_aside_requests").items())
         out << "  request " << request << " set aside: " << why.get<std::string>() << "\n";
     }
     for (const auto& event : manifest.value("events", Json::array()))
@@ -100,7 +100,12 @@ void show(const ShowOptions& options, std::ostream& out) {
   for (const auto& entry : fs::directory_iterator(directory.root() / "results", none))
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   std::ranges::sort(files);
-  for (const fs::path& file : files) out << "\n" << file.stem().string() << "\n" << results_table(read_json(file));
+  for (const fs::path& file : files) {
+    const Json results = read_json(file);
+    out << "\n" << file.stem().string() << "\n" << (results.is_object() ? results_table(results) : "not readable\n");
+  }
+} catch (const Json::exception& error) {
+  throw EnvironmentError(options.directory + ": a file is not as proctor writes it: " + error.what());
 }
 
 }  // namespace proctor

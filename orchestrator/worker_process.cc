@@ -90,12 +90,12 @@ std::optional<std::string> read_all(int descriptor, std::chrono::steady_clock::t
 
 /// The status it ended with, or nothing if it has not at `until`.
 std::optional<int> wait_for(pid_t pid, std::chrono::steady_clock::time_point until) {
-  int status = 0;
-  while (waitpid(pid, &status, WNOHANG) != pid) {
+  for (int status = 0;; ::poll(nullptr, 0, 1)) {
+    const pid_t done = waitpid(pid, &status, WNOHANG);
+    if (done == pid) return status;
+    if (done < 0 && errno == ECHILD) return 0;  // SIGCHLD is ignored here: nobody can tell
     if (std::chrono::steady_clock::now() > until) return std::nullopt;
-    ::poll(nullptr, 0, 1);
   }
-  return status;
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ std::optional<double> standard_error(const std::string& metric, std::span<const 
   return std::nullopt;
 }
 
-bool higher_is_better(const std::string& metric) { return kind_of(metric) == Kind::mean; }
+bool higher_is_better(const std::string& metric) { return kind_of(metric) == Kind::mean && metric != "kept_tokens"; }
 
 double group_value(std::span<const GroupMember> members, PythonSum how) {
   std::vector<double> weighted;

@@ -130,7 +130,8 @@ std::vector<double> mean_ranks(std::span<const double> values) {
 
 void sort_as_trec_eval(std::vector<Ranked>& ranking) {
   std::ranges::sort(ranking, [](const Ranked& a, const Ranked& b) {
-    return a.score != b.score ? a.score > b.score : a.passage > b.passage;
+    const auto first = static_cast<float>(a.score), second = static_cast<float>(b.score);  // as trec_eval holds them
+    return first != second ? first > second : a.passage > b.passage;
   });
 }
 

@@ -56,6 +56,14 @@ class Embedding(RunCase):
         self.run_suite("run", suite="embed.yaml")
         self.assertEqual(json.loads((self.root / "run/results/bert.json").read_text())["n-samples"]["alike"], {"original": 2, "effective": 2, "truncated": 1})
 
+    def test_a_figure_that_is_no_number_is_null(self):
+        self.rows("pairs", [{"a": "x", "b": "y", "gold": 1}, {"a": "a", "b": "b", "gold": 1}])
+        self.run_suite("run", suite="embed.yaml")
+        results = json.loads((self.root / "run/results/bert.json").read_text(), parse_constant=self.fail)
+        self.assertIsNone(results["results"]["alike"]["spearman,none"])
+        shown = self.proctor("show", "run")
+        self.assertEqual((shown.returncode, "|spearman" in shown.stdout), (0, True), shown.stderr)
+
     def test_bad_input(self):
         def refused(code, part, **changes):
             self.write("embed.yaml", self.embed_suite(**changes))
@@ -64,7 +72,6 @@ class Embedding(RunCase):
             self.assertFalse((self.root / "bad").exists())
 
         refused(2, "kind generator cannot use BertModel", modules=[{"name": "m", "path": "bert"}])
-        refused(5, "pooled by their last token", modules=[{"name": "m", "kind": "embedding", "path": "llama"}])
         refused(2, "of kind embedding cannot answer task choice", modules=[{"name": "m", "kind": "embedding", "path": "bert", "tasks": ["choice"]}])
         refused(2, "4 attention heads cannot be divided by 3", modules=[{"name": "m", "kind": "embedding", "path": "bert", "tensor_parallel": 3}])
         self.write("qrels.tsv", "q1\tnowhere\t1\n")

@@ -47,7 +47,15 @@ class Run(RunCase):
         self.run_suite("run")
         done = self.run_suite("run", "--set", "modules.a.dtype=bfloat16", code=2)
         self.assertIn("a / choice has changed since this run began: dtype was \"auto\", is \"bfloat16\"", done.stderr)
+        self.assertIn("seed was 1234, is 7", self.run_suite("run", "--set", "seed=7", code=2).stderr, "not the plan, which follows from it")
+        self.assertIn("requests was", self.run_suite("run", "--limit", "3", code=2).stderr)
         self.run_suite("run", "--set", "modules.a.dtype=bfloat16", "--redo-changed")
+
+    def test_results_of_something_else_are_not_touched(self):
+        (self.root / "mine/results").mkdir(parents=True)
+        (self.root / "mine/results/table.json").write_text("1")
+        self.assertIn("is no run directory, but has results already", self.run_suite("mine", code=2).stderr)
+        self.assertEqual((self.root / "mine/results/table.json").read_text(), "1")
 
     def test_results_have_lm_evals_keys(self):
         self.run_suite("run")
