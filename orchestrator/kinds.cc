@@ -1,5 +1,8 @@
 #include "orchestrator/kinds.h"
 
+#include <algorithm>
+
+#include "orchestrator/task_types/task_type.h"
 #include "sharding/error.h"
 
 namespace proctor {
@@ -23,6 +26,12 @@ const KindRow& find_kind_row(const std::string& name, const std::string& where) 
     known += (known.empty() ? "" : ", ") + row.name;
   }
   throw UsageError(where + ": kind '" + name + "' is not known (known: " + known + ")");
+}
+
+bool can_answer(const Module& module, const Task& task) {
+  const auto& types = find_kind_row(module.kind, module.name).request_types;
+  const bool named = !module.tasks || std::ranges::find(*module.tasks, task.name) != module.tasks->end();
+  return named && std::ranges::find(types, task_type_of(task).request_type()) != types.end();
 }
 
 }  // namespace proctor

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "sharding/suite.h"
+
 namespace proctor {
 
 struct KindRow {
@@ -14,5 +16,8 @@ struct KindRow {
 
 /// Throws UsageError naming the kinds there are; `where` names file and line.
 const KindRow& find_kind_row(const std::string& name, const std::string& where);
+
+/// Whether the module's kind can answer such a task, and the module does not leave it out.
+bool can_answer(const Module& module, const Task& task);
 
 }  // namespace proctor

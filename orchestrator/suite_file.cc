@@ -166,20 +166,14 @@ void refuse_twice(const std::vector<Item>& items, const std::string& file, const
                          "'; give one another name");
 }
 
-bool answers(const Module& module, const Task& task, const std::string& file) {
-  const auto& types = find_kind_row(module.kind, file).request_types;
-  const bool named = !module.tasks || std::ranges::find(*module.tasks, task.name) != module.tasks->end();
-  return named && std::ranges::find(types, task_type_of(task).request_type()) != types.end();
-}
-
 /// Modules without a task and tasks without a module: missing from the results, and not without a word.
-std::vector<std::string> idle_ones(const Suite& suite, const std::string& file) {
+std::vector<std::string> idle_ones(const Suite& suite) {
   std::vector<std::string> notes;
   for (const Module& module : suite.modules)
-    if (std::ranges::none_of(suite.tasks, [&](const Task& task) { return answers(module, task, file); }))
+    if (std::ranges::none_of(suite.tasks, [&](const Task& task) { return can_answer(module, task); }))
       notes.push_back("module " + module.name + " of kind " + module.kind + " can answer none of the tasks");
   for (const Task& task : suite.tasks)
-    if (std::ranges::none_of(suite.modules, [&](const Module& module) { return answers(module, task, file); }))
+    if (std::ranges::none_of(suite.modules, [&](const Module& module) { return can_answer(module, task); }))
       notes.push_back("task " + task.name + " of type " + task.type + " is answered by none of the modules");
   return notes;
 }
@@ -239,7 +233,7 @@ SuiteFile read_suite(const std::string& given, const std::vector<std::string>& s
       if (!task.group.empty() && task.group == other.name)
         throw UsageError(path + ": group '" + task.group + "' of task " + task.name + " is also a task's name");
   check_pairs(suite, path);
-  out.notes = idle_ones(suite, path);
+  out.notes = idle_ones(suite);
   resolved["tasks"] = tasks;
   for (std::size_t i = 0; i < suite.modules.size(); ++i) resolved["modules"][i]["path"] = suite.modules[i].path;
   YAML::Emitter emitter;

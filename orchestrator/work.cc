@@ -99,12 +99,6 @@ void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
                      module.path + "); kinds that can: " + quoted_list(facts.kinds));
 }
 
-bool runs(const Module& module, const Task& task) {
-  const auto& types = find_kind_row(module.kind, module.name).request_types;
-  const bool can = std::ranges::find(types, task_type_of(task).request_type()) != types.end();
-  return can && (!module.tasks || std::ranges::find(*module.tasks, task.name) != module.tasks->end());
-}
-
 void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
   const PairRequests& pair = work.requests[t];
   const std::vector<std::uint32_t> bundles = bundles_of(pair);
@@ -171,7 +165,7 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   for (const PairRequests& pair : work.requests) hashes.push_back(requests_hash(pair.requests));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
-      if (runs(work.suite.modules[m], work.suite.tasks[t])) add_pair(work, m, t, hashes[t]);
+      if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_pair(work, m, t, hashes[t]);
   if (work.pairs.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
   return work;
 }

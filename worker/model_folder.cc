@@ -14,6 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
+constexpr const char* kNotAsExpected = ": a configuration file is not as expected: ";
 constexpr std::int64_t kT5Tokens = 512;  // T5 was trained on; positions are relative, so the network has no limit
 
 Json read_json(const fs::path& path, bool required) {
@@ -118,7 +119,7 @@ std::int64_t max_length_of(const ModelFolder& folder) {
 
 }  // namespace
 
-TokenizerSettings read_tokenizer_settings(const std::string& path) {
+TokenizerSettings read_tokenizer_settings(const std::string& path) try {
   const fs::path folder = path;
   const Json json = read_json(folder / "tokenizer_config.json", false);
   const Json map = read_json(folder / "special_tokens_map.json", false),
@@ -149,6 +150,8 @@ TokenizerSettings read_tokenizer_settings(const std::string& path) {
     settings.model_max_length = static_cast<std::int64_t>(json.at("model_max_length").get<double>());
   if (json.contains("added_tokens_decoder")) settings.added_tokens = json.at("added_tokens_decoder");
   return settings;
+} catch (const Json::exception& error) {
+  throw InputError(path + kNotAsExpected + error.what());
 }
 
 ModelFolder read_model_folder(const std::string& path) try {
@@ -175,7 +178,7 @@ ModelFolder read_model_folder(const std::string& path) try {
   if (folder.encoder && folder.encoder->projection > 0) folder.encoder->projection = read_colbert_settings(path).dim;
   return folder;
 } catch (const Json::exception& error) {
-  throw InputError(path + ": a configuration file is not as expected: " + error.what());
+  throw InputError(path + kNotAsExpected + error.what());
 } catch (const fs::filesystem_error& error) {
   throw InputError(error.what());
 }

@@ -1,6 +1,7 @@
 #include "worker/kinds/sentence_settings.h"
 
 #include <filesystem>
+#include <set>
 
 #include "sharding/error.h"
 #include "worker/json_file.h"
@@ -61,6 +62,16 @@ void read_modules(const fs::path& folder, SentenceSettings& settings) {
   }
 }
 
+/// What would change vectors or how they are compared.
+void refuse_other_settings(const Json& own, const std::string& file, bool normalized) {
+  const auto given = [&](const char* key) { return own.contains(key) && !own.at(key).is_null(); };
+  if (given("truncate_dim")) throw InputError(file + ": truncate_dim is not supported");
+  const bool product = normalized && given("similarity_fn_name") && own.at("similarity_fn_name") == "dot";  // the same
+  if (given("similarity_fn_name") && own.at("similarity_fn_name") != "cosine" && !product)
+    throw InputError(file + ": similarity_fn_name " + own.at("similarity_fn_name").dump() +
+                     " is not supported (vectors are compared by their cosine)");
+}
+
 }  // namespace
 
 std::optional<PairActivation> pair_activation_named(const std::string& name) {
@@ -99,16 +110,6 @@ const std::string& SentenceSettings::prompt(const std::vector<std::string>& name
   return found == prompts.end() ? kNone : found->second;
 }
 
-/// What would change vectors or how they are compared.
-void refuse_other_settings(const Json& own, const std::string& file, bool normalized) {
-  const auto given = [&](const char* key) { return own.contains(key) && !own.at(key).is_null(); };
-  if (given("truncate_dim")) throw InputError(file + ": truncate_dim is not supported");
-  const bool product = normalized && given("similarity_fn_name") && own.at("similarity_fn_name") == "dot";  // the same
-  if (given("similarity_fn_name") && own.at("similarity_fn_name") != "cosine" && !product)
-    throw InputError(file + ": similarity_fn_name " + own.at("similarity_fn_name").dump() +
-                     " is not supported (vectors are compared by their cosine)");
-}
-
 SentenceSettings read_sentence_settings(const ModelFolder& model) try {
   const fs::path folder = model.path;
   SentenceSettings settings;
@@ -127,9 +128,8 @@ SentenceSettings read_sentence_settings(const ModelFolder& model) try {
     settings.prompts = own.at("prompts").get<std::map<std::string, std::string>>();
   if (own.contains("default_prompt_name") && own.at("default_prompt_name").is_string())
     settings.default_prompt = own.at("default_prompt_name");
-  const bool its_own =
-      settings.default_prompt == "query" || settings.default_prompt == "document";  // "" where not given
-  if (!settings.default_prompt.empty() && !its_own && !settings.prompts.contains(settings.default_prompt))
+  const std::set<std::string> there = {"", "query", "document"};  // even where it has no such prompt
+  if (!there.contains(settings.default_prompt) && !settings.prompts.contains(settings.default_prompt))
     throw InputError((folder / kOwnFile).string() + ": default_prompt_name \"" + settings.default_prompt +
                      "\" is none of its prompts");
   return settings;
