@@ -1,7 +1,10 @@
 #include "orchestrator/yaml_fields.h"
 
+#include <yaml-cpp/eventhandler.h>
+
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <numeric>
 
 namespace proctor {
@@ -105,6 +108,28 @@ std::string path_beside(const std::string& file, const std::string& path) {
 
 namespace {
 
+/// Knows where the last document that was read begins. (YAML::LoadAll does not end on some texts: tried.)
+struct DocumentStart final : YAML::EventHandler {
+  YAML::Mark mark;
+  void OnDocumentStart(const YAML::Mark& begin) override { mark = begin; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+void refuse_second_document(const std::string& file) {
+  std::ifstream stream(file);
+  YAML::Parser parser(stream);
+  DocumentStart start;
+  if (parser.HandleNextDocument(start) && parser.HandleNextDocument(start))
+    throw UsageError(mark_text(file, start.mark) + ": a second YAML document begins here; a file holds one");
+}
+
 /// An alias can stand for itself, or for more values than there is room for.
 struct Bounds {
   int depth = 0;
@@ -129,13 +154,11 @@ void refuse_keys_used_twice(const YAML::Node& node, const std::string& file, Bou
 YAML::Node load_yaml(const std::string& path) {
   if (!std::filesystem::is_regular_file(path)) throw UsageError(path + ": no such file");
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAllFromFile(path);
-    if (documents.size() > 1)
-      throw UsageError(mark_text(path, documents[1].Mark()) + ": a second YAML document begins here; a file holds one");
-    if (documents.empty()) return YAML::Node();
+    YAML::Node document = YAML::LoadFile(path);
+    refuse_second_document(path);
     Bounds bounds;
-    refuse_keys_used_twice(documents[0], path, bounds);
-    return documents[0];
+    refuse_keys_used_twice(document, path, bounds);
+    return document;
   } catch (const YAML::Exception& error) {
     throw UsageError(mark_text(path, error.mark) + ": not readable as YAML: " + error.msg);
   }
