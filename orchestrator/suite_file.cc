@@ -83,9 +83,7 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
   if (node.IsScalar()) {
     const std::string wanted = path_beside(file, node.Scalar());
     const std::vector<std::string> paths = expand_glob(file, wanted);
-    if (paths.empty())
-      throw UsageError(file + ":" + std::to_string(node.Mark().line + 1) + ":" +
-                       std::to_string(node.Mark().column + 1) + ": task: " + wanted + ": no such file");
+    if (paths.empty()) throw UsageError(place_of(file, node.Mark()) + ": task: " + wanted + ": no such file");
     for (const std::string& path : paths) {
       tasks.push_back(read_task(path, "", {}));
       resolved.push_back(path);

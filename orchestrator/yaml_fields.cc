@@ -1,10 +1,7 @@
 #include "orchestrator/yaml_fields.h"
 
-#include <yaml-cpp/eventhandler.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <numeric>
 
 namespace proctor {
@@ -40,12 +37,6 @@ std::optional<double> with_unit(const std::string& text, std::initializer_list<U
   for (const Unit& known : units)
     if (unit == known.name && number >= 0) return number * known.factor;
   return std::nullopt;
-}
-
-/// What --set and `set` added has no place in a file.
-std::string mark_text(const std::string& file, const YAML::Mark& mark) {
-  if (mark.is_null()) return file;
-  return file + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
 }
 
 }  // namespace
@@ -106,64 +97,6 @@ std::string path_beside(const std::string& file, const std::string& path) {
       .string();
 }
 
-namespace {
-
-/// Knows where the last document that was read begins. (YAML::LoadAll does not end on some texts: tried.)
-struct DocumentStart final : YAML::EventHandler {
-  YAML::Mark mark;
-  void OnDocumentStart(const YAML::Mark& begin) override { mark = begin; }
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
-  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
-  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
-  void OnSequenceEnd() override {}
-  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
-  void OnMapEnd() override {}
-};
-
-void refuse_second_document(const std::string& file) {
-  std::ifstream stream(file);
-  YAML::Parser parser(stream);
-  DocumentStart start;
-  if (parser.HandleNextDocument(start) && parser.HandleNextDocument(start))
-    throw UsageError(mark_text(file, start.mark) + ": a second YAML document begins here; a file holds one");
-}
-
-/// An alias can stand for itself, or for more values than there is room for.
-struct Bounds {
-  int depth = 0;
-  std::size_t values = 0;
-};
-
-void refuse_keys_used_twice(const YAML::Node& node, const std::string& file, Bounds& bounds) {
-  if (++bounds.depth > 64 || ++bounds.values > 100000)
-    throw UsageError(mark_text(file, node.Mark()) + ": nested too deeply, or too many values (an alias of itself?)");
-  std::set<std::string> keys;
-  for (const auto& entry : node) {
-    if (node.IsMap() && entry.first.IsScalar() && !keys.insert(entry.first.Scalar()).second)
-      throw UsageError(mark_text(file, entry.first.Mark()) + ": key '" + entry.first.Scalar() + "' is there twice");
-    const YAML::Node& value = node.IsMap() ? entry.second : entry;
-    if (value.IsMap() || value.IsSequence()) refuse_keys_used_twice(value, file, bounds);
-  }
-  --bounds.depth;
-}
-
-}  // namespace
-
-YAML::Node load_yaml(const std::string& path) {
-  if (!std::filesystem::is_regular_file(path)) throw UsageError(path + ": no such file");
-  try {
-    YAML::Node document = YAML::LoadFile(path);
-    refuse_second_document(path);
-    Bounds bounds;
-    refuse_keys_used_twice(document, path, bounds);
-    return document;
-  } catch (const YAML::Exception& error) {
-    throw UsageError(mark_text(path, error.mark) + ": not readable as YAML: " + error.msg);
-  }
-}
-
 YamlFields::YamlFields(YAML::Node node, std::string file, std::string what)
     : node_(std::move(node)), file_(std::move(file)), what_(std::move(what)) {
   if (!node_.IsMap()) throw UsageError(where(node_) + ": a " + what_ + " must be a map of keys");
@@ -176,13 +109,13 @@ YAML::Node YamlFields::find(const std::string& key) {
   return YAML::Node(YAML::NodeType::Undefined);
 }
 
-std::string YamlFields::where(const YAML::Node& node) const { return mark_text(file_, node.Mark()); }
+std::string YamlFields::where(const YAML::Node& node) const { return place_of(file_, node.Mark()); }
 
 void YamlFields::refuse(const std::string& key, const std::string& why) const {
   YAML::Mark mark = node_.Mark();
   for (const auto& entry : node_)
     if (entry.first.Scalar() == key) mark = entry.second.Mark();
-  throw UsageError(mark_text(file_, mark) + ": " + what_ + ": " + key + ": " + why);
+  throw UsageError(place_of(file_, mark) + ": " + what_ + ": " + key + ": " + why);
 }
 
 std::string YamlFields::required_text(const std::string& key) {
@@ -256,7 +189,7 @@ void YamlFields::finish() const {
     std::string known;
     for (const std::string& name : asked_) known += (known.empty() ? "" : ", ") + name;
     throw UsageError(
-        mark_text(file_, entry.first.Mark()) + ": " + what_ + ": unknown key '" + key + "'" +
+        place_of(file_, entry.first.Mark()) + ": " + what_ + ": unknown key '" + key + "'" +
         (near.empty() ? "; the keys are " + (known.empty() ? "none" : known) : "; did you mean '" + near + "'?"));
   }
 }

@@ -73,7 +73,11 @@ nlohmann::json json_of(const YAML::Node& node);
 /// `path`, absolute, relative to the folder of `file`.
 std::string path_beside(const std::string& file, const std::string& path);
 
-/// Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a second document.
+/// file:line:column; the file alone for what --set and `set` added.
+std::string place_of(const std::string& file, const YAML::Mark& mark);
+
+/// In yaml_file.cc. Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a
+/// second document.
 YAML::Node load_yaml(const std::string& path);
 
 }  // namespace proctor
