@@ -51,11 +51,14 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
   return settings;
 }
 
-std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
-  refuse_bos(module);
-  const auto settings = read_settings(folder, codec, module);
+std::int64_t passage_limit(const ModelFolder& folder, const Module& module, const Settings& settings) {
   const std::int64_t most = token_limit(folder, module, folder.max_length);
   return settings.autorag ? most : std::min(settings.passage_tokens, most);
+}
+
+std::int64_t check(const ModelFolder& folder, TextCodec& codec, const Module& module) {
+  refuse_bos(module);
+  return passage_limit(folder, module, read_settings(folder, codec, module));
 }
 
 class Colbert final : public EncoderModule {
@@ -63,7 +66,7 @@ class Colbert final : public EncoderModule {
   Colbert(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : EncoderModule(module, device, gang, announce),
         settings_(read_settings(folder(), codec(), module)),
-        max_tokens_(token_limit(folder(), module, folder().max_length)) {
+        max_tokens_(passage_limit(folder(), module, settings_)) {
     if (settings_.skip_punctuation && !settings_.autorag)
       for (const char* symbol = kPunctuation; *symbol; ++symbol) {
         const auto ids = codec().encode_without_specials({symbol, 1});
@@ -132,7 +135,7 @@ class Colbert final : public EncoderModule {
   TextRow row_of(const Request& request) override {
     const std::string& text = request.parts.at(1);
     return settings_.autorag ? TextRow{codec().encode_at_most(text, static_cast<std::size_t>(max_tokens_)), {}}
-                             : marked(text, settings_.passage_id, std::min(settings_.passage_tokens, max_tokens_));
+                             : marked(text, settings_.passage_id, max_tokens_);
   }
   void compute(std::span<const TextRow>, std::vector<Response>&) const override {}  // run() knows both sides
 
@@ -165,7 +168,7 @@ class Colbert final : public EncoderModule {
   }
 
   Settings settings_;
-  std::int64_t max_tokens_;
+  std::int64_t max_tokens_;  // of a passage; with compat: autorag of a query too
   std::set<std::int32_t> skipped_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "worker/clock.h"
 #include "worker/kinds/each_request.h"
+#include "worker/kinds/options.h"
 
 namespace proctor {
 namespace {
@@ -24,7 +25,7 @@ std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& wo
 DecoderModule::DecoderModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
     : folder_(read_model_folder(module.path)),
       codec_(folder_, module.add_bos_token),
-      rows_(folder_, codec_, module.max_length.value_or(folder_.max_length)),
+      rows_(folder_, codec_, row_limit(folder_, module)),
       weights_(read_weights(folder_, module, device, gang, announce)),
       decoder_(folder_.decoder, weights_, gang),
       prefix_(decoder_) {}

@@ -9,6 +9,7 @@
 #include "worker/generation_text.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/each_request.h"
+#include "worker/kinds/options.h"
 #include "worker/kinds/score.h"
 
 namespace proctor {
@@ -136,9 +137,7 @@ void Generator::generate_all(const ShardRun& shard, const std::vector<Generation
   }
 }
 
-std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
-  return module.max_length.value_or(folder.max_length);
-}
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) { return row_limit(folder, module); }
 
 }  // namespace
 

@@ -28,13 +28,13 @@ struct Passages {
 
 std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   refuse_bos(module);
-  return module.max_length.value_or(folder.max_length);
+  return row_limit(folder, module);
 }
 
 class LongLlmLingua final : public DecoderModule {
  public:
   LongLlmLingua(const Module& module, Device& device, Communicator& gang, const Announce& announce)
-      : DecoderModule(module, device, gang, announce), max_length_(module.max_length.value_or(folder().max_length)) {}
+      : DecoderModule(module, device, gang, announce), max_length_(row_limit(folder(), module)) {}
 
   /// All questions behind all passages first, in common batches; then request by request.
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {

@@ -42,6 +42,11 @@ inline bool as_autorag(const Module& module) {
   return name == "autorag";
 }
 
+/// Of a decoder's rows, in tokens.
+inline std::int64_t row_limit(const ModelFolder& folder, const Module& module) {
+  return module.max_length.value_or(folder.max_length);
+}
+
 constexpr std::int64_t kLeastTokens = 3;  ///< of a text: one between two special tokens
 
 /// How many tokens a text may have: what the module says, else `usual`; an encoder's table of positions is the end.

@@ -38,7 +38,7 @@ Settings read_settings(const Module& module) {
 std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   refuse_bos(module);
   (void)read_settings(module);
-  return module.max_length.value_or(folder.max_length);
+  return row_limit(folder, module);
 }
 
 /// A query with its passages: requests that follow each other.
@@ -54,7 +54,7 @@ class RankGpt final : public DecoderModule {
   RankGpt(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : DecoderModule(module, device, gang, announce),
         settings_(read_settings(module)),
-        max_length_(module.max_length.value_or(folder().max_length)),
+        max_length_(row_limit(folder(), module)),
         generation_(decoder(), codec(), folder().generation.eos_ids, prefix()) {}
 
   /// A round generates one window of every query that has one left: the last passages first, as in the paper.
