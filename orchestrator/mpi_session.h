@@ -39,6 +39,9 @@ class MpiSession {
   std::deque<std::unique_ptr<Sending>> sending_;
 };
 
+/// The MPI library in one line, as it names itself.
+std::string mpi_library();
+
 /// What the launcher's environment says of the world, before MPI_Init.
 struct LaunchedAs {
   int ranks = 1;

@@ -16,37 +16,82 @@ namespace po = boost::program_options;
 constexpr const char* kHelp =
     "proctor: evaluates many models on many tasks over many GPUs in one job\n"
     "\n"
-    "  proctor run SUITE [options]       run a suite, or go on with it\n"
-    "  proctor plan SUITE [options]      what would happen; touches no device\n"
+    "  proctor run SUITE [options]       run or resume a suite\n"
+    "  proctor plan SUITE [options]      what a run would do; touches no device\n"
     "  proctor show DIR [options]        a run, running or finished\n"
+    "  proctor --version                 its version, and the libraries and devices that it found\n"
     "  proctor COMMAND --help            the options of a command\n"
     "\n"
     "example: proctor run configs/demo.yaml --workers 2\n"
     "         mpirun -n 4 proctor run suite.yaml --workers 1\n";
 
-po::options_description run_options() {
-  po::options_description options("options of run");
-  options.add_options()("out", po::value<std::string>(), "the run directory (default runs/<suite>)")(
-      "workers", po::value<std::int64_t>(), "workers of each rank (default: its devices, or cores and memory)")(
-      "device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")(
+/// A command of proctor: what it takes, and how it is explained.
+struct Verb {
+  std::string name, operand, purpose, example;
+  po::options_description options;
+
+  std::string help() const {
+    std::ostringstream text;
+    text << "proctor " << name << " " << operand << " [options]: " << purpose << "\n\n"
+         << options << "\nexample: proctor " << name << " " << example << "\n";
+    return text.str();
+  }
+  std::string see_help() const { return "; see proctor " + name + " --help"; }
+};
+
+/// Of the verbs that read a suite.
+void add_suite_options(po::options_description& options) {
+  options.add_options()("device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")(
       "limit", po::value<std::int64_t>(), "the first N documents of each task only")(
-      "set", po::value<std::vector<std::string>>()->composing(), "a change to the suite: modules.NAME.dtype=bfloat16")(
+      "set", po::value<std::vector<std::string>>()->composing(), "a change to the suite: modules.NAME.dtype=bfloat16");
+}
+
+Verb run_verb() {
+  Verb verb{"run", "SUITE", "run or resume a suite", "configs/demo.yaml --workers 2",
+            po::options_description("options of run")};
+  add_suite_options(verb.options);
+  verb.options.add_options()("out", po::value<std::string>(), "the run directory (default runs/<suite>)")(
+      "workers", po::value<std::int64_t>(), "workers of each rank (default: its devices, or cores and memory)")(
       "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")(
-      "fresh", "rename what is in the run directory and begin anew")(
+      "fresh", "rename what is in the run directory and start over")(
       "redo-changed", "compute (module, task) pairs again whose identity changed")(
-      "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none")("help", "this text");
-  return options;
+      "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
+  return verb;
 }
 
-std::string usage(const std::string& line, const po::options_description& options, const std::string& example) {
-  std::ostringstream text;
-  text << line << "\n\n" << options << "\nexample: " << example << "\n";
-  return text.str();
+Verb plan_verb() {
+  Verb verb{"plan", "SUITE", "what a run would do; touches no device", "configs/demo.yaml --gpus 2,8",
+            po::options_description("options of plan")};
+  add_suite_options(verb.options);
+  verb.options.add_options()("gpus", po::value<std::string>(),
+                             "devices to plan for: 8, or 8,64,512 (default: this machine's)")(
+      "workers", po::value<std::int64_t>(), "the same as --gpus, for one number (as run has it)")(
+      "memory-limit", po::value<std::string>(), "memory of each device: 40 GiB (default: what it has)")(
+      "svg", po::value<std::string>(), "write a picture of who does what when, for the first of --gpus")(
+      "calibrated-by", po::value<std::string>(),
+      "predict from what this finished run measured (default: from all runs on this machine)");
+  return verb;
 }
 
-po::variables_map parse(const std::vector<std::string>& arguments, po::options_description options,
-                        const std::string& command) {
-  options.add_options()("positional", po::value<std::vector<std::string>>());
+Verb show_verb() {
+  Verb verb{"show", "DIR", "a run, running or finished", "runs/demo --ledger",
+            po::options_description("options of show")};
+  verb.options.add_options()("ledger", "each visit: what it cost and left behind")(
+      "failures", "requests that failed, warnings, replaced workers")("timeline", "who did what when, a line a device")(
+      "trace", po::value<std::string>(), "write it as Chrome-trace JSON, for https://ui.perfetto.dev")(
+      "svg", po::value<std::string>(), "write it as a picture");
+  return verb;
+}
+
+std::set<std::string> names_of(const po::options_description& options) {
+  std::set<std::string> names;
+  for (const auto& option : options.options()) names.insert("--" + option->long_name());
+  return names;
+}
+
+po::variables_map parse(const Verb& verb, const std::vector<std::string>& arguments) {
+  po::options_description options;
+  options.add(verb.options).add_options()("positional", po::value<std::vector<std::string>>());
   po::positional_options_description positional;
   positional.add("positional", -1);
   po::variables_map values;
@@ -58,56 +103,80 @@ po::variables_map parse(const std::vector<std::string>& arguments, po::options_d
                   .run(),
               values);
     po::notify(values);
+  } catch (const po::unknown_option& error) {
+    const std::string near = nearest(error.get_option_name(), names_of(verb.options));
+    throw UsageError("proctor " + verb.name + " has no option " + error.get_option_name() +
+                     (near.empty() ? "" : "; did you mean " + near + "?") + verb.see_help());
   } catch (const po::error& error) {
-    throw UsageError(std::string(error.what()) + "; see proctor " + command + " --help");
+    throw UsageError(std::string(error.what()) + verb.see_help());
   }
   return values;
 }
 
-std::string one_positional(const po::variables_map& values, const std::string& what, const std::string& command) {
-  const auto given =
-      values.count("positional") ? values["positional"].as<std::vector<std::string>>() : std::vector<std::string>{};
-  if (given.size() != 1)
-    throw UsageError("proctor " + command + " takes one " + what + ", found " + std::to_string(given.size()) +
-                     "; see proctor " + command + " --help");
-  return given[0];
-}
+/// What is read of the parsed options, each with its checks.
+class Values {
+ public:
+  Values(const Verb& verb, const std::vector<std::string>& arguments)
+      : verb_(verb), values_(proctor::parse(verb, arguments)) {}
 
-std::string one_of(const std::string& option, const std::string& value, const std::set<std::string>& known) {
-  if (known.contains(value)) return value;
-  std::string list;
-  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
-  throw UsageError("--" + option + " " + value + ": expected one of " + list);
-}
-
-RunOptions read_run(const po::variables_map& values, const std::string& command) {
-  RunOptions run;
-  run.suite = one_positional(values, "SUITE", command);
-  if (values.count("out")) run.out = values["out"].as<std::string>();
-  if (values.count("workers")) {
-    const auto workers = values["workers"].as<std::int64_t>();
+  bool has(const char* name) const { return values_.count(name) > 0; }
+  std::string text(const char* name) const { return has(name) ? values_[name].as<std::string>() : ""; }
+  std::vector<std::string> texts(const char* name) const {
+    return has(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{};
+  }
+  std::string operand() const {
+    const std::vector<std::string> given = texts("positional");
+    if (given.size() != 1)
+      throw UsageError("proctor " + verb_.name + " takes one " + verb_.operand + ", found " +
+                       std::to_string(given.size()) + verb_.see_help());
+    return given[0];
+  }
+  std::string one_of(const char* name, const std::set<std::string>& known) const {
+    if (known.contains(text(name))) return text(name);
+    std::string list;
+    for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
+    throw UsageError("--" + std::string(name) + " " + text(name) + ": expected one of " + list);
+  }
+  std::optional<std::uint32_t> workers() const {
+    if (!has("workers")) return std::nullopt;
+    const auto workers = values_["workers"].as<std::int64_t>();
     if (workers < 1 || workers > 1024)
       throw UsageError("--workers " + std::to_string(workers) +
-                       ": expected at least 1 (a rank without workers would compute nothing)");
-    run.workers = static_cast<std::uint32_t>(workers);
+                       ": expected 1 to 1024 (a rank without workers would compute nothing)");
+    return static_cast<std::uint32_t>(workers);
   }
-  run.device = one_of("device", values["device"].as<std::string>(), {"auto", "cpu", "cuda"});
-  if (values.count("limit")) {
-    const auto limit = values["limit"].as<std::int64_t>();
+  std::size_t limit() const {
+    if (!has("limit")) return 0;
+    const auto limit = values_["limit"].as<std::int64_t>();
     if (limit < 1) throw UsageError("--limit " + std::to_string(limit) + ": expected at least 1 document");
-    run.limit = static_cast<std::size_t>(limit);
+    return static_cast<std::size_t>(limit);
   }
-  if (values.count("set")) run.settings = values["set"].as<std::vector<std::string>>();
-  if (values.count("memory-limit")) {
-    const auto bytes = parse_bytes(values["memory-limit"].as<std::string>());
+  std::uint64_t bytes(const char* name) const {
+    if (!has(name)) return 0;
+    const auto bytes = parse_bytes(text(name));
     if (!bytes || *bytes == 0)
-      throw UsageError("--memory-limit " + values["memory-limit"].as<std::string>() +
-                       ": expected a size such as 8 GiB");
-    run.memory_limit_bytes = *bytes;
+      throw UsageError("--" + std::string(name) + " " + text(name) + ": expected a size such as 8 GiB");
+    return *bytes;
   }
-  run.fresh = values.count("fresh") > 0;
-  run.redo_changed = values.count("redo-changed") > 0;
-  const std::string progress = one_of("progress", values["progress"].as<std::string>(), {"auto", "plain", "none"});
+  std::string device() const { return one_of("device", {"auto", "cpu", "cuda"}); }
+
+ private:
+  const Verb& verb_;
+  po::variables_map values_;
+};
+
+RunOptions read_run(const Values& values) {
+  RunOptions run;
+  run.suite = values.operand();
+  run.out = values.text("out");
+  run.workers = values.workers();
+  run.device = values.device();
+  run.limit = values.limit();
+  run.settings = values.texts("set");
+  run.memory_limit_bytes = values.bytes("memory-limit");
+  run.fresh = values.has("fresh");
+  run.redo_changed = values.has("redo-changed");
+  const std::string progress = values.one_of("progress", {"auto", "plain", "none"});
   run.progress = progress == "auto"    ? ProgressStyle::automatic
                  : progress == "plain" ? ProgressStyle::plain
                                        : ProgressStyle::none;
@@ -127,52 +196,37 @@ std::vector<std::uint32_t> read_gpus(const std::string& text) {
   return gpus;
 }
 
-Options parse_show(const std::vector<std::string>& arguments) {
-  po::options_description options("options of show");
-  options.add_options()("ledger", "each visit: what it cost and left behind")(
-      "failures", "requests that failed, warnings, replaced workers")("timeline", "who did what when, a line a device")(
-      "trace", po::value<std::string>(), "write it as Chrome-trace JSON, for https://ui.perfetto.dev")(
-      "svg", po::value<std::string>(), "write it as a picture")("help", "this text");
-  const auto values = parse(arguments, options, "show");
-  Options out;
-  if (values.count("help")) {
-    out.help =
-        usage("proctor show DIR [options]: a run, running or finished", options, "proctor show runs/demo --ledger");
-    return out;
-  }
-  out.command = Options::Command::show;
-  out.show.directory = one_positional(values, "DIR", "show");
-  out.show.ledger = values.count("ledger") > 0;
-  out.show.failures = values.count("failures") > 0;
-  out.show.timeline = values.count("timeline") > 0;
-  if (values.count("trace")) out.show.trace = values["trace"].as<std::string>();
-  if (values.count("svg")) out.show.svg = values["svg"].as<std::string>();
-  return out;
+PlanOptions read_plan(const Values& values) {
+  PlanOptions plan;
+  plan.suite = values.operand();
+  plan.device = values.device();
+  plan.limit = values.limit();
+  plan.settings = values.texts("set");
+  plan.workers = values.workers();
+  plan.memory_limit_bytes = values.bytes("memory-limit");
+  if (values.has("gpus")) plan.gpus = read_gpus(values.text("gpus"));
+  plan.svg = values.text("svg");
+  plan.calibrated_by = values.text("calibrated-by");
+  return plan;
 }
 
-Options parse_run(const std::vector<std::string>& arguments, Options::Command command) {
-  const bool plan = command == Options::Command::plan;
-  const std::string name = plan ? "plan" : "run";
-  po::options_description options = run_options();
-  if (plan)
-    options.add_options()("gpus", po::value<std::string>(),
-                          "devices to plan for: 8, or 8,64,512 (default: this machine's)")(
-        "svg", po::value<std::string>(), "write a picture of who does what when, for the first of --gpus")(
-        "calibrated-by", po::value<std::string>(),
-        "predict by what this finished run measured (default: by all runs here)");
-  const auto values = parse(arguments, options, name);
+ShowOptions read_show(const Values& values) {
+  return {values.operand(),       values.has("ledger"), values.has("failures"),
+          values.has("timeline"), values.text("trace"), values.text("svg")};
+}
+
+bool asks_for_help(const std::string& argument) { return argument == "--help" || argument == "-h"; }
+
+template <class Read>
+Options parsed(Verb verb, const std::vector<std::string>& arguments, Options::Command command, Read&& read) {
+  verb.options.add_options()("help", "this text");
   Options out;
-  if (values.count("help")) {
-    out.help = usage("proctor " + name + " SUITE [options]: " +
-                         (plan ? "what a run would do; touches no device" : "run a suite, or go on with it"),
-                     options, "proctor " + name + " configs/demo.yaml " + (plan ? "--gpus 2,8" : "--workers 2"));
+  if (std::any_of(arguments.begin(), arguments.end(), asks_for_help)) {
+    out.help = verb.help();
     return out;
   }
   out.command = command;
-  out.run = read_run(values, name);
-  if (values.count("gpus")) out.plan.gpus = read_gpus(values["gpus"].as<std::string>());
-  if (plan && values.count("svg")) out.plan.svg = values["svg"].as<std::string>();
-  if (values.count("calibrated-by")) out.plan.calibrated_by = values["calibrated-by"].as<std::string>();
+  read(out, Values(verb, arguments));
   return out;
 }
 
@@ -182,17 +236,23 @@ Options parse_options(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   Options out;
   out.help = kHelp;
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") return out;
+  if (arguments.empty() || asks_for_help(arguments[0]) || arguments[0] == "help") return out;
+  const std::string& name = arguments[0];
   const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
-  if (arguments[0] == "run")
-    out = parse_run(rest, Options::Command::run);
-  else if (arguments[0] == "plan")
-    out = parse_run(rest, Options::Command::plan);
-  else if (arguments[0] == "show")
-    out = parse_show(rest);
-  else
-    throw UsageError("command '" + arguments[0] + "' is not known (run, plan, show); see proctor --help");
-  out.run.command_line.assign(argv, argv + argc);
+  if (name == "--version" || name == "version") {
+    out.command = Options::Command::version;
+  } else if (name == "run") {
+    out = parsed(run_verb(), rest, Options::Command::run, [](auto& o, const auto& v) { o.run = read_run(v); });
+    out.run.command_line.assign(argv, argv + argc);
+  } else if (name == "plan") {
+    out = parsed(plan_verb(), rest, Options::Command::plan, [](auto& o, const auto& v) { o.plan = read_plan(v); });
+  } else if (name == "show") {
+    out = parsed(show_verb(), rest, Options::Command::show, [](auto& o, const auto& v) { o.show = read_show(v); });
+  } else {
+    const std::string near = nearest(name, {"run", "plan", "show", "help", "--version", "--help"});
+    throw UsageError("command '" + name + "' is not known (run, plan, show)" +
+                     (near.empty() ? "" : "; did you mean '" + near + "'?") + "; see proctor --help");
+  }
   return out;
 }
 

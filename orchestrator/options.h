@@ -1,26 +1,14 @@
-// The command line -> plain structs. Throws UsageError; `--help` gives its text.
+// The command line -> plain structs. Each verb has its own options; an unknown one names the nearest. Throws
+// UsageError;
+// `--help` gives its text.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
-#include <vector>
 
-#include "orchestrator/progress.h"
+#include "orchestrator/commands/plan.h"
+#include "orchestrator/run_options.h"
 
 namespace proctor {
-
-struct RunOptions {
-  std::string suite, out;                ///< out "": runs/<suite>
-  std::optional<std::uint32_t> workers;  ///< per rank
-  std::string device = "auto";
-  std::size_t limit = 0;              ///< documents of each task; 0: all
-  std::vector<std::string> settings;  ///< --set
-  std::uint64_t memory_limit_bytes = 0;
-  bool fresh = false, redo_changed = false;
-  ProgressStyle progress = ProgressStyle::automatic;
-  std::vector<std::string> command_line;
-};
 
 struct ShowOptions {
   std::string directory;
@@ -28,17 +16,12 @@ struct ShowOptions {
   std::string trace, svg;  ///< files to write
 };
 
-struct PlanOptions {
-  std::vector<std::uint32_t> gpus;  ///< empty: this machine's devices
-  std::string svg, calibrated_by;
-};
-
 struct Options {
-  enum class Command { help, run, plan, show } command = Command::help;
+  enum class Command { help, version, run, plan, show } command = Command::help;
   std::string help;
   RunOptions run;
+  PlanOptions plan;
   ShowOptions show;
-  PlanOptions plan;  ///< beside run
 };
 
 Options parse_options(int argc, char** argv);

@@ -29,8 +29,6 @@ std::vector<std::string> module_names(const Suite& suite) {
 
 }  // namespace
 
-std::string worker_binary_path();
-
 Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
                            RunLock& lock, MpiSession& mpi, Resumed resumed)
     : work_(work),

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "sharding/roster.h"
+#include "sharding/moment.h"
 
 namespace proctor {
 

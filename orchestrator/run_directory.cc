@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "sharding/channel.h"
+#include "sharding/descriptor.h"
 #include "sharding/error.h"
 
 namespace proctor {

@@ -149,7 +149,6 @@ Deadlines read_deadlines(YamlFields fields) {
   out.progress = fields.seconds("progress", out.progress);
   out.teardown = fields.seconds("teardown", out.teardown);
   out.agent = fields.seconds("agent", out.agent);
-  out.restart = fields.seconds("restart", out.restart);
   out.drain = fields.seconds("drain", out.drain);
   fields.finish();
   return out;

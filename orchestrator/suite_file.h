@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sharding/suite.h"
+#include "orchestrator/suite.h"
 
 namespace proctor {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/scoring/pair_score.h"
+#include "orchestrator/suite.h"
+#include "orchestrator/task_types/task_type.h"
 #include "sharding/planner.h"
-#include "sharding/suite.h"
 
 namespace proctor {
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 #include "sharding/error.h"
 
@@ -99,6 +100,10 @@ std::optional<int> wait_for(pid_t pid, std::chrono::steady_clock::time_point unt
 }
 
 }  // namespace
+
+std::string worker_binary_path() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "proctor-worker").string();
+}
 
 std::vector<std::string> worker_environment(const char* const* environment) {
   // Launchers' variables would make a child think it is a rank; the others change arithmetic, so results would depend

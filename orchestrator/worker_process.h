@@ -44,6 +44,9 @@ class WorkerProcess {
   int signal_ = 0;
 };
 
+/// proctor-worker beside this binary.
+std::string worker_binary_path();
+
 /// The environment of a worker: this process's less what must not reach it ("NAME=value").
 std::vector<std::string> worker_environment(const char* const* environment);
 

@@ -12,10 +12,6 @@
 
 namespace proctor {
 
-Descriptor::~Descriptor() {
-  if (value_ >= 0) ::close(value_);
-}
-
 bool Channel::send(std::string_view payload) {
   const std::string bytes = frame(payload);
   std::size_t sent = 0;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -12,11 +11,10 @@
 #include <vector>
 
 #include "sharding/ids.h"
+#include "sharding/moment.h"
 #include "sharding/placement.h"
 
 namespace proctor {
-
-using Moment = std::chrono::duration<double>;  ///< seconds of the caller's monotonic clock
 
 enum class SlotState { waiting, starting, free, busy, quarantined };
 

@@ -4,14 +4,11 @@
 #include <numeric>
 #include <utility>
 
+#include "worker/batch_builder.h"
+#include "worker/row_trie.h"
+
 namespace proctor {
 namespace {
-
-std::size_t shared_tokens(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
-  const std::size_t bound = std::min(a.size(), b.size());
-  return static_cast<std::size_t>(
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first - a.begin());
-}
 
 std::size_t budget_of(const BatchLimits& limits) { return static_cast<std::size_t>(limits.max_batch_tokens); }
 
@@ -21,132 +18,6 @@ std::size_t longest_piece(const BatchLimits& limits) {
   while (piece > 0 && 2 * piece <= budget_of(limits)) piece *= 2;
   return piece;
 }
-
-/// Rows in sorted order, and what each shares with the one before: all of the trie that planning needs.
-class SortedRows {
- public:
-  explicit SortedRows(const std::vector<ScoredRow>& rows) : rows_(rows), order_(rows.size()), shared_(rows.size()) {
-    std::iota(order_.begin(), order_.end(), 0);
-    std::stable_sort(order_.begin(), order_.end(),
-                     [&](std::size_t a, std::size_t b) { return rows[a].tokens < rows[b].tokens; });
-    for (std::size_t i = 1; i < rows.size(); ++i) shared_[i] = shared_tokens(tokens(i - 1), tokens(i));
-  }
-
-  std::size_t size() const { return order_.size(); }
-  std::size_t row(std::size_t i) const { return order_[i]; }
-  const std::vector<std::int32_t>& tokens(std::size_t i) const { return rows_[order_[i]].tokens; }
-  std::size_t length(std::size_t i) const { return tokens(i).size(); }
-  std::size_t scored(std::size_t i) const { return rows_[order_[i]].targets.size(); }
-  std::size_t first_scored(std::size_t i) const { return length(i) - scored(i); }
-  /// Tokens that rows i - 1 and i begin with.
-  std::size_t shared(std::size_t i) const { return shared_[i]; }
-
-  /// What rows [begin, end) all begin with.
-  std::size_t shared(std::size_t begin, std::size_t end) const {
-    return end - begin == 1 ? length(begin)
-                            : *std::min_element(shared_.begin() + static_cast<std::ptrdiff_t>(begin) + 1,
-                                                shared_.begin() + static_cast<std::ptrdiff_t>(end));
-  }
-  /// Tokens that row i adds to a trie whose first `depth` tokens exist, and which begins with row `begin`.
-  std::size_t added(std::size_t i, std::size_t begin, std::size_t depth) const {
-    return length(i) - std::max(depth, i == begin ? 0 : std::min(length(i), shared_[i]));
-  }
-  std::size_t trie_size(std::size_t begin, std::size_t end, std::size_t depth) const {
-    std::size_t sum = 0;
-    for (std::size_t i = begin; i < end; ++i) sum += added(i, begin, depth);
-    return sum;
-  }
-  bool has_several_contexts() const {
-    for (std::size_t i = 1; i < size(); ++i)
-      if (shared_[i] < first_scored(i)) return true;
-    return false;
-  }
-
- private:
-  const std::vector<ScoredRow>& rows_;
-  std::vector<std::size_t> order_, shared_;
-};
-
-/// Lays rows out in the blocks of one batch.
-class BatchBuilder {
- public:
-  BatchBuilder(const SortedRows& rows, const BatchLimits& limits, std::size_t depth)
-      : rows_(rows), limits_(limits), depth_(depth) {
-    batch_.prefix_length = depth;
-  }
-
-  /// Rows [begin, end), in ascending order, whose first `start` tokens are laid out and end in `parent`.
-  void add(std::size_t begin, std::size_t end, std::size_t start, std::int32_t parent) {
-    const std::size_t shared = rows_.shared(begin, end), size = rows_.trie_size(begin, end, start);
-    const bool one_path = size == rows_.length(end - 1) - start;
-    if (one_path || size <= limits_.max_bush_tokens) return add_block(begin, end, start, parent, one_path);
-    const std::vector<std::size_t> ends = ends_of_children(begin, end, shared);
-    const std::size_t saved = (shared - start) * (ends.size() - 1);
-    std::int32_t trunk = parent;
-    if (shared > start && saved >= limits_.min_saved) {
-      trunk = open_block(parent, true);
-      lay_out(begin, start, shared);
-      close_block(trunk);
-      start = shared;
-    }
-    for (std::size_t child = begin; std::size_t child_end : ends) {
-      add(child, child_end, start, trunk);
-      child = child_end;
-    }
-    if (trunk != parent) batch_.blocks[static_cast<std::size_t>(trunk)].subtree_end = batch_.tokens.size();
-  }
-
-  Batch take(std::size_t prefix_row) {
-    batch_.prefix_row = prefix_row;
-    return std::move(batch_);
-  }
-
- private:
-  std::vector<std::size_t> ends_of_children(std::size_t begin, std::size_t end, std::size_t shared) const {
-    std::vector<std::size_t> ends;
-    for (std::size_t i = begin + 1; i < end; ++i)
-      if (rows_.shared(i) == shared) ends.push_back(i);
-    ends.push_back(end);
-    return ends;
-  }
-
-  void add_block(std::size_t begin, std::size_t end, std::size_t start, std::int32_t parent, bool is_chain) {
-    const bool empty = rows_.trie_size(begin, end, start) == 0;  // rows that end where their parent does
-    const std::int32_t block = empty ? -1 : open_block(parent, is_chain);
-    for (std::size_t i = begin; i < end; ++i) {
-      lay_out(i, i == begin ? start : std::max(start, rows_.shared(i)), rows_.length(i));
-      batch_.paths.push_back({rows_.row(i), path_, 0, rows_.scored(i)});
-    }
-    if (!empty) close_block(block);
-  }
-
-  std::int32_t open_block(std::int32_t parent, bool is_chain) {
-    batch_.blocks.push_back({batch_.tokens.size(), 0, parent, 0, is_chain});
-    return static_cast<std::int32_t>(batch_.blocks.size()) - 1;
-  }
-  void close_block(std::int32_t index) {
-    Block& block = batch_.blocks[static_cast<std::size_t>(index)];
-    block.subtree_end = batch_.tokens.size();
-    block.size = block.subtree_end - block.begin;
-  }
-
-  /// Slots for positions [from, to) of row i.
-  void lay_out(std::size_t i, std::size_t from, std::size_t to) {
-    path_.resize(from - depth_);
-    for (std::size_t position = from; position < to; ++position) {
-      batch_.parents.push_back(path_.empty() ? -1 : path_.back());
-      path_.push_back(static_cast<std::int32_t>(batch_.tokens.size()));
-      batch_.tokens.push_back(rows_.tokens(i)[position]);
-      batch_.positions.push_back(static_cast<std::int32_t>(position));
-    }
-  }
-
-  const SortedRows& rows_;
-  const BatchLimits& limits_;
-  std::size_t depth_;
-  Batch batch_;
-  std::vector<std::int32_t> path_;  // slots of the positions laid out last, from depth_ on
-};
 
 /// Cuts the trie into batches, in its order.
 class BatchPlan {
@@ -226,7 +97,7 @@ class BatchPlan {
     }
   }
 
-  const SortedRows rows_;
+  const RowTrie rows_;
   const BatchLimits limits_;
   std::size_t budget_, piece_;
   std::vector<Batch> batches_;
@@ -266,24 +137,6 @@ Batch chain_batch(const std::vector<std::int32_t>& row, std::size_t begin, std::
   std::iota(batch.parents.begin(), batch.parents.end(), -1);
   batch.blocks.push_back({0, size, -1, size, true});
   return batch;
-}
-
-std::vector<ScoredRow> rolling_windows(const std::vector<std::int32_t>& tokens, std::int32_t prefix,
-                                       std::int64_t max_length) {
-  std::vector<ScoredRow> windows;
-  const auto at = [&](std::size_t i) { return tokens.begin() + static_cast<std::ptrdiff_t>(i); };
-  const auto width = static_cast<std::size_t>(max_length);
-  const std::size_t first = std::min(width, tokens.size());
-  if (first == 0) return windows;
-  ScoredRow head{{prefix}, {at(0), at(first)}};
-  head.tokens.insert(head.tokens.end(), at(0), at(first - 1));
-  windows.push_back(std::move(head));
-  for (std::size_t done = first; done < tokens.size();) {
-    const std::size_t count = std::min(tokens.size() - done, width), end = done + count;
-    windows.push_back({{at(end - std::min(end, width + 1)), at(end - 1)}, {at(done), at(end)}});
-    done = end;
-  }
-  return windows;
 }
 
 }  // namespace proctor

@@ -10,13 +10,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace proctor {
+#include "worker/scored_row.h"
 
-/// One row to score: `tokens` are the model's input; its last targets.size() positions predict `targets` (one at
-/// least).
-struct ScoredRow {
-  std::vector<std::int32_t> tokens, targets;
-};
+namespace proctor {
 
 struct Block {
   std::size_t begin = 0, size = 0;  ///< slots
@@ -63,9 +59,5 @@ std::vector<std::size_t> prefix_pieces(std::size_t length, const BatchLimits& li
 
 /// A batch of one chain: tokens [begin, end) of a row behind its first `begin`. No paths.
 Batch chain_batch(const std::vector<std::int32_t>& row, std::size_t begin, std::size_t end);
-
-/// lm-eval's rolling windows with context length 1: (input, targets) pairs over `tokens`, prefixed by `prefix`.
-std::vector<ScoredRow> rolling_windows(const std::vector<std::int32_t>& tokens, std::int32_t prefix,
-                                       std::int64_t max_length);
 
 }  // namespace proctor

@@ -14,7 +14,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "sharding/channel.h"
+#include "sharding/descriptor.h"
 #include "worker/clock.h"
 
 namespace proctor {

@@ -108,13 +108,13 @@ class GenerationLoop::Lanes {
       slots.push_back(token_tensor(path.slots, device));
       cache_->add_lane(behind + static_cast<std::int64_t>(path.slots.size()));
     }
-    const TreeAttention attention(batch, decoder_.config(), decoder_.options(), prefix);
+    const TreeAttention attention(batch, decoder_.config(), decoder_.options(), prefix.keys());
     const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
       for (std::size_t i = 0; i < slots.size(); ++i) {
         const std::int64_t lane = first + static_cast<std::int64_t>(i), shared = static_cast<std::int64_t>(shared_);
         if (behind > 0)
-          cache_->write(layer, lane, 0, prefix.keys(layer).narrow(0, shared, behind),
-                        prefix.values(layer).narrow(0, shared, behind));
+          cache_->write(layer, lane, 0, prefix.keys().keys(layer).narrow(0, shared, behind),
+                        prefix.keys().values(layer).narrow(0, shared, behind));
         cache_->write(layer, lane, behind, k.index_select(0, slots[i]), v.index_select(0, slots[i]));
       }
       return attention(layer, q, k, v);
@@ -137,7 +137,7 @@ class GenerationLoop::Lanes {
     }
     cache_->begin_step();
     const CachedAttention attention(*cache_, decoder_.config(), decoder_.options(),
-                                    shared_ > 0 ? &loop_.prefix_ : nullptr);
+                                    shared_ > 0 ? &loop_.prefix_.keys() : nullptr);
     const at::Tensor states =
         decoder_.forward(tokens, positions, std::cref(attention), {.products = Products::streamed});
     cache_->end_step();

@@ -1,7 +1,5 @@
 #include "worker/prefix_cache.h"
 
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 
 #include "worker/tree_attention.h"
@@ -12,7 +10,6 @@ void PrefixCache::clear() {
   tokens_.clear();
   pieces_.clear();
   keys_.clear();
-  values_.clear();
 }
 
 void PrefixCache::keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces) {
@@ -24,43 +21,21 @@ void PrefixCache::keep_common(const std::vector<std::int32_t>& row, const std::v
   }
   pieces_.resize(kept);
   tokens_.resize(length);
-}
-
-void PrefixCache::reserve(std::int64_t tokens) {
-  const std::int64_t capacity = keys_.empty() ? 0 : keys_[0].size(0);
-  if (tokens <= capacity) return;
-  const DecoderConfig& config = decoder_.config();
-  const auto layers = static_cast<std::size_t>(config.layers);
-  const auto grow = [&](std::vector<at::Tensor>& tensors) {
-    std::vector<at::Tensor> old = std::exchange(tensors, std::vector<at::Tensor>(layers));
-    for (std::size_t layer = 0; layer < layers; ++layer) {
-      tensors[layer] =
-          at::empty({std::max(tokens, 2 * capacity), config.kv_heads, config.head_dim}, decoder_.options());
-      if (length() > 0) tensors[layer].narrow(0, 0, length()).copy_(old[layer].narrow(0, 0, length()));
-      if (!old.empty()) old[layer].reset();
-    }
-  };
-  grow(keys_);
-  grow(values_);
-}
-
-void PrefixCache::write(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values) {
-  if (layer == 0) reserve(length() + keys.size(0));
-  keys_[static_cast<std::size_t>(layer)].narrow(0, length(), keys.size(0)).copy_(keys);
-  values_[static_cast<std::size_t>(layer)].narrow(0, length(), keys.size(0)).copy_(values);
+  keys_.set_length(static_cast<std::int64_t>(length));
 }
 
 at::Tensor PrefixCache::forward(const Batch& batch, std::span<const std::int32_t> slots) {
-  const TreeAttention attention(batch, decoder_.config(), decoder_.options(), *this);
+  const TreeAttention attention(batch, decoder_.config(), decoder_.options(), keys_);
   const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
     at::Tensor out = attention(layer, q, k, v);
-    if (batch.extends_prefix) write(layer, k, v);
+    if (batch.extends_prefix) keys_.write(layer, k, v);
     return out;
   };
   const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend, {.tokens = slots});
   if (batch.extends_prefix) {
     tokens_.insert(tokens_.end(), batch.tokens.begin(), batch.tokens.end());
     pieces_.push_back(batch.tokens.size());
+    keys_.set_length(static_cast<std::int64_t>(tokens_.size()));
   }
   return states;
 }
@@ -69,7 +44,7 @@ void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length
                         const Announce& announce) {
   const std::vector<std::size_t> pieces = prefix_pieces(length, limits);
   keep_common(row, pieces);
-  if (tokens_.size() < length) reserve(static_cast<std::int64_t>(length));
+  if (tokens_.size() < length) keys_.reserve(static_cast<std::int64_t>(length));
   for (std::size_t i = pieces_.size(); i < pieces.size(); ++i) {
     const std::size_t begin = tokens_.size(), end = begin + pieces[i];
     announce("prefix, tokens " + std::to_string(begin) + " to " + std::to_string(end) + " of " +

@@ -8,6 +8,7 @@
 
 #include "worker/batcher.h"
 #include "worker/models/decoder.h"
+#include "worker/prefix_keys.h"
 #include "worker/unit.h"
 
 namespace proctor {
@@ -15,7 +16,9 @@ namespace proctor {
 class PrefixCache {
  public:
   /// The decoder must outlive this.
-  explicit PrefixCache(const Decoder& decoder) : decoder_(decoder) {}
+  explicit PrefixCache(const Decoder& decoder)
+      : decoder_(decoder),
+        keys_(decoder.config().layers, decoder.config().kv_heads, decoder.config().head_dim, decoder.options()) {}
 
   /// Collective. Makes the row's first `length` tokens the prefix; computes the pieces (prefix_pieces) that are not
   /// here. Announces each.
@@ -30,24 +33,17 @@ class PrefixCache {
   /// Forgets all; the memory too.
   void clear();
 
-  std::int64_t length() const { return static_cast<std::int64_t>(tokens_.size()); }
-  /// [length, kv_heads, head_dim]
-  at::Tensor keys(std::int64_t layer) const { return keys_[static_cast<std::size_t>(layer)].narrow(0, 0, length()); }
-  at::Tensor values(std::int64_t layer) const {
-    return values_[static_cast<std::size_t>(layer)].narrow(0, 0, length());
-  }
+  const PrefixKeys& keys() const { return keys_; }
+  std::int64_t length() const { return keys_.length(); }
 
  private:
   /// Drops what is not the row's beginning, or was cut otherwise.
   void keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces);
-  void reserve(std::int64_t tokens);
-  /// Keys and values of the tokens that follow, [tokens, kv_heads, head_dim].
-  void write(std::int64_t layer, const at::Tensor& keys, const at::Tensor& values);
 
   const Decoder& decoder_;
   std::vector<std::int32_t> tokens_;
-  std::vector<std::size_t> pieces_;        // their sum is tokens_.size()
-  std::vector<at::Tensor> keys_, values_;  // of each layer: [capacity, kv_heads, head_dim]
+  std::vector<std::size_t> pieces_;  // their sum is tokens_.size()
+  PrefixKeys keys_;
 };
 
 }  // namespace proctor

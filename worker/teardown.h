@@ -9,7 +9,6 @@
 #include "worker/device.h"
 #include "worker/gang.h"
 #include "worker/host_memory.h"
-#include "worker/weights.h"
 
 namespace proctor {
 

@@ -9,8 +9,6 @@
 #include <limits>
 #include <set>
 
-#include "worker/prefix_cache.h"
-
 namespace proctor {
 namespace {
 
@@ -52,7 +50,7 @@ double scale(const DecoderConfig& config) { return 1.0 / std::sqrt(static_cast<d
 }  // namespace
 
 TreeAttention::TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options,
-                             const PrefixCache& prefix)
+                             const PrefixKeys& prefix)
     : config_(config), prefix_(prefix) {
   for (std::int64_t window : distinct_windows(config)) calls_.emplace(window, calls(batch, window, options));
 }
@@ -164,7 +162,7 @@ at::Tensor TreeAttention::operator()(std::int64_t layer, const at::Tensor& q, co
 }
 
 CachedAttention::CachedAttention(KvCache& cache, const DecoderConfig& config, const at::TensorOptions& options,
-                                 const PrefixCache* prefix)
+                                 const PrefixKeys* prefix)
     : cache_(cache), config_(config), prefix_(prefix), tokens_(cache.longest() + 1) {
   for (std::int64_t window : distinct_windows(config)) {
     at::Tensor mask = at::full({cache.lanes(), tokens_}, kHidden, at::kFloat);

@@ -9,19 +9,19 @@
 #include "worker/attention.h"
 #include "worker/batcher.h"
 #include "worker/kv_cache.h"
-#include "worker/models/decoder.h"
+#include "worker/models/decoder_config.h"
+#include "worker/prefix_keys.h"
 
 namespace proctor {
-
-class PrefixCache;
 
 class TreeAttention {
  public:
   /// All must outlive this; the prefix is read as it is at each call.
   TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options,
-                const PrefixCache& prefix);
+                const PrefixKeys& prefix);
 
-  /// As proctor::Attend (models/decoder.h).
+  /// q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim] of the batch's tokens, rotated; returns
+  /// [tokens, heads * head_dim].
   at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
 
  private:
@@ -48,7 +48,7 @@ class TreeAttention {
   void attend_own(const Own& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Attended& all) const;
 
   const DecoderConfig& config_;
-  const PrefixCache& prefix_;
+  const PrefixKeys& prefix_;
   std::map<std::int64_t, Calls> calls_;  // by window
 };
 
@@ -57,13 +57,13 @@ class CachedAttention {
  public:
   /// prefix: null if there is none; else no layer has a window.
   CachedAttention(KvCache& cache, const DecoderConfig& config, const at::TensorOptions& options,
-                  const PrefixCache* prefix);
+                  const PrefixKeys* prefix);
   at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
 
  private:
   KvCache& cache_;
   const DecoderConfig& config_;
-  const PrefixCache* prefix_;
+  const PrefixKeys* prefix_;
   std::int64_t tokens_;                       // keys attended, the new one included
   std::map<std::int64_t, at::Tensor> masks_;  // [lanes, 1, 1, tokens], by window
 };

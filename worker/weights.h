@@ -7,9 +7,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "worker/models/decoder_config.h"
 #include "worker/safetensors.h"
 #include "worker/unit.h"
+#include "worker/weight_source.h"
 
 namespace proctor {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/task_types/task_type.h"
+#include "orchestrator/scoring/metric_value.h"
 
 namespace proctor {
 

@@ -10,8 +10,8 @@
 
 #include "orchestrator/scoring/pair.h"
 #include "orchestrator/scoring/retrieval_metrics.h"
+#include "orchestrator/suite.h"
 #include "orchestrator/task_types/task_type.h"
-#include "sharding/suite.h"
 
 namespace proctor {
 

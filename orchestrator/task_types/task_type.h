@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,9 +11,10 @@
 
 #include "orchestrator/prompts/template.h"
 #include "orchestrator/scoring/filters.h"
+#include "orchestrator/scoring/metric_value.h"
 #include "orchestrator/scoring/pair.h"
+#include "orchestrator/suite.h"
 #include "sharding/request.h"
-#include "sharding/suite.h"
 
 namespace proctor {
 
@@ -25,12 +25,6 @@ struct TaskTemplates {
   std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
   std::vector<Template> choices, target, contexts;  ///< one placeholder that gives a list, or a list of templates
 };
-
-/// One scored value of one document: a number; or (log-likelihood, weight) for perplexities.
-struct MetricValue {
-  double value = 0, weight = 1;
-};
-using MetricValues = std::map<std::string, MetricValue>;
 
 /// What lm-eval puts on a sample line, beside the scores.
 struct SampleParts {

@@ -41,7 +41,7 @@ struct Loaded {
     const at::NoGradGuard no_grad;
     const Batch batch = chain_batch({tokens.begin(), tokens.end()}, 0, tokens.size());
     const PrefixCache none(decoder);
-    const TreeAttention attention(batch, decoder.config(), decoder.options(), none);
+    const TreeAttention attention(batch, decoder.config(), decoder.options(), none.keys());
     return decoder.logits(decoder.forward(batch.tokens, batch.positions, std::cref(attention), {.tokens = asked}));
   }
 };

@@ -126,7 +126,7 @@ void expect_same_or_tied(Open& open, const GenerationRow& row, const Ids& got, c
   tokens.insert(tokens.end(), got.begin(), parting.in1);
   const Batch chain = chain_batch(tokens, 0, tokens.size());
   const PrefixCache none(open.decoder);
-  const TreeAttention attention(chain, open.decoder.config(), open.decoder.options(), none);
+  const TreeAttention attention(chain, open.decoder.config(), open.decoder.options(), none.keys());
   const std::vector<std::int32_t> last = {static_cast<std::int32_t>(tokens.size()) - 1};
   const at::Tensor logits =
       open.decoder.logits(open.decoder.forward(chain.tokens, chain.positions, std::cref(attention), {.tokens = last}));

@@ -57,9 +57,10 @@ TEST(Options, help_is_everywhere_and_has_an_example) {
 }
 
 TEST(Options, wrong_ones_are_refused_with_what_to_do) {
-  EXPECT_NE(refusal({"run", "s", "--workers", "0"}).find("--workers 0: expected at least 1"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--workers", "0"}).find("--workers 0: expected 1 to 1024"), std::string::npos);
   EXPECT_NE(refusal({"run"}).find("takes one SUITE, found 0"), std::string::npos);
-  EXPECT_NE(refusal({"run", "s", "--devise", "cpu"}).find("--devise"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--devise", "cpu"}).find("no option --devise; did you mean --device?"),
+            std::string::npos);
   EXPECT_NE(refusal({"run", "s", "--device", "tpu"}).find("expected one of auto, cpu, cuda"), std::string::npos);
   EXPECT_NE(refusal({"run", "s", "--limit", "0"}).find("at least 1"), std::string::npos);
   EXPECT_NE(refusal({"walk"}).find("command 'walk' is not known (run, plan, show)"), std::string::npos);
@@ -67,6 +68,22 @@ TEST(Options, wrong_ones_are_refused_with_what_to_do) {
     EXPECT_NE(refusal({"plan", "s", "--gpus", gpus}).find("expected numbers of devices"), std::string::npos) << gpus;
   EXPECT_NE(refusal({"run", "s", "--gpus", "8"}).find("--gpus"), std::string::npos) << "run takes what there is";
   EXPECT_NE(refusal({"run", "s", "--memory-limit", "lots"}).find("8 GiB"), std::string::npos);
+}
+
+TEST(Options, each_command_has_its_own_options) {
+  for (const char* option : {"--fresh", "--redo-changed", "--progress=plain", "--out=x"}) {
+    EXPECT_NE(refusal({"plan", "s", option}).find("proctor plan has no option"), std::string::npos) << option;
+    EXPECT_NE(refusal({"show", "d", option}).find("proctor show has no option"), std::string::npos) << option;
+  }
+  EXPECT_NE(refusal({"show", "d", "--device", "cpu"}).find("no option --device"), std::string::npos);
+  EXPECT_EQ(parse({"plan", "--help"}).help.find("--fresh"), std::string::npos);
+  EXPECT_EQ(parse({"plan", "--help"}).help.find("options of run"), std::string::npos);
+  EXPECT_EQ(parse({"plan", "s", "--memory-limit", "40 GiB", "--workers", "3"}).plan.memory_limit_bytes, 40ull << 30);
+}
+
+TEST(Options, the_version_is_asked_for_by_its_own_option) {
+  EXPECT_EQ(parse({"--version"}).command, Options::Command::version);
+  EXPECT_NE(refusal({"--versoin"}).find("did you mean '--version'?"), std::string::npos);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ tasks:
   - {path: task.yaml, name: t5, set: {fewshot.count: 0, metrics: [acc]}}
 machine: {workers: 3, cpu_threads: 2}
 cleanup: {batch: {every: 8}, watermark: 0.5, leak_tolerance: 1 MiB}
-deadlines: {load: 5 min, progress: 90 s, teardown: 1.5 s, agent: 20, restart: 1 h, drain: 500 ms}
+deadlines: {load: 5 min, progress: 90 s, teardown: 1.5 s, agent: 20, drain: 500 ms}
 )")
                          .suite;
   EXPECT_EQ(read.modules[0].dtype, DType::bfloat16);
@@ -74,7 +74,6 @@ deadlines: {load: 5 min, progress: 90 s, teardown: 1.5 s, agent: 20, restart: 1 
   EXPECT_EQ(read.tasks[0].metrics.size(), 1u);
   EXPECT_EQ(read.machine.workers, 3u);
   EXPECT_EQ(read.cleanup.every, 8u);
-  EXPECT_EQ(read.deadlines.restart.count(), 3600);
   EXPECT_EQ(read.deadlines.drain.count(), 0.5);
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "worker/generation_text.h"
+#include "worker/rolling_windows.h"
 
 namespace proctor {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sharding/error.h"
+#include "worker/rolling_windows.h"
 
 namespace proctor {
 

@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 namespace proctor {
@@ -28,25 +27,6 @@ struct DecoderConfig {
   bool tied_embeddings = false;
   bool has_head = true;  ///< false: a base model; its states are what it is used for
   std::int64_t max_position = 2048;
-};
-
-/// How a tensor-parallel gang cuts a tensor.
-enum class Split { column, row, kv, vocabulary, replicate };
-
-/// A part of the checkpoint's `tensor`, by default all of it, goes to rows [row, row + rows) of `parameter`.
-struct WeightSource {
-  std::string parameter, tensor;
-  std::int64_t row = 0;
-  std::vector<std::int64_t> shape;  ///< of the file's tensor, [rows] or [rows, columns]
-  Split split = Split::replicate;
-  std::int64_t first_row = 0, rows = shape[0];
-  std::int64_t first_column = 0, columns = shape.size() > 1 ? shape[1] : 1;
-};
-
-/// A module parameter's shape in full (before any slicing).
-struct ParameterShape {
-  std::string name;
-  std::vector<std::int64_t> shape;
 };
 
 }  // namespace proctor

@@ -3,13 +3,16 @@
 // families_encoder.cc, T5 in families_t5.cc.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "worker/models/activation.h"
 #include "worker/models/config_reader.h"
 #include "worker/models/decoder_config.h"
 #include "worker/models/encoder_config.h"
 #include "worker/models/t5_config.h"
+#include "worker/weight_source.h"
 
 namespace proctor {
 
@@ -33,6 +36,9 @@ std::vector<WeightSource> t5_weight_sources(const T5Config& config);
 
 /// Outputs of a classification head: as in transformers as many as id2label has, 2 where nothing is said.
 std::int64_t label_count(ConfigReader& reader);
+
+/// By transformers' names (ACT2FN); nothing for one that is not implemented.
+std::optional<Activation> activation_named(const std::string& name);
 
 /// Of what these sources fill.
 std::vector<ParameterShape> parameters_of(const std::vector<WeightSource>& sources);

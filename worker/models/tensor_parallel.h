@@ -8,6 +8,7 @@
 #include "worker/models/decoder_config.h"
 #include "worker/models/encoder_config.h"
 #include "worker/models/t5_config.h"
+#include "worker/weight_source.h"
 
 namespace proctor {
 

@@ -1,0 +1,87 @@
+#include "orchestrator/commands/plan.h"
+
+#include <algorithm>
+#include <ostream>
+
+#include "orchestrator/calibration_file.h"
+#include "orchestrator/commands/worker_facts.h"
+#include "orchestrator/forecast.h"
+#include "orchestrator/machine.h"
+#include "orchestrator/plan_report.h"
+#include "orchestrator/run_directory.h"
+#include "orchestrator/suite_file.h"
+#include "orchestrator/tell.h"
+#include "orchestrator/timeline.h"
+#include "sharding/error.h"
+
+namespace proctor {
+namespace {
+
+/// The devices of a plan: a finished run's, this machine's, or, for --device cuda where there is none, a GPU's.
+class PlannedFacts final : public FactSource {
+ public:
+  PlannedFacts(const PlanOptions& options, Deadlines::Seconds deadline, std::optional<DeviceFacts> known)
+      : worker_(options.device, deadline), options_(options), known_(std::move(known)) {}
+  ModelFacts check(const Module& module) override { return worker_.check(module); }
+  DeviceFacts probe() override {
+    DeviceFacts facts = device();
+    if (const std::uint64_t limit = options_.memory_limit_bytes; limit > 0)
+      facts.bytes = facts.bytes > 0 ? std::min(facts.bytes, limit) : limit;
+    return facts;
+  }
+
+ private:
+  DeviceFacts device() {
+    if (known_) return *known_;
+    try {
+      return worker_.probe();
+    } catch (const Error& error) {
+      if (options_.device != "cuda" || error.fault() != Fault::environment) throw;
+    }
+    DeviceFacts assumed;
+    assumed.kind = "GPU (assumed: none is here)";
+    return assumed;
+  }
+  WorkerFacts worker_;
+  const PlanOptions& options_;
+  std::optional<DeviceFacts> known_;
+};
+
+std::vector<std::uint32_t> devices_to_plan_for(const PlanOptions& options, const Work& work) {
+  if (!options.gpus.empty()) return options.gpus;
+  if (options.workers) return {*options.workers};
+  if (work.suite.machine.workers) return {*work.suite.machine.workers};
+  return {work.device.kind == "cpu" ? std::max(1u, usable_cores() / work.suite.machine.cpu_threads)
+                                    : work.device.count};
+}
+
+}  // namespace
+
+void plan(const PlanOptions& options, std::ostream& out) {
+  std::optional<DeviceFacts> device;
+  Calibration known;
+  std::string source;
+  if (!options.calibrated_by.empty()) {
+    RunCalibration run = calibration_of_run(options.calibrated_by);
+    device = std::move(run.device);
+    known = std::move(run.measured);
+    source = "times as measured by " + options.calibrated_by;
+  }
+  SuiteFile file = read_suite(options.suite, options.settings);
+  for (const std::string& note : file.notes) tell("proctor: " + note);
+  PlannedFacts facts(options, file.suite.deadlines.load, device);
+  const Work work = prepare_work(std::move(file.suite), options.limit, facts);
+  if (source.empty()) {
+    known = read_calibration(calibration_path(), work.device.kind);
+    source = known.runs.empty()
+                 ? "nothing is known of such devices yet, so times are rough: a run, or --calibrated-by, "
+                   "makes them good"
+                 : "times as learned by runs (" + calibration_path().string() + ")";
+  }
+  const Forecast forecast(work, {work.device.kind, known});
+  const std::vector<std::uint32_t> gpus = devices_to_plan_for(options, work);
+  out << plan_report(work, forecast, gpus, source);
+  if (!options.svg.empty()) write_file(options.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));
+}
+
+}  // namespace proctor

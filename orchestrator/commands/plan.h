@@ -1,0 +1,25 @@
+// `proctor plan SUITE`: what a run would do, by the decisions that a run makes; touches no device.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace proctor {
+
+struct PlanOptions {
+  std::string suite, device = "auto";
+  std::vector<std::string> settings;     ///< --set
+  std::size_t limit = 0;                 ///< documents of each task; 0: all
+  std::optional<std::uint32_t> workers;  ///< per rank: devices of this machine
+  std::uint64_t memory_limit_bytes = 0;  ///< of each device; 0: what the device has
+  std::vector<std::uint32_t> gpus;       ///< empty: this machine's devices
+  std::string svg, calibrated_by;
+};
+
+/// Throws UsageError, InputError or EnvironmentError where a run would.
+void plan(const PlanOptions& options, std::ostream& out);
+
+}  // namespace proctor

@@ -1,0 +1,93 @@
+#include "orchestrator/commands/run.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <set>
+
+#include "orchestrator/agent_rank.h"
+#include "orchestrator/commands/worker_facts.h"
+#include "orchestrator/machine.h"
+#include "orchestrator/mpi_session.h"
+#include "orchestrator/orchestrator.h"
+#include "orchestrator/signals.h"
+#include "orchestrator/store_fault_hook.h"
+#include "orchestrator/suite_file.h"
+#include "orchestrator/tell.h"
+#include "orchestrator/worker_process.h"
+
+namespace proctor {
+namespace {
+
+std::string default_directory(const Suite& suite) {
+  const char* index = std::getenv("SLURM_ARRAY_TASK_ID");
+  return "runs/" + suite.name + (index ? std::string("-") + index : "");
+}
+
+/// Modules and tasks that the suite no longer has leave the results.
+void remove_leftovers(const RunDirectory& directory, const Work& work) {
+  std::set<std::filesystem::path> wanted;
+  for (const Pair& pair : work.pairs) {
+    if (task_type_of(work.suite.tasks[pair.task.value]).is_scored())
+      wanted.insert(directory.results(work.suite.modules[pair.module.value].name));
+    wanted.insert(answers_file(directory, work.suite, pair));
+  }
+  for (const char* part : {"results", "samples", "responses"})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.root() / part))
+      if (entry.is_regular_file() && !wanted.contains(entry.path())) std::filesystem::remove(entry.path());
+}
+
+int run_suite(const RunOptions& options, MpiSession& mpi) {
+  SuiteFile file = read_suite(options.suite, options.settings);
+  if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
+    throw UsageError(std::to_string(mpi.ranks_on_node()) +
+                     " ranks share a node, so 'auto' cannot tell how many workers each may have; give --workers N (per "
+                     "rank), or start one rank per node");
+  if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) tell("proctor: " + idle);
+  for (const std::string& note : file.notes) tell("proctor: " + note);
+  const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
+  WorkerFacts facts(options.device, file.suite.deadlines.load);
+  const Work work = prepare_work(std::move(file.suite), options.limit, facts);
+  LockPatience patience;
+  patience.give_up = [] { return asked() != Asked::nothing; };
+  if (options.fresh && std::filesystem::exists(directory.root())) {
+    const RunLock lock(directory, patience, tell);  // a live run keeps its directory
+    directory.set_aside();
+  }
+  directory.refuse_foreign();
+  directory.create();
+  RunLock lock(directory, patience, tell);
+  const bool begun = std::filesystem::exists(directory.suite());
+  if (begun && !std::filesystem::exists(directory.database()))
+    throw EnvironmentError(
+        directory.database().string() +
+        ": is missing beside suite.yaml, so its answers are lost; put it back, or use --fresh to begin anew");
+  std::optional<KeptBeating> beating(lock);
+  RunStore store(directory.database().string(), begun ? RunStore::Open::existing : RunStore::Open::new_or_existing,
+                 store_vfs());
+  lock.verify();
+  Resumed resumed = resume(store, work, options.redo_changed);
+  remove_leftovers(directory, work);
+  write_file(directory.suite(), file.resolved);
+  beating.reset();
+  Orchestrator orchestrator(work, options, directory, store, lock, mpi, std::move(resumed));
+  return orchestrator.run();
+}
+
+}  // namespace
+
+int run(int argc, char** argv, const RunOptions& options) {
+  install_signals(under_launcher());  // first: MPI_Init takes a while, and a signal may come early
+  MpiSession mpi(argc, argv);
+  if (mpi.rank() != 0) return run_agent(mpi, worker_binary_path());
+  try {
+    const int code = run_suite(options, mpi);
+    mpi.finalize();
+    return code;
+  } catch (const std::exception&) {
+    for (int rank = 1; rank < mpi.size(); ++rank) mpi.send(rank, encode(AgentOrder(LeaveNode{true})));
+    throw;
+  }
+}
+
+}  // namespace proctor
