@@ -1,34 +1,146 @@
 #!/usr/bin/env python3
-"""The floors hold: orchestrator/ and worker/ include sharding/, never each other; each foreign runtime has one home."""
+"""The rooms hold: a room includes the rooms below it that the table names, and no other; each foreign runtime has one home.
+
+    layering.py CHECKOUT
+"""
 import re
 import sys
 from pathlib import Path
 
-ROOT = Path(sys.argv[1])
-ALLOWED = {"sharding": {"sharding"}, "orchestrator": {"sharding", "orchestrator"}, "worker": {"sharding", "worker"}}
-HOMES = {r"mpi\.h|sqlite3\.h|yaml-cpp/|boost/|spdlog/": "orchestrator", r"ATen/|c10/|torch/|cuda|nccl": "worker"}
+# A room -> the rooms that it may include. Nothing points upward, and no arrow is unused: the table is the architecture.
+ROOMS = {
+    "sharding/protocol": "",
+    "sharding/planning": "sharding/protocol",
+    "sharding/conductor": "sharding/protocol sharding/planning",
+    "sharding/simulation": "sharding/conductor",
+    #
+    "orchestrator/base": "sharding/protocol",
+    "orchestrator/spec": "sharding/protocol",
+    "orchestrator/cpython": "",
+    "orchestrator/prompts": "cpython sharding/protocol",
+    "orchestrator/metrics": "cpython spec sharding/protocol",
+    "orchestrator/task_types": "cpython spec prompts metrics sharding/protocol",
+    "orchestrator/suite": "spec metrics task_types sharding/protocol",
+    "orchestrator/store": "base sharding/protocol",
+    "orchestrator/ranks": "base store sharding/protocol",
+    "orchestrator/planning": "base cpython spec metrics store task_types sharding/protocol sharding/planning sharding/simulation",
+    "orchestrator/scoring": "cpython metrics store task_types planning sharding/protocol",
+    "orchestrator/report": "base planning sharding/protocol",
+    "orchestrator/run": "base metrics store ranks planning scoring report sharding/protocol sharding/planning sharding/conductor",
+    "orchestrator/commands": "base suite store ranks planning scoring report run sharding/protocol",
+    #
+    "worker/base": "sharding/protocol",
+    "worker/tokenizer": "base sharding/protocol",
+    "worker/checkpoint": "base tokenizer sharding/protocol",
+    "worker/batching": "",
+    "worker/postprocessing": "sharding/protocol",
+    "worker/device": "base sharding/protocol",
+    "worker/communicator": "base sharding/protocol",
+    "worker/kernels": "base sharding/protocol",
+    "worker/models": "base checkpoint communicator kernels sharding/protocol",
+    "worker/attention": "base checkpoint batching kernels models",
+    "worker/inference": "checkpoint batching postprocessing kernels models attention sharding/planning",
+    "worker/kinds": "base tokenizer checkpoint batching postprocessing device communicator kernels models attention inference sharding/protocol",
+    "worker/visit": "base device communicator kinds sharding/protocol",
+    "worker/commands": "checkpoint device kinds visit sharding/protocol",
+}
 # What must build without LibTorch, so that sanitizers and fuzzers reach it.
-NO_TORCH = re.compile(r"worker/(tokenizer/.*|safetensors|batcher|text_codec|model_folder|generation_text|json_file|tokenize_command|models/(config_reader|families|decoder_config))\.(h|cc)$")
+NO_TORCH = {"worker/base", "worker/tokenizer", "worker/checkpoint", "worker/batching", "worker/postprocessing"}
+# A foreign runtime's headers -> where they may be included.
+HOMES = {
+    r"mpi\.h": "orchestrator/ranks",
+    r"sqlite3\.h": "orchestrator/store",
+    r"boost/": "orchestrator/commands",
+    r"yaml-cpp/": "orchestrator/suite",
+    r"ATen/|c10/|torch/|cuda|nccl\.h": "worker/",
+}
 
 
-def problems():
-    for path in sorted(p for floor in ALLOWED for p in (ROOT / floor).rglob("*") if p.suffix in (".h", ".cc")):
-        name, floor = str(path.relative_to(ROOT)), path.relative_to(ROOT).parts[0]
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            found = re.match(r'\s*#\s*include\s+[<"]([^>"]+)', line)
-            if not found:
-                continue
-            header = found.group(1)
-            top = header.split("/")[0]
-            if top in ALLOWED and top not in ALLOWED[floor]:
-                yield f"{name}:{number}: {floor}/ may not include {header}"
+def rooms_below(room):
+    floor = room.split("/")[0]
+    return {name if "/" in name else f"{floor}/{name}" for name in ROOMS[room].split()}
+
+
+def sources(root):
+    """(room or floor, path) of every source file."""
+    for floor in sorted({room.split("/")[0] for room in ROOMS}):
+        for path in sorted((root / floor).rglob("*")):
+            if path.suffix in (".h", ".cc"):
+                yield "/".join(path.relative_to(root).parts[:2]), path
+
+
+def includes(path):
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        found = re.match(r'\s*#\s*include\s+[<"]([^>"]+)', line)
+        if found:
+            yield number, found.group(1)
+
+
+def wrong_includes(root, used):
+    for room, path in sources(root):
+        name = path.relative_to(root)
+        if room not in ROOMS:
+            yield f"{name}: lies in no room; the rooms are in tests/layering.py"
+            continue
+        for number, header in includes(path):
+            target = "/".join(header.split("/")[:2])
+            if target.split("/")[0] in ("sharding", "orchestrator", "worker") and target != room:
+                used.add((room, target))
+                if target not in rooms_below(room):
+                    yield f"{name}:{number}: {room} may not include {header}; it may include {', '.join(sorted(rooms_below(room))) or 'no other room'}"
             for pattern, home in HOMES.items():
-                if re.match(pattern, header) and floor != home:
-                    yield f"{name}:{number}: {header} belongs to {home}/ alone"
-            if NO_TORCH.search(name) and re.match(r"ATen/|c10/|torch/", header):
-                yield f"{name}:{number}: must build without LibTorch, but includes {header}"
+                if re.match(pattern, header) and not room.startswith(home):
+                    yield f"{name}:{number}: {header} belongs to {home} alone"
+            if room in NO_TORCH and re.match(r"ATen/|c10/|torch/", header):
+                yield f"{name}:{number}: {room} must build without LibTorch, but includes {header}"
 
 
-found = list(problems())
-print("\n".join(found) or "floors hold")
-sys.exit(bool(found))
+def circles():
+    done = set()
+
+    def visit(room, path):
+        if room in path:
+            yield "a circle of rooms: " + " -> ".join([*path[path.index(room) :], room])
+        elif room not in done:
+            for below in sorted(rooms_below(room)):
+                yield from visit(below, [*path, room])
+            done.add(room)
+
+    for room in ROOMS:
+        yield from visit(room, [])
+
+
+def cmake_differences(root):
+    """Every room's CMakeLists.txt names the rooms of the table."""
+    for room in ROOMS:
+        file = root / room / "CMakeLists.txt"
+        text = file.read_text() if file.exists() else ""
+        call = re.search(rf"proctor_room\({room.replace('/', '_')}\b(.*?)\)", text, re.DOTALL)
+        if not call:
+            yield f"{room}/CMakeLists.txt: proctor_room({room.replace('/', '_')} ...) is missing"
+            continue
+        uses = re.search(r"\bUSES\b(.*?)(\bLIBRARIES\b|\Z)", call.group(1), re.DOTALL)
+        named = {name.replace("_", "/", 1) for name in (uses.group(1).split() if uses else [])}
+        if named != rooms_below(room):
+            yield f"{room}/CMakeLists.txt: USES differs from tests/layering.py by {', '.join(sorted(named ^ rooms_below(room)))}"
+
+
+def problems(root):
+    used = set()
+    yield from wrong_includes(root, used)
+    yield from circles()
+    yield from cmake_differences(root)
+    for room in ROOMS:
+        for below in sorted(rooms_below(room)):
+            if (room, below) not in used:
+                yield f"tests/layering.py: {room} -> {below} is allowed and not used; take it out of the table"
+
+
+def main():
+    found = list(problems(Path(sys.argv[1])))
+    print("\n".join(found) or f"{len(ROOMS)} rooms hold")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

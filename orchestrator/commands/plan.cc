@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <ostream>
 
-#include "orchestrator/calibration_file.h"
+#include "orchestrator/base/machine.h"
+#include "orchestrator/base/tell.h"
 #include "orchestrator/commands/worker_facts.h"
-#include "orchestrator/forecast.h"
-#include "orchestrator/machine.h"
-#include "orchestrator/plan_report.h"
-#include "orchestrator/run_directory.h"
-#include "orchestrator/suite_file.h"
-#include "orchestrator/tell.h"
-#include "orchestrator/timeline.h"
-#include "sharding/error.h"
+#include "orchestrator/planning/calibration_file.h"
+#include "orchestrator/planning/forecast.h"
+#include "orchestrator/report/plan_report.h"
+#include "orchestrator/report/timeline.h"
+#include "orchestrator/store/run_directory.h"
+#include "orchestrator/suite/suite_file.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -5,16 +5,16 @@
 #include <optional>
 #include <set>
 
-#include "orchestrator/agent_rank.h"
+#include "orchestrator/base/machine.h"
+#include "orchestrator/base/signals.h"
+#include "orchestrator/base/tell.h"
 #include "orchestrator/commands/worker_facts.h"
-#include "orchestrator/machine.h"
-#include "orchestrator/mpi_session.h"
-#include "orchestrator/orchestrator.h"
-#include "orchestrator/signals.h"
-#include "orchestrator/store_fault_hook.h"
-#include "orchestrator/suite_file.h"
-#include "orchestrator/tell.h"
-#include "orchestrator/worker_process.h"
+#include "orchestrator/ranks/agent_rank.h"
+#include "orchestrator/ranks/mpi_session.h"
+#include "orchestrator/ranks/worker_process.h"
+#include "orchestrator/run/orchestrator.h"
+#include "orchestrator/store/store_fault_hook.h"
+#include "orchestrator/suite/suite_file.h"
 
 namespace proctor {
 namespace {

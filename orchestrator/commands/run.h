@@ -1,7 +1,7 @@
 // `proctor run SUITE`: every rank comes here. Rank 0 prepares, orchestrates and reports; the others are node agents.
 #pragma once
 
-#include "orchestrator/run_options.h"
+#include "orchestrator/run/run_options.h"
 
 namespace proctor {
 

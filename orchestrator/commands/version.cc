@@ -4,8 +4,8 @@
 #include <ostream>
 
 #include "orchestrator/commands/worker_facts.h"
-#include "orchestrator/mpi_session.h"
-#include "sharding/error.h"
+#include "orchestrator/ranks/mpi_session.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -1,8 +1,8 @@
 #include "orchestrator/commands/worker_facts.h"
 
-#include "orchestrator/exit_code.h"
-#include "orchestrator/worker_process.h"
-#include "sharding/error.h"
+#include "orchestrator/base/exit_code.h"
+#include "orchestrator/ranks/worker_process.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/work.h"
+#include "orchestrator/planning/work.h"
 
 namespace proctor {
 

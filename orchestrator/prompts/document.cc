@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
-#include "orchestrator/prompts/python_text.h"
-#include "sharding/error.h"
+#include "orchestrator/cpython/python_text.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -1,7 +1,7 @@
 // Compress: passages and a question a row, shortened by a module to what the question needs.
-#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/cpython/python_text.h"
 #include "orchestrator/task_types/task_type.h"
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

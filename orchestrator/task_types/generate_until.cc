@@ -1,8 +1,8 @@
 // Generation: text up to a stop string, filtered and compared with one or several accepted texts.
 #include <algorithm>
 
-#include "orchestrator/prompts/python_text.h"
-#include "orchestrator/scoring/text_metrics.h"
+#include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/text_metrics.h"
 #include "orchestrator/task_types/generation_ask.h"
 
 namespace proctor {

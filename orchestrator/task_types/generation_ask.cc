@@ -3,7 +3,7 @@
 #include <cmath>
 #include <unordered_map>
 
-#include "orchestrator/scoring/hashes.h"
+#include "orchestrator/metrics/hashes.h"
 
 namespace proctor {
 

@@ -1,7 +1,7 @@
 // Loglikelihood: how likely the target is after the prompt (LAMBADA).
-#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/cpython/python_text.h"
 #include "orchestrator/task_types/task_type.h"
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

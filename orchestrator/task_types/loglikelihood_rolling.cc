@@ -1,5 +1,5 @@
 // Rolling loglikelihood: how likely a whole text is, in windows of the model's length (perplexity).
-#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/cpython/python_text.h"
 #include "orchestrator/task_types/task_type.h"
 
 namespace proctor {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/cpython/python_text.h"
 #include "orchestrator/task_types/task_type.h"
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

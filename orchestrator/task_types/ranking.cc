@@ -10,9 +10,9 @@
 #include <unordered_set>
 #include <utility>
 
-#include "orchestrator/prompts/python_text.h"
-#include "orchestrator/scoring/hashes.h"
-#include "sharding/error.h"
+#include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/hashes.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/scoring/pair.h"
-#include "orchestrator/scoring/retrieval_metrics.h"
-#include "orchestrator/suite.h"
+#include "orchestrator/metrics/retrieval_metrics.h"
+#include "orchestrator/spec/suite.h"
+#include "orchestrator/task_types/cell.h"
 #include "orchestrator/task_types/task_type.h"
 
 namespace proctor {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "orchestrator/task_types/generation_ask.h"
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "orchestrator/task_types/ranking.h"
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -1,6 +1,6 @@
 // Retrieval: queries and a corpus, embedded; each query's passages by the cosine, all of them looked at; trec_eval's
 // measures against qrels.
-#include "orchestrator/scoring/vectors.h"
+#include "orchestrator/metrics/vectors.h"
 #include "orchestrator/task_types/ranking.h"
 
 namespace proctor {

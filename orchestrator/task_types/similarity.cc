@@ -2,12 +2,12 @@
 #include <charconv>
 #include <cmath>
 
-#include "orchestrator/prompts/python_text.h"
-#include "orchestrator/scoring/hashes.h"
-#include "orchestrator/scoring/retrieval_metrics.h"
-#include "orchestrator/scoring/vectors.h"
+#include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/hashes.h"
+#include "orchestrator/metrics/retrieval_metrics.h"
+#include "orchestrator/metrics/vectors.h"
 #include "orchestrator/task_types/task_type.h"
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

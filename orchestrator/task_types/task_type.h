@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/metrics/filters.h"
+#include "orchestrator/metrics/metric_value.h"
 #include "orchestrator/prompts/template.h"
-#include "orchestrator/scoring/filters.h"
-#include "orchestrator/scoring/metric_value.h"
-#include "orchestrator/scoring/pair.h"
-#include "orchestrator/suite.h"
-#include "sharding/request.h"
+#include "orchestrator/spec/suite.h"
+#include "orchestrator/task_types/cell.h"
+#include "sharding/protocol/request.h"
 
 namespace proctor {
 

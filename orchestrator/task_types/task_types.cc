@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "orchestrator/prompts/python_text.h"
+#include "orchestrator/cpython/python_text.h"
 #include "orchestrator/task_types/task_type.h"
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -7,9 +7,9 @@
 #include <fstream>
 #include <map>
 
-#include "orchestrator/run_store.h"
-#include "orchestrator/store_thread.h"
-#include "sharding/conductor.h"
+#include "orchestrator/store/run_store.h"
+#include "orchestrator/store/store_thread.h"
+#include "sharding/conductor/conductor.h"
 #include "worker/tokenizer/tokenizer.h"
 
 namespace proctor {

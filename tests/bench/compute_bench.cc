@@ -17,14 +17,14 @@
 #include <filesystem>
 #include <thread>
 
-#include "sharding/gang_memory.h"
-#include "worker/host_memory.h"
+#include "sharding/protocol/gang_memory.h"
+#include "worker/checkpoint/families.h"
+#include "worker/checkpoint/model_folder.h"
+#include "worker/checkpoint/safetensors.h"
+#include "worker/device/host_memory.h"
 #include "worker/kinds/kinds.h"
-#include "worker/model_folder.h"
-#include "worker/models/families.h"
 #include "worker/models/row_parallel.h"
-#include "worker/safetensors.h"
-#include "worker/teardown.h"
+#include "worker/visit/teardown.h"
 
 namespace proctor {
 namespace {

@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "sharding/error.h"
-#include "worker/safetensors.h"
+#include "sharding/protocol/error.h"
+#include "worker/checkpoint/safetensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {

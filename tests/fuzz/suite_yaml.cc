@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "orchestrator/suite_file.h"
-#include "orchestrator/task_file.h"
-#include "sharding/error.h"
+#include "orchestrator/suite/suite_file.h"
+#include "orchestrator/suite/task_file.h"
+#include "sharding/protocol/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const std::filesystem::path root = [] {

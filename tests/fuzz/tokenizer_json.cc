@@ -1,7 +1,7 @@
 // Any JSON as a tokenizer.json, then a text through it: ids and a text back, or an InputError.
 #include <cstdint>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/tokenizer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

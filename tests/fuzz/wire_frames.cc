@@ -1,9 +1,9 @@
 // Any bytes as a stream of frames, each decoded as every kind of message: a message, or an Error.
 #include <cstdint>
 
-#include "sharding/error.h"
-#include "sharding/message.h"
-#include "sharding/wire.h"
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/message.h"
+#include "sharding/protocol/wire.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   proctor::FrameReader reader;

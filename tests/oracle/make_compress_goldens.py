@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What llmlingua 0.2.2 keeps of passages, with a tiny model.
 
-    make_compress_goldens.py > ../compute/compress_goldens.json
+    make_compress_goldens.py > ../data/goldens/compress_goldens.json
 
 Needs the oracle's environment (tools/compare_lm_eval says how it is made) with llmlingua==0.2.2 in it.
 """

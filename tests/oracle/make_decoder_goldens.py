@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Logits of the tiny models by transformers 4.57.1 and torch 2.11.0 -> tests/compute/decoder_goldens.json
+"""Logits of the tiny models by transformers 4.57.1 and torch 2.11.0 -> tests/data/goldens/decoder_goldens.json
 
-    OMP_NUM_THREADS=1 make_decoder_goldens.py > ../compute/decoder_goldens.json
+    OMP_NUM_THREADS=1 make_decoder_goldens.py > ../data/goldens/decoder_goldens.json
 
 Needs the oracle's environment (tools/compare_lm_eval says how it is made), not the product's.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Token ids, vectors and scores of the tiny encoders by transformers 4.57.1 and torch 2.11.0 -> tests/compute/encoder_goldens.json
+"""Token ids, vectors and scores of the tiny encoders by transformers 4.57.1 and torch 2.11.0 -> tests/data/goldens/encoder_goldens.json
 
-    OMP_NUM_THREADS=1 make_encoder_goldens.py > ../compute/encoder_goldens.json
+    OMP_NUM_THREADS=1 make_encoder_goldens.py > ../data/goldens/encoder_goldens.json
 
 Pooling as sentence-transformers has it: bert by its first token and normalised, roberta by the mean. Needs the oracle's
 environment (tools/compare_lm_eval says how it is made), not the product's.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Scores of query and passage by each reranking kind, on the tiny models, computed with transformers.
 
-    make_rerank_goldens.py > ../compute/rerank_goldens.json
+    make_rerank_goldens.py > ../data/goldens/rerank_goldens.json
 
 The methods are written out here as their papers' own code and AutoRAG's have them (reference and autorag); FlagEmbedding
 computes the LLM reranker's. Needs the oracle's environment (tools/compare_lm_eval says how it is made) and FlagEmbedding.

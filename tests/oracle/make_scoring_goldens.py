@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""lm-eval 0.4.13's aggregations and standard errors on made-up values -> tests/orchestrator/scoring_goldens.json
+"""lm-eval 0.4.13's aggregations and standard errors on made-up values -> tests/data/goldens/scoring_goldens.json
 
-    make_scoring_goldens.py > ../orchestrator/scoring_goldens.json
+    make_scoring_goldens.py > ../data/goldens/scoring_goldens.json
 """
 import contextlib
 import json

@@ -104,7 +104,7 @@ class BadInput(RunCase):
         self.refused(5, "tokenizer model 'WordLevel' is not supported")
 
     def test_command_line(self):
-        self.refused(2, "--workers 0: expected at least 1", more=("--workers", "0"))
+        self.refused(2, "--workers 0: expected 1 to 1024", more=("--workers", "0"))
         self.refused(2, "--devices", more=("--devices", "cpu"))
 
     def test_a_run_directory_of_another_suite(self):

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "worker/clock.h"
+#include "worker/base/clock.h"
 #include "worker/kinds/each_request.h"
 #include "worker/kinds/options.h"
 

@@ -5,15 +5,15 @@
 #include <functional>
 #include <vector>
 
-#include "worker/batcher.h"
+#include "worker/attention/prefix_cache.h"
+#include "worker/batching/batcher.h"
+#include "worker/checkpoint/model_folder.h"
+#include "worker/checkpoint/text_codec.h"
+#include "worker/inference/scoring.h"
 #include "worker/kinds/kinds.h"
-#include "worker/kinds/made_ahead.h"
+#include "worker/kinds/prefetch.h"
 #include "worker/kinds/request_rows.h"
-#include "worker/model_folder.h"
 #include "worker/models/decoder.h"
-#include "worker/prefix_cache.h"
-#include "worker/scoring.h"
-#include "worker/text_codec.h"
 
 namespace proctor {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "sharding/error.h"
-#include "sharding/request.h"
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/request.h"
 
 namespace proctor {
 

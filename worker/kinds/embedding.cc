@@ -8,13 +8,13 @@
 #include <cstring>
 #include <span>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
+#include "worker/checkpoint/sentence_settings.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/each_request.h"
 #include "worker/kinds/encoder_module.h"
 #include "worker/kinds/options.h"
 #include "worker/kinds/score.h"
-#include "worker/kinds/sentence_settings.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {

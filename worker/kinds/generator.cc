@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "worker/clock.h"
-#include "worker/generation_loop.h"
-#include "worker/generation_text.h"
+#include "worker/base/clock.h"
+#include "worker/inference/generation_loop.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/each_request.h"
 #include "worker/kinds/options.h"
 #include "worker/kinds/score.h"
+#include "worker/postprocessing/generation_text.h"
 
 namespace proctor {
 namespace {

@@ -1,7 +1,7 @@
 #include "worker/kinds/kinds.h"
 
-#include "sharding/error.h"
-#include "worker/model_folder.h"
+#include "sharding/protocol/error.h"
+#include "worker/checkpoint/model_folder.h"
 #include "worker/models/row_parallel.h"
 
 namespace proctor {

@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "sharding/request.h"
-#include "sharding/suite.h"
-#include "worker/cleanup.h"
-#include "worker/communicator.h"
-#include "worker/device.h"
-#include "worker/weights.h"
+#include "sharding/protocol/module.h"
+#include "sharding/protocol/request.h"
+#include "worker/communicator/communicator.h"
+#include "worker/device/cleanup.h"
+#include "worker/device/device.h"
+#include "worker/models/weights.h"
 
 namespace proctor {
 

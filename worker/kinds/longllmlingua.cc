@@ -6,12 +6,12 @@
 #include <cmath>
 #include <numeric>
 
-#include "sharding/error.h"
-#include "worker/clock.h"
-#include "worker/compression.h"
+#include "sharding/protocol/error.h"
+#include "worker/base/clock.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/options.h"
 #include "worker/kinds/score.h"
+#include "worker/postprocessing/compression.h"
 
 namespace proctor {
 namespace {

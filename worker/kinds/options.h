@@ -7,9 +7,9 @@
 #include <string>
 #include <type_traits>
 
-#include "sharding/error.h"
-#include "sharding/suite.h"
-#include "worker/model_folder.h"
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/module.h"
+#include "worker/checkpoint/model_folder.h"
 
 namespace proctor {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "sharding/error.h"
-#include "worker/rolling_windows.h"
+#include "sharding/protocol/error.h"
+#include "worker/batching/rolling_windows.h"
 
 namespace proctor {
 

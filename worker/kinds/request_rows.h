@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "sharding/request.h"
-#include "worker/batcher.h"
-#include "worker/generation_loop.h"
-#include "worker/model_folder.h"
-#include "worker/text_codec.h"
+#include "sharding/protocol/request.h"
+#include "worker/batching/batcher.h"
+#include "worker/checkpoint/model_folder.h"
+#include "worker/checkpoint/text_codec.h"
+#include "worker/inference/generation_loop.h"
 
 namespace proctor {
 

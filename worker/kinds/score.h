@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string>
 
-#include "sharding/request.h"
+#include "sharding/protocol/request.h"
 
 namespace proctor {
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "sharding/error.h"
-#include "worker/clock.h"
+#include "sharding/protocol/error.h"
+#include "worker/base/clock.h"
 #include "worker/kinds/each_request.h"
 #include "worker/kinds/score.h"
 

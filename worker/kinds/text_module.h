@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "worker/checkpoint/model_folder.h"
+#include "worker/checkpoint/text_codec.h"
 #include "worker/kinds/kinds.h"
-#include "worker/kinds/made_ahead.h"
-#include "worker/model_folder.h"
-#include "worker/text_codec.h"
+#include "worker/kinds/prefetch.h"
 
 namespace proctor {
 

@@ -14,9 +14,9 @@
 #include <map>
 #include <numbers>
 
-#include "worker/clock.h"
-#include "worker/elementwise.h"
-#include "worker/token_tensor.h"
+#include "worker/base/clock.h"
+#include "worker/kernels/elementwise.h"
+#include "worker/kernels/token_tensor.h"
 
 namespace proctor {
 namespace {

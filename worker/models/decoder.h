@@ -11,11 +11,11 @@
 #include <span>
 #include <vector>
 
-#include "worker/communicator.h"
-#include "worker/models/decoder_config.h"
+#include "worker/checkpoint/decoder_config.h"
+#include "worker/checkpoint/tensor_parallel.h"
+#include "worker/communicator/communicator.h"
 #include "worker/models/row_parallel.h"
-#include "worker/models/tensor_parallel.h"
-#include "worker/weights.h"
+#include "worker/models/weights.h"
 
 namespace proctor {
 

@@ -9,9 +9,9 @@
 #include <cmath>
 #include <utility>
 
-#include "worker/elementwise.h"
-#include "worker/models/packed_attention.h"
-#include "worker/token_tensor.h"
+#include "worker/kernels/elementwise.h"
+#include "worker/kernels/packed_attention.h"
+#include "worker/kernels/token_tensor.h"
 
 namespace proctor {
 Encoder::Encoder(const EncoderConfig& config, const Weights& weights, Communicator& gang)

@@ -7,9 +7,9 @@
 #include <span>
 #include <vector>
 
-#include "worker/models/encoder_config.h"
+#include "worker/checkpoint/encoder_config.h"
 #include "worker/models/row_parallel.h"
-#include "worker/weights.h"
+#include "worker/models/weights.h"
 
 namespace proctor {
 

@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "worker/few_rows.h"
+#include "worker/kernels/skinny_gemm.h"
 
 namespace proctor {
 

@@ -4,8 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/communicator.h"
-#include "worker/models/tensor_parallel.h"
+#include "worker/checkpoint/tensor_parallel.h"
+#include "worker/communicator/communicator.h"
 
 namespace proctor {
 

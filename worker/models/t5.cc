@@ -10,9 +10,9 @@
 #include <cmath>
 #include <limits>
 
-#include "worker/elementwise.h"
-#include "worker/models/packed_attention.h"
-#include "worker/token_tensor.h"
+#include "worker/kernels/elementwise.h"
+#include "worker/kernels/packed_attention.h"
+#include "worker/kernels/token_tensor.h"
 
 namespace proctor {
 

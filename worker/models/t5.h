@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "worker/checkpoint/t5_config.h"
 #include "worker/models/row_parallel.h"
-#include "worker/models/t5_config.h"
-#include "worker/weights.h"
+#include "worker/models/weights.h"
 
 namespace proctor {
 

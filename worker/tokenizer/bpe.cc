@@ -3,7 +3,7 @@
 #include <queue>
 #include <tuple>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {

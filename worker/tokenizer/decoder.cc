@@ -4,7 +4,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/pattern.h"
 #include "worker/tokenizer/pre_tokenizer.h"
 #include "worker/tokenizer/unicode.h"

@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/pattern.h"
 #include "worker/tokenizer/precompiled.h"
 #include "worker/tokenizer/unicode.h"

@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 

@@ -1,6 +1,6 @@
 #include "worker/tokenizer/post_processor.h"
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/pattern.h"
 #include "worker/tokenizer/unicode.h"
 

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {

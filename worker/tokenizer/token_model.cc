@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/bpe.h"
 #include "worker/tokenizer/unigram.h"
 #include "worker/tokenizer/word_piece.h"

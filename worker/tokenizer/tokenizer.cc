@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "sharding/error.h"
-#include "worker/json_file.h"
+#include "sharding/protocol/error.h"
+#include "worker/base/json_file.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {

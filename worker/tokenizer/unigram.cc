@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {

@@ -1,6 +1,6 @@
 #include "worker/tokenizer/word_piece.h"
 
-#include "sharding/error.h"
+#include "sharding/protocol/error.h"
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {

@@ -1,0 +1,259 @@
+#include "orchestrator/commands/options.h"
+
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <set>
+#include <sstream>
+
+#include "orchestrator/suite/yaml_fields.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr const char* kHelp =
+    "proctor: evaluates many models on many tasks over many GPUs in one job\n"
+    "\n"
+    "  proctor run SUITE [options]       run or resume a suite\n"
+    "  proctor plan SUITE [options]      what a run would do; touches no device\n"
+    "  proctor show DIR [options]        a run, running or finished\n"
+    "  proctor --version                 its version, and the libraries and devices that it found\n"
+    "  proctor COMMAND --help            the options of a command\n"
+    "\n"
+    "example: proctor run configs/demo.yaml --workers 2\n"
+    "         mpirun -n 4 proctor run suite.yaml --workers 1\n";
+
+/// A command of proctor: what it takes, and how it is explained.
+struct Verb {
+  std::string name, operand, purpose, example;
+  po::options_description options;
+
+  std::string help() const {
+    std::ostringstream text;
+    text << "proctor " << name << " " << operand << " [options]: " << purpose << "\n\n"
+         << options << "\nexample: proctor " << name << " " << example << "\n";
+    return text.str();
+  }
+  std::string see_help() const { return "; see proctor " + name + " --help"; }
+};
+
+/// Of the verbs that read a suite.
+void add_suite_options(po::options_description& options) {
+  options.add_options()("device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")(
+      "limit", po::value<std::int64_t>(), "the first N documents of each task only")(
+      "set", po::value<std::vector<std::string>>()->composing(), "a change to the suite: modules.NAME.dtype=bfloat16");
+}
+
+Verb run_verb() {
+  Verb verb{"run", "SUITE", "run or resume a suite", "configs/demo.yaml --workers 2",
+            po::options_description("options of run")};
+  add_suite_options(verb.options);
+  verb.options.add_options()("out", po::value<std::string>(), "the run directory (default runs/<suite>)")(
+      "workers", po::value<std::int64_t>(), "workers of each rank (default: its devices, or cores and memory)")(
+      "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")(
+      "fresh", "rename what is in the run directory and start over")(
+      "redo-changed", "compute (module, task) pairs again whose identity changed")(
+      "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
+  return verb;
+}
+
+Verb plan_verb() {
+  Verb verb{"plan", "SUITE", "what a run would do; touches no device", "configs/demo.yaml --gpus 2,8",
+            po::options_description("options of plan")};
+  add_suite_options(verb.options);
+  verb.options.add_options()("gpus", po::value<std::string>(),
+                             "devices to plan for: 8, or 8,64,512 (default: this machine's)")(
+      "workers", po::value<std::int64_t>(), "the same as --gpus, for one number (as run has it)")(
+      "memory-limit", po::value<std::string>(), "memory of each device: 40 GiB (default: what it has)")(
+      "svg", po::value<std::string>(), "write a picture of who does what when, for the first of --gpus")(
+      "calibrated-by", po::value<std::string>(),
+      "predict from what this finished run measured (default: from all runs on this machine)");
+  return verb;
+}
+
+Verb show_verb() {
+  Verb verb{"show", "DIR", "a run, running or finished", "runs/demo --ledger",
+            po::options_description("options of show")};
+  verb.options.add_options()("ledger", "each visit: what it cost and left behind")(
+      "failures", "requests that failed, warnings, replaced workers")("timeline", "who did what when, a line a device")(
+      "trace", po::value<std::string>(), "write it as Chrome-trace JSON, for https://ui.perfetto.dev")(
+      "svg", po::value<std::string>(), "write it as a picture");
+  return verb;
+}
+
+std::set<std::string> names_of(const po::options_description& options) {
+  std::set<std::string> names;
+  for (const auto& option : options.options()) names.insert("--" + option->long_name());
+  return names;
+}
+
+po::variables_map parse(const Verb& verb, const std::vector<std::string>& arguments) {
+  po::options_description options;
+  options.add(verb.options).add_options()("positional", po::value<std::vector<std::string>>());
+  po::positional_options_description positional;
+  positional.add("positional", -1);
+  po::variables_map values;
+  try {
+    po::store(po::command_line_parser(arguments)
+                  .options(options)
+                  .positional(positional)
+                  .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
+                  .run(),
+              values);
+    po::notify(values);
+  } catch (const po::unknown_option& error) {
+    const std::string near = nearest(error.get_option_name(), names_of(verb.options));
+    throw UsageError("proctor " + verb.name + " has no option " + error.get_option_name() +
+                     (near.empty() ? "" : "; did you mean " + near + "?") + verb.see_help());
+  } catch (const po::error& error) {
+    throw UsageError(std::string(error.what()) + verb.see_help());
+  }
+  return values;
+}
+
+/// What is read of the parsed options, each with its checks.
+class Values {
+ public:
+  Values(const Verb& verb, const std::vector<std::string>& arguments)
+      : verb_(verb), values_(proctor::parse(verb, arguments)) {}
+
+  bool has(const char* name) const { return values_.count(name) > 0; }
+  std::string text(const char* name) const { return has(name) ? values_[name].as<std::string>() : ""; }
+  std::vector<std::string> texts(const char* name) const {
+    return has(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{};
+  }
+  std::string operand() const {
+    const std::vector<std::string> given = texts("positional");
+    if (given.size() != 1)
+      throw UsageError("proctor " + verb_.name + " takes one " + verb_.operand + ", found " +
+                       std::to_string(given.size()) + verb_.see_help());
+    return given[0];
+  }
+  std::string one_of(const char* name, const std::set<std::string>& known) const {
+    if (known.contains(text(name))) return text(name);
+    std::string list;
+    for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
+    throw UsageError("--" + std::string(name) + " " + text(name) + ": expected one of " + list);
+  }
+  std::optional<std::uint32_t> workers() const {
+    if (!has("workers")) return std::nullopt;
+    const auto workers = values_["workers"].as<std::int64_t>();
+    if (workers < 1 || workers > 1024)
+      throw UsageError("--workers " + std::to_string(workers) +
+                       ": expected 1 to 1024 (a rank without workers would compute nothing)");
+    return static_cast<std::uint32_t>(workers);
+  }
+  std::size_t limit() const {
+    if (!has("limit")) return 0;
+    const auto limit = values_["limit"].as<std::int64_t>();
+    if (limit < 1) throw UsageError("--limit " + std::to_string(limit) + ": expected at least 1 document");
+    return static_cast<std::size_t>(limit);
+  }
+  std::uint64_t bytes(const char* name) const {
+    if (!has(name)) return 0;
+    const auto bytes = parse_bytes(text(name));
+    if (!bytes || *bytes == 0)
+      throw UsageError("--" + std::string(name) + " " + text(name) + ": expected a size such as 8 GiB");
+    return *bytes;
+  }
+  std::string device() const { return one_of("device", {"auto", "cpu", "cuda"}); }
+
+ private:
+  const Verb& verb_;
+  po::variables_map values_;
+};
+
+RunOptions read_run(const Values& values) {
+  RunOptions run;
+  run.suite = values.operand();
+  run.out = values.text("out");
+  run.workers = values.workers();
+  run.device = values.device();
+  run.limit = values.limit();
+  run.settings = values.texts("set");
+  run.memory_limit_bytes = values.bytes("memory-limit");
+  run.fresh = values.has("fresh");
+  run.redo_changed = values.has("redo-changed");
+  const std::string progress = values.one_of("progress", {"auto", "plain", "none"});
+  run.progress = progress == "auto"    ? ProgressStyle::automatic
+                 : progress == "plain" ? ProgressStyle::plain
+                                       : ProgressStyle::none;
+  return run;
+}
+
+std::vector<std::uint32_t> read_gpus(const std::string& text) {
+  std::vector<std::uint32_t> gpus;
+  std::istringstream stream(text + ",");
+  for (std::string part; std::getline(stream, part, ',');) {
+    std::uint32_t n = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), n);
+    if (error != std::errc() || end != part.data() + part.size() || n < 1 || n > 65536)
+      throw UsageError("--gpus " + text + ": expected numbers of devices from 1 to 65536, such as 8,64");
+    gpus.push_back(n);
+  }
+  return gpus;
+}
+
+PlanOptions read_plan(const Values& values) {
+  PlanOptions plan;
+  plan.suite = values.operand();
+  plan.device = values.device();
+  plan.limit = values.limit();
+  plan.settings = values.texts("set");
+  plan.workers = values.workers();
+  plan.memory_limit_bytes = values.bytes("memory-limit");
+  if (values.has("gpus")) plan.gpus = read_gpus(values.text("gpus"));
+  plan.svg = values.text("svg");
+  plan.calibrated_by = values.text("calibrated-by");
+  return plan;
+}
+
+ShowOptions read_show(const Values& values) {
+  return {values.operand(),       values.has("ledger"), values.has("failures"),
+          values.has("timeline"), values.text("trace"), values.text("svg")};
+}
+
+bool asks_for_help(const std::string& argument) { return argument == "--help" || argument == "-h"; }
+
+template <class Read>
+Options parsed(Verb verb, const std::vector<std::string>& arguments, Options::Command command, Read&& read) {
+  verb.options.add_options()("help", "this text");
+  Options out;
+  if (std::any_of(arguments.begin(), arguments.end(), asks_for_help)) {
+    out.help = verb.help();
+    return out;
+  }
+  out.command = command;
+  read(out, Values(verb, arguments));
+  return out;
+}
+
+}  // namespace
+
+Options parse_options(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  Options out;
+  out.help = kHelp;
+  if (arguments.empty() || asks_for_help(arguments[0]) || arguments[0] == "help") return out;
+  const std::string& name = arguments[0];
+  const std::vector<std::string> rest(arguments.begin() + 1, arguments.end());
+  if (name == "--version" || name == "version") {
+    out.command = Options::Command::version;
+  } else if (name == "run") {
+    out = parsed(run_verb(), rest, Options::Command::run, [](auto& o, const auto& v) { o.run = read_run(v); });
+    out.run.command_line.assign(argv, argv + argc);
+  } else if (name == "plan") {
+    out = parsed(plan_verb(), rest, Options::Command::plan, [](auto& o, const auto& v) { o.plan = read_plan(v); });
+  } else if (name == "show") {
+    out = parsed(show_verb(), rest, Options::Command::show, [](auto& o, const auto& v) { o.show = read_show(v); });
+  } else {
+    const std::string near = nearest(name, {"run", "plan", "show", "help", "--version", "--help"});
+    throw UsageError("command '" + name + "' is not known (run, plan, show)" +
+                     (near.empty() ? "" : "; did you mean '" + near + "'?") + "; see proctor --help");
+  }
+  return out;
+}
+
+}  // namespace proctor

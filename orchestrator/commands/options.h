@@ -1,0 +1,29 @@
+// The command line -> plain structs. Each verb has its own options; an unknown one names the nearest. Throws
+// UsageError;
+// `--help` gives its text.
+#pragma once
+
+#include <string>
+
+#include "orchestrator/commands/plan.h"
+#include "orchestrator/run/run_options.h"
+
+namespace proctor {
+
+struct ShowOptions {
+  std::string directory;
+  bool ledger = false, failures = false, timeline = false;
+  std::string trace, svg;  ///< files to write
+};
+
+struct Options {
+  enum class Command { help, version, run, plan, show } command = Command::help;
+  std::string help;
+  RunOptions run;
+  PlanOptions plan;
+  ShowOptions show;
+};
+
+Options parse_options(int argc, char** argv);
+
+}  // namespace proctor

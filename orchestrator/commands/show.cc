@@ -1,0 +1,111 @@
+#include "orchestrator/commands/show.h"
+
+#include <algorithm>
+#include <fstream>
+#include <ostream>
+
+#include "orchestrator/report/ledger_view.h"
+#include "orchestrator/report/timeline.h"
+#include "orchestrator/scoring/results.h"
+#include "orchestrator/store/run_directory.h"
+#include "orchestrator/store/run_lock.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+Json read_json(const fs::path& path) {
+  std::ifstream stream(path);
+  return Json::parse(stream, nullptr, /*allow_exceptions=*/false);
+}
+
+std::vector<Json> json_lines(const fs::path& path) {
+  std::ifstream stream(path);
+  std::vector<Json> rows;
+  for (std::string line; std::getline(stream, line);)
+    if (Json row = Json::parse(line, nullptr, false); row.is_object())
+      rows.push_back(std::move(row));  // the last may be torn
+  return rows;
+}
+
+void show_ledger(const RunDirectory& directory, std::ostream& out) {
+  const std::vector<Json> rows = json_lines(directory.ledger());
+  out << ledger_summary(rows) << ledger_table(rows);
+}
+
+void show_timeline(const RunDirectory& directory, const ShowOptions& options, std::ostream& out) {
+  const Timeline timeline =
+      run_timeline(directory.root().string(), json_lines(directory.ledger()), json_lines(directory.turns()));
+  if (!options.trace.empty()) write_file(options.trace, timeline_trace(timeline));
+  if (!options.svg.empty()) write_file(options.svg, timeline_svg(timeline));
+  if (options.timeline) out << timeline_text(timeline);
+}
+
+/// A process that was killed could not say so.
+std::string state_of(const RunDirectory& directory, const Json& status) {
+  const std::string state = status.value("state", "?");
+  if (state != "running") return state;
+  const auto owner = read_owner(directory);
+  if (!owner) return "interrupted (it had no time to say so); the same command goes on from here";
+  const std::string who = "pid " + std::to_string(owner->pid) + " on " + owner->host;
+  if (const std::string why = dead_because(*owner, this_owner()); !why.empty())
+    return "interrupted (" + who + ": " + why + "); the same command goes on from here";
+  std::error_code none;
+  const auto beaten = fs::last_write_time(directory.owner(), none);
+  const auto quiet = std::chrono::duration_cast<std::chrono::seconds>(fs::file_time_type::clock::now() - beaten);
+  if (!none && quiet > LockPatience().stale)
+    return "running as it last said, " + std::to_string(quiet.count()) + " s ago (" + who + "); it is probably dead";
+  return "running, " + who;
+}
+
+void show_status(const RunDirectory& directory, const Json& status, std::ostream& out) {
+  out << "state: " << state_of(directory, status)
+      << (status.value("exit_code", Json()).is_number() ? ", exit code " + status["exit_code"].dump() : "") << "\n";
+  for (const auto& pair : status.value("pairs", Json::array()))
+    out << "  " << pair.at("module").get<std::string>() << " / " << pair.at("task").get<std::string>() << ": "
+        << pair.at("done") << " / " << pair.at("total") << "\n";
+}
+
+}  // namespace
+
+void show(const ShowOptions& options, std::ostream& out) try {
+  const RunDirectory directory(options.directory);
+  const Json status = read_json(directory.status());
+  if (!status.is_object())
+    throw UsageError(directory.root().string() + ": no run directory (status.json is missing or not readable)");
+  if (options.ledger) return show_ledger(directory, out);
+  if (options.timeline || !options.trace.empty() || !options.svg.empty()) return show_timeline(directory, options, out);
+  show_status(directory, status, out);
+  if (options.failures) {
+    for (const auto& failure : status.value("failures", Json::array()))
+      out << "failed: " << failure.get<std::string>() << "\n";
+    const Json manifest = read_json(directory.manifest());
+    if (!manifest.is_object()) return;
+    for (const auto& shard : manifest.value("shards_not_run_as_planned", Json::array())) {
+      out << "shard " << shard.at("shard") << " of " << shard.at("module").get<std::string>() << " / "
+          << shard.at("task").get<std::string>() << ": halved " << shard.at("halved")
+          << " times, batches run request by request " << shard.at("isolated_batches").dump() << "\n";
+      for (const auto& [request, why] : shard.at("set_aside_requests").items())
+        out << "  request " << request << " set aside: " << why.get<std::string>() << "\n";
+    }
+    for (const auto& event : manifest.value("events", Json::array()))
+      out << "event: " << event.get<std::string>() << "\n";
+    return;
+  }
+  std::vector<fs::path> files;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(directory.root() / "results", none))
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  std::ranges::sort(files);
+  for (const fs::path& file : files) {
+    const Json results = read_json(file);
+    out << "\n" << file.stem().string() << "\n" << (results.is_object() ? results_table(results) : "not readable\n");
+  }
+} catch (const Json::exception& error) {
+  throw EnvironmentError(options.directory + ": a file is not as proctor writes it: " + error.what());
+}
+
+}  // namespace proctor

@@ -1,0 +1,128 @@
+#include "orchestrator/metrics/filters.h"
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+#include <map>
+
+#include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/regex.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::json;
+using Responses = std::vector<std::string>;
+using Filter = std::function<Responses(Responses)>;
+
+template <class Map>
+Filter each(Map map) {
+  return [map](Responses responses) {
+    for (std::string& response : responses) response = map(response);
+    return responses;
+  };
+}
+
+Filter take_first_k(const Json& options, const std::string& where) {
+  if (options.value("k", 1) < 1) throw UsageError(where + ": filter take_first_k: k must be at least 1");
+  return [k = options.value("k", std::size_t{1})](Responses responses) {
+    responses.resize(std::min(k, responses.size()));
+    return responses;
+  };
+}
+
+/// The most frequent, the first seen among equals.
+Filter majority_vote(const Json&, const std::string&) {
+  return [](const Responses& responses) {
+    const auto count = [&](const std::string& r) { return std::ranges::count(responses, r); };
+    const auto best =
+        std::ranges::max_element(responses, [&](const auto& a, const auto& b) { return count(a) < count(b); });
+    return best == responses.end() ? Responses{} : Responses{*best};
+  };
+}
+
+Filter regex(const Json& options, const std::string& where) {
+  const Regex pattern(options.value("regex_pattern", std::string(R"(#### (\-?[0-9\.\,]+))")), where);
+  const int select = options.value("group_select", 0);
+  const std::string fallback = options.value("fallback", std::string("[invalid]"));
+  return each([=](const std::string& response) {
+    const auto matches = pattern.find_all(response);
+    const auto index = select < 0 ? static_cast<std::ptrdiff_t>(matches.size()) + select : select;
+    if (index < 0 || index >= static_cast<std::ptrdiff_t>(matches.size())) return fallback;
+    const auto& groups = matches[static_cast<std::size_t>(index)];
+    if (groups.size() == 1) return python::strip(groups[0]);
+    const auto first = std::ranges::find_if(groups, [](const std::string& g) { return !g.empty(); });
+    return first == groups.end() ? fallback : python::strip(*first);
+  });
+}
+
+Filter map_values(const Json& options, const std::string&) {
+  const auto mapping = options.value("mapping_dict", std::map<std::string, std::string>{});
+  const std::string otherwise = options.value("default_value", std::string());
+  return each([=](const std::string& response) {
+    const auto found = mapping.find(response);
+    return found == mapping.end() ? otherwise : found->second;
+  });
+}
+
+std::string upper(std::string text) {
+  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return text;
+}
+
+struct Row {
+  const char* name;
+  std::vector<std::string> options;
+  Filter (*make)(const Json& options, const std::string& where);
+};
+const Row kTable[] = {
+    {"take_first",
+     {},
+     [](const Json&, const std::string& where) {
+       return take_first_k({{"k", 1}}, where);
+     }},
+    {"take_first_k", {"k"}, take_first_k},
+    {"majority_vote", {}, majority_vote},
+    {"regex", {"regex_pattern", "group_select", "fallback"}, regex},
+    {"remove_whitespace", {}, [](const Json&, const std::string&) { return each(python::strip); }},
+    {"lowercase", {}, [](const Json&, const std::string&) { return each(python::lower); }},
+    {"uppercase", {}, [](const Json&, const std::string&) { return each(upper); }},
+    {"map", {"mapping_dict", "default_value"}, map_values},
+};
+
+void refuse_other_options(const FilterStep& step, const Row& row, const std::string& where) {
+  std::string known;
+  for (const std::string& name : row.options) known += (known.empty() ? "" : ", ") + name;
+  for (const auto& [name, value] : step.options.items())
+    if (std::ranges::find(row.options, name) == row.options.end())
+      throw UsageError(where + ": filter " + step.function + " has no option '" + name +
+                       "' (its options: " + (known.empty() ? "none" : known) + ")");
+}
+
+Filter make(const FilterStep& step, const std::string& where) {
+  std::string known;
+  for (const Row& row : kTable) {
+    if (step.function == row.name) try {
+        refuse_other_options(step, row, where);
+        return row.make(step.options, where);
+      } catch (const Json::exception& error) {
+        throw UsageError(where + ": filter " + step.function + ": " + error.what());
+      }
+    known += (known.empty() ? "" : ", ") + std::string(row.name);
+  }
+  throw UsageError(where + ": filter '" + step.function + "' is not known (known: " + known + ")");
+}
+
+}  // namespace
+
+void check_filter(const FilterPipeline& pipeline, const std::string& where) {
+  for (const FilterStep& step : pipeline.steps) make(step, where);
+}
+
+std::vector<std::string> apply_filter(const FilterPipeline& pipeline, std::vector<std::string> responses) {
+  for (const FilterStep& step : pipeline.steps) responses = make(step, pipeline.name)(std::move(responses));
+  return responses;
+}
+
+}  // namespace proctor

@@ -1,0 +1,58 @@
+#include "orchestrator/planning/fewshot.h"
+
+#include <algorithm>
+
+#include "orchestrator/cpython/python_text.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+
+FewShotSampler::FewShotSampler(const Task& task, std::span<const Document> pool)
+    : task_(task), pool_(pool), same_split_(task.fewshot.split == "test"), random_(task.fewshot.seed) {
+  const auto needed = static_cast<std::size_t>(task.fewshot.count) + (same_split_ && task.fewshot.count > 0 ? 1 : 0);
+  if (pool.size() < needed)
+    throw UsageError(task.file + ": task " + task.name + ": " + std::to_string(task.fewshot.count) +
+                     " few-shot examples need " + std::to_string(needed) + " rows in split '" + task.fewshot.split +
+                     "', it has " + std::to_string(pool.size()));
+}
+
+std::vector<const Document*> FewShotSampler::draw(const Document& evaluated) {
+  if (task_.fewshot.count == 0) return {};
+  const Document* excluded = same_split_ ? &evaluated : nullptr;
+  if (task_.fewshot.sampler == FewShot::Sampler::random) return draw_random(excluded);
+  std::vector<const Document*> first;
+  for (const Document& document : pool_)
+    if (static_cast<std::int64_t>(first.size()) < task_.fewshot.count && !(excluded && document.row == excluded->row))
+      first.push_back(&document);
+  return first;
+}
+
+std::vector<const Document*> FewShotSampler::draw_random(const Document* excluded) {
+  const auto count = static_cast<std::uint32_t>(task_.fewshot.count);
+  std::vector<const Document*> drawn;
+  for (std::uint32_t i : random_.sample(static_cast<std::uint32_t>(pool_.size()), count + (excluded ? 1 : 0)))
+    if (!(excluded && pool_[i].row == excluded->row) && drawn.size() < count) drawn.push_back(&pool_[i]);
+  if (drawn.size() == count) return drawn;
+  std::vector<const Document*> others;  // copies of the document were drawn too: once more, without any of them
+  for (const Document& document : pool_)
+    if (!(document.row == excluded->row)) others.push_back(&document);
+  if (others.size() < count)
+    throw InputError(task_.file + ": task " + task_.name + ": too few rows differ from " + excluded->where() +
+                     " to draw examples");
+  drawn.clear();
+  for (std::uint32_t i : random_.sample(static_cast<std::uint32_t>(others.size()), count)) drawn.push_back(others[i]);
+  return drawn;
+}
+
+std::string assemble_prompt(const TaskTemplates& task, const TaskType& type,
+                            const std::vector<const Document*>& examples, const Document& document) {
+  std::string prompt = task.task->description;
+  for (const Document* example : examples) {
+    const std::string answer = type.example_answer(task, *example);
+    prompt += type.example_question(task, *example);
+    if (!answer.empty()) prompt += task.task->target_delimiter + answer + task.task->fewshot.delimiter;
+  }
+  return prompt + type.question(task, document);
+}
+
+}  // namespace proctor

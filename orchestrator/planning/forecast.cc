@@ -1,0 +1,130 @@
+#include "orchestrator/planning/forecast.h"
+
+#include <algorithm>
+#include <map>
+
+#include "sharding/planning/tensor_parallel.h"
+#include "sharding/protocol/gang_memory.h"
+
+namespace proctor {
+namespace {
+
+constexpr double kUsable = 0.9;  // of a device's memory
+
+DType dtype_of(const Work& work, ModuleId module) {
+  const DType asked = work.suite.modules[module.value].dtype;
+  return asked == DType::automatic ? dtype_from(work.facts[module.value].checkpoint_dtype).value_or(DType::float32)
+                                   : asked;
+}
+
+const nlohmann::json& ask_of(const Work& work, const Shard& shard) {
+  return work.requests[shard.task.value].requests[shard.requests.front()].ask;
+}
+
+double text_tokens(const ModelFacts& facts, const Request& request) {
+  double tokens = 0;
+  for (const std::string& part : request.parts) tokens += estimated_tokens(facts, part.size());
+  return tokens;
+}
+
+}  // namespace
+
+std::string work_name_of(const Work& work, const Shard& shard) {
+  return work_name(to_string(dtype_of(work, shard.module)), ask_of(work, shard).at("type"));
+}
+
+Forecast::Forecast(const Work& work, Predictor predictor)
+    : work_(work), predictor_(std::move(predictor)), modules_(work.suite.modules.size()) {
+  std::vector<LargestShard> largest(modules_.size());
+  for (const Shard& shard : work.shards) {
+    modules_[shard.module.value].run_s += shard_seconds(shard);
+    LargestShard& of_module = largest[shard.module.value];
+    of_module.tokens = std::max(of_module.tokens, shard.tokens);
+    if (ask_of(work, shard).contains("max_gen_toks"))
+      of_module.generating = std::max(of_module.generating, shard.tokens);
+  }
+  for (std::uint32_t m = 0; m < modules_.size(); ++m) {
+    const Module& module = work.suite.modules[m];
+    const ModelFacts& facts = work.facts[m];
+    ModuleForecast& forecast = modules_[m];
+    forecast.load_s = predictor_.load_seconds(static_cast<double>(facts.weight_bytes) / module.tensor_parallel);
+    forecast.teardown_s = predictor_.teardown_seconds();
+    forecast.memory = memory(m, module.tensor_parallel, largest[m]);
+    const double usable = kUsable * static_cast<double>(work.device.bytes);
+    if (work.device.bytes == 0 || forecast.memory.all() <= usable) continue;
+    forecast.needs_tensor_parallel = 0;
+    for (std::uint32_t size = module.tensor_parallel + 1; size <= kMaxGangMembers; ++size)
+      if (!cannot_split(facts, size) && memory(m, size, largest[m]).all() <= usable) {
+        forecast.needs_tensor_parallel = size;
+        break;
+      }
+  }
+}
+
+std::vector<PairForecast> Forecast::pairs() const {
+  std::vector<PairForecast> pairs;
+  std::map<std::pair<ModuleId, TaskId>, std::size_t> index;
+  for (const Pair& pair : work_.pairs) {
+    index[{pair.module, pair.task}] = pairs.size();
+    PairForecast& forecast = pairs.emplace_back();
+    forecast.requests = work_.requests[pair.task.value].requests.size();
+    for (const Request& request : work_.requests[pair.task.value].requests)
+      forecast.tokens += text_tokens(work_.facts[pair.module.value], request);
+  }
+  for (const Shard& shard : work_.shards) {
+    PairForecast& forecast = pairs[index.at({shard.module, shard.task})];
+    ++forecast.shards;
+    forecast.computed_tokens += shard.tokens;
+    forecast.flops += shard.flops;
+    forecast.run_s += shard_seconds(shard);
+  }
+  return pairs;
+}
+
+double Forecast::shard_seconds(const Shard& shard) const {
+  return predictor_.run_seconds(work_name_of(work_, shard), shard.flops) /
+         work_.suite.modules[shard.module.value].tensor_parallel;
+}
+
+/// A batch holds no more than a shard, generation caches no more.
+MemoryNeed Forecast::memory(std::uint32_t m, std::uint32_t tensor_parallel, const LargestShard& largest) const {
+  const auto most = static_cast<double>(work_.max_batch_tokens[m]);
+  const double bytes = dtype_of(work_, ModuleId{m}) == DType::float32 ? 4 : 2;
+  const bool gpu = work_.device.kind != "cpu";
+  return memory_need(work_.facts[m], bytes, tensor_parallel, std::min(most, largest.tokens),
+                     std::min(cached_batches(gpu) * most, largest.generating), gpu);
+}
+
+std::vector<ModuleOutlook> Forecast::outlooks() const {
+  std::vector<double> flops(modules_.size(), 0);
+  for (const Shard& shard : work_.shards) flops[shard.module.value] += shard.flops;
+  std::vector<ModuleOutlook> all;
+  for (std::size_t m = 0; m < modules_.size(); ++m)
+    all.push_back({work_.suite.modules[m].tensor_parallel, flops[m] > 0 ? modules_[m].run_s / flops[m] : 0,
+                   modules_[m].load_s + modules_[m].teardown_s});
+  return all;
+}
+
+Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::vector<bool>& answered) const {
+  Scenario scenario;
+  scenario.start_s = predictor_.start_seconds();
+  for (std::uint32_t devices : nodes) scenario.nodes.push_back({std::vector<double>(devices, 1), 0});
+  for (std::size_t m = 0; m < modules_.size(); ++m)
+    scenario.modules.push_back(
+        {work_.suite.modules[m].tensor_parallel, modules_[m].load_s, modules_[m].teardown_s, {}});
+  for (std::size_t s = 0; s < work_.shards.size(); ++s) {
+    if (!answered.empty() && answered[s]) continue;
+    const double seconds = shard_seconds(work_.shards[s]);
+    scenario.modules[work_.shards[s].module.value].shards.push_back({seconds, seconds});
+  }
+  double devices = 0, busy = 0;  // of all devices
+  for (std::uint32_t node : nodes) devices += node;
+  for (const SimulatedModule& module : scenario.modules) {
+    busy += module.tensor_parallel * (module.load_s + module.teardown_s);
+    for (const SimulatedShard& shard : module.shards) busy += module.tensor_parallel * shard.actual_s;
+  }
+  scenario.expect_no_trouble(busy / std::max(1.0, devices));
+  return scenario;
+}
+
+}  // namespace proctor

@@ -1,0 +1,54 @@
+// What a run of this work would take: the cost model's estimates of each pair and module, and a rehearsal by the same
+// decisions that run a job (sharding/rehearsal.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orchestrator/planning/work.h"
+#include "sharding/planning/calibration.h"
+#include "sharding/planning/cost.h"
+#include "sharding/simulation/simulation.h"
+
+namespace proctor {
+
+struct PairForecast {
+  std::size_t requests = 0, shards = 0;
+  double tokens = 0, computed_tokens = 0;  ///< before and after sharing
+  double flops = 0;
+  double run_s = 0;  ///< of all its shards, on one gang
+};
+struct ModuleForecast {
+  double load_s = 0, run_s = 0, teardown_s = 0;  ///< run_s: of all its shards, on one gang
+  MemoryNeed memory;                             ///< of each of its devices
+  /// Where it does not fit the device: the smallest tensor_parallel that does, or 0 if none does.
+  std::optional<std::uint32_t> needs_tensor_parallel;
+};
+
+class Forecast {
+ public:
+  Forecast(const Work& work, Predictor predictor);
+  /// In the order of Work::pairs. Reads every request's text: for `plan`, not for a run's start.
+  std::vector<PairForecast> pairs() const;
+  const ModuleForecast& module(ModuleId module) const { return modules_[module.value]; }
+  /// For the conductor.
+  std::vector<ModuleOutlook> outlooks() const;
+  /// A run on nodes with so many devices each, all of the usual speed; shards in `answered` are done already.
+  Scenario scenario(const std::vector<std::uint32_t>& nodes, const std::vector<bool>& answered = {}) const;
+  const Predictor& predictor() const { return predictor_; }
+
+ private:
+  double shard_seconds(const Shard& shard) const;
+  struct LargestShard {
+    double tokens = 0, generating = 0;  // of any; of those that generate
+  };
+  MemoryNeed memory(std::uint32_t m, std::uint32_t tensor_parallel, const LargestShard& largest) const;
+  const Work& work_;
+  Predictor predictor_;
+  std::vector<ModuleForecast> modules_;
+};
+
+/// The pace that a shard's work is of: its module's dtype, its requests' type.
+std::string work_name_of(const Work& work, const Shard& shard);
+
+}  // namespace proctor

@@ -1,0 +1,180 @@
+#include "orchestrator/planning/work.h"
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <semaphore>
+
+#include "orchestrator/base/machine.h"
+#include "orchestrator/metrics/hashes.h"
+#include "orchestrator/planning/fewshot.h"
+#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/kinds.h"
+#include "sharding/planning/cost.h"
+#include "sharding/planning/tensor_parallel.h"
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/gang_memory.h"
+
+namespace proctor {
+namespace {
+
+/// The answers to a suite's questions. Each takes a process half a second, so they are asked side by side, one for each
+/// core, while the tasks are read. What nobody waits for any more is not asked.
+class Answers {
+  std::atomic<bool> dropped_ = false;  // these two in front of the futures, whose threads read them to their end
+  std::counting_semaphore<> cores_;
+
+ public:
+  Answers(const std::vector<Module>& suite, FactSource& source) : cores_(usable_cores()) {
+    for (const Module& module : suite) modules.push_back(ask([&] { return source.check(module); }));
+    device = ask([&] { return source.probe(); });
+  }
+  ~Answers() { dropped_ = true; }
+
+  std::vector<std::future<ModelFacts>> modules;
+  std::future<DeviceFacts> device;
+
+ private:
+  template <class Question>
+  std::future<std::invoke_result_t<Question>> ask(Question question) {
+    return std::async(std::launch::async, [this, question] {
+      struct Core {
+        std::counting_semaphore<>& cores;
+        explicit Core(std::counting_semaphore<>& all) : cores(all) { cores.acquire(); }
+        ~Core() { cores.release(); }
+      } core(cores_);
+      return dropped_ ? std::invoke_result_t<Question>() : question();
+    });
+  }
+};
+
+constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
+
+/// A document's requests are a bundle; so are those of neighbours that score continuations of one context.
+std::vector<std::uint32_t> bundles_of(const PairRequests& pair) {
+  std::vector<std::uint32_t> bundles;
+  for (std::size_t d = 0; d + 1 < pair.first_request.size(); ++d) {
+    const std::uint32_t first = pair.first_request[d];
+    const std::vector<std::string>& parts = pair.requests[first].parts;
+    const bool shares = first > 0 && parts.size() == 2 && !parts.front().empty() &&
+                        parts.front() == pair.requests[first - 1].parts.front();
+    if (!shares) bundles.push_back(first);
+  }
+  for (std::uint32_t r = pair.first_request.back(); r < pair.requests.size(); ++r) bundles.push_back(r);
+  return bundles;
+}
+
+std::string requests_hash(std::span<const Request> requests) {
+  std::string text;
+  for (const Request& request : requests) text += nlohmann::json(request).dump() + "\n";
+  return xxh3_hex(text);
+}
+
+/// Identity of a pair: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
+nlohmann::json identity_of(const Work& work, const Module& module, const ModelFacts& facts, const std::string& requests,
+                           std::int64_t batch_tokens) {
+  nlohmann::json json = {
+      {"model", facts.model_hash},
+      {"requests", requests},
+      {"kind", module.kind},
+      {"options", module.options},
+      {"dtype", to_string(module.dtype)},
+      {"tensor_parallel", module.tensor_parallel},
+      {"max_length", facts.max_length},
+      {"add_bos_token", module.add_bos_token ? nlohmann::json(*module.add_bos_token) : nlohmann::json()},
+      {"seed", work.suite.seed},
+      {"cpu_threads", work.suite.machine.cpu_threads},
+      {"max_batch_tokens", batch_tokens},
+      {"device", work.device.kind},
+      {"instruction_set", work.device.instruction_set},
+      {"torch", work.device.torch_version},
+      {"nccl", work.device.nccl_version},
+      {"numerics", work.device.numerics}};
+  return json;
+}
+
+void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
+  if (std::ranges::find(facts.kinds, module.kind) == facts.kinds.end())
+    throw UsageError("module " + module.name + ": kind " + module.kind + " cannot use " + facts.architecture + " (" +
+                     module.path + "); kinds that can: " + quoted_list(facts.kinds));
+}
+
+void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
+  const PairRequests& pair = work.requests[t];
+  const std::vector<std::uint32_t> bundles = bundles_of(pair);
+  nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
+  const std::string hash = xxh3_hex(identity.dump());
+  work.pairs.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
+  const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
+  for (Shard& shard :
+       plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m], shard_target(work.device.kind))) {
+    std::string members;
+    for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
+    work.shard_hashes.push_back(xxh3_hex(work.pairs.back().fingerprint + name + members));
+    work.shards.push_back(std::move(shard));
+  }
+}
+
+}  // namespace
+
+PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
+  const Task& spec = *task.task;
+  const TaskType& type = task_type_of(spec);
+  if (std::optional<PairRequests> whole = type.build(task, limit)) return std::move(*whole);
+  PairRequests pair;
+  std::vector<Document> all = read_documents(spec.data.at("test"));
+  const bool same_split = spec.fewshot.split == "test";
+  const std::vector<Document> other = same_split || spec.fewshot.count == 0
+                                          ? std::vector<Document>{}
+                                          : read_documents(spec.data.at(spec.fewshot.split));
+  FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
+  const std::size_t count = limit ? std::min(limit, all.size()) : all.size();
+  for (std::size_t d = 0; d < count; ++d) {
+    const std::string prompt = assemble_prompt(task, type, sampler.draw(all[d]), all[d]);
+    pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+    for (Request& request : type.requests(task, all[d], prompt)) pair.requests.push_back(std::move(request));
+  }
+  pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+  all.resize(count);
+  pair.documents = std::move(all);
+  return pair;
+}
+
+Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
+  Work work;
+  work.suite = std::move(suite);
+  Answers answers(work.suite.modules, facts);
+  for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
+  for (const TaskTemplates& task : work.templates) {
+    work.requests.push_back(build_requests(task, limit));
+    seed_draws(work.requests.back().requests, work.suite.seed, task.task->name);
+  }
+  for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
+    const Module& module = work.suite.modules[m];
+    work.facts.push_back(answers.modules[m].get());
+    refuse_wrong_kind(module, work.facts.back());
+    if (const auto why = cannot_split(work.facts.back(), module.tensor_parallel))
+      throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +
+                       *why + "; sizes that can be used: " + usable_sizes(work.facts.back(), kMaxGangMembers));
+  }
+  work.device = answers.device.get();
+  for (const Module& module : work.suite.modules)
+    work.max_batch_tokens.push_back(
+        module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
+  std::vector<std::string> hashes;
+  for (const PairRequests& pair : work.requests) hashes.push_back(requests_hash(pair.requests));
+  for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
+    for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
+      if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_pair(work, m, t, hashes[t]);
+  if (work.pairs.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
+  return work;
+}
+
+std::size_t index_of_pair(const Work& work, ModuleId module, TaskId task) {
+  const auto found =
+      std::ranges::find_if(work.pairs, [&](const Pair& p) { return p.module == module && p.task == task; });
+  PROCTOR_CHECK(found != work.pairs.end(), "a shard belongs to a pair");
+  return static_cast<std::size_t>(found - work.pairs.begin());
+}
+
+}  // namespace proctor

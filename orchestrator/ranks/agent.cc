@@ -1,0 +1,210 @@
+#include "orchestrator/ranks/agent.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "orchestrator/base/machine.h"
+#include "orchestrator/ranks/mpi_session.h"
+#include "orchestrator/store/run_directory.h"
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/gang_memory.h"
+
+namespace proctor {
+namespace {
+
+/// As many workers as cores and 90 % of memory allow, at least 1.
+std::uint32_t fitting_workers(const Configure& configuration) {
+  const std::uint32_t by_cores = usable_cores() / std::max(1u, configuration.cpu_threads);
+  const std::uint64_t each = std::max<std::uint64_t>(1, configuration.bytes_per_worker);
+  const auto by_memory =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(1024, usable_memory_bytes() / 10 * 9 / each));
+  return std::max(1u, std::min(by_cores, by_memory));
+}
+
+DeviceFacts probe(const std::string& worker_binary, const Configure& order) {
+  const CommandResult probe =
+      ask_command({worker_binary, "probe", "--device", order.device}, std::chrono::duration<double>(order.probe_s));
+  if (probe.status != 0) throw EnvironmentError(probe.error.empty() ? worker_binary + " probe failed" : probe.error);
+  return nlohmann::json::parse(probe.output).get<DeviceFacts>();
+}
+
+}  // namespace
+
+Agent::Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report,
+             std::optional<DeviceFacts> known)
+    : worker_binary_(std::move(worker_binary)),
+      node_rank_(node_rank),
+      report_(std::move(report)),
+      known_(std::move(known)),
+      out_of_memory_kills_(out_of_memory_kills()) {
+  if (under_launcher()) widen_affinity();
+}
+
+void Agent::handle(const AgentOrder& order) {
+  std::visit([this](const auto& body) { on(body); }, order);
+}
+
+void Agent::on(const Configure& order) {
+  configuration_ = order;
+  try {
+    const DeviceFacts facts = known_ ? *known_ : probe(worker_binary_, order);
+    std::uint32_t workers = order.workers;
+    if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
+    if (facts.kind != "cpu" && (node_rank_ + 1) * workers > facts.count)
+      throw UsageError(std::to_string(workers) + " workers for rank " + std::to_string(node_rank_) +
+                       " of this node, which has " + std::to_string(facts.count) +
+                       " devices; there is one worker per device");
+    workers_ = workers;
+    report_(AgentHello{host_name(), workers, facts});
+  } catch (const Error& error) {
+    report_(AgentFailed{host_name(), to_string(error.fault()), error.what()});
+  } catch (const nlohmann::json::exception& error) {
+    report_(AgentFailed{host_name(), to_string(Fault::internal), std::string("proctor-worker probe: ") + error.what()});
+  }
+}
+
+void Agent::on(const StartWorker& order) {
+  if (slots_.contains(order.slot))
+    waiting_[order.slot] = order;
+  else
+    start(order);
+}
+
+void Agent::start(const StartWorker& order) {
+  const std::string log = configuration_.log_folder + "/worker-" + host_name() + "-" +
+                          std::to_string(node_rank_ * workers_ + order.slot) + ".log";
+  out_of_memory_kills_ = out_of_memory_kills();
+  try {
+    append_file(log, "");  // a full disk is no failure of the worker or its device
+    Slot slot;
+    slot.process = std::make_unique<WorkerProcess>(
+        WorkerCommand{worker_binary_, configuration_.device, node_rank_ * workers_ + order.slot,
+                      configuration_.cpu_threads, configuration_.memory_limit_bytes, log});
+    slot.incarnation = order.incarnation;
+    slots_.emplace(order.slot, std::move(slot));
+  } catch (const StoreFailure& error) {
+    report_(AgentFailed{host_name(), to_string(error.fault()), error.what(), true});
+  } catch (const Error& error) {
+    report_(WorkerExited{order.slot, order.incarnation, EndedBy::itself, error.what()});
+  }
+}
+
+void Agent::on(const KillWorker& order) {
+  waiting_.erase(order.slot);
+  const auto slot = slots_.find(order.slot);
+  if (slot == slots_.end()) return;
+  slot->second.ordered_to_end = true;
+  slot->second.process->kill();
+}
+
+void Agent::on(const ToWorker& order) {
+  const auto slot = slots_.find(order.slot);
+  if (slot == slots_.end()) return;  // it died; its exit is on the way up
+  (void)slot->second.process->channel().post(frame_of(order.frame));
+}
+
+/// A memory file without a name: the kernel frees it with the last member that maps it. Without one (no memory) the
+/// members fail to open, and say so.
+void Agent::on(const ShareMemory& order) {
+  const Descriptor memory(::memfd_create("proctor-gang", MFD_CLOEXEC));
+  const auto bytes = gang_memory_bytes(static_cast<std::uint32_t>(order.slots.size()));
+  if (memory.value() < 0 || ::ftruncate(memory.value(), static_cast<off_t>(bytes)) != 0) return;
+  for (std::uint32_t number : order.slots)
+    if (const auto slot = slots_.find(number); slot != slots_.end())
+      (void)slot->second.process->channel().post(encode(WorkerOrder(GangMemory{order.visit})), memory.value());
+}
+
+void Agent::on(const LeaveNode& order) {
+  leaving_ = true;
+  waiting_.clear();
+  for (auto& [number, slot] : slots_) {
+    slot.ordered_to_end = true;
+    if (order.at_once || !slot.process->channel().post(encode(WorkerOrder(Leave{})))) slot.process->kill();
+  }
+}
+
+void Agent::poll(int timeout_ms) {
+  std::vector<pollfd> descriptors;
+  std::vector<std::uint32_t> numbers;
+  for (auto& [number, slot] : slots_) {
+    if (slot.stream_ended) continue;
+    const short writes = slot.process->channel().has_unsent() ? POLLOUT : 0;
+    descriptors.push_back({slot.process->channel().descriptor(), static_cast<short>(POLLIN | writes), 0});
+    numbers.push_back(number);
+  }
+  ::poll(descriptors.data(), descriptors.size(), timeout_ms);
+  for (std::size_t i = 0; i < descriptors.size(); ++i)
+    if (descriptors[i].revents) relay(numbers[i], slots_.at(numbers[i]));
+  reap();
+}
+
+void Agent::relay(std::uint32_t number, Slot& slot) {
+  Channel& channel = slot.process->channel();
+  (void)channel.flush();
+  bool open = channel.fill();
+  try {
+    while (const auto frame = channel.take()) pass_on(number, slot, *frame);
+  } catch (const Error&) {  // a wild length: nothing on this stream can be read any more
+    open = false;
+    slot.unreadable = true;
+  }
+  if (open) return;
+  slot.stream_ended = true;
+  if (!slot.ordered_to_end) slot.process->kill();  // a worker without its socket is of no use; waitpid says how it went
+}
+
+void Agent::pass_on(std::uint32_t number, Slot& slot, const std::string& frame) {
+  if (is_progress(frame) && std::exchange(slot.announced, true)) {
+    slot.held_progress = FromWorker{number, slot.incarnation, to_binary(frame)};
+    return;
+  }
+  report_held(slot);
+  report_(FromWorker{number, slot.incarnation, to_binary(frame)});
+}
+
+void Agent::report_held(Slot& slot) {
+  if (const auto held = std::exchange(slot.held_progress, std::nullopt)) report_(*held);
+}
+
+std::vector<FromWorker> Agent::take_progress() {
+  std::vector<FromWorker> progress;
+  for (auto& [number, slot] : slots_) {
+    slot.announced = false;
+    if (auto held = std::exchange(slot.held_progress, std::nullopt)) progress.push_back(std::move(*held));
+  }
+  return progress;
+}
+
+/// SIGKILL is nobody's own doing, unless the kernel sent it for want of memory since the last worker was started.
+EndedBy Agent::ended_by(const Slot& slot) {
+  if (slot.ordered_to_end) return EndedBy::order;
+  const bool out_of_memory = out_of_memory_kills() > out_of_memory_kills_;
+  return slot.process->signal() == SIGKILL && !slot.unreadable && !out_of_memory ? EndedBy::outside : EndedBy::itself;
+}
+
+void Agent::reap() {
+  for (auto it = slots_.begin(); it != slots_.end();) {
+    const auto how = it->second.process->ended();
+    if (!how) {
+      ++it;
+      continue;
+    }
+    if (!it->second.stream_ended) relay(it->first, it->second);
+    report_held(it->second);
+    const WorkerExited exited{it->first, it->second.incarnation, ended_by(it->second), *how};
+    it = slots_.erase(it);
+    report_(exited);
+    if (const auto next = waiting_.find(exited.slot); next != waiting_.end()) {
+      const StartWorker order = next->second;
+      waiting_.erase(next);
+      start(order);
+    }
+  }
+}
+
+}  // namespace proctor

@@ -1,0 +1,72 @@
+// A node agent: starts, feeds and watches the workers of its node, by the orchestrator's orders. It relays and kills;
+// it decides nothing. One per rank, also on rank 0; main thread only.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "orchestrator/ranks/worker_process.h"
+#include "sharding/protocol/message.h"
+
+namespace proctor {
+
+constexpr std::chrono::milliseconds kBeat{500};  ///< between signs of life, both ways
+
+class Agent {
+ public:
+  /// `node_rank`: this agent's place among those of its node, which decides which devices are its own. `report` is
+  /// called from handle() and poll().
+  /// `known`: what a probe of this machine has said already.
+  Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report,
+        std::optional<DeviceFacts> known = std::nullopt);
+
+  void handle(const AgentOrder& order);
+  /// Moves bytes and notices deaths; waits at most `timeout_ms` for something to happen.
+  void poll(int timeout_ms);
+  /// Once each beat: the progress that was held back since the last. A worker's first announcement after it is
+  /// reported at once, later ones are held here (the latest counts), so that a thousand workers do not flood rank 0.
+  std::vector<FromWorker> take_progress();
+  /// True once LeaveNode came and no worker is left.
+  bool left() const { return leaving_ && slots_.empty(); }
+
+ private:
+  struct Slot {
+    std::unique_ptr<WorkerProcess> process;
+    std::uint32_t incarnation = 0;
+    bool ordered_to_end = false;
+    bool stream_ended = false, unreadable = false;
+    bool announced = false;                   // progress was reported in this beat
+    std::optional<FromWorker> held_progress;  // the latest since
+  };
+  void on(const Configure& order);
+  void on(const StartWorker& order);
+  void on(const KillWorker& order);
+  void on(const ToWorker& order);
+  void on(const ShareMemory& order);
+  void on(const LeaveNode& order);
+  void on(const OrchestratorBeat&) {}
+  void start(const StartWorker& order);
+  void relay(std::uint32_t number, Slot& slot);
+  void pass_on(std::uint32_t number, Slot& slot, const std::string& frame);
+  void report_held(Slot& slot);
+  EndedBy ended_by(const Slot& slot);
+  void reap();
+
+  std::string worker_binary_;
+  std::uint32_t node_rank_;
+  std::function<void(AgentReport)> report_;
+  std::optional<DeviceFacts> known_;
+  std::uint64_t out_of_memory_kills_;  // of the kernel, when the last worker was started
+  Configure configuration_;
+  std::uint32_t workers_ = 0;  // of this agent
+  std::map<std::uint32_t, Slot> slots_;
+  std::map<std::uint32_t, StartWorker> waiting_;  ///< starts that wait for the old process to be gone
+  bool leaving_ = false;
+};
+
+}  // namespace proctor

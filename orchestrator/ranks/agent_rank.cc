@@ -1,0 +1,62 @@
+#include "orchestrator/ranks/agent_rank.h"
+
+#include <chrono>
+#include <cstdio>
+#include <optional>
+
+#include "orchestrator/base/exit_code.h"
+#include "orchestrator/base/machine.h"
+#include "orchestrator/base/signals.h"
+#include "orchestrator/ranks/agent.h"
+#include "orchestrator/ranks/patient_clock.h"
+
+namespace proctor {
+namespace {
+constexpr Moment kLeaveDeadline{10};
+}
+
+int run_agent(MpiSession& mpi, const std::string& worker_binary) {
+  Agent agent(worker_binary, static_cast<std::uint32_t>(mpi.node_rank()),
+              [&](AgentReport report) { mpi.send(0, encode(report)); });
+  PatientClock clock;
+  Moment last_beat{0}, heard{0};
+  std::optional<Moment> orphan;  // once rank 0, which may prepare for long, has said how long
+  bool told = false;
+  std::uint64_t beat = 0;
+  std::optional<Moment> leave_by;
+  while (!agent.left()) {
+    const Moment now = clock.tick();
+    mpi.progress();
+    while (auto message = mpi.receive()) {
+      heard = now;
+      const AgentOrder order = decode_agent_order(message->second);
+      if (std::holds_alternative<LeaveNode>(order)) leave_by = now + kLeaveDeadline;
+      if (const auto* configure = std::get_if<Configure>(&order)) orphan = Moment(configure->orphan_s);
+      agent.handle(order);
+    }
+    agent.poll(1);
+    if (!leave_by && now - last_beat > kBeat) {
+      last_beat = now;
+      mpi.send(0, encode(AgentReport(Heartbeat{++beat, agent.take_progress()})));
+    }
+    if (asked() != Asked::nothing && !told) {
+      told = true;
+      mpi.send(0, encode(AgentReport(DrainAsked{last_signal()})));
+    }
+    if (leave_by && now > *leave_by) break;
+    if (!leave_by && orphan && now - heard > *orphan) {
+      std::fprintf(stderr, "proctor: rank %d on %s has not heard from rank 0 for %.0f s and leaves\n", mpi.rank(),
+                   host_name().c_str(), orphan->count());
+      agent.handle(LeaveNode{true});
+      mpi.abort(kStoppedEarly);
+    }
+  }
+  mpi.send(0, encode(AgentReport(AgentLeft{})));
+  const auto last = std::chrono::steady_clock::now() +
+                    std::chrono::duration_cast<std::chrono::steady_clock::duration>(kLeaveDeadline);
+  while (!mpi.all_sent() && std::chrono::steady_clock::now() < last) {
+  }
+  return kDone;
+}
+
+}  // namespace proctor

@@ -1,0 +1,202 @@
+#include "orchestrator/ranks/worker_process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "sharding/protocol/error.h"
+
+extern char** environ;
+
+namespace proctor {
+namespace {
+
+constexpr int kChildSocket = 3;
+constexpr std::chrono::seconds kDeath{1};  // for a killed process to be gone
+
+struct FileActions {
+  posix_spawn_file_actions_t actions;
+  FileActions() { posix_spawn_file_actions_init(&actions); }
+  ~FileActions() { posix_spawn_file_actions_destroy(&actions); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+};
+
+struct Attributes {
+  posix_spawnattr_t attributes;
+  Attributes() {
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    sigset_t all, held;
+    sigfillset(&all);
+    sigemptyset(&held);  // srun sends signals to every process of its step: held back until the child ignores them
+    for (int number : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) sigaddset(&held, number);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setsigmask(&attributes, &held);
+  }
+  ~Attributes() { posix_spawnattr_destroy(&attributes); }
+  Attributes(const Attributes&) = delete;
+  Attributes& operator=(const Attributes&) = delete;
+};
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+pid_t spawn(std::vector<std::string> arguments, const FileActions& files) {
+  const Attributes attributes;
+  std::vector<std::string> environment = worker_environment(environ);
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, arguments[0].c_str(), &files.actions, &attributes.attributes,
+                                pointers(arguments).data(), pointers(environment).data());
+  if (error != 0) throw EnvironmentError(arguments[0] + ": cannot be started: " + std::strerror(error));
+  return pid;
+}
+
+std::string describe(int status) {
+  if (WIFSIGNALED(status))
+    return "signal " + std::to_string(WTERMSIG(status)) + " (" + strsignal(WTERMSIG(status)) + ")";
+  return "exit code " + std::to_string(WEXITSTATUS(status));
+}
+
+/// What comes up to its end, or nothing if that is not there at `until`.
+std::optional<std::string> read_all(int descriptor, std::chrono::steady_clock::time_point until) {
+  std::string text;
+  std::array<char, 4096> buffer;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return std::nullopt;
+    pollfd readable{descriptor, POLLIN, 0};
+    if (::poll(&readable, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 1000))) <= 0) continue;
+    const ssize_t n = ::read(descriptor, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+}
+
+/// The status it ended with, or nothing if it has not at `until`.
+std::optional<int> wait_for(pid_t pid, std::chrono::steady_clock::time_point until) {
+  for (int status = 0;; ::poll(nullptr, 0, 1)) {
+    const pid_t done = waitpid(pid, &status, WNOHANG);
+    if (done == pid) return status;
+    if (done < 0 && errno == ECHILD) return 0;  // SIGCHLD is ignored here: nobody can tell
+    if (std::chrono::steady_clock::now() > until) return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::string worker_binary_path() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "proctor-worker").string();
+}
+
+std::vector<std::string> worker_environment(const char* const* environment) {
+  // Launchers' variables would make a child think it is a rank; the others change arithmetic, so results would depend
+  // on the user's shell.
+  static const std::array<std::string_view, 13> dropped = {
+      "OMPI_",   "PMIX_", "PMI_",  "PRTE_", "SLURM_STEP_", "NCCL_COMM_ID=",        "MKL_",
+      "ONEDNN_", "DNNL_", "ATEN_", "OMP_",  "CUBLAS_",     "NVIDIA_TF32_OVERRIDE="};
+  std::vector<std::string> kept;
+  for (; *environment; ++environment) {
+    const std::string_view entry = *environment;
+    bool drop = false;
+    for (std::string_view prefix : dropped) drop = drop || entry.starts_with(prefix);
+    if (!drop) kept.emplace_back(entry);
+  }
+  return kept;
+}
+
+WorkerProcess::WorkerProcess(const WorkerCommand& command) : WorkerProcess(command, make_channel_pair()) {}
+
+WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Channel> ends)
+    : channel_(std::move(ends.first)) {
+  const FileActions files;
+  auto* actions = const_cast<posix_spawn_file_actions_t*>(&files.actions);
+  // dup2 onto itself would keep close-on-exec: go by way of a descriptor that surely differs.
+  const int high = fcntl(ends.second.descriptor(), F_DUPFD_CLOEXEC, 64);
+  if (high < 0) throw EnvironmentError(std::string("fcntl: ") + std::strerror(errno));
+  const Channel keep(high);
+  posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(actions, 2, command.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_adddup2(actions, 2, 1);
+  posix_spawn_file_actions_adddup2(actions, high, kChildSocket);
+  pid_ = spawn({command.binary, "serve", "--fd", std::to_string(kChildSocket), "--device", command.device, "--index",
+                std::to_string(command.index), "--threads", std::to_string(command.threads), "--memory-limit",
+                std::to_string(command.memory_limit_bytes), "--parent", std::to_string(getpid())},
+               files);
+}
+
+WorkerProcess::~WorkerProcess() {
+  if (ended()) return;
+  kill();
+  int status = 0;
+  waitpid(pid_, &status, 0);
+}
+
+void WorkerProcess::kill() {
+  if (!how_) ::kill(-pid_, SIGKILL);
+}
+
+std::optional<std::string> WorkerProcess::ended() {
+  int status = 0;
+  if (how_ || waitpid(pid_, &status, WNOHANG) != pid_) return how_;
+  how_ = describe(status);
+  if (WIFSIGNALED(status)) signal_ = WTERMSIG(status);
+  return how_;
+}
+
+CommandResult ask_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline) {
+  CommandResult result = run_command(arguments, deadline);
+  for (int again = 0; again < 2 && result.status == 128 + SIGKILL; ++again) result = run_command(arguments, deadline);
+  return result;
+}
+
+CommandResult run_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline) {
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline);
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw EnvironmentError(std::string("pipe: ") + std::strerror(errno));
+  const Descriptor out(ends[0]);
+  std::optional<Descriptor> in(std::in_place, ends[1]);
+  char name[] = "/tmp/proctor-XXXXXX";  // standard error goes to a file: two pipes could fill each other
+  const Descriptor error(mkostemp(name, O_CLOEXEC));
+  if (error.value() < 0) throw EnvironmentError(std::string("mkostemp: ") + std::strerror(errno));
+  unlink(name);
+  const FileActions files;
+  auto* actions = const_cast<posix_spawn_file_actions_t*>(&files.actions);
+  posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(actions, in->value(), 1);
+  posix_spawn_file_actions_adddup2(actions, error.value(), 2);
+  const pid_t pid = spawn(arguments, files);
+  in.reset();
+  const std::optional<std::string> output = read_all(out.value(), until);
+  const std::optional<int> status = output ? wait_for(pid, until) : std::nullopt;
+  if (!status) {
+    ::kill(-pid, SIGKILL);
+    (void)wait_for(pid, until + kDeath);  // one that the kernel holds is left to it
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%g", deadline.count());
+    throw EnvironmentError(arguments[0] + (arguments.size() > 1 ? " " + arguments[1] : "") + ": no answer after " +
+                           seconds + " s (deadlines.load), so it was killed; does a file system or a driver hang?");
+  }
+  lseek(error.value(), 0, SEEK_SET);
+  return {WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status), *output,
+          read_all(error.value(), until).value_or("")};
+}
+
+}  // namespace proctor

@@ -1,0 +1,101 @@
+#include "orchestrator/run/resume.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "orchestrator/metrics/hashes.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+void refuse_other_suite(RunStore& store, const Work& work) {
+  const auto name = store.get("meta", "suite");
+  if (name && *name != work.suite.name)
+    throw UsageError("the run directory belongs to suite '" + *name + "', not '" + work.suite.name +
+                     "'; give --out another folder, or --fresh to begin anew");
+}
+
+/// The plan follows from the others, so it is named only if it alone differs.
+void refuse_changed(const std::string& pair, const nlohmann::json& before, const nlohmann::json& now) {
+  const auto differs = [&](const std::string& key) { return !before.contains(key) || before.at(key) != now.at(key); };
+  std::string changed;
+  for (const auto& [key, value] : now.items())
+    if (differs(key) && (changed.empty() || changed == "plan")) changed = key;
+  if (changed.empty()) return;
+  throw UsageError(pair + " has changed since this run began: " + changed + " was " +
+                   (before.contains(changed) ? before.at(changed).dump() : "absent") + ", is " +
+                   now.at(changed).dump() + "; --redo-changed computes changed pairs again, --fresh begins anew");
+}
+
+/// Each pair's shards as planned, as one text: the same work has to be cut in the same way.
+std::map<std::pair<ModuleId, TaskId>, std::string> plans(const Work& work) {
+  std::map<std::pair<ModuleId, TaskId>, std::string> plans;
+  for (std::size_t s = 0; s < work.shards.size(); ++s)
+    plans[{work.shards[s].module, work.shards[s].task}] += work.shard_hashes[s];
+  return plans;
+}
+
+std::string name_of(const Work& work, const Pair& pair) {
+  return work.suite.modules[pair.module.value].name + " / " + work.suite.tasks[pair.task.value].name;
+}
+
+void read_log(RunStore& store, const Work& work, Resumed& resumed) {
+  std::unordered_map<std::string, std::uint32_t> shard_of;
+  for (std::uint32_t s = 0; s < work.shards.size(); ++s) shard_of[work.shard_hashes[s]] = s;
+  store.replay([&](std::string_view kind, std::string_view key, std::string_view payload) {
+    if (kind == "event") resumed.events.emplace_back(payload);
+    if (kind == "ledger") {
+      resumed.ledger.emplace_back(payload);
+      const auto row = nlohmann::json::parse(payload, nullptr, false);
+      if (row.is_object()) resumed.seconds = std::max(resumed.seconds, row.value("closed_s", 0.0));
+    }
+    if (kind != "answer") return;
+    if (const auto shard = shard_of.find(std::string(key)); shard != shard_of.end())
+      resumed.answers[shard->second] = decode_responses(payload);
+  });
+  for (const auto& [hash, payload] : store.all("shape"))
+    if (const auto shard = shard_of.find(hash); shard != shard_of.end())
+      resumed.shapes[shard->second] = decode_shape(payload);
+}
+
+}  // namespace
+
+std::string encode_shape(const ShardShape& shape) {
+  nlohmann::json json = {{"level", shape.level}, {"isolated", shape.isolated}, {"aside", nlohmann::json::array()}};
+  for (const auto& [request, why] : shape.aside) json["aside"].push_back({request, why});
+  return json.dump();
+}
+
+ShardShape decode_shape(std::string_view payload) {
+  const auto json = nlohmann::json::parse(payload);
+  ShardShape shape{json.at("level"), json.at("isolated"), {}};
+  for (const auto& entry : json.at("aside")) shape.aside.emplace(entry.at(0), entry.at(1));
+  return shape;
+}
+
+Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
+  refuse_other_suite(store, work);
+  std::vector<std::pair<std::string, std::string>> pairs;
+  auto planned = plans(work);
+  for (const Pair& pair : work.pairs) {
+    const std::string name = name_of(work, pair);
+    nlohmann::json now = pair.identity;
+    now["plan"] = xxh3_hex(planned[{pair.module, pair.task}]);
+    if (const auto before = store.get("pair", name); before && !redo_changed)
+      refuse_changed(name, nlohmann::json::parse(*before), now);
+    pairs.emplace_back(name, now.dump());
+  }
+  store.begin();
+  store.put("meta", "suite", work.suite.name);
+  for (const auto& [name, identity] : pairs) store.put("pair", name, identity);
+  store.commit();
+  Resumed resumed;
+  read_log(store, work, resumed);
+  if (const auto last = store.get("meta", "last_visit"))
+    resumed.next_visit = static_cast<std::uint32_t>(std::stoul(*last)) + 1;
+  resumed.bad_rows = store.bad_rows();
+  return resumed;
+}
+
+}  // namespace proctor

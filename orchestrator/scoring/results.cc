@@ -1,0 +1,217 @@
+#include "orchestrator/scoring/results.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "orchestrator/task_types/generation_ask.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json error_value(const std::optional<double>& error) { return error ? Json(*error) : Json("N/A"); }
+
+/// JSON has no NaN (of the correlation of a column that has one value only, for instance).
+Json figure(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json task_row(const Task& task, const PairScore& score) {
+  Json row;
+  row["name"] = task.name;
+  row["alias"] = task.name;
+  row["sample_len"] = score.documents;
+  for (const MetricScore& metric : score.metrics) {
+    row[metric.metric + "," + metric.filter] = figure(metric.value);
+    row[metric.metric + "_stderr," + metric.filter] = error_value(metric.error);
+  }
+  return row;
+}
+
+/// The group's row over the metrics that its tasks share.
+Json group_row(const std::string& group, const std::vector<const PairScore*>& members) {
+  Json row;
+  row["name"] = group;
+  row["alias"] = group;
+  std::size_t documents = 0;
+  std::map<std::string, std::vector<GroupMember>> columns;
+  for (const PairScore* member : members) {
+    documents += member->documents;
+    for (const MetricScore& metric : member->metrics)
+      columns[metric.metric + "," + metric.filter].push_back({metric.value, metric.error, member->effective});
+  }
+  row["sample_len"] = documents;
+  for (const auto& [key, column] : columns) {
+    if (column.size() != members.size()) continue;
+    const auto comma = key.find(',');
+    row[key] = figure(group_value(column));
+    row[key.substr(0, comma) + "_stderr" + key.substr(comma)] = error_value(group_error(column));
+  }
+  return row;
+}
+
+Json task_config(const Task& task) {
+  Json config;
+  config["task"] = task.name;
+  config["output_type"] = task.type;
+  config["description"] = task.description;
+  config["doc_to_text"] = task.type == "loglikelihood_rolling" ? task.text : task.prompt;
+  config["target_delimiter"] = task.target_delimiter;
+  config["fewshot_delimiter"] = task.fewshot.delimiter;
+  config["fewshot_config"] = {{"sampler", task.fewshot.sampler == FewShot::Sampler::random ? "default" : "first_n"},
+                              {"split", task.fewshot.split},
+                              {"seed", task.fewshot.seed}};
+  config["num_fewshot"] = task.fewshot.count;
+  Json metrics = Json::array();
+  for (const Metric& metric : task.metrics) {
+    Json one = {{"metric", metric.name}, {"higher_is_better", higher_is_better(metric.name)}};
+    for (const auto& [key, value] : metric.options.items()) one[key] = value;
+    metrics.push_back(std::move(one));
+  }
+  config["metric_list"] = std::move(metrics);
+  if (task.type == "generate_until") config["generation_kwargs"] = generation_kwargs(ask_to_generate(task));
+  if (task.generation.repeats > 1) config["repeats"] = task.generation.repeats;
+  return config;
+}
+
+std::string number_text(const Json& value) {
+  if (!value.is_number()) return "   N/A";
+  char text[64];
+  std::snprintf(text, sizeof text, "%.4f", value.get<double>());
+  return text;
+}
+
+struct Line {
+  std::string task, version, filter, shots, metric, arrow, value, error;
+};
+
+void add_lines(std::vector<Line>& lines, const std::string& name, const std::string& label, const Json& row,
+               const Json& results) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : row.items())
+    if (key.find(',') != std::string::npos && key.find("_stderr,") == std::string::npos) keys.push_back(key);
+  std::ranges::sort(keys);
+  bool first = true;
+  for (const std::string& key : keys) {
+    const auto comma = key.find(',');
+    const std::string metric = key.substr(0, comma), filter = key.substr(comma + 1);
+    Line line;
+    if (first) {
+      line.task = label;
+      if (results["versions"].contains(name)) line.version = results["versions"][name].dump();
+    }
+    line.shots = results["n-shot"].contains(name) ? results["n-shot"][name].dump() : "";
+    line.filter = filter;
+    line.metric = metric;
+    line.arrow = higher_is_better(metric) ? "↑" : "↓";
+    line.value = number_text(row[key]);
+    line.error = number_text(row.value(metric + "_stderr," + filter, Json("N/A")));
+    lines.push_back(line);
+    first = false;
+  }
+}
+
+std::size_t width(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string render(const std::vector<Line>& lines, const std::string& first_column) {
+  const std::vector<std::string> head = {first_column, "Version", "Filter", "n-shot", "Metric",
+                                         "",           "Value",   "",       "Stderr"};
+  std::vector<std::vector<std::string>> rows;
+  for (const Line& line : lines)
+    rows.push_back(
+        {line.task, line.version, line.filter, line.shots, line.metric, line.arrow, line.value, "±", line.error});
+  std::vector<std::size_t> widths;
+  for (std::size_t c = 0; c < head.size(); ++c) {
+    widths.push_back(width(head[c]));
+    for (const auto& row : rows) widths[c] = std::max(widths[c], width(row[c]));
+  }
+  const auto right = [](std::size_t c) { return c == 1 || c == 3 || c == 6 || c == 8; };
+  const auto put = [&](const std::vector<std::string>& cells) {
+    std::string text = "|";
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      const std::string pad(widths[c] - width(cells[c]), ' ');
+      text += right(c) ? pad + cells[c] + "|" : cells[c] + pad + "|";
+    }
+    return text + "\n";
+  };
+  std::string table = put(head) + "|";
+  for (std::size_t c = 0; c < head.size(); ++c)
+    table += std::string(std::max<std::size_t>(1, widths[c]) - (right(c) ? 1 : 0), '-') + (right(c) ? ":|" : "|");
+  table += "\n";
+  for (const auto& row : rows) table += put(row);
+  return table;
+}
+
+}  // namespace
+
+nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, PairScore>& scores,
+                                      std::size_t limit) {
+  const Module& module = work.suite.modules[id.value];
+  const ModelFacts& facts = work.facts[id.value];
+  Json json, results = Json::object(), groups = Json::object(), subtasks = Json::object(), configs, versions, shots,
+             better, samples, hashes;
+  std::map<std::string, std::vector<const PairScore*>> members;
+  for (const auto& [t, score] : scores) {
+    const Task& task = work.suite.tasks[t];
+    results[task.name] = task_row(task, score);
+    if (task.group.empty())
+      subtasks[task.name] = Json::array();
+    else
+      members[task.group].push_back(&score), subtasks[task.group].push_back(task.name);
+    configs[task.name] = task_config(task);
+    versions[task.name] = 1;
+    shots[task.name] = task.fewshot.count;
+    for (const Metric& metric : task.metrics) better[task.name][metric.name] = higher_is_better(metric.name);
+    samples[task.name] = {{"original", score.documents}, {"effective", score.effective}};
+    if (score.truncated) samples[task.name]["truncated"] = score.truncated;
+    hashes[task.name] = score.task_hash;
+  }
+  for (const auto& [group, rows] : members) results[group] = groups[group] = group_row(group, rows);
+  json["results"] = results;
+  if (!groups.empty()) json["groups"] = groups;
+  json["group_subtasks"] = subtasks;
+  json["configs"] = configs;
+  json["versions"] = versions;
+  json["n-shot"] = shots;
+  json["higher_is_better"] = better;
+  json["n-samples"] = samples;
+  const std::string dtype = module.dtype == DType::automatic ? facts.checkpoint_dtype : to_string(module.dtype);
+  json["config"] = {
+      {"model", "proctor"},
+      {"model_args", {{"kind", module.kind}, {"dtype", dtype}, {"tensor_parallel", module.tensor_parallel}}},
+      {"model_num_parameters", facts.parameters},
+      {"model_dtype", dtype},
+      {"model_hash", facts.model_hash},
+      {"batch_size", "max_batch_tokens " + std::to_string(work.max_batch_tokens[id.value])},
+      {"device", work.device.kind},
+      {"limit", limit ? Json(limit) : Json()},
+      {"bootstrap_iters", StderrOptions{}.bootstrap_iterations},
+      {"random_seed", work.suite.seed}};
+  json["tokenizer_eos_token"] = facts.eos_text;
+  json["tokenizer_bos_token"] = facts.bos_text;
+  json["max_length"] = facts.max_length;
+  json["task_hashes"] = hashes;
+  json["model_source"] = "proctor";
+  json["model_name"] = module.name;
+  json["system_instruction"] = nullptr;
+  json["chat_template"] = nullptr;
+  return json;
+}
+
+std::string results_table(const nlohmann::ordered_json& results) {
+  std::vector<Line> tasks, groups;
+  for (const auto& [name, children] : results["group_subtasks"].items()) {
+    add_lines(tasks, name, name, results["results"][name], results);
+    for (const auto& child : children)
+      add_lines(tasks, child, " - " + child.get<std::string>(), results["results"][child.get<std::string>()], results);
+  }
+  std::string text = render(tasks, "Tasks");
+  if (!results.contains("groups")) return text;
+  for (const auto& [name, row] : results["groups"].items()) add_lines(groups, name, name, row, results);
+  return text + "\n" + render(groups, "Groups");
+}
+
+}  // namespace proctor

@@ -1,0 +1,21 @@
+// results/<module>.json: lm-eval's results file, less dates, hosts and times, and its Markdown table.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "orchestrator/planning/work.h"
+#include "orchestrator/scoring/cell_score.h"
+
+namespace proctor {
+
+/// `scores`: of each task the module ran, by task index.
+nlohmann::ordered_json module_results(const Work& work, ModuleId module,
+                                      const std::map<std::uint32_t, PairScore>& scores, std::size_t limit);
+
+/// lm-eval's table (Tasks|Version|Filter|n-shot|Metric| |Value| |Stderr) from a results file, and a second one for
+/// groups.
+std::string results_table(const nlohmann::ordered_json& results);
+
+}  // namespace proctor

@@ -1,0 +1,93 @@
+// What the user asks for, as plain values: the result of reading YAML (suite_file, task_file), the input of planning
+// and scoring. docs/suite.md lists every key with its default.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sharding/protocol/module.h"
+
+namespace proctor {
+
+struct FewShot {
+  enum class Sampler { random, first_n };
+  std::int64_t count = 0;
+  std::string split = "test";
+  Sampler sampler = Sampler::random;
+  std::string delimiter = "\n\n";
+  std::uint64_t seed = 1234;
+};
+
+struct Metric {
+  std::string name;
+  nlohmann::json options = nlohmann::json::object();
+};
+
+struct FilterStep {
+  std::string function;
+  nlohmann::json options = nlohmann::json::object();
+};
+struct FilterPipeline {
+  std::string name = "none";
+  std::vector<FilterStep> steps;
+};
+
+struct Generation {
+  std::optional<std::vector<std::string>> until;  ///< absent: the few-shot delimiter, as lm-eval
+  std::int64_t max_gen_toks = 256;
+  double temperature = 0;  ///< 0: greedy
+  double top_p = 1;
+  std::int64_t top_k = 0;                    ///< 0: all
+  std::optional<double> repetition_penalty;  ///< absent: the model's generation_config.json
+  std::int64_t repeats = 1;                  ///< texts drawn of each document
+};
+
+/// A template, or a list of them (choices: a fixed list of answers).
+using TemplateList = std::variant<std::string, std::vector<std::string>>;
+
+struct Task {
+  std::string name;
+  std::string type;
+  std::string file;                         ///< the YAML it came from, for messages
+  std::map<std::string, std::string> data;  ///< split -> resolved JSON Lines file
+  std::string description;
+  std::string prompt;
+  std::optional<TemplateList> choices;
+  std::vector<std::string> contexts;   ///< multiple choice where the choices are in the context; compress: the passages
+  std::string answer;                  ///< multiple_choice: template of the gold answer
+  std::optional<TemplateList> target;  ///< loglikelihood, generate_until, contexts
+  std::string text;                    ///< loglikelihood_rolling
+  std::string query, document;         ///< retrieval
+  std::string left, right, score;      ///< similarity
+  std::string question;                ///< compress
+  std::int64_t target_tokens = 300;    ///< compress
+  std::string target_delimiter = " ";
+  FewShot fewshot;
+  std::vector<Metric> metrics;
+  std::vector<FilterPipeline> filters;
+  Generation generation;
+  std::string group;
+  bool fail_on_long = false;  ///< on_long: fail
+};
+
+struct Machine {
+  std::optional<std::uint32_t> workers;  ///< per rank; absent: auto
+  std::uint32_t cpu_threads = 1;
+};
+
+struct Suite {
+  std::string name;
+  std::uint64_t seed = 1234;
+  std::vector<Module> modules;
+  std::vector<Task> tasks;
+  Machine machine;
+  Cleanup cleanup;
+  Deadlines deadlines;
+};
+
+}  // namespace proctor

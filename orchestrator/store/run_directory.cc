@@ -1,0 +1,115 @@
+#include "orchestrator/store/run_directory.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "sharding/protocol/descriptor.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+
+}  // namespace
+
+void throw_errno(const fs::path& path, const char* what) {
+  const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
+  if (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG) throw StoreFailure(message);
+  throw EnvironmentError(message);
+}
+
+RunDirectory::RunDirectory(const fs::path& root) : root_(root.lexically_normal()) {
+  if (!root_.has_filename()) root_ = root_.parent_path();  // "runs/x/"
+  std::error_code none;
+  if (fs::is_symlink(root_, none) && fs::exists(root_, none))
+    root_ = fs::canonical(root_);  // --fresh renames the folder
+}
+
+void RunDirectory::refuse_foreign() const {
+  if (fs::exists(suite()) || fs::exists(database())) return;
+  for (const fs::path& own :
+       {root_ / "results", root_ / "samples", root_ / "responses", manifest(), ledger(), turns(), status()}) {
+    std::error_code none;
+    if (fs::exists(own) && !fs::is_empty(own, none))
+      throw UsageError(root_.string() + ": is no run directory, but has " + own.filename().string() +
+                       " already, which a run would replace; give --out another folder");
+  }
+}
+
+void RunDirectory::create() const {
+  std::error_code error;
+  for (const fs::path& folder : {root_, root_ / "results", root_ / "samples", root_ / "responses", logs()}) {
+    fs::create_directories(folder, error);
+    if (!error) continue;
+    errno = error.value();
+    throw_errno(folder, "cannot be made");
+  }
+}
+
+void RunDirectory::set_aside() const {
+  if (!fs::exists(root_)) return;
+  for (int i = 1;; ++i) {
+    const fs::path other = root_.string() + ".old-" + std::to_string(i);
+    if (fs::exists(other)) continue;
+    std::error_code error;
+    fs::rename(root_, other, error);
+    if (error) throw EnvironmentError(root_.string() + ": cannot be renamed: " + error.message());
+    fs::remove(other / owner().filename(), error);  // the caller's
+    return;
+  }
+}
+
+void sync_folder(const fs::path& folder) {
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.value() >= 0) (void)::fsync(opened.value());  // some file systems refuse it for folders
+}
+
+namespace {
+
+enum class Sync { yes, no };
+
+void write_all(int descriptor, const std::string& content, const fs::path& path) {
+  std::size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t n = ::write(descriptor, content.data() + done, content.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno(path, "cannot be written");
+    done += static_cast<std::size_t>(n);
+  }
+}
+
+void write_and_rename(const fs::path& path, const std::string& content, Sync sync) {
+  const fs::path temporary = path.string() + ".tmp";
+  std::error_code ignored;
+  fs::create_directories(path.parent_path(), ignored);
+  const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.value() < 0) throw_errno(temporary, "cannot be written");
+  write_all(file.value(), content, temporary);
+  if (sync == Sync::yes && ::fsync(file.value()) != 0) throw_errno(temporary, "cannot be synced");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(path, "cannot be put in place");
+  if (sync == Sync::yes) sync_folder(path.parent_path());
+}
+
+}  // namespace
+
+void append_file(const fs::path& path, const std::string& text) {
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (file.value() < 0) throw_errno(path, "cannot be opened");
+  write_all(file.value(), text, path);
+}
+
+void write_file(const fs::path& path, const std::string& content) { write_and_rename(path, content, Sync::yes); }
+
+void write_status_file(const fs::path& path, const std::string& content) {
+  try {
+    write_and_rename(path, content, Sync::no);
+  } catch (const EnvironmentError&) {
+  } catch (const StoreFailure&) {
+  }
+}
+
+}  // namespace proctor

@@ -1,0 +1,242 @@
+#include "orchestrator/suite/suite_file.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "orchestrator/suite/model_path.h"
+#include "orchestrator/suite/task_file.h"
+#include "orchestrator/suite/yaml_fields.h"
+#include "orchestrator/task_types/kinds.h"
+#include "orchestrator/task_types/task_type.h"
+#include "sharding/protocol/gang_memory.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::int64_t kMostWorkers = 4096;  // of a node; threads of a worker too
+
+/// The values are the kind's to judge (worker); names are judged here.
+nlohmann::json read_options(YamlFields& fields, const KindRow& kind) {
+  YamlFields map = fields.map("options", "options of kind " + kind.name);
+  for (const std::string& name : kind.options) (void)map.find(name);
+  map.finish();
+  return json_of(map.node());
+}
+
+Module read_module(YAML::Node node, const std::string& file) {
+  YamlFields fields(node, file, "module");
+  Module module;
+  module.name = fields.required_name("name");
+  module.kind = fields.text("kind", module.kind);
+  const KindRow& kind = find_kind_row(module.kind, fields.where(node));
+  const std::string path = fields.required_text("path");
+  module.path = resolve_model_path(path, fs::path(file).parent_path().string(), fields.where(fields.find("path")));
+  const std::string dtype = fields.text("dtype", "auto");
+  const auto known = dtype_from(dtype);
+  if (!known) fields.refuse("dtype", "expected auto, float32, bfloat16 or float16, found '" + dtype + "'");
+  module.dtype = *known;
+  const std::int64_t members = fields.whole("tensor_parallel", 1, 1);
+  if (members > kMaxGangMembers)
+    fields.refuse("tensor_parallel", "a gang has at most " + std::to_string(kMaxGangMembers) + " members");
+  module.tensor_parallel = static_cast<std::uint32_t>(members);
+  if (fields.has("max_batch_tokens")) module.max_batch_tokens = fields.whole("max_batch_tokens", 0, 1);
+  if (fields.has("max_length")) module.max_length = fields.whole("max_length", 0, 2);
+  if (fields.has("add_bos_token")) module.add_bos_token = fields.get<bool>("add_bos_token", false, "true or false");
+  if (fields.has("chat_template")) fields.refuse("chat_template", "not yet, use the lm-eval bridge");
+  if (fields.has("options")) module.options = read_options(fields, kind);
+  if (const YAML::Node tasks = fields.find("tasks"); tasks.IsDefined() && !tasks.IsNull())
+    module.tasks = fields.texts("tasks");
+  fields.finish();
+  return module;
+}
+
+std::string without_patterns(const std::string& text) {
+  std::string escaped;
+  for (const char c : text)
+    escaped += (std::string("*?[\\").find(c) == std::string::npos ? "" : "\\") + std::string(1, c);
+  return escaped;
+}
+
+/// The file of this very path, else what matches it; the folders above both it and `file` are no patterns.
+std::vector<std::string> expand_glob(const std::string& file, const std::string& path) {
+  if (fs::is_regular_file(path)) return {path};
+  const fs::path wanted(path), folder(path_beside(file, "."));
+  const auto apart = std::mismatch(wanted.begin(), wanted.end(), folder.begin(), folder.end()).first;
+  fs::path pattern;
+  bool above = true;
+  for (auto part = wanted.begin(); part != wanted.end(); ++part) {
+    above = above && part != apart;
+    pattern /= above ? fs::path(without_patterns(part->string())) : *part;
+  }
+  glob_t found{};
+  std::vector<std::string> paths;
+  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  return paths;
+}
+
+/// A path, a glob, or {path, name, set}. `resolved` is rewritten with absolute paths.
+void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>& tasks, YAML::Node& resolved) {
+  if (node.IsScalar()) {
+    const std::string wanted = path_beside(file, node.Scalar());
+    const std::vector<std::string> paths = expand_glob(file, wanted);
+    if (paths.empty()) throw UsageError(place_of(file, node.Mark()) + ": task: " + wanted + ": no such file");
+    for (const std::string& path : paths) {
+      tasks.push_back(read_task(path, "", {}));
+      resolved.push_back(path);
+    }
+    return;
+  }
+  YamlFields fields(node, file, "task entry");
+  const std::string path = path_beside(file, fields.required_text("path"));
+  const YAML::Node renamed = fields.find("name");
+  const std::string name = renamed.IsDefined() && !renamed.IsNull() ? fields.required_name("name") : "";
+  std::vector<std::pair<std::string, std::string>> changes;
+  YamlFields set = fields.map("set", "set");
+  for (const auto& entry : set.node()) {
+    YAML::Emitter value;
+    value << YAML::Flow << entry.second;
+    changes.emplace_back(entry.first.Scalar(), value.c_str());
+  }
+  fields.finish();
+  tasks.push_back(read_task(path, name, changes));
+  YAML::Node copy = YAML::Clone(node);
+  copy["path"] = path;
+  resolved.push_back(copy);
+}
+
+Cleanup read_cleanup(YamlFields fields) {
+  Cleanup out;
+  const YAML::Node batch = fields.find("batch");
+  if (batch.IsMap()) {
+    YamlFields every(batch, fields.file(), "cleanup");
+    out.policy = Cleanup::Policy::every;
+    out.every = static_cast<std::uint32_t>(every.whole("every", 1, 1));
+    every.finish();
+  } else {
+    const std::string name = fields.text("batch", "watermark");
+    const std::pair<const char*, Cleanup::Policy> known[] = {{"never", Cleanup::Policy::never},
+                                                             {"on_oom", Cleanup::Policy::on_oom},
+                                                             {"watermark", Cleanup::Policy::watermark},
+                                                             {"always", Cleanup::Policy::always}};
+    const auto found = std::ranges::find_if(known, [&](const auto& row) { return name == row.first; });
+    if (found == std::end(known))
+      fields.refuse("batch", "expected never, on_oom, watermark, always or {every: N}, found '" + name + "'");
+    out.policy = found->second;
+  }
+  out.watermark = fields.get<double>("watermark", out.watermark, "a share between 0 and 1");
+  if (!(out.watermark >= 0 && out.watermark <= 1)) fields.refuse("watermark", "expected a share between 0 and 1");
+  out.leak_tolerance_bytes = fields.bytes("leak_tolerance", out.leak_tolerance_bytes);
+  fields.finish();
+  return out;
+}
+
+Machine read_machine(YamlFields fields) {
+  Machine out;
+  if (fields.text("workers", "auto") != "auto")
+    out.workers = static_cast<std::uint32_t>(fields.whole("workers", 1, 1, kMostWorkers));
+  out.cpu_threads = static_cast<std::uint32_t>(fields.whole("cpu_threads", 1, 1, kMostWorkers));
+  fields.finish();
+  return out;
+}
+
+Deadlines read_deadlines(YamlFields fields) {
+  Deadlines out;
+  out.load = fields.seconds("load", out.load);
+  out.progress = fields.seconds("progress", out.progress);
+  out.teardown = fields.seconds("teardown", out.teardown);
+  out.agent = fields.seconds("agent", out.agent);
+  out.drain = fields.seconds("drain", out.drain);
+  fields.finish();
+  return out;
+}
+
+template <class Item>
+void refuse_twice(const std::vector<Item>& items, const std::string& file, const char* what) {
+  for (std::size_t i = 0; i < items.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (items[i].name == items[j].name)
+        throw UsageError(file + ": two " + std::string(what) + " are named '" + items[i].name +
+                         "'; give one another name");
+}
+
+/// Modules without a task and tasks without a module: missing from the results, and not without a word.
+std::vector<std::string> idle_ones(const Suite& suite) {
+  std::vector<std::string> notes;
+  for (const Module& module : suite.modules)
+    if (std::ranges::none_of(suite.tasks, [&](const Task& task) { return can_answer(module, task); }))
+      notes.push_back("module " + module.name + " of kind " + module.kind + " can answer none of the tasks");
+  for (const Task& task : suite.tasks)
+    if (std::ranges::none_of(suite.modules, [&](const Module& module) { return can_answer(module, task); }))
+      notes.push_back("task " + task.name + " of type " + task.type + " is answered by none of the modules");
+  return notes;
+}
+
+/// Every task a module names exists, and its kind can answer it.
+void check_pairs(const Suite& suite, const std::string& file) {
+  for (const Module& module : suite.modules) {
+    const auto& types = find_kind_row(module.kind, file).request_types;
+    for (const std::string& name : module.tasks.value_or(std::vector<std::string>{})) {
+      std::set<std::string> names;
+      for (const Task& task : suite.tasks) names.insert(task.name);
+      const auto task = std::ranges::find_if(suite.tasks, [&](const Task& t) { return t.name == name; });
+      const std::string near = nearest(name, names);
+      if (task == suite.tasks.end())
+        throw UsageError(file + ": module " + module.name + ": no task is named '" + name + "'" +
+                         (near.empty() ? "" : "; did you mean '" + near + "'?"));
+      if (std::ranges::find(types, task_type_of(*task).request_type()) == types.end())
+        throw UsageError(file + ": module " + module.name + " of kind " + module.kind + " cannot answer task " + name +
+                         " of type " + task->type);
+    }
+  }
+}
+
+}  // namespace
+
+SuiteFile read_suite(const std::string& given, const std::vector<std::string>& settings) {
+  const std::string path = fs::absolute(given).lexically_normal().string();
+  YAML::Node node = load_yaml(given);
+  if (!node.IsMap()) throw UsageError(given + ":1:1: a suite is a map with the keys suite, modules and tasks");
+  for (const std::string& setting : settings) {
+    const auto equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw UsageError("--set " + setting + ": expected KEY=VALUE, such as modules.NAME.dtype=bfloat16");
+    set_yaml_path(node, setting.substr(0, equals), setting.substr(equals + 1), "--set " + setting.substr(0, equals));
+  }
+  SuiteFile out;
+  Suite& suite = out.suite;
+  YAML::Node resolved = YAML::Clone(node), tasks(YAML::NodeType::Sequence);
+  YamlFields fields(node, path, "suite");
+  suite.name = fields.required_name("suite");
+  suite.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));
+  for (const char* key : {"modules", "tasks"}) {
+    const YAML::Node list = fields.find(key);
+    if (!list.IsDefined() || !list.IsSequence() || list.size() == 0)
+      fields.refuse(key, "expected a list with at least one entry");
+  }
+  for (const auto& item : fields.find("modules")) suite.modules.push_back(read_module(item, path));
+  for (const auto& item : fields.find("tasks")) read_task_entry(item, path, suite.tasks, tasks);
+  suite.machine = read_machine(fields.map("machine", "machine"));
+  suite.cleanup = read_cleanup(fields.map("cleanup", "cleanup"));
+  suite.deadlines = read_deadlines(fields.map("deadlines", "deadlines"));
+  fields.finish();
+  refuse_twice(suite.modules, path, "modules");
+  refuse_twice(suite.tasks, path, "tasks");
+  for (const Task& task : suite.tasks)
+    for (const Task& other : suite.tasks)
+      if (!task.group.empty() && task.group == other.name)
+        throw UsageError(path + ": group '" + task.group + "' of task " + task.name + " is also a task's name");
+  check_pairs(suite, path);
+  out.notes = idle_ones(suite);
+  resolved["tasks"] = tasks;
+  for (std::size_t i = 0; i < suite.modules.size(); ++i) resolved["modules"][i]["path"] = suite.modules[i].path;
+  YAML::Emitter emitter;
+  emitter << resolved;
+  out.resolved = std::string(emitter.c_str()) + "\n";
+  return out;
+}
+
+}  // namespace proctor

@@ -1,0 +1,21 @@
+// suite.yaml and the task files it names -> plain structs. Everything that can be wrong is said here, before anything
+// starts, with file:line:column, what was expected, and the nearest name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orchestrator/spec/suite.h"
+
+namespace proctor {
+
+struct SuiteFile {
+  Suite suite;
+  std::string resolved;  ///< YAML of the suite with absolute paths and --set applied: the run directory's suite.yaml
+  std::vector<std::string> notes;  ///< for the user: modules and tasks that nothing will be computed of
+};
+
+/// `settings`: --set's "modules.NAME.dtype=bfloat16". Throws UsageError or InputError.
+SuiteFile read_suite(const std::string& path, const std::vector<std::string>& settings);
+
+}  // namespace proctor

@@ -1,0 +1,83 @@
+// A YAML map read key by key: wrong types and unknown keys are refused with file:line:column and the nearest name.
+#pragma once
+
+#include <yaml-cpp/yaml.h>
+
+#include <chrono>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+
+class YamlFields {
+ public:
+  /// `what` names the map in messages ("module", "task file"). Throws UsageError if `node` is no map.
+  YamlFields(YAML::Node node, std::string file, std::string what);
+
+  bool has(const std::string& key) { return find(key).IsDefined(); }
+  YAML::Node find(const std::string& key);
+  /// `expected` in words: "a whole number".
+  template <class T>
+  T get(const std::string& key, const T& fallback, const std::string& expected) {
+    const YAML::Node node = find(key);
+    if (!node.IsDefined() || node.IsNull()) return fallback;
+    try {
+      if (!node.IsScalar()) refuse(key, "expected " + expected);
+      return node.as<T>();
+    } catch (const YAML::Exception&) {
+      refuse(key, "expected " + expected + ", found '" + node.Scalar() + "'");
+    }
+  }
+  std::string text(const std::string& key, const std::string& fallback) {
+    return get<std::string>(key, fallback, "a text");
+  }
+  std::string required_text(const std::string& key);
+  /// What files and folders are called by: no blanks, slashes or control characters, at most 200 bytes.
+  std::string required_name(const std::string& key);
+  std::int64_t whole(const std::string& key, std::int64_t fallback, std::int64_t lowest,
+                     std::int64_t highest = std::numeric_limits<std::int64_t>::max());
+  std::vector<std::string> texts(const std::string& key);  ///< a list of texts, or one
+  YamlFields map(const std::string& key, const std::string& what);
+  std::chrono::duration<double> seconds(const std::string& key, std::chrono::duration<double> fallback);  ///< "10 min"
+  std::uint64_t bytes(const std::string& key, std::uint64_t fallback);                                    ///< "16 MiB"
+
+  /// Refuses keys that nobody asked for.
+  void finish() const;
+  [[noreturn]] void refuse(const std::string& key, const std::string& why) const;
+  std::string where(const YAML::Node& node) const;  ///< file:line:column
+  const std::string& file() const { return file_; }
+  YAML::Node node() const { return node_; }
+
+ private:
+  YAML::Node node_;
+  std::string file_, what_;
+  std::set<std::string> asked_;
+};
+
+std::string nearest(const std::string& name, const std::set<std::string>& known);  ///< "" if none is near
+std::optional<std::uint64_t> parse_bytes(const std::string& text);
+std::optional<double> parse_seconds(const std::string& text);
+
+/// Sets "fewshot.count" below `node`; a step into a list of named maps goes by name (modules.NAME). Throws UsageError.
+void set_yaml_path(YAML::Node node, const std::string& path, const std::string& value, const std::string& where);
+
+/// Unquoted scalars are numbers and booleans where they read as such.
+nlohmann::json json_of(const YAML::Node& node);
+
+/// `path`, absolute, relative to the folder of `file`.
+std::string path_beside(const std::string& file, const std::string& path);
+
+/// file:line:column; the file alone for what --set and `set` added.
+std::string place_of(const std::string& file, const YAML::Mark& mark);
+
+/// In yaml_file.cc. Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a
+/// second document.
+YAML::Node load_yaml(const std::string& path);
+
+}  // namespace proctor

@@ -1,0 +1,73 @@
+// A YAML file as a whole: one document, no key twice.
+#include <yaml-cpp/eventhandler.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "orchestrator/suite/yaml_fields.h"
+
+namespace proctor {
+namespace {
+
+/// Knows where the last document that was read begins. (YAML::LoadAll does not end on some texts: tried.)
+struct DocumentStart final : YAML::EventHandler {
+  YAML::Mark mark;
+  void OnDocumentStart(const YAML::Mark& begin) override { mark = begin; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+void refuse_second_document(const std::string& file) {
+  std::ifstream stream(file);
+  YAML::Parser parser(stream);
+  DocumentStart start;
+  if (parser.HandleNextDocument(start) && parser.HandleNextDocument(start))
+    throw UsageError(place_of(file, start.mark) + ": a second YAML document begins here; a file holds one");
+}
+
+/// An alias can stand for itself, or for more values than there is room for.
+struct Bounds {
+  int depth = 0;
+  std::size_t values = 0;
+};
+
+void refuse_keys_used_twice(const YAML::Node& node, const std::string& file, Bounds& bounds) {
+  if (++bounds.depth > 64 || ++bounds.values > 100000)
+    throw UsageError(place_of(file, node.Mark()) + ": nested too deeply, or too many values (an alias of itself?)");
+  std::set<std::string> keys;
+  for (const auto& entry : node) {
+    if (node.IsMap() && entry.first.IsScalar() && !keys.insert(entry.first.Scalar()).second)
+      throw UsageError(place_of(file, entry.first.Mark()) + ": key '" + entry.first.Scalar() + "' is there twice");
+    const YAML::Node& value = node.IsMap() ? entry.second : entry;
+    if (value.IsMap() || value.IsSequence()) refuse_keys_used_twice(value, file, bounds);
+  }
+  --bounds.depth;
+}
+
+}  // namespace
+
+YAML::Node load_yaml(const std::string& path) {
+  if (!std::filesystem::is_regular_file(path)) throw UsageError(path + ": no such file");
+  try {
+    YAML::Node document = YAML::LoadFile(path);
+    refuse_second_document(path);
+    Bounds bounds;
+    refuse_keys_used_twice(document, path, bounds);
+    return document;
+  } catch (const YAML::Exception& error) {
+    throw UsageError(place_of(path, error.mark) + ": not readable as YAML: " + error.msg);
+  }
+}
+
+std::string place_of(const std::string& file, const YAML::Mark& mark) {
+  if (mark.is_null()) return file;
+  return file + ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+}
+
+}  // namespace proctor

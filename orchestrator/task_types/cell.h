@@ -1,0 +1,36 @@
+// A (module, task) before and after it is scored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "orchestrator/prompts/document.h"
+#include "sharding/protocol/request.h"
+
+namespace proctor {
+
+/// The requests of document i are [first_request[i], first_request[i + 1]); those after the last belong to all (the
+/// passages that queries are searched in).
+struct PairRequests {
+  std::vector<Document> documents;
+  std::vector<Request> requests;
+  std::vector<std::uint32_t> first_request;
+};
+
+struct MetricScore {
+  std::string metric, filter;
+  double value = 0;
+  std::optional<double> error;
+};
+
+struct PairScore {
+  std::vector<MetricScore> metrics;  ///< by filter, then metric name
+  std::size_t documents = 0, effective = 0, truncated = 0;
+  std::string samples;                ///< JSON lines in document order; of a task that is not scored: its responses
+  std::string task_hash;              ///< SHA-256 over the samples' hashes, as lm-eval's task_hashes
+  std::vector<std::string> failures;  ///< of documents that could not be scored
+};
+
+}  // namespace proctor

@@ -1,0 +1,200 @@
+// The run as one pure reactor: events and `now` in, commands out through the Door. It joins roster, schedule,
+// placement, attempts and visits; it has no clock and does no I/O, so tests and a simulator run what production runs.
+// Owned by the orchestrator's loop (rank 0), called from that one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sharding/conductor/attempts.h"
+#include "sharding/conductor/roster.h"
+#include "sharding/conductor/schedule.h"
+#include "sharding/conductor/visit.h"
+#include "sharding/protocol/message.h"
+
+namespace proctor {
+
+/// One member's ledger row with what the orchestrator knows of it.
+struct LedgerEntry {
+  ModuleId module;
+  VisitId visit;
+  SlotId slot;
+  std::uint32_t incarnation = 0;
+  std::uint32_t member = 0, members = 1;
+  Verdict verdict = Verdict::clean;
+  std::string reason;  ///< why it is not clean
+  LedgerRow row;
+};
+
+/// A shard handed to a gang.
+struct Turn {
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 1;
+  ShardShape shape;             ///< recorded before it took effect
+  Moment unit{60};              ///< what one announced unit of it may take
+  std::optional<ShardId> next;  ///< the gang probably gets it afterwards
+};
+
+/// The one door to the world. Commands are carried out in order.
+class Door {
+ public:
+  virtual ~Door() = default;
+  virtual void start(SlotId slot, std::uint32_t incarnation) = 0;
+  virtual void kill(SlotId slot) = 0;
+  /// A gang, in order of rank: each loads its share of the module and answers VisitOpened or OpenFailed.
+  virtual void open(std::span<const SlotId> members, VisitId visit, ModuleId module) = 0;
+  virtual void join(SlotId slot, VisitId visit, const std::string& address) = 0;
+  /// A shard goes to a gang, whose members get it by the calls of run() that follow.
+  virtual void hand_out(const Turn& turn, SlotId first_member) = 0;
+  virtual void run(SlotId slot, const Turn& turn) = 0;
+  virtual void close(SlotId slot, VisitId visit) = 0;                             ///< answered by Quiesced
+  virtual void tear_down(SlotId slot, VisitId visit) = 0;                         ///< answered by VisitClosed
+  virtual void abort(SlotId slot, VisitId visit, const std::string& reason) = 0;  ///< answered by VisitClosed
+  /// To be made durable; answer with Conductor::on_stored.
+  virtual void store(ShardId shard, std::vector<Response> responses) = 0;
+  /// Failed for this run only, not stored; answer with Conductor::on_stored.
+  virtual void give_up(ShardId shard, std::vector<Response> responses) = 0;
+  /// `halved`, `isolated` or a request set aside: to be recorded before any answer that comes of it.
+  virtual void store_shape(ShardId shard, const ShardShape& shape) = 0;
+  virtual void record(const LedgerEntry& entry) = 0;
+  virtual void warn(const std::string& event) = 0;
+};
+
+class Conductor {
+ public:
+  struct Options {
+    Deadlines deadlines;
+    std::uint64_t leak_tolerance_bytes = 16u << 20;
+    VisitId first_visit;
+    std::vector<std::string> module_names;  ///< for messages
+    Reach reach = Reach::node;              ///< of a gang
+  };
+  Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Door& door);
+
+  /// Before the first event: this shard's answer is in the store already.
+  void restore_answered(ShardId shard);
+  void restore_shape(ShardId shard, ShardShape shape) { attempts_.restore(shard, std::move(shape)); }
+
+  void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
+  /// Any sign of life of an agent. One that was silent for the deadline `agent` is suspect: its shards are run
+  /// elsewhere and nothing new is sent to it, until it is heard again.
+  void on_heard(AgentId agent, Moment now);
+  void on_report(SlotId slot, std::uint32_t incarnation, WorkerReport report, Moment now);
+  void on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how, Moment now);
+  void on_stored(ShardId shard, Moment now);
+  void on_tick(Moment now);
+  /// No new shards from here on; running ones finish.
+  void drain() { draining_ = reconsider_ = true; }
+
+  /// Every shard is stored (or no more are handed out) and every visit ended, but for those on silent nodes.
+  bool finished() const;
+  bool drained() const { return draining_ && finished(); }
+  /// At the end: the visits that silent nodes still hold get their ledger rows.
+  void abandon_silent();
+  /// The width of the widest gang that the devices here could form, were they all free.
+  std::uint32_t widest_place(std::uint32_t most) const;
+  /// Asked once every agent is here: why nothing can go on (no usable worker is left, or they are on nodes that have
+  /// been silent for long), or nullopt.
+  std::optional<std::string> stuck(Moment now) const;
+  bool has_work(ModuleId module) const { return unanswered_[module.value] > 0; }
+  std::size_t unstored() const { return unstored_; }
+  std::size_t busy() const { return roster_.count(SlotState::busy); }
+  std::size_t slots() const { return roster_.size(); }
+
+ private:
+  enum class ShardState { waiting, running, answered, stored };
+
+  void handle(SlotId slot, Visit& visit, const GangAddress& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const VisitOpened& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now);
+  void handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const ShardFailed& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const Quiesced& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const VisitClosed& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const Progress& report, Moment now);
+  void handle(SlotId slot, Visit& visit, const Waiting&, Moment) { visit.on_waiting(*visit.member(slot)); }
+
+  void readmit(AgentId agent, Moment now);
+  void suspect(AgentId agent, Moment now);
+  std::vector<std::uint32_t> silent_members(const Visit& visit) const;
+  bool usable(SlotId slot, const SlotRecord& record) const {
+    return record.state != SlotState::quarantined && !roster_.suspect(slot.agent);
+  }
+  std::size_t usable_slots() const;
+
+  Visit* visit_of(SlotId slot) { return const_cast<Visit*>(std::as_const(*this).visit_of(slot)); }
+  const Visit* visit_of(SlotId slot) const;
+  bool holds_shard(const Visit& visit) const;
+  void gang_gone(ModuleId module) {
+    schedule_.on_gang_gone(module);
+    reconsider_ = true;
+  }
+  std::string name_of(SlotId slot) const;
+  void start_due(Moment now);
+  void hand_out(Moment now);
+  void feed(Visit& visit, Moment now);
+  bool open_one(Moment now);
+  const std::vector<NodeSlots>& unreserved_slots(ModuleId wanted, std::vector<NodeSlots>& buffer) const;
+  bool frees_soon(SlotId slot, const SlotRecord& record) const;
+  bool dispensable(SlotId slot) const;
+  bool needed_elsewhere(const Visit& visit) const;
+  void close(Visit& visit, Moment now);
+  void end(VisitId visit, Moment now);
+  void record(const Visit& visit, std::uint32_t member, Verdict verdict, const std::string& reason);
+  std::string end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now);
+  void forgive(const std::set<std::string>& counters);
+  /// `culprit`: the member that is to blame, and with it the shard it was computing.
+  void abort(VisitId visit, const std::string& reason, std::optional<std::uint32_t> culprit, Moment now,
+             std::span<const std::uint32_t> hung = {});
+  bool kill(Visit& visit, std::uint32_t member, Moment now);
+  void end_aborted(VisitId visit, Moment now);
+  void on_late(VisitId visit, const Late& late, Moment now);
+  void out_of_memory(Visit& visit, const ShardFailed& report, const std::string& reason, Moment now);
+  void strike(ShardId shard, SlotId device, const BatchPlace& at, const std::string& reason);
+  void set_aside(ShardId shard, const std::string& reason);
+  void run_again(ShardId shard);
+  enum class Durable { no, yes };
+  void fail_requests(ShardId shard, const std::string& reason, Durable durable);
+  void count_open_failure(ModuleId module, EndedBy by, const std::string& why);
+  bool held(ModuleId module) const;
+  Moment expected_seconds(ShardId shard) const;
+  const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
+  std::string name_of(ShardId shard) const {
+    return "shard " + std::to_string(shard.value) + " of " + name(shards_[shard.value].module);
+  }
+  std::string name_of(const Visit& visit) const {
+    return "visit " + std::to_string(visit.id().value) + " of " + name(visit.module());
+  }
+
+  Options options_;
+  Door& door_;
+  std::vector<ModuleOutlook> modules_;
+  std::vector<Shard> shards_;
+  Schedule schedule_;
+  Roster roster_;
+  Attempts attempts_;
+  std::map<VisitId, Visit> visits_;
+  std::map<SlotId, VisitId> latest_visit_;  // of each slot; it may have ended, or gone on without this slot
+  std::set<VisitId> hungry_;                // serving without a shard, to be looked at
+  std::set<VisitId> idle_;                  // looked at, and without a shard still: until something is reconsidered
+  bool reconsider_ = false;                 // shards came back, or gangs, modules or estimates changed
+  std::vector<ShardState> state_;
+  std::vector<VisitId> holder_;                        // of each running shard
+  std::vector<std::uint32_t> open_failures_;           // of each module, in a row
+  std::vector<OutsideKills> outside_kills_;            // of each module while it was loaded, in a row
+  std::vector<std::size_t> unanswered_;                // shards of each module
+  std::map<std::string, std::uint32_t> recycled_for_;  // visits in a row that a counter made unclean
+  std::set<std::string> forgiven_;                     // counters that no longer replace a worker
+  std::size_t unstored_;
+  std::uint32_t next_visit_;
+  bool draining_ = false;
+};
+
+}  // namespace proctor

@@ -1,0 +1,213 @@
+// The conductor's failure ladder: loads that fail, deaths, hangs, out of memory, the abort path, strikes.
+#include <algorithm>
+
+#include "sharding/conductor/conductor.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+constexpr std::uint32_t kOpenFailures = 2;  // gangs that may fail to load a module before its requests are failed
+}  // namespace
+
+void Conductor::handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now) {
+  if (visit.state() != VisitState::opening) return;
+  const ModuleId module = visit.module();
+  const std::string who = visit.size() > 1 ? name_of(slot) + ": " : "";
+  abort(visit.id(), "load failed: " + who + report.message, std::nullopt, now);
+  count_open_failure(module, EndedBy::itself, report.message);
+}
+
+/// A module that two visits in a row could not load, and that no gang holds, fails its requests by name. That is not
+/// stored as an answer: with more memory, or a mended file system, the same command computes them.
+void Conductor::count_open_failure(ModuleId module, EndedBy by, const std::string& why) {
+  if (by == EndedBy::order || (by == EndedBy::outside && !outside_kills_[module.value].counts())) return;
+  if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
+  schedule_.drop(module);
+  reconsider_ = true;
+  door_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
+             " times in a row; its requests fail: " + why);
+  for (std::uint32_t s = 0; s < shards_.size(); ++s)
+    if (shards_[s].module == module && state_[s] == ShardState::waiting)
+      fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + why, Durable::no);
+}
+
+bool Conductor::held(ModuleId module) const {
+  return std::ranges::any_of(visits_, [&](const auto& entry) {
+    const VisitState state = entry.second.state();
+    return entry.second.module() == module && !entry.second.suspended() && state != VisitState::opening &&
+           state != VisitState::aborting;
+  });
+}
+
+/// Whatever went wrong may still be wrong in these processes, so they are replaced; but out of memory is only that.
+void Conductor::handle(SlotId slot, Visit& visit, const ShardFailed& report, Moment now) {
+  if (visit.shard() != report.shard || visit.attempt() != report.attempt) return;
+  const std::string reason = name_of(slot) + ", shard " + std::to_string(report.shard.value) + ": " + report.message;
+  if (report.out_of_memory) return out_of_memory(visit, report, reason, now);
+  abort(visit.id(), reason, visit.member(slot), now);
+}
+
+void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, const std::string& reason, Moment now) {
+  const ShardId shard = report.shard;
+  const bool held = holds_shard(visit);
+  visit.on_shard_done(now);
+  hungry_.insert(visit.id());
+  bool fresh = false;
+  if (held) switch (attempts_.on_out_of_memory(shard)) {
+      case Attempts::Next::fresh_worker:
+        door_.warn(reason + "; it runs again in a fresh worker");
+        run_again(shard);
+        fresh = true;
+        break;
+      case Attempts::Next::halved:
+        door_.warn(reason + "; it runs again with batches of half the tokens");
+        door_.store_shape(shard, attempts_.shape(shard));
+        run_again(shard);
+        break;
+      default:
+        set_aside(shard, "out of memory at every batch size: " + report.message);
+        break;
+    }
+  if (report.gang_broken) return abort(visit.id(), reason, std::nullopt, now);
+  if (!fresh) return;
+  visit.recycle("out of memory in shard " + std::to_string(shard.value));
+  close(visit, now);
+}
+
+void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how, Moment now) {
+  on_heard(slot.agent, now);
+  const SlotRecord& record = roster_.at(slot);
+  if (record.incarnation != incarnation) return;
+  if (record.state == SlotState::waiting || record.state == SlotState::quarantined) return;
+  Visit* visit = visit_of(slot);
+  const std::optional<ShardId> shard = visit ? visit->shard() : std::nullopt;
+  const std::string who = name_of(slot) + " died: " + how + (by == EndedBy::outside ? ", from outside" : "");
+  if (!visit || visit->state() == VisitState::aborting) door_.warn(who);
+  if (by == EndedBy::outside && record.state == SlotState::busy)
+    roster_.on_replaced(slot, now);  // no failure of its device
+  else
+    roster_.on_death(slot, shard ? &*shard : nullptr, how, dispensable(slot), now);
+  if (record.state == SlotState::quarantined) door_.warn(who + "; its device is quarantined for this run");
+  if (visit) {
+    const bool opening = visit->state() == VisitState::opening, aborting = visit->state() == VisitState::aborting;
+    const ModuleId module = visit->module();
+    const VisitId id = visit->id();
+    const std::uint32_t member = *visit->member(slot);
+    const bool last = visit->on_gone(member);
+    const bool struck = by == EndedBy::itself || (by == EndedBy::outside && shard && attempts_.on_outside_kill(*shard));
+    if (aborting && last) end_aborted(id, now);
+    if (!aborting) abort(id, who, struck ? std::optional(member) : std::nullopt, now);
+    if (opening) count_open_failure(module, by, who);
+  }
+  start_due(now);  // not on_tick: after a stall, news of progress may still wait behind this event
+  hand_out(now);
+}
+
+/// The members furthest behind are killed; the others take the abort path.
+void Conductor::on_late(VisitId id, const Late& late, Moment now) {
+  Visit& visit = visits_.at(id);
+  const ModuleId module = visit.module();
+  std::string who;
+  for (std::uint32_t member : late.members) who += (who.empty() ? "" : " or ") + name_of(visit.slot(member));
+  const std::string reason = who + " is past its " + late.what + " deadline (last announced: " + late.unit + ")";
+  if (visit.state() == VisitState::aborting) {
+    door_.warn(name_of(visit) + ": " + reason + "; killed");
+    bool last = false;
+    for (std::uint32_t member : late.members) last = kill(visit, member, now);
+    if (last) end_aborted(id, now);
+    return;
+  }
+  const bool opening = visit.state() == VisitState::opening;
+  const auto culprit = late.what == "progress" ? std::optional(late.members.front()) : std::nullopt;
+  abort(id, reason, culprit, now, late.members);
+  if (opening) count_open_failure(module, EndedBy::itself, reason);
+}
+
+/// Twice running for the same cache counter: fresh workers do not help, so it no longer costs one.
+void Conductor::forgive(const std::set<std::string>& counters) {
+  for (const std::string& counter : counters) {
+    if (++recycled_for_[counter] < 2) continue;
+    forgiven_.insert(counter);
+    door_.warn("workers were replaced twice running for " + counter + "; from here on it is only recorded");
+  }
+  std::erase_if(recycled_for_, [&](const auto& entry) { return !counters.contains(entry.first); });
+}
+
+/// The shard is free for others at once. Members that can still speak measure and answer; those that hang are killed.
+void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::uint32_t> culprit, Moment now,
+                      std::span<const std::uint32_t> hung) {
+  Visit& visit = visits_.at(id);
+  door_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
+  const auto lost = holds_shard(visit) ? visit.shard() : std::nullopt;
+  visit.on_aborting(now, reason);
+  if (!visit.suspended()) gang_gone(visit.module());
+  if (lost && culprit) strike(*lost, visit.slot(*culprit), visit.place(*culprit), reason);
+  if (lost && !culprit) run_again(*lost);
+  for (std::uint32_t member : hung) kill(visit, member, now);
+  bool spoken_to = false;
+  for (std::uint32_t m = 0; m < visit.size(); ++m) {
+    if (!visit.here(m) || visit.row(m)) continue;
+    door_.abort(visit.slot(m), id, reason);
+    spoken_to = true;
+  }
+  if (!spoken_to) end_aborted(id, now);
+}
+
+/// Its worker is replaced at once. True when nobody is left of an aborted visit.
+bool Conductor::kill(Visit& visit, std::uint32_t member, Moment now) {
+  door_.kill(visit.slot(member));
+  roster_.on_replaced(visit.slot(member), now);
+  return visit.on_gone(member);
+}
+
+void Conductor::end_aborted(VisitId id, Moment now) {
+  Visit visit = std::move(visits_.at(id));
+  visits_.erase(id);
+  for (std::uint32_t m = 0; m < visit.size(); ++m) {
+    record(visit, m, Verdict::aborted, visit.reason());
+    if (visit.here(m)) kill(visit, m, now);  // the others died, or were killed
+  }
+}
+
+void Conductor::run_again(ShardId shard) {
+  state_[shard.value] = ShardState::waiting;
+  schedule_.give_back(shard);
+  reconsider_ = true;
+}
+
+void Conductor::strike(ShardId shard, SlotId device, const BatchPlace& at, const std::string& reason) {
+  const std::string who = name_of(shard);
+  switch (attempts_.on_strike(shard, device, usable_slots(), at, reason)) {
+    case Attempts::Next::isolated:
+      door_.warn(who + ": its third strike, in batch " + std::to_string(*at.batch + 1) + ", " + reason +
+                 "; that batch is run request by request from here on");
+      door_.store_shape(shard, attempts_.shape(shard));
+      return run_again(shard);
+    case Attempts::Next::request_set_aside:
+      door_.warn(who + ": request " + std::to_string(shards_[shard.value].requests[*at.request]) +
+                 " is set aside: alone in its batch, " + reason);
+      door_.store_shape(shard, attempts_.shape(shard));
+      return run_again(shard);
+    case Attempts::Next::shard_set_aside:
+      return set_aside(shard, reason);
+    default:
+      return run_again(shard);
+  }
+}
+
+void Conductor::set_aside(ShardId shard, const std::string& reason) {
+  door_.warn(name_of(shard) + " is set aside: " + reason);
+  fail_requests(shard, reason, Durable::yes);
+}
+
+void Conductor::fail_requests(ShardId shard, const std::string& reason, Durable durable) {
+  state_[shard.value] = ShardState::answered;
+  if (--unanswered_[shards_[shard.value].module.value] == 0) reconsider_ = true;
+  std::vector<Response> failed(shards_[shard.value].requests.size(), Response{nullptr, reason});
+  if (durable == Durable::yes)
+    door_.store(shard, std::move(failed));
+  else
+    door_.give_up(shard, std::move(failed));
+}
+
+}  // namespace proctor

@@ -1,0 +1,188 @@
+#include "sharding/conductor/visit.h"
+
+#include <algorithm>
+
+namespace proctor {
+namespace {
+
+constexpr double kPatience = 20;      // times the estimated cost, before slow counts as hung
+constexpr Moment kAbortPatience{10};  // for a member to measure and answer on the abort path, before it is killed
+
+std::string deadline_name(VisitState state) {
+  switch (state) {
+    case VisitState::opening:
+      return "load";
+    case VisitState::serving:
+      return "progress";
+    case VisitState::closing:
+    case VisitState::tearing_down:
+      return "teardown";
+    case VisitState::aborting:
+    case VisitState::ended:
+      break;
+  }
+  return "abort";
+}
+
+}  // namespace
+
+std::string to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::clean:
+      return "clean";
+    case Verdict::recycled:
+      return "recycled";
+    case Verdict::aborted:
+      break;
+  }
+  return "aborted";
+}
+
+std::optional<Dirt> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven) {
+  const auto left = [](std::uint64_t n, const char* what) { return std::to_string(n) + " " + what + " left"; };
+  const auto more = [](std::int64_t after, std::int64_t before, const char* what) {
+    return std::to_string(after - before) + " " + what + " more than before";
+  };
+  if (row.modules_left) return Dirt{"modules_left", left(row.modules_left, "modules"), true};
+  if (row.communicators_left) return Dirt{"communicators_left", left(row.communicators_left, "communicators"), true};
+  if (row.graphs_left) return Dirt{"graphs_left", left(row.graphs_left, "graphs"), true};
+  if (row.allocated_after != row.allocated_before)
+    return Dirt{"allocated_after",
+                more(static_cast<std::int64_t>(row.allocated_after), static_cast<std::int64_t>(row.allocated_before),
+                     "allocated bytes"),
+                true};
+  if (!row.warmed_up) return std::nullopt;
+  const auto counts = [&](const char* counter) { return !forgiven.contains(counter); };
+  if (counts("reserved_after") && row.reserved_after > row.reserved_before + tolerance_bytes)
+    return Dirt{"reserved_after", left(row.reserved_after - row.reserved_before, "reserved bytes"), false};
+  if (counts("device_free_after") && row.device_free_after + tolerance_bytes < row.device_free_before)
+    return Dirt{"device_free_after",
+                std::to_string(row.device_free_before - row.device_free_after) + " device bytes less free than before",
+                false};
+  if (counts("file_descriptors") && row.file_descriptors > row.file_descriptors_before)
+    return Dirt{"file_descriptors", more(row.file_descriptors, row.file_descriptors_before, "file descriptors"), false};
+  if (counts("threads") && row.threads > row.threads_before)
+    return Dirt{"threads",
+                more(row.threads, row.threads_before, "threads") +
+                    (row.new_threads.empty() ? "" : " (" + row.new_threads + ")"),
+                false};
+  return std::nullopt;
+}
+
+Visit::Visit(VisitId id, ModuleId module, std::span<const Seat> seats, Moment now, const Deadlines& deadlines)
+    : id_(id), module_(module), deadlines_(deadlines), allowance_(deadlines.load) {
+  for (const Seat& seat : seats) members_.emplace_back().seat = seat;
+  begin(VisitState::opening, now, deadlines.load);
+}
+
+void Visit::begin(VisitState state, Moment now, Moment allowance) {
+  state_ = state;
+  allowance_ = allowance;
+  for (Member& member : members_) {
+    member.done = member.row.has_value();  // measured already: an abort asks nothing more of it
+    member.waits = false;
+    member.due = now + allowance;
+  }
+}
+
+bool Visit::all_done() const {
+  return std::ranges::all_of(members_, [](const Member& m) { return m.done || !m.here; });
+}
+
+std::optional<std::uint32_t> Visit::member(SlotId slot) const {
+  for (std::uint32_t m = 0; m < members_.size(); ++m)
+    if (members_[m].here && members_[m].seat.slot == slot) return m;
+  return std::nullopt;
+}
+
+bool Visit::on_opened(std::uint32_t member, Moment now) {
+  if (state_ != VisitState::opening) return false;
+  members_[member].done = true;
+  if (!all_done()) return false;
+  begin(VisitState::serving, now, deadlines_.progress);
+  return true;
+}
+
+Moment Visit::on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment expected) {
+  shard_ = shard;
+  attempt_ = attempt;
+  for (Member& member : members_) member.place = {};
+  begin(VisitState::serving, now, std::max(Moment(deadlines_.progress), kPatience * expected));
+  return allowance_;
+}
+
+void Visit::on_progress(std::uint32_t member, const Progress& progress, Moment now) {
+  Member& record = members_[member];
+  record.units = progress.counter;
+  record.unit = progress.unit;
+  record.waits = false;
+  const auto number = [](std::int64_t n) {
+    return n < 0 ? std::nullopt : std::optional(static_cast<std::uint32_t>(n));
+  };
+  if (progress.batch >= 0) record.place = {number(progress.batch), number(progress.request)};
+  if (state_ != VisitState::aborting) record.due = now + allowance_;
+}
+
+void Visit::resume(Moment now) {
+  suspended_ = false;
+  for (Member& member : members_) member.due = now + allowance_;
+}
+
+void Visit::on_shard_done(Moment now) {
+  shard_.reset();
+  begin(VisitState::serving, now, deadlines_.progress);
+}
+
+Visit::Agreement Visit::on_quiesced(std::uint32_t member, bool ok) {
+  if (state_ != VisitState::closing) return Agreement::pending;
+  if (!ok) return Agreement::abort;
+  members_[member].done = true;
+  return all_done() ? Agreement::orderly : Agreement::pending;
+}
+
+void Visit::on_aborting(Moment now, const std::string& reason) {
+  forced_ = Verdict::aborted;
+  reason_ = reason;
+  shard_.reset();
+  begin(VisitState::aborting, now, std::min(Moment(deadlines_.teardown), kAbortPatience));
+}
+
+bool Visit::on_gone(std::uint32_t member) {
+  members_[member].here = false;
+  if (state_ != VisitState::aborting || !all_done()) return false;
+  state_ = VisitState::ended;
+  return true;
+}
+
+bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
+  if (state_ != VisitState::tearing_down && state_ != VisitState::aborting) return false;
+  if (!members_[member].row) members_[member].row = row;  // an abort that came too late is answered without numbers
+  members_[member].done = true;
+  if (!all_done()) return false;
+  state_ = VisitState::ended;
+  return true;
+}
+
+std::optional<Late> Visit::late(Moment now) const {
+  if (suspended_ || state_ == VisitState::ended || (state_ == VisitState::serving && !shard_)) return std::nullopt;
+  const bool all_wait = std::ranges::all_of(members_, [](const Member& m) { return m.waits || m.done || !m.here; });
+  const auto awaited = [&](const Member& m) { return m.here && !m.done && (!m.waits || all_wait); };
+  std::optional<std::uint64_t> fewest;  // units of a member past its deadline
+  for (const Member& member : members_)
+    if (awaited(member) && now >= member.due) fewest = std::min(fewest.value_or(member.units), member.units);
+  if (!fewest) return std::nullopt;
+  Late late{deadline_name(state_), {}, ""};
+  for (std::uint32_t m = 0; m < members_.size(); ++m)  // one as far, due a moment later, may be the one that hangs
+    if (awaited(members_[m]) && members_[m].units == *fewest) late.members.push_back(m);
+  late.unit = members_[late.members.front()].unit;
+  return late;
+}
+
+Verdict Visit::verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven) const {
+  if (forced_) return *forced_;
+  for (const Member& member : members_)
+    if (!member.row || dirt(*member.row, tolerance_bytes, forgiven)) return Verdict::recycled;
+  return Verdict::clean;
+}
+
+}  // namespace proctor

@@ -1,0 +1,99 @@
+#include "sharding/planning/planner.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace proctor {
+namespace {
+
+constexpr std::size_t kMaxShardBytes = 64u << 20;  // of text: a shard has to fit a frame (wire.h)
+
+constexpr std::size_t kMinSharedBytes = 64;  // below, tokens may differ where the texts agree
+
+struct Bundle {
+  std::uint32_t first, last;  // requests [first, last)
+  std::size_t bytes = 0;
+  std::size_t generating = 0;
+  RequestCost cost = {};
+};
+
+/// Ordered by their contexts.
+std::vector<Bundle> bundles_of(const PairWork& work) {
+  std::vector<Bundle> bundles;
+  bundles.reserve(work.bundles.size());
+  for (std::size_t i = 0; i < work.bundles.size(); ++i) {
+    const bool more = i + 1 < work.bundles.size();
+    bundles.push_back({work.bundles[i], more ? work.bundles[i + 1] : static_cast<std::uint32_t>(work.requests.size())});
+  }
+  std::stable_sort(bundles.begin(), bundles.end(), [&](const Bundle& a, const Bundle& b) {
+    return work.requests[a.first].parts.front() < work.requests[b.first].parts.front();
+  });
+  return bundles;
+}
+
+std::size_t shared_bytes(const std::string& a, const std::string& b) {
+  const std::size_t bound = std::min(a.size(), b.size());
+  const auto end = std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first;
+  const auto shared = static_cast<std::size_t>(end - a.begin());
+  return shared == a.size() && shared == b.size() ? shared : shared < kMinSharedBytes ? 0 : shared;
+}
+
+/// Each request costs what is not in the one before it, where the model can use that.
+void weigh(std::vector<Bundle>& bundles, const PairWork& work, const ModelFacts& facts) {
+  const Request* previous = nullptr;
+  for (Bundle& bundle : bundles)
+    for (auto r = bundle.first; r < bundle.last; ++r) {
+      const Request& request = work.requests[r];
+      const std::size_t shared =
+          previous && facts.shares_beginnings ? shared_bytes(previous->parts.front(), request.parts.front()) : 0;
+      const RequestCost cost = request_cost(facts, request, shared);
+      bundle.cost.flops += cost.flops;
+      bundle.cost.tokens += cost.tokens;
+      for (const std::string& part : request.parts) bundle.bytes += part.size();
+      bundle.generating += request.ask.contains("max_gen_toks");
+      previous = &request;
+    }
+}
+
+}  // namespace
+
+std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, const ShardTarget& target) {
+  std::vector<Bundle> bundles = bundles_of(work);
+  weigh(bundles, work, facts);
+  const double total = std::accumulate(bundles.begin(), bundles.end(), 0.0,
+                                       [](double sum, const Bundle& bundle) { return sum + bundle.cost.flops; });
+  const double full = std::min(target.flops, total / 4);
+  std::vector<Shard> shards;
+  double planned = 0;
+  std::size_t bytes = 0, generating = 0;
+  for (const Bundle& bundle : bundles) {
+    const double size = planned < 0.9 * total || bundle.generating ? full : full / 4;
+    const bool holds_enough = generating == 0 || generating >= target.generating;
+    const bool full_now = !shards.empty() && ((holds_enough && shards.back().flops + bundle.cost.flops / 2 > size) ||
+                                              bytes + bundle.bytes > kMaxShardBytes);
+    if (shards.empty() || full_now) {
+      shards.push_back({work.module, work.task, {}});
+      bytes = generating = 0;
+    }
+    bytes += bundle.bytes;
+    generating += bundle.generating;
+    Shard& shard = shards.back();
+    for (auto r = bundle.first; r < bundle.last; ++r) shard.requests.push_back(r);
+    shard.flops += bundle.cost.flops;
+    shard.tokens += bundle.cost.tokens;
+    planned += bundle.cost.flops;
+  }
+  return shards;
+}
+
+std::string describe(std::span<const Shard> shards) {
+  std::string text;
+  for (const Shard& shard : shards) {
+    text += std::to_string(shard.module.value) + "/" + std::to_string(shard.task.value) + ":";
+    for (auto request : shard.requests) text += std::to_string(request) + ",";
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace proctor

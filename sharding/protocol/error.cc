@@ -1,0 +1,33 @@
+#include "sharding/protocol/error.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace proctor {
+
+std::string to_string(Fault fault) {
+  switch (fault) {
+    case Fault::usage:
+      return "usage";
+    case Fault::environment:
+      return "environment";
+    case Fault::input:
+      return "input";
+    case Fault::internal:
+      break;
+  }
+  return "internal";
+}
+
+Fault fault_from(const std::string& name) {
+  for (Fault fault : {Fault::usage, Fault::environment, Fault::input})
+    if (to_string(fault) == name) return fault;
+  return Fault::internal;
+}
+
+void check_failed(const char* file, int line, const char* condition, const std::string& message) {
+  std::fprintf(stderr, "%s:%d: check failed: %s: %s\n", file, line, condition, message.c_str());
+  std::abort();
+}
+
+}  // namespace proctor

@@ -1,0 +1,122 @@
+#include "sharding/protocol/message.h"
+
+#include <array>
+#include <type_traits>
+
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GangMemory, visit)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenVisit, visit, module, gang_rank, gang_size, max_batch_tokens, cleanup, deadlines)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JoinGang, visit, address)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunShard, visit, shard, attempt, max_batch_tokens, requests, isolated, set_aside,
+                                   unit_s, next)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CloseVisit, visit)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TearDown, visit)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AbortVisit, visit, reason)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerReady, pid, facts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Progress, visit, unit, counter, batch, request)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Waiting, visit)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GangAddress, visit, address)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitOpened, visit, load_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenFailed, visit, fault, message)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardAnswered, visit, shard, attempt, responses, tokens, seconds)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardFailed, visit, shard, attempt, out_of_memory, gang_broken, message)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Quiesced, visit, ok, message)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitClosed, visit, row)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configure, device, workers, cpu_threads, memory_limit_bytes, bytes_per_worker,
+                                   log_folder, orphan_s, probe_s)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentFailed, host, fault, message, disk)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KillWorker, slot)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShareMemory, visit, slots)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentHello, host, slots, facts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerExited, slot, incarnation, by, how)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DrainAsked, signal)
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LeaveNode, at_once)
+void to_json(nlohmann::json& json, const AgentLeft&) { json = nullptr; }
+void from_json(const nlohmann::json&, AgentLeft&) {}
+void to_json(nlohmann::json& json, const Leave&) { json = nullptr; }
+void from_json(const nlohmann::json&, Leave&) {}
+void to_json(nlohmann::json& json, const OrchestratorBeat&) { json = nullptr; }
+void from_json(const nlohmann::json&, OrchestratorBeat&) {}
+
+void to_json(nlohmann::json& json, const ToWorker& order) {
+  json = {{"slot", order.slot}, {"frame", nlohmann::json::binary(order.frame)}};
+}
+void from_json(const nlohmann::json& json, ToWorker& order) {
+  order.slot = json.at("slot");
+  order.frame = json.at("frame").get_binary();
+}
+void to_json(nlohmann::json& json, const FromWorker& report) {
+  json = {{"slot", report.slot}, {"incarnation", report.incarnation}, {"frame", nlohmann::json::binary(report.frame)}};
+}
+void from_json(const nlohmann::json& json, FromWorker& report) {
+  report.slot = json.at("slot");
+  report.incarnation = json.at("incarnation");
+  report.frame = json.at("frame").get_binary();
+}
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Heartbeat, beat, progress)
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// {"b": body, "t": kind}: keys in order, so that a short message's kind is its last byte.
+template <class Variant>
+std::string encode_variant(const Variant& message) {
+  const Json json = {{"t", message.index()}, {"b", std::visit([](const auto& body) { return Json(body); }, message)}};
+  std::string bytes;
+  Json::to_msgpack(json, bytes);
+  return bytes;
+}
+
+template <class Variant, std::size_t... I>
+Variant decode_alternative(std::size_t index, const Json& body, std::index_sequence<I...>) {
+  Variant result;
+  const bool known =
+      ((I == index ? (result = body.get<std::variant_alternative_t<I, Variant>>(), true) : false) || ...);
+  if (!known) throw Error(Fault::internal, "message of unknown kind " + std::to_string(index));
+  return result;
+}
+
+template <class Variant>
+Variant decode_variant(std::string_view bytes) {
+  try {
+    const Json json = Json::from_msgpack(bytes.begin(), bytes.end());
+    return decode_alternative<Variant>(json.at("t").get<std::size_t>(), json.at("b"),
+                                       std::make_index_sequence<std::variant_size_v<Variant>>{});
+  } catch (const Json::exception& error) {
+    throw Error(Fault::internal, std::string("unreadable message: ") + error.what());
+  }
+}
+
+}  // namespace
+
+nlohmann::json::binary_t to_binary(std::string_view frame) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame.data());
+  return {std::vector<std::uint8_t>(bytes, bytes + frame.size())};
+}
+std::string_view frame_of(const nlohmann::json::binary_t& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+bool is_progress(std::string_view bytes) {
+  static const char kind = encode(WorkerReport(Progress{})).back();
+  static const std::string key = "\xa1t";  // MessagePack's text "t"
+  return bytes.size() > 3 && bytes.back() == kind && bytes.substr(bytes.size() - 3, 2) == key;
+}
+
+std::string encode(const WorkerOrder& order) { return encode_variant(order); }
+std::string encode(const WorkerReport& report) { return encode_variant(report); }
+std::string encode(const AgentOrder& order) { return encode_variant(order); }
+std::string encode(const AgentReport& report) { return encode_variant(report); }
+WorkerOrder decode_worker_order(std::string_view bytes) { return decode_variant<WorkerOrder>(bytes); }
+WorkerReport decode_worker_report(std::string_view bytes) { return decode_variant<WorkerReport>(bytes); }
+AgentOrder decode_agent_order(std::string_view bytes) { return decode_variant<AgentOrder>(bytes); }
+AgentReport decode_agent_report(std::string_view bytes) { return decode_variant<AgentReport>(bytes); }
+
+}  // namespace proctor

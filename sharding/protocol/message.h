@@ -1,0 +1,219 @@
+// Every message between the processes, on one screen. An Order goes down (orchestrator -> agent -> worker), a Report
+// comes up. Each that belongs to a visit carries its id; a worker drops what is not for its visit.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "sharding/protocol/facts.h"
+#include "sharding/protocol/ids.h"
+#include "sharding/protocol/module.h"
+#include "sharding/protocol/request.h"
+
+namespace proctor {
+
+/// Measured by one member over one visit: the ledger's row (docs/results.md).
+struct LedgerRow {
+  double load_s = 0, run_s = 0, teardown_s = 0;
+  nlohmann::json steps = nlohmann::json::object();                              ///< teardown step -> seconds
+  std::uint64_t allocated_before = 0, allocated_peak = 0, allocated_after = 0;  ///< bytes
+  std::uint64_t reserved_before = 0, reserved_peak = 0, reserved_after = 0;     ///< bytes
+  std::uint64_t device_free_before = 0, device_free_after = 0;                  ///< bytes
+  std::uint64_t resident_before = 0, resident_after = 0;                        ///< bytes
+  std::uint64_t communicators_left = 0, graphs_left = 0, modules_left = 0;
+  std::int64_t file_descriptors_before = 0, threads_before = 0;  ///< of the baseline
+  std::int64_t file_descriptors = 0, threads = 0, mappings = 0;  ///< after the visit
+  std::string new_threads;                                       ///< names of those that the baseline had not
+  bool warmed_up = false;  ///< this process had ended a visit before, so that one-time growth is in the baseline
+  std::uint64_t batches = 0, cleanups = 0, bytes_read = 0, tokens = 0;
+  double cleanup_s = 0, tokenize_s = 0;
+  double flops = 0;       ///< computed by this member: products and attention
+  double products_s = 0;  ///< of the products alone, for as many FLOPs at the batches' mean size; 0: not measured
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LedgerRow, load_s, run_s, teardown_s, steps, allocated_before, allocated_peak,
+                                   allocated_after, reserved_before, reserved_peak, reserved_after, device_free_before,
+                                   device_free_after, resident_before, resident_after, communicators_left, graphs_left,
+                                   modules_left, file_descriptors_before, threads_before, file_descriptors, threads,
+                                   new_threads, mappings, warmed_up, batches, cleanups, bytes_read, tokens, cleanup_s,
+                                   tokenize_s, flops, products_s)
+
+// ---- to a worker
+struct GangMemory {  ///< before OpenVisit of a gang of CPU workers: a descriptor of their common memory travels with it
+  VisitId visit;
+};
+struct OpenVisit {
+  VisitId visit;
+  Module module;
+  std::uint32_t gang_rank = 0, gang_size = 1;
+  std::int64_t max_batch_tokens = 0;
+  Cleanup cleanup;
+  Deadlines deadlines;
+};
+struct JoinGang {  ///< a gang of GPU workers: where member 0 is met; then the communicator is made and the module
+                   ///< loaded
+  VisitId visit;
+  std::string address;
+};
+struct RunShard {
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 0;
+  std::int64_t max_batch_tokens = 0;
+  std::vector<Request> requests;
+  std::vector<std::uint32_t> isolated;   ///< batches to be run request by request
+  std::vector<std::uint32_t> set_aside;  ///< requests that are not to be run
+  double unit_s = 60;                    ///< how long one announced unit may take before this member counts as hung
+  std::vector<Request> next;             ///< of the shard that probably follows: to be tokenised meanwhile
+};
+struct CloseVisit {  ///< synchronise and say how you are: Quiesced
+  VisitId visit;
+};
+struct TearDown {  ///< every member is well: the orderly path; answered by VisitClosed
+  VisitId visit;
+};
+struct AbortVisit {  ///< some member is not: touch nothing that can wait, measure, answer VisitClosed; you will be
+                     ///< replaced
+  VisitId visit;
+  std::string reason;
+};
+struct Leave {
+  bool operator==(const Leave&) const = default;
+};
+// ---- from a worker
+struct WorkerReady {
+  std::int64_t pid = 0;
+  DeviceFacts facts;
+};
+struct Progress {  ///< announced before the unit is run: what is being waited for, and how many came before it
+  VisitId visit;
+  std::string unit;
+  std::uint64_t counter = 0;
+  std::int64_t batch = -1, request = -1;  ///< the batch of the shard it is in; its request, if it has one only
+};
+struct Waiting {  ///< this member has waited long for another one in a collective: it is not the one that hangs
+  VisitId visit;
+};
+struct GangAddress {  ///< from member 0; passed on to every member as JoinGang
+  VisitId visit;
+  std::string address;
+};
+struct VisitOpened {
+  VisitId visit;
+  double load_s = 0;
+};
+struct OpenFailed {
+  VisitId visit;
+  std::string fault, message;
+};
+struct ShardAnswered {  ///< from member 0
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 0;
+  std::vector<Response> responses;
+  std::uint64_t tokens = 0;  ///< computed
+  double seconds = 0;
+};
+struct ShardFailed {  ///< from every member that can still speak
+  VisitId visit;
+  ShardId shard;
+  std::uint32_t attempt = 0;
+  bool out_of_memory = false;
+  bool gang_broken = false;  ///< the communicator cannot be used any more: the visit has to be aborted
+  std::string message;
+};
+struct Quiesced {
+  VisitId visit;
+  bool ok = false;
+  std::string message;  ///< why not
+};
+struct VisitClosed {
+  VisitId visit;
+  LedgerRow row;
+};
+// ---- between agent and orchestrator
+struct Configure {            ///< the first order: what this agent's workers are; answered by AgentHello
+  std::string device;         ///< auto, cpu or cuda
+  std::uint32_t workers = 0;  ///< 0: as many as the node's devices, or cores and memory, allow
+  std::uint32_t cpu_threads = 1;
+  std::uint64_t memory_limit_bytes = 0, bytes_per_worker = 0;
+  std::string log_folder;
+  double orphan_s = 150;  ///< so long without a word of rank 0, the agent leaves
+  double probe_s = 600;   ///< how long the worker binary may take to say what devices there are
+};
+struct StartWorker {  ///< incarnation: which start of this slot; a report of an older one is stale
+  std::uint32_t slot = 0, incarnation = 0;
+};
+struct KillWorker {
+  std::uint32_t slot = 0;
+};
+struct ToWorker {
+  std::uint32_t slot = 0;
+  nlohmann::json::binary_t frame;  ///< an encoded Order
+};
+struct ShareMemory {  ///< make common memory for a gang of this node's workers; each gets it with GangMemory
+  VisitId visit;
+  std::vector<std::uint32_t> slots;
+};
+struct AgentHello {
+  std::string host;
+  std::uint32_t slots = 0;
+  DeviceFacts facts;
+};
+struct FromWorker {
+  std::uint32_t slot = 0, incarnation = 0;
+  nlohmann::json::binary_t frame;  ///< an encoded Report
+};
+/// Who ended a worker. `outside`: a SIGKILL that neither its agent nor the kernel's out-of-memory killer sent.
+enum class EndedBy { itself, order, outside };
+struct WorkerExited {
+  std::uint32_t slot = 0, incarnation = 0;
+  EndedBy by = EndedBy::itself;
+  std::string how;  ///< "signal 9 (Killed)", "exit code 1"
+};
+struct AgentFailed {  ///< this node cannot take part, or cannot go on
+  std::string host, fault, message;
+  bool disk = false;  ///< for want of disk space, or by an I/O error: the run stops, resumable
+};
+struct LeaveNode {       ///< the last order: stop the workers, answer AgentLeft
+  bool at_once = false;  ///< do not let shards in hand finish
+};
+struct AgentLeft {
+  bool operator==(const AgentLeft&) const = default;
+};
+struct Heartbeat {  ///< each second, with the news that was held back meanwhile
+  std::uint64_t beat = 0;
+  std::vector<FromWorker> progress;  ///< the latest Progress of each worker, if it is newer than the last sent
+};
+struct OrchestratorBeat {  ///< each second: rank 0 lives
+  bool operator==(const OrchestratorBeat&) const = default;
+};
+struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
+  int signal = 0;
+};
+
+using WorkerOrder = std::variant<GangMemory, OpenVisit, JoinGang, RunShard, CloseVisit, TearDown, AbortVisit, Leave>;
+using WorkerReport = std::variant<WorkerReady, Progress, Waiting, GangAddress, VisitOpened, OpenFailed, ShardAnswered,
+                                  ShardFailed, Quiesced, VisitClosed>;
+using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, ShareMemory, LeaveNode, OrchestratorBeat>;
+using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;
+
+/// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
+/// A frame within a message between agent and orchestrator, and back.
+nlohmann::json::binary_t to_binary(std::string_view frame);
+std::string_view frame_of(const nlohmann::json::binary_t& bytes);  ///< valid as long as `bytes`
+
+std::string encode(const WorkerOrder& order);
+/// Of an encoded WorkerReport, without decoding it.
+bool is_progress(std::string_view bytes);
+std::string encode(const WorkerReport& report);
+std::string encode(const AgentOrder& order);
+std::string encode(const AgentReport& report);
+WorkerOrder decode_worker_order(std::string_view bytes);
+WorkerReport decode_worker_report(std::string_view bytes);
+AgentOrder decode_agent_order(std::string_view bytes);
+AgentReport decode_agent_report(std::string_view bytes);
+
+}  // namespace proctor

@@ -1,0 +1,90 @@
+#include "orchestrator/commands/options.h"
+
+#include <gtest/gtest.h>
+
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+Options parse(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "proctor");
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  return parse_options(static_cast<int>(pointers.size()), pointers.data());
+}
+std::string refusal(const std::vector<std::string>& arguments) {
+  try {
+    parse(arguments);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Options, run_with_everything) {
+  const RunOptions run = parse({"run",        "s.yaml", "--out",          "d",     "--workers", "3",
+                                "--device",   "cpu",    "--limit",        "5",     "--set",     "a.b=c",
+                                "--set",      "d=e",    "--memory-limit", "2 GiB", "--fresh",   "--redo-changed",
+                                "--progress", "none"})
+                             .run;
+  EXPECT_EQ(run.suite, "s.yaml");
+  EXPECT_EQ(run.workers, 3u);
+  EXPECT_EQ(run.limit, 5u);
+  EXPECT_EQ(run.settings, (std::vector<std::string>{"a.b=c", "d=e"}));
+  EXPECT_EQ(run.memory_limit_bytes, 2ull << 30);
+  EXPECT_TRUE(run.fresh && run.redo_changed);
+  EXPECT_EQ(run.progress, ProgressStyle::none);
+}
+
+TEST(Options, plan_and_show_take_files_and_numbers) {
+  const Options plan = parse({"plan", "s", "--gpus", "8,64", "--svg", "p.svg", "--calibrated-by", "runs/x"});
+  EXPECT_EQ(plan.plan.gpus, (std::vector<std::uint32_t>{8, 64}));
+  EXPECT_EQ(plan.plan.svg, "p.svg");
+  EXPECT_EQ(plan.plan.calibrated_by, "runs/x");
+  const Options show = parse({"show", "runs/x", "--timeline", "--trace", "t.json"});
+  EXPECT_TRUE(show.show.timeline);
+  EXPECT_EQ(show.show.trace, "t.json");
+}
+
+TEST(Options, help_is_everywhere_and_has_an_example) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{}, {"--help"}, {"run", "--help"}, {"plan", "--help"}, {"show", "--help"}}) {
+    const Options options = parse(arguments);
+    EXPECT_EQ(options.command, Options::Command::help);
+    EXPECT_NE(options.help.find("example: "), std::string::npos);
+  }
+}
+
+TEST(Options, wrong_ones_are_refused_with_what_to_do) {
+  EXPECT_NE(refusal({"run", "s", "--workers", "0"}).find("--workers 0: expected 1 to 1024"), std::string::npos);
+  EXPECT_NE(refusal({"run"}).find("takes one SUITE, found 0"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--devise", "cpu"}).find("no option --devise; did you mean --device?"),
+            std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--device", "tpu"}).find("expected one of auto, cpu, cuda"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--limit", "0"}).find("at least 1"), std::string::npos);
+  EXPECT_NE(refusal({"walk"}).find("command 'walk' is not known (run, plan, show)"), std::string::npos);
+  for (const char* gpus : {"", "0", "8,", "8 16", "-1", "70000"})
+    EXPECT_NE(refusal({"plan", "s", "--gpus", gpus}).find("expected numbers of devices"), std::string::npos) << gpus;
+  EXPECT_NE(refusal({"run", "s", "--gpus", "8"}).find("--gpus"), std::string::npos) << "run takes what there is";
+  EXPECT_NE(refusal({"run", "s", "--memory-limit", "lots"}).find("8 GiB"), std::string::npos);
+}
+
+TEST(Options, each_command_has_its_own_options) {
+  for (const char* option : {"--fresh", "--redo-changed", "--progress=plain", "--out=x"}) {
+    EXPECT_NE(refusal({"plan", "s", option}).find("proctor plan has no option"), std::string::npos) << option;
+    EXPECT_NE(refusal({"show", "d", option}).find("proctor show has no option"), std::string::npos) << option;
+  }
+  EXPECT_NE(refusal({"show", "d", "--device", "cpu"}).find("no option --device"), std::string::npos);
+  EXPECT_EQ(parse({"plan", "--help"}).help.find("--fresh"), std::string::npos);
+  EXPECT_EQ(parse({"plan", "--help"}).help.find("options of run"), std::string::npos);
+  EXPECT_EQ(parse({"plan", "s", "--memory-limit", "40 GiB", "--workers", "3"}).plan.memory_limit_bytes, 40ull << 30);
+}
+
+TEST(Options, the_version_is_asked_for_by_its_own_option) {
+  EXPECT_EQ(parse({"--version"}).command, Options::Command::version);
+  EXPECT_NE(refusal({"--versoin"}).find("did you mean '--version'?"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,49 @@
+#include "orchestrator/prompts/template.h"
+
+#include <gtest/gtest.h>
+
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+Document row(const char* json) { return {nlohmann::ordered_json::parse(json), "d.jsonl", 7}; }
+std::string render(const std::string& text, const char* json) {
+  return Template(text, "t.yaml:1:1: prompt").render(row(json));
+}
+
+TEST(Template, renders_fields_paths_and_indices_as_python_would) {
+  EXPECT_EQ(render("{{ q }} {x} {{a.b}}/{{a.c[1]}}", R"({"q": "why?", "a": {"b": 2.0, "c": [true, null]}})"),
+            "why? {x} 2.0/None");
+}
+
+TEST(Template, one_placeholder_keeps_its_type) {
+  EXPECT_TRUE(Template("{{c}}", "t").value(row(R"({"c": ["a", "b"]})")).is_array());
+  EXPECT_TRUE(Template(" {{c}}", "t").value(row(R"({"c": 1})")).is_string());
+}
+
+TEST(Template, a_missing_field_names_the_row_and_what_it_has) {
+  try {
+    render("{{question}}", R"({"query": 1, "gold": 2})");
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(),
+                 "d.jsonl:7: the row has no field 'question', which the template '{{question}}' needs (the row has: "
+                 "query, gold)");
+  }
+}
+
+TEST(Template, refuses_code_and_points_to_the_bridge) {
+  for (const char* text : {"{% if x %}", "{{ x | upper }}", "{{ x + 1 }}", "{{}}", "{{a..b}}", "{{a[x]}}", "{# c #}"})
+    try {
+      Template(text, "t.yaml:4:9: prompt");
+      ADD_FAILURE() << text;
+    } catch (const UsageError& error) {
+      EXPECT_NE(std::string(error.what()).find("lm-eval bridge"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("t.yaml:4:9"), std::string::npos);
+    }
+  EXPECT_THROW(Template("{{x", "t"), UsageError);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,81 @@
+// What the launcher's environment says: ranks without a common world, heterogeneous jobs, idle nodes.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "orchestrator/ranks/mpi_session.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+constexpr const char* kNames[] = {"OMPI_COMM_WORLD_SIZE",
+                                  "PMI_SIZE",
+                                  "SLURM_STEP_NUM_TASKS",
+                                  "SLURM_STEP_ID",
+                                  "SLURM_PROCID",
+                                  "SLURM_HET_SIZE",
+                                  "SLURM_JOB_NUM_NODES",
+                                  "OMPI_COMM_WORLD_RANK",
+                                  "PMIX_RANK",
+                                  "PMI_RANK"};
+
+class Launch : public testing::Test {
+ protected:
+  Launch() { clear(); }
+  ~Launch() override { clear(); }
+  static void clear() {
+    for (const char* name : kNames) unsetenv(name);
+  }
+  static void set(const char* name, const char* value) { setenv(name, value, 1); }
+  static std::string refusal(int world_size) {
+    try {
+      refuse_singletons(launched_as(), world_size);
+    } catch (const EnvironmentError& error) {
+      return error.what();
+    }
+    return "";
+  }
+};
+
+TEST_F(Launch, srun_without_pmix_is_refused_and_one_task_speaks) {
+  set("SLURM_STEP_ID", "0");
+  set("SLURM_STEP_NUM_TASKS", "3");
+  set("SLURM_PROCID", "2");
+  EXPECT_NE(refusal(1).find("3 singletons (SLURM_STEP_NUM_TASKS=3"), std::string::npos);
+  EXPECT_EQ(launcher_rank(), 2);
+  EXPECT_EQ(refusal(3), "") << "with pmix there is a world of three";
+}
+
+TEST_F(Launch, the_mpirun_of_another_mpi_is_refused) {
+  set("PMI_SIZE", "4");
+  EXPECT_NE(refusal(1).find("4 singletons (PMI_SIZE=4"), std::string::npos);
+}
+
+TEST_F(Launch, mpirun_in_an_allocation_is_not_confused_by_the_step_of_its_daemons) {
+  set("SLURM_STEP_ID", "4");
+  set("SLURM_STEP_NUM_TASKS", "2");
+  set("OMPI_COMM_WORLD_SIZE", "1");
+  EXPECT_EQ(refusal(1), "");
+}
+
+TEST_F(Launch, without_a_launcher_one_rank_is_right) {
+  EXPECT_EQ(refusal(1), "");
+  EXPECT_EQ(idle_nodes(1), "");
+}
+
+TEST_F(Launch, a_heterogeneous_job_is_refused_by_name) {
+  set("SLURM_HET_SIZE", "2");
+  EXPECT_NE(refusal(3).find("heterogeneous Slurm job of 2 components"), std::string::npos);
+}
+
+TEST_F(Launch, idle_nodes_of_a_batch_job_are_told) {
+  set("SLURM_JOB_NUM_NODES", "3");
+  EXPECT_NE(idle_nodes(1).find("3 nodes and this run uses one"), std::string::npos);
+  EXPECT_EQ(idle_nodes(3), "");
+  set("SLURM_STEP_ID", "0");
+  EXPECT_EQ(idle_nodes(1), "") << "somebody asked for a step of one";
+}
+
+}  // namespace
+}  // namespace proctor

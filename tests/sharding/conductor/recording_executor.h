@@ -1,0 +1,79 @@
+// A Door that writes down every command; a test takes what it expects and checks that nothing else was said.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sharding/conductor/conductor.h"
+
+namespace proctor {
+
+inline std::string text(const ShardShape& shape) {
+  std::string out = shape.level ? " level " + std::to_string(shape.level) : "";
+  for (std::uint32_t batch : shape.isolated) out += " isolated " + std::to_string(batch);
+  for (const auto& [request, why] : shape.aside) out += " without " + std::to_string(request);
+  return out;
+}
+
+inline std::string text(SlotId slot) { return std::to_string(slot.agent.value) + "." + std::to_string(slot.slot); }
+
+class RecordingDoor final : public Door {
+ public:
+  void start(SlotId slot, std::uint32_t incarnation) override {
+    say("start " + text(slot) + " #" + std::to_string(incarnation));
+  }
+  void kill(SlotId slot) override { say("kill " + text(slot)); }
+  void open(std::span<const SlotId> members, VisitId visit, ModuleId module) override {
+    for (std::size_t m = 0; m < members.size(); ++m)
+      say("open " + text(members[m]) + " visit " + std::to_string(visit.value) + " module " +
+          std::to_string(module.value) + " member " + std::to_string(m) + "/" + std::to_string(members.size()));
+  }
+  void join(SlotId slot, VisitId visit, const std::string& address) override {
+    say("join " + text(slot) + " visit " + std::to_string(visit.value) + " at " + address);
+  }
+  void run(SlotId slot, const Turn& turn) override {
+    say("run " + text(slot) + " visit " + std::to_string(turn.visit.value) + " shard " +
+        std::to_string(turn.shard.value) + " attempt " + std::to_string(turn.attempt) + text(turn.shape));
+  }
+  void hand_out(const Turn& turn, SlotId) override {
+    ++handed_out;
+    foreseen = turn.next;
+  }
+  void close(SlotId slot, VisitId visit) override { say("close " + text(slot) + " visit " + number(visit)); }
+  void tear_down(SlotId slot, VisitId visit) override { say("tear down " + text(slot) + " visit " + number(visit)); }
+  void abort(SlotId slot, VisitId visit, const std::string&) override {
+    say("abort " + text(slot) + " visit " + number(visit));
+  }
+  void store(ShardId shard, std::vector<Response> responses) override {
+    say("store " + std::to_string(shard.value) + (responses.empty() || responses[0].error.empty() ? "" : " failed"));
+    stored.emplace_back(shard, std::move(responses));
+  }
+  void give_up(ShardId shard, std::vector<Response> responses) override {
+    say("give up " + std::to_string(shard.value));
+    given_up.emplace_back(shard, std::move(responses));
+  }
+  void store_shape(ShardId shard, const ShardShape& shape) override {
+    say("shape " + std::to_string(shard.value) + text(shape));
+  }
+  void record(const LedgerEntry& entry) override {
+    say("ledger visit " + std::to_string(entry.visit.value) + " " + to_string(entry.verdict));
+    ledger.push_back(entry);
+  }
+  void warn(const std::string& event) override { warnings.push_back(event); }
+
+  std::vector<std::string> take() { return std::exchange(said, {}); }
+
+  std::vector<std::string> said, warnings;
+  std::vector<std::pair<ShardId, std::vector<Response>>> stored, given_up;
+  std::vector<LedgerEntry> ledger;
+  std::size_t handed_out = 0;
+  std::optional<ShardId> foreseen;  ///< with the latest shard that was handed out
+
+ private:
+  static std::string number(VisitId visit) { return std::to_string(visit.value); }
+  void say(std::string what) { said.push_back(std::move(what)); }
+};
+
+}  // namespace proctor

@@ -1,0 +1,66 @@
+// Prints how far from the least possible time the schedule is, beside peers' policies: docs/schedule.md. Exits 1 where
+// a wanted figure is missed or anything that must hold did not.
+//   schedule_table [--quick]       quick: three seeds a case, none at 4,096 GPUs
+//   schedule_table --replay DIR    a finished run again in virtual time, by its turns.jsonl and ledger.jsonl
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include "tests/sharding/simulation/cases.h"
+
+int main(int argc, char** argv) {
+  using namespace proctor;
+  using namespace proctor::simulation;
+  if (argc > 2 && std::strcmp(argv[1], "--replay") == 0) try {
+      const Replay run = read_run(argv[2]);
+      const Outcome outcome = simulate(run.scenario);
+      std::printf(
+          "%s: %.2f s from the first worker ready to the last visit's end; simulated: %.2f s (%+.1f %%); least "
+          "possible: %.2f s\n",
+          argv[2], run.seconds, outcome.makespan, 100 * (outcome.makespan / run.seconds - 1),
+          least_makespan(run.scenario));
+      return 0;
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "schedule_table: %s\n", error.what());
+      return 2;
+    }
+  const bool quick = argc > 1 && std::strcmp(argv[1], "--quick") == 0;
+  bool held = true;
+  std::printf(
+      "| case | work | proctor, mean / worst | wanted | static stride | whole tasks | longest first | FIFO | "
+      "tail | us a decision |\n|---|---|---|---|---|---|---|---|---|---|\n");
+  for (const Case& each : cases()) {
+    if (quick && each.seeds < 30) continue;
+    const std::size_t seeds = quick ? 3 : each.seeds;
+    double mean = 0, worst = 0, stride = 0, tasks = 0, longest = 0, fifo = 0, wall = 0, tail = 0;
+    std::size_t decisions = 0;
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+      const Scenario scenario = each.draw(seed);
+      const auto begin = std::chrono::steady_clock::now();
+      const Outcome outcome = simulate(scenario);
+      wall += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      decisions += outcome.hand_outs;
+      for (const std::string& violation : outcome.violations) {
+        std::printf("seed %zu of %s: %s\n", static_cast<std::size_t>(seed), each.name.c_str(), violation.c_str());
+        held = false;
+      }
+      const double least = least_makespan(scenario), ratio = outcome.makespan / least,
+                   share = 1 / static_cast<double>(seeds);
+      mean += ratio * share;
+      tail += 100 * (outcome.makespan - outcome.last_hand_out) / outcome.makespan * share;
+      worst = std::max(worst, ratio);
+      stride += static_stride(scenario) / least * share;
+      tasks += whole_tasks(scenario, false) / least * share;
+      longest += whole_tasks(scenario, true) / least * share;
+      fifo += first_in_first_out(scenario) / least * share;
+    }
+    const bool missed = mean > each.mean || worst > each.worst;
+    held = held && !missed;
+    std::printf("| %s | %s | %.3f / %.3f%s | %.2f / %.2f | %.2f | %.2f | %.2f | %.2f | %.1f %% | %.1f |\n",
+                each.name.c_str(), each.work.c_str(), mean, worst, missed ? " (missed)" : "", each.mean, each.worst,
+                stride, tasks, longest, fifo, tail, 1e6 * wall / static_cast<double>(decisions));
+    std::fflush(stdout);
+  }
+  return held ? 0 : 1;
+}

@@ -1,0 +1,120 @@
+// Random runs in virtual time: arrivals, crashes, hangs, slow devices, silent nodes, kills of rank 0. What must hold is
+// checked at each step by the simulated world (sharding/rehearsal.cc). A failing seed is printed; to see it alone:
+//   PROCTOR_SIMULATION_SEED=1234 build/bin/simulation_test --gtest_filter=Simulation.random*
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <random>
+
+#include "tests/sharding/simulation/cases.h"
+
+namespace proctor::simulation {
+namespace {
+
+using Random = std::mt19937_64;
+std::uint32_t up_to(Random& random, std::uint32_t most) { return static_cast<std::uint32_t>(random() % (most + 1)); }
+double between(Random& random, double low, double high) { return std::uniform_real_distribution(low, high)(random); }
+
+Trouble trouble(Random& random, const Scenario& scenario) {
+  using Kind = Trouble::Kind;
+  Trouble trouble;
+  trouble.kind = std::array{Kind::crash, Kind::kill, Kind::hang, Kind::slow, Kind::silence, Kind::stop}[random() % 6];
+  trouble.at = between(random, 0, 60);
+  trouble.slot.agent = AgentId{up_to(random, static_cast<std::uint32_t>(scenario.nodes.size()) - 1)};
+  const auto devices = static_cast<std::uint32_t>(scenario.nodes[trouble.slot.agent.value].speeds.size());
+  trouble.slot.slot = up_to(random, devices - 1);
+  trouble.amount = trouble.kind == Kind::slow ? between(random, 0.2, 1) : between(random, 0.5, 40);
+  const bool one_node_will_do =
+      std::ranges::all_of(scenario.modules, [&](const auto& module) { return module.tensor_parallel <= devices; });
+  const bool for_ever =
+      trouble.kind == Kind::silence && trouble.slot.agent.value > 0 && one_node_will_do && random() % 3 == 0;
+  if (for_ever) trouble.amount = 1e9;  // node 0 alone can serve every module
+  return trouble;
+}
+
+Scenario draw(std::uint64_t seed) {
+  Random random(seed);
+  Scenario scenario;
+  scenario.patience = 5000;
+  scenario.deadlines.progress = Deadlines::Seconds(30);
+  const std::uint32_t nodes = 1 + up_to(random, 3), devices = 1 + up_to(random, 7);
+  for (std::uint32_t n = 0; n < nodes; ++n) {
+    SimulatedNode& node = scenario.nodes.emplace_back();
+    for (std::uint32_t d = 0; d < devices; ++d) node.speeds.push_back(random() % 4 ? 1 : between(random, 0.3, 1));
+    if (n > 0 && random() % 3 == 0) node.arrives = between(random, 0, 30);
+  }
+  for (std::uint32_t m = 0, modules = 1 + up_to(random, 4); m < modules; ++m) {
+    SimulatedModule& module = scenario.modules.emplace_back();
+    module.tensor_parallel = std::min(devices, 1u << up_to(random, 3));
+    if (nodes > 1 && random() % 8 == 0) module.tensor_parallel = 2 * devices;
+    module.load_s = between(random, 0.1, 15);
+    module.teardown_s = between(random, 0.01, 2);
+    for (std::uint32_t s = up_to(random, 30); s > 0; --s) {
+      const double seconds = between(random, 0.1, 6);
+      module.shards.push_back({seconds, seconds * between(random, 0.4, 2.7)});
+    }
+  }
+  for (std::uint32_t t = up_to(random, 6); t > 0; --t) scenario.troubles.push_back(trouble(random, scenario));
+  return scenario;
+}
+
+TEST(Simulation, random_runs_answer_every_request_once_whatever_happens) {
+  const char* one = std::getenv("PROCTOR_SIMULATION_SEED");
+  const std::uint64_t first = one ? std::strtoull(one, nullptr, 10) : 1, last = one ? first : PROCTOR_SIMULATIONS;
+  std::size_t hand_outs = 0, shards = 0, failed = 0;
+  for (std::uint64_t seed = first; seed <= last && failed < 5; ++seed) {
+    const Scenario scenario = draw(seed);
+    const Outcome outcome = simulate(scenario);
+    hand_outs += outcome.hand_outs;
+    for (const SimulatedModule& module : scenario.modules) shards += module.shards.size();
+    if (outcome.violations.empty()) continue;
+    ++failed;
+    ADD_FAILURE() << "seed " << seed << ": " << outcome.violations.front();
+  }
+  if (!one) {
+    EXPECT_GT(hand_outs, shards) << "troubles were met, and cost shards";
+  }
+}
+
+TEST(Simulation, the_same_seed_is_the_same_run) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const Outcome a = simulate(draw(seed)), b = simulate(draw(seed));
+    EXPECT_EQ(a.makespan, b.makespan);
+    EXPECT_EQ(a.events, b.events);
+  }
+}
+
+TEST(Simulation, no_run_is_shorter_than_the_least_possible) {
+  for (const Case& each : cases()) {
+    const Scenario scenario = each.draw(7);
+    if (scenario.nodes.size() > 8) continue;  // the table looks at more
+    const double least = least_makespan(scenario);
+    EXPECT_GE(simulate(scenario).makespan, least) << each.name;
+    EXPECT_GE(first_in_first_out(scenario), least * 0.999) << each.name;
+    EXPECT_GE(static_stride(scenario), least) << each.name;
+    EXPECT_GE(whole_tasks(scenario, true), least) << each.name;
+  }
+}
+
+TEST(Simulation, the_least_makespan_of_small_cases_is_known) {
+  Scenario scenario;
+  scenario.nodes = {{{1, 1}, 0}};
+  scenario.modules = {{1, 9, 1, std::vector<SimulatedShard>(20, {1, 1})}};
+  EXPECT_NEAR(least_makespan(scenario), 20, 1e-6) << "two gangs: 10 s of load, 10 s of work";
+  scenario.modules[0].shards = {{1, 1}};
+  EXPECT_NEAR(least_makespan(scenario), 11, 1e-6) << "a shard is not cut";
+}
+
+/// The world finds what it is there to find.
+TEST(Simulation, a_run_that_cannot_end_is_reported) {
+  Scenario scenario;
+  scenario.patience = 100;
+  scenario.nodes = {{{1, 1}, 0}};
+  scenario.modules = {{4, 1, 1, {{1, 1}}}};
+  const Outcome outcome = simulate(scenario);
+  ASSERT_EQ(outcome.violations.size(), 1u);
+  EXPECT_NE(outcome.violations[0].find("too few workers"), std::string::npos) << outcome.violations[0];
+}
+
+}  // namespace
+}  // namespace proctor::simulation

@@ -1,0 +1,191 @@
+#include "worker/checkpoint/model_folder.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include "sharding/protocol/error.h"
+#include "worker/checkpoint/families.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+/// A copy of a tiny model whose config.json (or another file) was changed.
+class Folder {
+ public:
+  explicit Folder(const std::string& model) {
+    fs::remove_all(path_);
+    fs::copy(fs::path(PROCTOR_TINY_MODELS) / model, path_, fs::copy_options::recursive);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  Folder& change(const std::string& file, const std::function<void(Json&)>& edit) {
+    std::ifstream in(path_ / file);
+    Json json = Json::parse(in);
+    edit(json);
+    std::ofstream(path_ / file) << json.dump();
+    return *this;
+  }
+  std::string refusal() const {
+    try {
+      check_model(read_model_folder(path_.string()));
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+  fs::path path() const { return path_; }
+
+ private:
+  fs::path path_ = fs::temp_directory_path() / ("proctor-folder-" + std::to_string(::getpid()));
+};
+
+void expect(const std::string& message, const std::string& part) {
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+TEST(ModelFolder, reads_every_family) {
+  for (const auto& entry : fs::directory_iterator(PROCTOR_TINY_MODELS))
+    EXPECT_EQ(Folder(entry.path().filename()).refusal(), "accepted") << entry.path();
+  const ModelFacts facts = check_model(read_model_folder((fs::path(PROCTOR_TINY_MODELS) / "llama").string()));
+  EXPECT_EQ(facts.max_length, 64);
+  EXPECT_EQ(facts.vocabulary, 258u);
+}
+
+TEST(ModelFolder, an_absent_key_means_the_transformers_default) {
+  const auto windows = [](const std::string& model, const std::function<void(Json&)>& edit) {
+    Folder folder(model);
+    folder.change("config.json", edit);
+    return read_model_folder(folder.path().string()).decoder.windows;
+  };
+  EXPECT_EQ(windows("mistral_window", [](Json& c) { c.erase("sliding_window"); }),
+            (std::vector<std::int64_t>{4096, 4096}));
+  EXPECT_EQ(windows("mistral_window", [](Json& c) { c["sliding_window"] = nullptr; }),
+            (std::vector<std::int64_t>{0, 0}));
+  EXPECT_EQ(windows("qwen2_window", [](Json&) {}), (std::vector<std::int64_t>{0, 4}));
+  EXPECT_EQ(windows("qwen2_window",
+                    [](Json& c) {
+                      c["layer_types"] = {"sliding_attention", "full_attention"};
+                    }),
+            (std::vector<std::int64_t>{4, 0}));
+  EXPECT_EQ(windows("qwen2_window", [](Json& c) { c.erase("use_sliding_window"); }), (std::vector<std::int64_t>{0, 0}));
+}
+
+TEST(ModelFolder, reads_the_rope_of_transformers_5) {
+  Folder folder("llama");
+  folder.change("config.json", [](Json& c) {
+    c.erase("rope_theta"), c["rope_parameters"] = {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 5e5}};
+  });
+  const DecoderConfig config = read_model_folder(folder.path().string()).decoder;
+  EXPECT_EQ(config.rope_theta, 5e5);
+  EXPECT_EQ(config.rope_scaling.factor, 4.0);
+}
+
+TEST(ModelFolder, refuses_what_it_would_miscompute_by_name) {
+  const auto with = [](const std::string& key, const Json& value) {
+    return Folder("llama").change("config.json", [&](Json& c) { c[key] = value; }).refusal();
+  };
+  expect(with("logit_scale", 0.5), "\"logit_scale\" is a key this architecture's reader does not know");
+  expect(with("quantization_config", {{"bits", 4}}), "quantised");
+  expect(with("hidden_act", "gelu"), "\"hidden_act\" is not silu");
+  expect(with("rope_scaling", {{"type", "yarn"}, {"factor", 2.0}}), "'yarn'");
+  expect(with("architectures", {"GPT2LMHeadModel"}),
+         "architecture GPT2LMHeadModel is not supported (supported: LlamaForCausalLM");
+  expect(with("hidden_size", "wide"), "\"hidden_size\" has the wrong type");
+  expect(with("num_key_value_heads", 3), "does not divide");
+  expect(with("hidden_size", 40), "config.json asks for");
+  expect(with("num_hidden_layers", 1000000000000), "which is no number of layers");
+  expect(with("num_hidden_layers", 3), "tensor model.layers.2.self_attn.q_proj.weight is missing");
+}
+
+TEST(ModelFolder, old_keys_that_decide_nothing_are_no_reason_to_refuse) {
+  for (const char* model : {"roberta_pairs", "t5", "bert"})
+    EXPECT_EQ(Folder(model)
+                  .change("config.json", [](Json& c) { c["output_past"] = true, c["gradient_checkpointing"] = false; })
+                  .refusal(),
+              "accepted")
+        << model;
+}
+
+TEST(ModelFolder, sizes_that_no_network_has_are_refused) {
+  const auto with = [](const std::string& model, const std::string& key, const Json& value) {
+    return Folder(model).change("config.json", [&](Json& c) { c[key] = value; }).refusal();
+  };
+  expect(with("bert", "num_hidden_layers", 16000000), "which is no number of layers");
+  expect(with("t5", "num_decoder_layers", 16000000), "which is no number of layers");
+  expect(with("t5", "num_decoder_layers", 0), "which is no number of layers");
+  expect(with("t5", "relative_attention_num_buckets", 1), "is below 4");
+  expect(with("roberta", "pad_token_id", -5), "\"pad_token_id\" is below 0");
+}
+
+TEST(ModelFolder, refuses_generation_settings_that_change_text) {
+  expect(Folder("llama").change("generation_config.json", [](Json& c) { c["no_repeat_ngram_size"] = 3; }).refusal(),
+         "no_repeat_ngram_size");
+  Folder folder("llama");
+  folder.change("generation_config.json", [](Json& c) { c["repetition_penalty"] = 1.1, c["eos_token_id"] = {257, 3}; });
+  const GenerationDefaults defaults = read_model_folder(folder.path().string()).generation;
+  EXPECT_EQ(defaults.eos_ids, (std::vector<std::int32_t>{257, 3}));
+  EXPECT_EQ(defaults.repetition_penalty, 1.1);
+}
+
+TEST(ModelFolder, odd_files_are_refused_not_crashed_on) {
+  expect(Folder("llama").change("generation_config.json", [](Json& c) { c["eos_token_id"] = {"a"}; }).refusal(),
+         "not as expected");
+  expect(Folder("llama")
+             .change("tokenizer_config.json",
+                     [](Json& c) {
+                       c["bos_token"] = {{"content", 3}};
+                     })
+             .refusal(),
+         "not as expected");
+  Folder deep("llama");
+  std::ofstream(deep.path() / "config.json") << std::string(100000, '[') << std::string(100000, ']');
+  expect(deep.refusal(), "nested deeper than 64");
+}
+
+TEST(ModelFolder, without_a_dtype_key_the_weights_own_counts) {
+  Folder folder("llama");
+  folder.change("config.json", [](Json& c) { c.erase("torch_dtype"); });
+  EXPECT_EQ(read_model_folder(folder.path().string()).checkpoint_dtype, "float32");
+}
+
+TEST(ModelFolder, its_hash_changes_with_the_weights_and_the_tokenizer) {
+  const auto hash = [](const Folder& folder) {
+    return check_model(read_model_folder(folder.path().string())).model_hash;
+  };
+  const std::string before = hash(Folder("llama"));
+  EXPECT_EQ(before, hash(Folder("llama")));
+  EXPECT_NE(before, hash(Folder("llama").change("tokenizer_config.json",
+                                                [](Json& c) { c["clean_up_tokenization_spaces"] = true; })));
+  Folder folder("llama");
+  std::fstream weights(folder.path() / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+  weights.seekp(-4, std::ios::end);
+  weights.write("abcd", 4);
+  weights.close();
+  EXPECT_NE(before, hash(folder));
+}
+
+TEST(Families, fused_weights_cover_their_parameters_exactly) {
+  DecoderConfig config;
+  config.layers = 1;
+  config.windows = {0};
+  std::int64_t rows = 0;
+  for (const WeightSource& source : decoder_weight_sources(config))
+    if (source.parameter == "layers.0.qkv") {
+      EXPECT_EQ(source.row, rows);
+      rows += source.shape[0];
+    }
+  for (const ParameterShape& parameter : decoder_parameters(config))
+    if (parameter.name == "layers.0.qkv") {
+      EXPECT_EQ(parameter.shape[0], rows);
+    }
+  EXPECT_EQ(rows, 3 * 4096);
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,116 @@
+#include "worker/checkpoint/text_codec.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+ModelFolder tiny(const char* model = "llama") {
+  return read_model_folder((std::filesystem::path(PROCTOR_TINY_MODELS) / model).string());
+}
+using Ids = std::vector<std::int32_t>;
+
+TEST(TextCodec, moves_trailing_space_of_the_context_to_the_continuation) {
+  TextCodec codec(tiny(), std::nullopt);
+  const auto pair = codec.encode_pair("ab \n", "c");
+  EXPECT_EQ(pair.context, (Ids{'a', 'b'}));
+  EXPECT_EQ(pair.continuation, (Ids{' ', '\n', 'c'}));
+}
+
+TEST(TextCodec, an_empty_context_is_the_prefix_token) {
+  TextCodec codec(tiny(), std::nullopt);
+  EXPECT_EQ(codec.encode_pair("", "hi").context, Ids{256});
+  const auto begins_with_prefix = codec.encode_pair("", "<s>hi");
+  EXPECT_EQ(begins_with_prefix.context, Ids{256});
+  EXPECT_EQ(begins_with_prefix.continuation, (Ids{'h', 'i'})) << "the prefix is not doubled";
+}
+
+TEST(TextCodec, refuses_a_continuation_without_a_token) {
+  TextCodec codec(tiny(), std::nullopt);
+  EXPECT_THROW(codec.encode_pair("abc", ""), InputError);
+}
+
+TEST(TextCodec, adds_bos_as_the_tokenizer_class_says) {
+  ModelFolder folder = tiny();
+  folder.tokenizer.tokenizer_class = "LlamaTokenizerFast";
+  EXPECT_EQ(TextCodec(folder, std::nullopt).encode("a"), (Ids{256, 'a'}));
+  EXPECT_EQ(TextCodec(folder, false).encode("a"), Ids{'a'});
+  EXPECT_EQ(TextCodec(folder, std::nullopt).encode("<s>a"), (Ids{256, 'a'})) << "never twice";
+  folder.tokenizer.add_bos_token = false;
+  folder.tokenizer.add_eos_token = true;
+  EXPECT_EQ(TextCodec(folder, std::nullopt).encode("a"), (Ids{'a', 257}));
+  EXPECT_EQ(TextCodec(folder, true).encode("a"), (Ids{256, 'a', 257})) << "the suite's word wins over the file's";
+}
+
+/// Ids by transformers 4.57.1: BertTokenizerFast's arguments win over the normalizer in tokenizer.json.
+TEST(TextCodec, berts_normalizer_is_as_tokenizer_config_says) {
+  ModelFolder folder = tiny("bert");
+  const auto ids = [&](const char* text) { return TextCodec(folder, std::nullopt).encode(text); };
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 4, 44, 45, 4, 44, 47, 3}));
+  EXPECT_EQ(ids("a一b"), (Ids{2, 4, 1, 5, 3}));
+  folder.tokenizer.tokenize_chinese_chars = false;
+  EXPECT_EQ(ids("a一b"), (Ids{2, 1, 3}));
+  folder.tokenizer.strip_accents = false;
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 4, 44, 45, 1, 3}));
+  folder.tokenizer.do_lower_case = false;
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 1, 1, 3}));
+  folder.tokenizer.tokenizer_class = "PreTrainedTokenizerFast";
+  EXPECT_EQ(ids("ABC abé"), (Ids{2, 4, 44, 45, 4, 44, 47, 3})) << "which has no such arguments";
+}
+
+/// An older Metaspace keeps the space that it says it puts in front: transformers overrides ByteLevel's only.
+TEST(TextCodec, an_older_metaspace_keeps_its_prefix) {
+  const std::filesystem::path copy =
+      std::filesystem::temp_directory_path() / ("proctor-t5-" + std::to_string(getpid()));
+  std::filesystem::copy(std::filesystem::path(PROCTOR_TINY_MODELS) / "t5", copy);
+  std::ifstream in(copy / "tokenizer.json");
+  nlohmann::json json = nlohmann::json::parse(in);
+  const Ids before = TextCodec(read_model_folder(copy.string()), std::nullopt).encode("true");
+  json["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "▁"}, {"add_prefix_space", true}};
+  std::ofstream(copy / "tokenizer.json") << json;
+  EXPECT_EQ(TextCodec(read_model_folder(copy.string()), std::nullopt).encode("true"), before);
+  std::filesystem::remove_all(copy);
+}
+
+TEST(TextCodec, gives_types_where_the_model_takes_them) {
+  ModelFolder folder = tiny("bert");
+  const auto types = [&] { return TextCodec(folder, std::nullopt).encode_pair_at_most("a", "b", 16).type_ids; };
+  EXPECT_EQ(types(), (Ids{0, 0, 0, 1, 1}));
+  folder.tokenizer.gives_types = false;
+  EXPECT_EQ(types(), Ids(5, 0));
+}
+
+TEST(TextCodec, decodes_without_specials_and_cleans_up_only_where_asked) {
+  ModelFolder folder = tiny();
+  const Ids ids = {'H', 'i', ' ', ',', 257};
+  EXPECT_EQ(TextCodec(folder, std::nullopt).decode(ids), "Hi ,");
+  folder.tokenizer.clean_up_spaces = true;
+  EXPECT_EQ(TextCodec(folder, std::nullopt).decode(ids), "Hi,");
+}
+
+TEST(TextCodec, takes_tokens_from_tokenizer_config_and_says_what_is_wrong_there) {
+  ModelFolder folder = tiny();
+  folder.tokenizer.added_tokens = nlohmann::json{{"300", {{"content", "<x>"}, {"special", true}}}};
+  EXPECT_EQ(TextCodec(folder, std::nullopt).encode("a<x>"), (Ids{'a', 300}));
+  folder.tokenizer.added_tokens = nlohmann::json{{"abc", {{"content", "<x>"}}}};
+  EXPECT_THROW(TextCodec(folder, std::nullopt), InputError);
+  folder.tokenizer.added_tokens = "text";
+  EXPECT_THROW(TextCodec(folder, std::nullopt), InputError);
+}
+
+TEST(CleanUpSpaces, is_transformers_list) {
+  EXPECT_EQ(clean_up_spaces("Hello , world . I do n't ' know ' it 's ?"), "Hello, world. I don't'know'it's?");
+}
+TEST(TrailingWhiteSpace, counts_what_python_strips) {
+  EXPECT_EQ(trailing_white_space("a \xC2\xA0\n"), 4u);
+  EXPECT_EQ(trailing_white_space(""), 0u);
+}
+
+}  // namespace
+}  // namespace proctor

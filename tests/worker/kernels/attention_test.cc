@@ -1,0 +1,56 @@
+#include "worker/kernels/attention.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace proctor {
+namespace {
+
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+void expect_near(const Attended& a, const Attended& b) {
+  EXPECT_LT(distance(a.out, b.out), 1e-5);
+  EXPECT_LT(distance(a.lse, b.lse), 1e-5);
+}
+
+TEST(Attention, agrees_with_the_reference_with_and_without_grouped_heads) {
+  for (const std::int64_t kv_heads : {1, 2, 4}) {
+    const at::Tensor q = at::randn({2, 4, 9, 16}), k = at::randn({2, kv_heads, 9, 16}),
+                     v = at::randn({2, kv_heads, 9, 16});
+    for (const bool causal : {false, true})
+      expect_near(attend(q, k, v, {0.25, causal, {}}), attend_reference(q, k, v, {0.25, causal, {}}));
+  }
+}
+
+TEST(Attention, a_mask_hides_what_it_says) {
+  at::Tensor mask = at::full({1, 1, 3, 5}, 0.0f, at::kFloat);
+  mask.narrow(3, 2, 3).fill_(-std::numeric_limits<float>::infinity());
+  const at::Tensor q = at::randn({1, 2, 3, 8}), k = at::randn({1, 2, 5, 8}), v = at::randn({1, 2, 5, 8});
+  expect_near(attend(q, k, v, {1, false, mask}), attend(q, k.narrow(2, 0, 2), v.narrow(2, 0, 2), {1, false, {}}));
+}
+
+TEST(Attention, what_two_sets_of_keys_give_is_joined_by_their_log_sum_exp) {
+  const at::Tensor q = at::randn({1, 4, 5, 16}), k = at::randn({1, 2, 9, 16}), v = at::randn({1, 2, 9, 16});
+  const AttendSpec spec{0.25, false, {}};
+  Attended both = attend(q, k.narrow(2, 0, 3), v.narrow(2, 0, 3), spec);
+  join(both, attend(q, k.narrow(2, 3, 6), v.narrow(2, 3, 6), spec));
+  expect_near(both, attend(q, k, v, spec));
+  Attended nothing = attend(q, k, v, spec);
+  nothing.lse.fill_(-std::numeric_limits<float>::infinity());
+  join(both, nothing);
+  expect_near(both, attend(q, k, v, spec));
+}
+
+TEST(AttentionDeathTest, no_query_or_no_key_is_our_own_mistake) {
+  const at::Tensor none = at::randn({1, 1, 0, 8}), one = at::randn({1, 1, 1, 8});
+  EXPECT_DEATH(attend(none, one, one, {}), "needs a query and a key");
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,45 @@
+// What the tests against references read: numbers made by tests/oracle, and the tiny models that they are of.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "sharding/protocol/module.h"
+#include "sharding/protocol/request.h"
+#include "worker/base/progress_unit.h"
+
+namespace proctor {
+
+inline const Announce kQuiet = [](const Unit&) {};
+
+inline nlohmann::json goldens(const std::string& file) {
+  std::ifstream stream(PROCTOR_SOURCE "/tests/data/goldens/" + file);
+  return nlohmann::json::parse(stream);
+}
+
+inline std::string tiny_model(const std::string& name) {
+  return (std::filesystem::path(PROCTOR_TINY_MODELS) / name).string();
+}
+
+/// Of rerank_goldens.json.
+inline std::vector<Request> pairs_of(const nlohmann::json& goldens) {
+  std::vector<Request> requests;
+  for (const auto& pair : goldens.at("pairs"))
+    requests.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
+  return requests;
+}
+
+/// The module of one of its cases.
+inline Module module_of(const nlohmann::json& golden) {
+  Module module;
+  module.name = "m";
+  module.kind = golden.at("kind");
+  module.path = tiny_model(golden.at("model"));
+  module.options = golden.value("options", nlohmann::json::object());
+  if (golden.contains("max_length")) module.max_length = golden.at("max_length").get<std::int64_t>();
+  return module;
+}
+
+}  // namespace proctor

@@ -1,0 +1,172 @@
+#include "worker/tokenizer/tokenizer.h"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <filesystem>
+
+#include "sharding/protocol/error.h"
+#include "worker/tokenizer/unicode.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::json;
+const std::filesystem::path kTokenizers = std::filesystem::path(PROCTOR_TEST_DATA) / "tokenizers";
+
+/// A plain or gzipped file's bytes (zlib reads both).
+std::string read(const std::filesystem::path& path) {
+  gzFile file = gzopen(path.c_str(), "rb");
+  std::string text;
+  char buffer[65536];
+  for (int n = 0; file && (n = gzread(file, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(n));
+  if (file) gzclose(file);
+  return text;
+}
+
+class Golden : public testing::TestWithParam<const char*> {};
+
+TEST_P(Golden, single_pair_and_decoded_are_exact) {
+  const auto folder = kTokenizers / GetParam();
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
+  const auto file =
+      std::filesystem::exists(folder / "tokenizer.json") ? folder / "tokenizer.json" : folder / "tokenizer.json.gz";
+  Tokenizer tokenizer(Json::parse(read(file)), file.string());
+  std::istringstream goldens(read(kTokenizers / "golden" / (std::string(GetParam()) + ".jsonl.gz")));
+  int singles = 0, pairs = 0;
+  for (std::string line; std::getline(goldens, line);) {
+    const Json golden = Json::parse(line);
+    using Ids = std::vector<std::int32_t>;
+    if (golden.contains("pair")) {
+      ++pairs;
+      const Encoding encoding = tokenizer.encode_pair(golden["pair"][0].get<std::string>(),
+                                                      golden["pair"][1].get<std::string>(), Special::add);
+      EXPECT_EQ(encoding.ids, golden["ids_special"].get<Ids>());
+      EXPECT_EQ(encoding.type_ids, golden["type_ids"].get<Ids>());
+      continue;
+    }
+    ++singles;
+    const std::string text = golden["text"];
+    const Ids ids = golden["ids"];
+    EXPECT_EQ(tokenizer.encode(text, Special::leave_out).ids, ids) << text;
+    EXPECT_EQ(tokenizer.encode(text, Special::add).ids, golden["ids_special"].get<Ids>()) << text;
+    EXPECT_EQ(tokenizer.decode(ids, Decoding::keep_special), golden["decoded"].get<std::string>());
+  }
+  EXPECT_EQ(singles, 463);
+  EXPECT_EQ(pairs, 40);
+}
+INSTANTIATE_TEST_SUITE_P(Tokenizer, Golden,
+                         testing::Values("llama3_1", "qwen3", "llama2", "gemma3", "gpt-neox-20b-pythia",
+                                         "bert-minilm-l6", "t5-small"));
+
+Json bpe(const Json& vocabulary, const Json& merges) {
+  return {{"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", merges}}}};
+}
+
+TEST(Tokenizer, merges_lowest_rank_first_and_leftmost_among_equals) {
+  Tokenizer tokenizer(bpe({{"a", 0}, {"b", 1}, {"aa", 2}, {"ab", 3}}, {"a a", "a b"}), "t");
+  EXPECT_EQ(tokenizer.encode("aaab", Special::add).ids, (std::vector<std::int32_t>{2, 3}));
+  EXPECT_EQ(tokenizer.encode("aaa", Special::add).ids, (std::vector<std::int32_t>{2, 0}));
+}
+
+TEST(Tokenizer, a_suffix_marks_the_end_of_a_word) {
+  Json json = bpe({{"a", 0}, {"b</w>", 1}, {"ab</w>", 2}}, {"a b</w>"});
+  json["model"]["end_of_word_suffix"] = "</w>";
+  json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
+  Tokenizer tokenizer(json, "t");
+  EXPECT_EQ(tokenizer.encode("ab", Special::add).ids, std::vector<std::int32_t>{2});
+  EXPECT_EQ(tokenizer.decode(std::vector<std::int32_t>{2, 2}, Decoding::keep_special), "ab ab");
+}
+
+TEST(Tokenizer, unknown_characters_fuse_or_fall_back_to_bytes) {
+  Json json = bpe({{"<unk>", 0}, {"a", 1}}, Json::array());
+  json["model"]["unk_token"] = "<unk>";
+  EXPECT_EQ(Tokenizer(json, "t").encode("xya", Special::add).ids, (std::vector<std::int32_t>{0, 0, 1}));
+  json["model"]["fuse_unk"] = true;
+  EXPECT_EQ(Tokenizer(json, "t").encode("xya", Special::add).ids, (std::vector<std::int32_t>{0, 1}));
+  json["model"]["byte_fallback"] = true;
+  json["model"]["vocab"]["<0x78>"] = 2;
+  EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (std::vector<std::int32_t>{2, 1}));
+}
+
+TEST(Tokenizer, a_word_that_pieces_cannot_make_is_unknown_as_a_whole) {
+  const Json json = {{"model",
+                      {{"type", "WordPiece"},
+                       {"vocab", {{"[UNK]", 0}, {"ab", 1}, {"a", 2}, {"##c", 3}, {"##b", 4}}},
+                       {"max_input_chars_per_word", 4}}},
+                     {"pre_tokenizer", {{"type", "BertPreTokenizer"}}}};
+  Tokenizer tokenizer(json, "t");
+  EXPECT_EQ(tokenizer.encode("abc ac", Special::add).ids, (std::vector<std::int32_t>{1, 3, 2, 3}));
+  EXPECT_EQ(tokenizer.encode("abd a", Special::add).ids, (std::vector<std::int32_t>{0, 2})) << "nothing of abd is left";
+  EXPECT_EQ(tokenizer.encode("acccc", Special::add).ids, (std::vector<std::int32_t>{0})) << "too long a word";
+}
+
+TEST(Tokenizer, unigram_takes_the_likeliest_cut_and_fuses_what_is_unknown) {
+  Json json = Json::parse(R"({"model": {"type": "Unigram", "unk_id": 0, "vocab":
+      [["<unk>", 0], ["a", -1], ["b", -1], ["ab", -1.5], ["abc", -9], ["c", -3]]}})");
+  EXPECT_EQ(Tokenizer(json, "t").encode("abc", Special::add).ids, (std::vector<std::int32_t>{3, 5}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("axyb", Special::add).ids, (std::vector<std::int32_t>{1, 0, 2}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xy", Special::add).ids, (std::vector<std::int32_t>{0}));
+  json["model"]["byte_fallback"] = true;
+  json["model"]["vocab"].push_back(Json::array({"<0x78>", -5.0}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (std::vector<std::int32_t>{6, 1}));
+  json["model"]["unk_id"] = nullptr;
+  EXPECT_THROW(Tokenizer(json, "t").encode("z", Special::add), InputError);
+}
+
+TEST(Tokenizer, added_tokens_strip_the_space_they_say) {
+  Json json = bpe({{"a", 0}, {" ", 1}}, Json::array());
+  json["added_tokens"] = {{{"id", 9}, {"content", "<m>"}, {"lstrip", true}, {"rstrip", true}, {"special", true}}};
+  Tokenizer tokenizer(json, "t");
+  EXPECT_EQ(tokenizer.encode("a  <m> a", Special::add).ids, (std::vector<std::int32_t>{0, 9, 0}));
+  json["added_tokens"][0]["single_word"] = true;
+  EXPECT_EQ(Tokenizer(json, "t").encode("a<m>", Special::add).ids, std::vector<std::int32_t>{0})
+      << "inside a word it is text";
+}
+
+TEST(Tokenizer, the_last_of_equal_merges_counts) {
+  Tokenizer tokenizer(bpe({{"a", 0}, {"b", 1}, {"c", 2}, {"ab", 3}, {"bc", 4}}, {"a b", "b c", "a b"}), "t");
+  EXPECT_EQ(tokenizer.encode("abc", Special::add).ids, (std::vector<std::int32_t>{0, 4}));
+}
+
+TEST(Tokenizer, names_what_it_does_not_support) {
+  const auto refusal = [](const Json& json) {
+    try {
+      Tokenizer tokenizer(json, "file.json");
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refusal({{"model", {{"type", "WordLevel"}}}}),
+            "file.json: tokenizer model 'WordLevel' is not supported (BPE, WordPiece and Unigram are)");
+  EXPECT_NE(refusal({{"model", {{"type", "WordPiece"}, {"vocab", {{"a", 0}}}}}}).find("unknown token '[UNK]'"),
+            std::string::npos);
+  EXPECT_NE(refusal(Json::parse(R"({"model": {"vocab": [["a", -1]], "unk_id": 1}})")).find("unk_id 1"),
+            std::string::npos);
+  Json json = bpe({{"a", 0}}, Json::array());
+  json["normalizer"] = {{"type", "Nmt"}};
+  EXPECT_NE(refusal(json).find("normalizer 'Nmt'"), std::string::npos);
+  for (const char* map : {"!", "", "CAAAAAAAAAA="}) {
+    json["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", map}};
+    EXPECT_NE(refusal(json).find("precompiled_charsmap"), std::string::npos) << map;
+  }
+  EXPECT_NE(refusal(bpe({{"a", 0}}, {"a b"})).find("merge 'a' + 'b'"), std::string::npos);
+  EXPECT_NE(refusal(bpe({{"a", -1}}, Json::array())).find("id -1"), std::string::npos);
+  EXPECT_NE(refusal(Json::object()).find("not a tokenizer.json"), std::string::npos);
+}
+
+TEST(Tokenizer, refuses_text_that_is_not_utf8) {
+  EXPECT_THROW(Tokenizer(bpe({{"a", 0}}, Json::array()), "t").encode("\xff", Special::add), InputError);
+}
+
+TEST(Unicode, replaces_every_maximal_invalid_part_once) {
+  EXPECT_EQ(utf8_lossy("a\xe2\x82z"), "a\xEF\xBF\xBDz");
+  EXPECT_EQ(utf8_lossy("\xf0\x9f\x98"), "\xEF\xBF\xBD");
+  EXPECT_EQ(utf8_lossy("\xff\xff"), "\xEF\xBF\xBD\xEF\xBF\xBD");
+  EXPECT_EQ(utf8_lossy("\xed\xa0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD") << "surrogates are no UTF-8";
+}
+
+}  // namespace
+}  // namespace proctor

@@ -1,0 +1,64 @@
+#include "worker/attention/prefix_cache.h"
+
+#include <algorithm>
+
+#include "worker/attention/tree_attention.h"
+
+namespace proctor {
+
+void PrefixCache::clear() {
+  tokens_.clear();
+  pieces_.clear();
+  keys_.clear();
+}
+
+void PrefixCache::keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces) {
+  std::size_t kept = 0, length = 0;
+  while (kept < std::min(pieces.size(), pieces_.size()) && pieces[kept] == pieces_[kept]) {
+    const auto begin = static_cast<std::ptrdiff_t>(length), end = begin + static_cast<std::ptrdiff_t>(pieces[kept]);
+    if (!std::equal(row.begin() + begin, row.begin() + end, tokens_.begin() + begin)) break;
+    length += pieces[kept++];
+  }
+  pieces_.resize(kept);
+  tokens_.resize(length);
+  keys_.set_length(static_cast<std::int64_t>(length));
+}
+
+at::Tensor PrefixCache::forward(const Batch& batch, std::span<const std::int32_t> slots) {
+  const TreeAttention attention(batch, decoder_.config(), decoder_.options(), keys_);
+  const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
+    at::Tensor out = attention(layer, q, k, v);
+    if (batch.extends_prefix) keys_.write(layer, k, v);
+    return out;
+  };
+  const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend, {.tokens = slots});
+  if (batch.extends_prefix) {
+    tokens_.insert(tokens_.end(), batch.tokens.begin(), batch.tokens.end());
+    pieces_.push_back(batch.tokens.size());
+    keys_.set_length(static_cast<std::int64_t>(tokens_.size()));
+  }
+  return states;
+}
+
+void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
+                        const Announce& announce) {
+  const std::vector<std::size_t> pieces = prefix_pieces(length, limits);
+  keep_common(row, pieces);
+  if (tokens_.size() < length) keys_.reserve(static_cast<std::int64_t>(length));
+  for (std::size_t i = pieces_.size(); i < pieces.size(); ++i) {
+    const std::size_t begin = tokens_.size(), end = begin + pieces[i];
+    announce("prefix, tokens " + std::to_string(begin) + " to " + std::to_string(end) + " of " +
+             std::to_string(length));
+    Batch piece = chain_batch(row, begin, end);
+    piece.extends_prefix = true;
+    (void)forward(piece, {});
+  }
+}
+
+void PrefixCache::bring(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+                        const Announce& announce) {
+  if (batch.prefix_length > 0 || batch.extends_prefix)
+    bring(rows[batch.prefix_row].tokens, batch.prefix_length, limits, announce);
+}
+
+}  // namespace proctor

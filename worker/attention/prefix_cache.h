@@ -1,0 +1,49 @@
+// Keys and values of the prefix that batches attend, kept from batch to batch and from shard to shard of a visit.
+// Compute thread only.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "worker/attention/prefix_keys.h"
+#include "worker/base/progress_unit.h"
+#include "worker/batching/batcher.h"
+#include "worker/models/decoder.h"
+
+namespace proctor {
+
+class PrefixCache {
+ public:
+  /// The decoder must outlive this.
+  explicit PrefixCache(const Decoder& decoder)
+      : decoder_(decoder),
+        keys_(decoder.config().layers, decoder.config().kv_heads, decoder.config().head_dim, decoder.options()) {}
+
+  /// Collective. Makes the row's first `length` tokens the prefix; computes the pieces (prefix_pieces) that are not
+  /// here. Announces each.
+  void bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
+             const Announce& announce);
+  /// The same for what a batch of these rows is behind.
+  void bring(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+             const Announce& announce);
+  /// Collective: Decoder::forward of a batch behind this prefix, which grows by it if it extends it. Returns the states
+  /// of the slots, [slots, hidden].
+  at::Tensor forward(const Batch& batch, std::span<const std::int32_t> slots);
+  /// Forgets all; the memory too.
+  void clear();
+
+  const PrefixKeys& keys() const { return keys_; }
+  std::int64_t length() const { return keys_.length(); }
+
+ private:
+  /// Drops what is not the row's beginning, or was cut otherwise.
+  void keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces);
+
+  const Decoder& decoder_;
+  std::vector<std::int32_t> tokens_;
+  std::vector<std::size_t> pieces_;  // their sum is tokens_.size()
+  PrefixKeys keys_;
+};
+
+}  // namespace proctor

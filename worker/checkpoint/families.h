@@ -1,0 +1,46 @@
+// The only files with family names: which architectures there are, how their config.json reads, where their weights
+// lie. A new decoder family is one reader and one row of the table in families.cc; encoders are in
+// families_encoder.cc, T5 in families_t5.cc.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/base/activation.h"
+#include "worker/checkpoint/config_reader.h"
+#include "worker/checkpoint/decoder_config.h"
+#include "worker/checkpoint/encoder_config.h"
+#include "worker/checkpoint/t5_config.h"
+#include "worker/checkpoint/weight_source.h"
+
+namespace proctor {
+
+/// Throws InputError for an architecture that is not in the table, a key that is not understood, sizes that do not fit.
+DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader& reader);
+
+std::vector<WeightSource> decoder_weight_sources(const DecoderConfig& config);
+std::vector<ParameterShape> decoder_parameters(const DecoderConfig& config);
+
+bool is_encoder(const std::string& architecture);
+std::string encoder_names();
+/// As read_decoder_config.
+EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader& reader);
+std::vector<WeightSource> encoder_weight_sources(const std::string& architecture, const EncoderConfig& config);
+
+bool is_t5(const std::string& architecture);
+std::string t5_names();
+/// As read_decoder_config.
+T5Config read_t5_config(const std::string& architecture, ConfigReader& reader);
+std::vector<WeightSource> t5_weight_sources(const T5Config& config);
+
+/// Outputs of a classification head: as in transformers as many as id2label has, 2 where nothing is said.
+std::int64_t label_count(ConfigReader& reader);
+
+/// By transformers' names (ACT2FN); nothing for one that is not implemented.
+std::optional<Activation> activation_named(const std::string& name);
+
+/// Of what these sources fill.
+std::vector<ParameterShape> parameters_of(const std::vector<WeightSource>& sources);
+
+}  // namespace proctor

@@ -1,0 +1,178 @@
+#include "worker/checkpoint/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+constexpr std::string_view kWhole = "model.";  // a base model's checkpoint, saved alone, has its tensors without it
+
+using Json = nlohmann::json;
+constexpr std::uint64_t kMaxHeaderBytes = 100u << 20;  // the format's own bound
+constexpr int kMaxDepth = 8;                           // of a header's JSON
+
+TensorEntry read_entry(const std::string& name, const Json& json, std::uint64_t data_begin, std::uint64_t file_bytes,
+                       const std::string& file) {
+  const auto bad = [&](const std::string& what) { return InputError(file + ": tensor " + name + ": " + what); };
+  TensorEntry entry;
+  entry.dtype = json.at("dtype");
+  std::uint64_t elements = 1;
+  for (const auto& size : json.at("shape")) {
+    if (!size.is_number_unsigned()) throw bad("a negative or fractional size in its shape");
+    entry.shape.push_back(size.get<std::int64_t>());
+    if (__builtin_mul_overflow(elements, size.get<std::uint64_t>(), &elements)) throw bad("its shape overflows");
+  }
+  const auto& offsets = json.at("data_offsets");
+  if (offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
+    throw bad("data_offsets are not two numbers");
+  const std::uint64_t begin = offsets[0], end = offsets[1];
+  if (begin > end || end > file_bytes - data_begin)
+    throw bad("its bytes [" + std::to_string(begin) + ", " + std::to_string(end) + ") lie outside the file of " +
+              std::to_string(file_bytes) + " bytes; is the file truncated?");
+  std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(elements, dtype_bytes(entry.dtype), &bytes) || bytes != end - begin)
+    throw bad("its shape and dtype need " + std::to_string(bytes) + " bytes, the file holds " +
+              std::to_string(end - begin));
+  entry.begin = data_begin + begin;
+  entry.end = data_begin + end;
+  return entry;
+}
+
+void refuse_overlaps(const std::map<std::string, TensorEntry>& tensors, const std::string& file) {
+  std::vector<std::pair<const TensorEntry*, const std::string*>> order;
+  for (const auto& [name, entry] : tensors) order.emplace_back(&entry, &name);
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first->begin < b.first->begin; });
+  for (std::size_t i = 1; i < order.size(); ++i)
+    if (order[i].first->begin < order[i - 1].first->end)
+      throw InputError(file + ": tensors " + *order[i - 1].second + " and " + *order[i].second + " overlap");
+}
+
+}  // namespace
+
+std::uint64_t dtype_bytes(const std::string& dtype) {
+  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
+  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
+  if (dtype == "BF16" || dtype == "F16" || dtype == "I16" || dtype == "U16") return 2;
+  if (dtype == "I8" || dtype == "U8" || dtype == "BOOL" || dtype == "F8_E4M3" || dtype == "F8_E5M2") return 1;
+  throw InputError("tensor dtype " + dtype + " is not known");
+}
+
+std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view head, std::uint64_t file_bytes,
+                                                            const std::string& file) {
+  if (head.size() < 8)
+    throw InputError(file + ": " + std::to_string(file_bytes) + " bytes are too few for a safetensors file");
+  std::uint64_t header_bytes = 0;
+  for (int i = 7; i >= 0; --i)
+    header_bytes = header_bytes << 8 | static_cast<unsigned char>(head[static_cast<std::size_t>(i)]);
+  if (header_bytes > kMaxHeaderBytes)
+    throw InputError(file + ": header of " + std::to_string(header_bytes) + " bytes (the bound is " +
+                     std::to_string(kMaxHeaderBytes) + "); this is no safetensors file");
+  if (header_bytes > file_bytes - 8 || head.size() - 8 < header_bytes)
+    throw InputError(file + ": header of " + std::to_string(header_bytes) + " bytes in a file of " +
+                     std::to_string(file_bytes) + "; is the file truncated?");
+  const auto too_deep = [](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxDepth) throw InputError("nested too deep");
+    return true;
+  };
+  std::map<std::string, TensorEntry> tensors;
+  try {
+    const Json json = Json::parse(head.substr(8, header_bytes), too_deep);
+    for (const auto& [name, entry] : json.items())
+      if (name != "__metadata__") tensors.emplace(name, read_entry(name, entry, 8 + header_bytes, file_bytes, file));
+  } catch (const Json::exception& error) {
+    throw InputError(file + ": header: " + error.what());
+  }
+  refuse_overlaps(tensors, file);
+  return tensors;
+}
+
+SafetensorsFile::SafetensorsFile(std::string path) : path_(std::move(path)) {
+  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  struct stat status {};
+  if (descriptor_ < 0 || ::fstat(descriptor_, &status) != 0) {
+    const std::string why = std::strerror(errno);
+    if (descriptor_ >= 0) ::close(descriptor_);
+    throw InputError(path_ + ": " + why);
+  }
+  file_bytes_ = static_cast<std::uint64_t>(status.st_size);
+  try {
+    std::string head(std::min<std::uint64_t>(8, file_bytes_), '\0');
+    read(0, head.size(), head.data());
+    std::uint64_t header_bytes = 0;
+    for (std::size_t i = head.size(); i-- > 0;) header_bytes = header_bytes << 8 | static_cast<unsigned char>(head[i]);
+    if (header_bytes <= kMaxHeaderBytes && file_bytes_ >= 8 && header_bytes <= file_bytes_ - 8) {
+      head.resize(8 + header_bytes);
+      read(8, header_bytes, head.data() + 8);
+    }
+    tensors_ = parse_safetensors_header(head, file_bytes_, path_);
+  } catch (...) {
+    ::close(descriptor_);
+    throw;
+  }
+}
+
+SafetensorsFile::~SafetensorsFile() { ::close(descriptor_); }
+
+void SafetensorsFile::read(std::uint64_t offset, std::uint64_t bytes, void* buffer) const {
+  auto* out = static_cast<char*>(buffer);
+  while (bytes > 0) {
+    const ssize_t n = ::pread(descriptor_, out, std::min<std::uint64_t>(bytes, 1u << 30), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0)
+      throw InputError(path_ + ": " + (n < 0 ? std::strerror(errno) : "ends too early") + " at byte " +
+                       std::to_string(offset));
+    out += n;
+    offset += static_cast<std::uint64_t>(n);
+    bytes -= static_cast<std::uint64_t>(n);
+  }
+}
+
+Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
+  const std::filesystem::path index = std::filesystem::path(folder) / "model.safetensors.index.json";
+  std::set<std::string> names;
+  if (std::ifstream stream(index); stream) {
+    try {
+      const Json json = Json::parse(stream);
+      for (const auto& [tensor, file] : json.at("weight_map").items()) names.insert(file.get<std::string>());
+    } catch (const Json::exception& error) {
+      throw InputError(index.string() + ": " + error.what());
+    }
+  } else {
+    names.insert("model.safetensors");
+  }
+  for (const std::string& name : names) {
+    if (name.find('/') != std::string::npos)
+      throw InputError(index.string() + ": names '" + name + "', which is not in its folder");
+    const auto path = std::filesystem::path(folder) / name;
+    if (!std::filesystem::exists(path))
+      throw InputError(
+          path.string() +
+          ": no such file (weights are read from safetensors only); convert the checkpoint, or complete the download");
+    files_.push_back(std::make_unique<SafetensorsFile>(path.string()));
+    for (const auto& [tensor, entry] : files_.back()->tensors())
+      where_.emplace(tensor, Found{files_.back().get(), &entry});
+  }
+}
+
+Checkpoint::Found Checkpoint::find(const std::string& tensor) const {
+  auto found = where_.find(tensor);
+  if (found == where_.end() && tensor.starts_with(kWhole)) found = where_.find(tensor.substr(kWhole.size()));
+  if (found == where_.end())
+    throw InputError(folder_ + ": tensor " + tensor +
+                     " is missing from the checkpoint; does config.json belong to these weights?");
+  return found->second;
+}
+
+}  // namespace proctor

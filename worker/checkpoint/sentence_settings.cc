@@ -1,0 +1,140 @@
+#include "worker/checkpoint/sentence_settings.h"
+
+#include <filesystem>
+#include <set>
+
+#include "sharding/protocol/error.h"
+#include "worker/base/json_file.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+constexpr const char* kOwnFile = "config_sentence_transformers.json";
+
+Json read_if_there(const fs::path& path) { return fs::exists(path) ? read_json_file(path.string()) : Json::object(); }
+
+/// The names of the modes that a Pooling's config.json asks for: its pooling_mode, or each older flag that is set.
+std::vector<std::string> pooling_modes(const Json& json) {
+  if (json.contains("pooling_mode")) {
+    const Json& mode = json.at("pooling_mode");
+    return mode.is_array() ? mode.get<std::vector<std::string>>() : std::vector{mode.get<std::string>()};
+  }
+  std::vector<std::string> modes;
+  for (const auto& [key, value] : json.items())
+    if (key.starts_with("pooling_mode_") && value.is_boolean() && value.get<bool>()) modes.push_back(key);
+  return modes;
+}
+
+Pooling read_pooling(const fs::path& path) {
+  static const std::map<std::string, Pooling> known = {{"mean", Pooling::mean},
+                                                       {"pooling_mode_mean_tokens", Pooling::mean},
+                                                       {"cls", Pooling::cls},
+                                                       {"pooling_mode_cls_token", Pooling::cls},
+                                                       {"lasttoken", Pooling::last_token},
+                                                       {"pooling_mode_lasttoken", Pooling::last_token}};
+  const Json json = read_json_file(path.string());
+  const std::vector<std::string> modes = pooling_modes(json);
+  if (modes.empty()) throw InputError(path.string() + ": no pooling mode is set");
+  if (modes.size() > 1) throw InputError(path.string() + ": " + modes[1] + " beside " + modes[0] + " is not supported");
+  const auto chosen = known.find(modes[0]);
+  if (chosen == known.end())
+    throw InputError(path.string() + ": " + modes[0] + " is not supported (one of mean, cls, lasttoken)");
+  if (!json.value("include_prompt", true)) throw InputError(path.string() + ": include_prompt false is not supported");
+  return chosen->second;
+}
+
+void read_modules(const fs::path& folder, SentenceSettings& settings) {
+  const fs::path path = folder / "modules.json";
+  for (const Json& module : read_json_file(path.string())) {
+    const std::string type = module.at("type"), name = type.substr(type.rfind('.') + 1);
+    const std::string where = module.value("path", "");
+    if (name == "Transformer" && where.empty()) continue;
+    if (name == "Pooling")
+      settings.pooling = read_pooling(folder / where / "config.json");
+    else if (name == "Normalize")
+      settings.normalize = true;
+    else
+      throw InputError(path.string() + ": module " + type + (where.empty() ? "" : " in " + where) +
+                       " is not supported (Transformer in the folder itself, Pooling, Normalize)");
+  }
+}
+
+/// What would change vectors or how they are compared.
+void refuse_other_settings(const Json& own, const std::string& file, bool normalized) {
+  const auto given = [&](const char* key) { return own.contains(key) && !own.at(key).is_null(); };
+  if (given("truncate_dim")) throw InputError(file + ": truncate_dim is not supported");
+  const bool product = normalized && given("similarity_fn_name") && own.at("similarity_fn_name") == "dot";  // the same
+  if (given("similarity_fn_name") && own.at("similarity_fn_name") != "cosine" && !product)
+    throw InputError(file + ": similarity_fn_name " + own.at("similarity_fn_name").dump() +
+                     " is not supported (vectors are compared by their cosine)");
+}
+
+}  // namespace
+
+std::optional<PairActivation> pair_activation_named(const std::string& name) {
+  static const std::map<std::string, PairActivation> known = {{"identity", PairActivation::identity},
+                                                              {"over_passages", PairActivation::over_passages},
+                                                              {"sigmoid", PairActivation::sigmoid},
+                                                              {"softmax", PairActivation::softmax}};
+  const auto found = known.find(name);
+  return found == known.end() ? std::nullopt : std::optional(found->second);
+}
+
+PairActivation read_pair_activation(const std::string& folder, std::int64_t labels) {
+  const std::string path = (fs::path(folder) / "config.json").string();
+  if (labels != 1 && labels != 2)
+    throw InputError(path + ": a cross_encoder has one output or two, this head has " + std::to_string(labels));
+  if (labels == 2) return PairActivation::softmax;
+  const Json json = read_json_file(path), own = read_if_there(fs::path(folder) / kOwnFile);
+  if (own.contains("default_prompt_name") && !own.at("default_prompt_name").is_null())
+    throw InputError((fs::path(folder) / kOwnFile).string() + ": prompts of a cross-encoder are not supported");
+  std::string name;
+  if (own.contains("activation_fn") && own.at("activation_fn").is_string()) name = own.at("activation_fn");
+  if (name.empty() && json.contains("sentence_transformers") && json.at("sentence_transformers").is_object())
+    name = json.at("sentence_transformers").value("activation_fn", "");
+  if (name.empty() && json.contains("sbert_ce_default_activation_function"))
+    name = json.at("sbert_ce_default_activation_function").get<std::string>();
+  if (name.empty() || name.ends_with(".Sigmoid")) return PairActivation::sigmoid;
+  if (name.ends_with(".Identity")) return PairActivation::identity;
+  throw InputError(path + ": activation function " + name + " is not supported (Sigmoid and Identity are)");
+}
+
+const std::string& SentenceSettings::prompt(const std::vector<std::string>& names) const {
+  static const std::string kNone;
+  for (const std::string& name : names)
+    if (const auto found = prompts.find(name); found != prompts.end()) return found->second;
+  const auto found = prompts.find(default_prompt);
+  return found == prompts.end() ? kNone : found->second;
+}
+
+SentenceSettings read_sentence_settings(const ModelFolder& model) try {
+  const fs::path folder = model.path;
+  SentenceSettings settings;
+  if (model.architecture.ends_with("ForCausalLM")) settings.pooling = Pooling::last_token;
+  if (fs::exists(folder / "modules.json")) read_modules(folder, settings);
+  Json transformer;
+  for (const char* file :
+       {"sentence_xlm-roberta_config.json", "sentence_roberta_config.json", "sentence_bert_config.json"})
+    if (fs::exists(folder / file)) transformer = read_json_file((folder / file).string());
+  if (transformer.contains("max_seq_length") && transformer.at("max_seq_length").is_number())
+    settings.max_tokens = transformer.at("max_seq_length").get<std::int64_t>();
+  settings.lower_case = !transformer.is_null() && transformer.value("do_lower_case", false);
+  const Json own = read_if_there(folder / kOwnFile);
+  refuse_other_settings(own, (folder / kOwnFile).string(), settings.normalize);
+  if (own.contains("prompts") && own.at("prompts").is_object())
+    settings.prompts = own.at("prompts").get<std::map<std::string, std::string>>();
+  if (own.contains("default_prompt_name") && own.at("default_prompt_name").is_string())
+    settings.default_prompt = own.at("default_prompt_name");
+  const std::set<std::string> there = {"", "query", "document"};  // even where it has no such prompt
+  if (!there.contains(settings.default_prompt) && !settings.prompts.contains(settings.default_prompt))
+    throw InputError((folder / kOwnFile).string() + ": default_prompt_name \"" + settings.default_prompt +
+                     "\" is none of its prompts");
+  return settings;
+} catch (const Json::exception& error) {
+  throw InputError(model.path + ": a sentence-transformers file is not as expected: " + error.what());
+}
+
+}  // namespace proctor

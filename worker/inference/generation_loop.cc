@@ -1,0 +1,240 @@
+#include "worker/inference/generation_loop.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/PhiloxRNGEngine.h>
+#include <ATen/ops/where.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "sharding/planning/cost.h"
+#include "worker/attention/tree_attention.h"
+#include "worker/inference/scoring.h"
+#include "worker/kernels/token_tensor.h"
+#include "worker/postprocessing/generation_text.h"
+
+namespace proctor {
+namespace {
+
+constexpr std::size_t kSlackTokens = 4;  // a code point may be cut over so many tokens
+
+/// [0, 1), of the row's step-th token: counter based (Philox 4x32-10), so that nothing else in the run matters.
+double uniform(std::uint64_t seed, std::uint64_t step) {
+  at::Philox4_32 engine(seed, 0, step);
+  const std::uint64_t high = engine(), low = engine();
+  return static_cast<double>((high << 32 | low) >> 11) * 0x1p-53;
+}
+
+bool has_windows(const DecoderConfig& config) {
+  return std::ranges::any_of(config.windows, [](std::int64_t window) { return window > 0; });
+}
+
+}  // namespace
+
+/// The rows under way, each in a lane of the cache.
+class GenerationLoop::Lanes {
+ public:
+  Lanes(GenerationLoop& loop, std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce)
+      : loop_(loop), decoder_(loop.decoder_), rows_(rows), limits_(limits), announce_(announce) {
+    for (const GenerationRow& row : rows) prompts_.push_back({row.prompt, {0}});
+    shared_ = has_windows(decoder_.config()) ? 0 : common_prefix(prompts_, limits);
+    std::int64_t longest = 0;
+    for (const GenerationRow& row : rows) longest = std::max(longest, positions_of(row));
+    const auto count = static_cast<std::int64_t>(rows.size());
+    const bool gpu = !decoder_.options().device().is_cpu();
+    const double most = cached_batches(gpu) * static_cast<double>(limits.max_batch_tokens);
+    const std::int64_t lanes = std::clamp<std::int64_t>(static_cast<std::int64_t>(most) / longest, 1, count);
+    limits_.max_rows = static_cast<std::size_t>(lanes == count ? count : std::max<std::int64_t>(1, lanes / 4));
+    limits_.min_prefix = shared_;
+    batches_ = make_batches(prompts_, limits_);
+    longest_first();
+    const DecoderConfig& config = decoder_.config();
+    const std::int64_t positions =
+        lanes == count ? lanes * longest : std::max(static_cast<std::int64_t>(most), longest);
+    cache_.emplace(config.layers, positions, config.kv_heads, config.head_dim, decoder_.options());
+    cache_->make_room(lanes, longest);
+  }
+
+  void run() {
+    for (std::size_t next = 0;;) {
+      while (next < batches_.size() && has_room(next)) admit(batches_[next], next + 1), ++next;
+      if (active_.empty() && next == batches_.size()) return;
+      if (!active_.empty()) step();
+    }
+  }
+
+ private:
+  struct Active {
+    GenerationRow* row;
+    std::int32_t token;  // chosen, not yet computed
+  };
+
+  /// In its lane, at most.
+  std::int64_t positions_of(const GenerationRow& row) const {
+    return static_cast<std::int64_t>(row.prompt.size() - shared_) + row.max_new;
+  }
+  std::int64_t positions_of(const Batch& batch) const {
+    std::int64_t most = 0;
+    for (const RowPath& path : batch.paths) most = std::max(most, positions_of(rows_[path.row]));
+    return most;
+  }
+
+  /// So that lanes can be shorter, and more, as it goes on; where no batch profits from the prefix of the one before.
+  void longest_first() {
+    if (std::ranges::all_of(batches_, [&](const Batch& batch) { return batch.prefix_length == shared_; }))
+      std::ranges::stable_sort(batches_, std::greater(), [&](const Batch& batch) { return positions_of(batch); });
+  }
+
+  /// Whether all rows of this batch find a lane; where not, lanes are made shorter if that helps.
+  bool has_room(std::size_t next) {
+    const auto rows = static_cast<std::int64_t>(batches_[next].paths.size());
+    if (rows <= cache_->room()) return true;
+    std::int64_t longest = 0;
+    for (std::size_t i = next; i < batches_.size(); ++i) longest = std::max(longest, positions_of(batches_[i]));
+    for (const Active& active : active_) longest = std::max(longest, positions_of(*active.row));
+    return cache_->make_room(rows, longest);
+  }
+
+  /// Computes the batch's prompts, then chooses the first token of each.
+  void admit(const Batch& batch, std::size_t number) {
+    announce_("prompts " + std::to_string(number) + " of " + std::to_string(batches_.size()));
+    PrefixCache& prefix = loop_.prefix_;
+    prefix.bring(batch, prompts_, limits_, announce_);
+    const std::int64_t first = cache_->lanes();
+    const auto behind = static_cast<std::int64_t>(batch.prefix_length - shared_);  // of the prefix, in the row's lane
+    std::vector<at::Tensor> slots;
+    const at::Device device = decoder_.options().device();
+    for (const RowPath& path : batch.paths) {
+      slots.push_back(token_tensor(path.slots, device));
+      cache_->add_lane(behind + static_cast<std::int64_t>(path.slots.size()));
+    }
+    const TreeAttention attention(batch, decoder_.config(), decoder_.options(), prefix.keys());
+    const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        const std::int64_t lane = first + static_cast<std::int64_t>(i), shared = static_cast<std::int64_t>(shared_);
+        if (behind > 0)
+          cache_->write(layer, lane, 0, prefix.keys().keys(layer).narrow(0, shared, behind),
+                        prefix.keys().values(layer).narrow(0, shared, behind));
+        cache_->write(layer, lane, behind, k.index_select(0, slots[i]), v.index_select(0, slots[i]));
+      }
+      return attention(layer, q, k, v);
+    };
+    const std::vector<std::int32_t> last = last_slots(batch);
+    const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend, {.tokens = last});
+    for (const RowPath& path : batch.paths) active_.push_back({&rows_[path.row], -1});
+    choose(decoder_.logits(states), static_cast<std::size_t>(first));
+    if (shared_ > 0) prefix.bring(prompts_[0].tokens, shared_, limits_, announce_);
+  }
+
+  /// One token of every active row.
+  void step() {
+    announce_("decode step " + std::to_string(++steps_) + ", " + std::to_string(active_.size()) + " rows");
+    std::vector<std::int32_t> tokens, positions;
+    for (std::size_t i = 0; i < active_.size(); ++i) {
+      tokens.push_back(active_[i].token);
+      positions.push_back(
+          static_cast<std::int32_t>(static_cast<std::int64_t>(shared_) + cache_->length(static_cast<std::int64_t>(i))));
+    }
+    cache_->begin_step();
+    const CachedAttention attention(*cache_, decoder_.config(), decoder_.options(),
+                                    shared_ > 0 ? &loop_.prefix_.keys() : nullptr);
+    const at::Tensor states =
+        decoder_.forward(tokens, positions, std::cref(attention), {.products = Products::streamed});
+    cache_->end_step();
+    choose(decoder_.logits(states, Products::streamed), 0);
+  }
+
+  /// The next token of the rows from `first` on; those that are finished leave. logits: of Decoder::logits.
+  void choose(at::Tensor logits, std::size_t first) {
+    const bool logprobs = any_from(first, [](const GenerationRow& row) { return row.wants_logprobs; });
+    const at::Tensor raw = logprobs ? logits.clone() : at::Tensor();
+    for (std::size_t i = first; i < active_.size(); ++i)
+      penalise(logits[static_cast<std::int64_t>(i - first)], *active_[i].row);
+    std::vector<std::int32_t> tokens = best_tokens(decoder_, logits);
+    if (any_from(first, [](const GenerationRow& row) { return !row.sampling.is_greedy(); }))
+      draw(whole_logits(logits), first, tokens);
+    const std::vector<double> log_p = logprobs ? log_probabilities(decoder_, raw, tokens) : std::vector<double>();
+    for (std::size_t i = active_.size(); i-- > first;) {  // backwards: a lane that leaves is filled by the last one
+      GenerationRow& row = *active_[i].row;
+      if (tokens[i - first] == kNoToken) {
+        row.broken = true;
+        leave(i);
+        continue;
+      }
+      row.generated.push_back(tokens[i - first]);
+      if (row.wants_logprobs) row.logprobs.push_back(log_p[i - first]);
+      active_[i].token = row.generated.back();
+      if (is_finished(row)) leave(i);
+    }
+  }
+
+  /// In place of the best token, for the rows that are sampled. logits [rows, vocabulary], on the host.
+  void draw(const at::Tensor& logits, std::size_t first, std::vector<std::int32_t>& tokens) const {
+    for (std::size_t at = 0; at < tokens.size(); ++at) {
+      const GenerationRow& row = *active_[first + at].row;
+      if (row.sampling.is_greedy() || tokens[at] == kNoToken) continue;
+      const at::Tensor mine = logits[static_cast<std::int64_t>(at)];
+      tokens[at] = sample({mine.data_ptr<float>(), static_cast<std::size_t>(mine.numel())}, row.sampling,
+                          uniform(row.sampling.seed, row.generated.size()));
+    }
+  }
+
+  void leave(std::size_t lane) {
+    cache_->remove_lane(static_cast<std::int64_t>(lane));
+    active_[lane] = active_.back();
+    active_.pop_back();
+  }
+
+  template <class Has>
+  bool any_from(std::size_t first, const Has& has) const {
+    return std::any_of(active_.begin() + static_cast<std::ptrdiff_t>(first), active_.end(),
+                       [&](const Active& active) { return has(*active.row); });
+  }
+
+  /// Collective. [rows, vocabulary], on the host: every member's part, the padding behind the last.
+  at::Tensor whole_logits(const at::Tensor& logits) const {
+    const at::Tensor all = decoder_.gang().all_gather(logits).cpu();  // [members, rows, padded]
+    return all.transpose(0, 1).flatten(1).contiguous();               // padding is -inf: never drawn
+  }
+
+  /// transformers' RepetitionPenaltyLogitsProcessor, over prompt and generated tokens, in place.
+  void penalise(const at::Tensor& logits, const GenerationRow& row) const {
+    if (row.repetition_penalty == 1) return;
+    std::vector<std::int32_t> seen = row.prompt;
+    seen.insert(seen.end(), row.generated.begin(), row.generated.end());
+    const VocabularyShare& mine = decoder_.vocabulary();
+    std::erase_if(seen, [&](std::int32_t id) { return id < mine.begin || id >= mine.begin + mine.rows; });
+    for (std::int32_t& id : seen) id -= static_cast<std::int32_t>(mine.begin);
+    const at::Tensor ids = token_tensor(seen, logits.device()), values = logits.index_select(0, ids);
+    logits.scatter_(0, ids, at::where(values < 0, values * row.repetition_penalty, values / row.repetition_penalty));
+  }
+
+  /// A stop string that ends in the last token lies in so many tokens as it has bytes, and no more.
+  bool is_finished(const GenerationRow& row) const {
+    const std::vector<std::int32_t>& all = row.generated;
+    if (std::ranges::find(loop_.eos_ids_, all.back()) != loop_.eos_ids_.end()) return true;
+    if (static_cast<std::int64_t>(all.size()) >= row.max_new) return true;
+    std::size_t longest = 0;
+    for (const std::string& stop : row.stops) longest = std::max(longest, stop.size());
+    const std::size_t looked_at = std::min(all.size(), longest + kSlackTokens);
+    return has_stop(loop_.codec_.decode_with_specials(std::span(all).last(looked_at)), row.stops);
+  }
+
+  GenerationLoop& loop_;
+  const Decoder& decoder_;
+  std::span<GenerationRow> rows_;
+  BatchLimits limits_;
+  const Announce& announce_;
+  std::vector<ScoredRow> prompts_;
+  std::size_t shared_ = 0;  // tokens of the prefix that no lane holds
+  std::vector<Batch> batches_;
+  std::optional<KvCache> cache_;
+  std::vector<Active> active_;  // of each lane in use
+  std::uint64_t steps_ = 0;
+};
+
+void GenerationLoop::run(std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce) {
+  if (!rows.empty()) Lanes(*this, rows, limits, announce).run();
+}
+
+}  // namespace proctor

@@ -1,0 +1,51 @@
+// Generation of a shard's rows: prompts by the batcher, then a token of every active row a step. Rows leave when they
+// stop and waiting ones enter. What all prompts begin with stays in the prefix cache, attended by all. Compute thread
+// only.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "worker/attention/kv_cache.h"
+#include "worker/attention/prefix_cache.h"
+#include "worker/batching/batcher.h"
+#include "worker/checkpoint/model_folder.h"
+#include "worker/checkpoint/text_codec.h"
+#include "worker/models/decoder.h"
+#include "worker/postprocessing/sampling.h"
+
+namespace proctor {
+
+struct GenerationRow {
+  std::size_t request = 0;                      ///< whose it is
+  std::vector<std::int32_t> prompt, generated;  ///< token ids; `generated` is filled
+  std::vector<std::string> stops;
+  std::int64_t max_new = 0, truncated = 0;
+  double repetition_penalty = 1;
+  Sampling sampling;
+  bool wants_logprobs = false;
+  bool broken = false;                ///< set where a logit was not finite: nothing was generated from there on
+  std::vector<double> logprobs = {};  ///< natural, of `generated`, before penalty and temperature; where wanted
+};
+
+class GenerationLoop {
+ public:
+  /// All must outlive this.
+  GenerationLoop(const Decoder& decoder, const TextCodec& codec, const std::vector<std::int32_t>& eos_ids,
+                 PrefixCache& prefix)
+      : decoder_(decoder), codec_(codec), eos_ids_(eos_ids), prefix_(prefix) {}
+
+  /// Collective. A pure function of the rows, their order and the limits. Announces each prompt batch and each step.
+  void run(std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce);
+
+ private:
+  class Lanes;
+  const Decoder& decoder_;
+  const TextCodec& codec_;
+  const std::vector<std::int32_t>& eos_ids_;
+  PrefixCache& prefix_;
+};
+
+}  // namespace proctor

@@ -1,0 +1,179 @@
+#include "worker/kernels/elementwise.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/_fused_rms_norm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/stack.h>
+
+#include <tuple>
+
+#include "sharding/protocol/error.h"
+#include "worker/kernels/clones.h"
+#include "worker/kernels/elementwise_rows.h"
+
+namespace proctor {
+namespace {
+
+using namespace rows;
+
+/// [rows, heads] vectors of `width`.
+struct Strides {
+  std::int64_t rows, heads, width, row, head;
+  explicit Strides(const at::Tensor& x)
+      : rows(x.size(0)),
+        heads(x.dim() == 3 ? x.size(1) : 1),
+        width(x.size(-1)),
+        row(x.stride(0)),
+        head(x.dim() == 3 ? x.stride(1) : 0) {
+    PROCTOR_CHECK(x.dim() <= 3 && x.stride(-1) == 1, "rows are dense");
+  }
+  std::int64_t at(std::int64_t r, std::int64_t h) const { return r * row + h * head; }
+};
+
+// One set of loops for each dtype: a template cannot be cloned.
+#define PROCTOR_LOOPS(T)                                                                                              \
+  PROCTOR_CLONES void norm_rows(const T* x, const Strides& in, const T* weight, T* out, float epsilon) {              \
+    for (std::int64_t r = 0; r < in.rows; ++r)                                                                        \
+      for (std::int64_t h = 0; h < in.heads; ++h, out += in.width)                                                    \
+        norm_row(x + in.at(r, h), weight, out, in.width, epsilon);                                                    \
+  }                                                                                                                   \
+  PROCTOR_CLONES void add_norm_rows(T* x, const T* y, const Strides& in, const T* weight, T* out, float epsilon) {    \
+    for (std::int64_t r = 0; r < in.rows; ++r, y += in.width, out += in.width) {                                      \
+      add_row(x + r * in.row, y, in.width);                                                                           \
+      norm_row(x + r * in.row, weight, out, in.width, epsilon);                                                       \
+    }                                                                                                                 \
+  }                                                                                                                   \
+  PROCTOR_CLONES void add_layer_norm_rows(const T* x, const Strides& in, T* y, const T* bias, const T* weight,        \
+                                          const T* norm_bias, float epsilon) {                                        \
+    for (std::int64_t r = 0; r < in.rows; ++r, y += in.width)                                                         \
+      layer_norm_row(x + r * in.row, y, bias, weight, norm_bias, in.width, epsilon);                                  \
+  }                                                                                                                   \
+  PROCTOR_CLONES void gelu_rows(T* x, const T* bias, std::int64_t rows, std::int64_t width) {                         \
+    for (std::int64_t r = 0; r < rows; ++r) gelu_row(x + r * width, bias, width);                                     \
+  }                                                                                                                   \
+  PROCTOR_CLONES void rotate_rows(T* x, const Strides& in, const float* cos, const float* sin, RotaryLayout layout) { \
+    const std::int64_t half = in.width / 2;                                                                           \
+    for (std::int64_t r = 0; r < in.rows; ++r, cos += half, sin += half)                                              \
+      for (std::int64_t h = 0; h < in.heads; ++h)                                                                     \
+        if (layout == RotaryLayout::halves)                                                                           \
+          rotate_halves(x + in.at(r, h), cos, sin, half);                                                             \
+        else                                                                                                          \
+          rotate_pairs(x + in.at(r, h), cos, sin, half);                                                              \
+  }
+PROCTOR_LOOPS(float)
+PROCTOR_LOOPS(c10::BFloat16)
+PROCTOR_LOOPS(c10::Half)
+
+template <class Body>
+void with_type_of(const at::Tensor& x, const Body& body) {
+  if (x.scalar_type() == at::kFloat) return body(0.0f);
+  if (x.scalar_type() == at::kBFloat16) return body(c10::BFloat16(0.0f));
+  PROCTOR_CHECK(x.scalar_type() == at::kHalf, "modules are float32, bfloat16 or float16");
+  body(c10::Half(0.0f));
+}
+
+/// One kernel; it rounds once, where transformers rounds before the weight too.
+at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  return std::get<0>(at::_fused_rms_norm(x.contiguous(), {x.size(-1)}, weight, epsilon));
+}
+
+void rotate_by_operators(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout) {
+  const std::int64_t half = x.size(-1) / 2;
+  const at::Tensor c = cos.unsqueeze(1), s = sin.unsqueeze(1), wide = x.to(at::kFloat);
+  const bool halves = layout == RotaryLayout::halves;
+  const at::Tensor pairs = wide.unflatten(-1, {half, 2});
+  const at::Tensor a = halves ? wide.narrow(-1, 0, half) : pairs.select(-1, 0);
+  const at::Tensor b = halves ? wide.narrow(-1, half, half) : pairs.select(-1, 1);
+  const at::Tensor first = a * c - b * s, second = b * c + a * s;
+  x.copy_(halves ? at::cat({first, second}, -1) : at::stack({first, second}, -1).flatten(-2));
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (!x.is_cpu()) return fused_norm(x, weight, epsilon);
+  at::Tensor out = at::empty(x.sizes(), x.options());
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    norm_rows(x.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(), out.data_ptr<Scalar>(),
+              static_cast<float>(epsilon));
+  });
+  return out;
+}
+
+at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon) {
+  if (!x.is_cpu()) return fused_norm(x.add_(y), weight, epsilon);
+  PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
+  at::Tensor out = at::empty(x.sizes(), x.options());
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    add_norm_rows(x.data_ptr<Scalar>(), y.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(),
+                  out.data_ptr<Scalar>(), static_cast<float>(epsilon));
+  });
+  return out;
+}
+
+at::Tensor add_then_layer_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias,
+                               const at::Tensor& weight, const at::Tensor& norm_bias, double epsilon) {
+  if (!x.is_cpu()) {
+    if (bias.defined()) y.add_(bias);
+    return at::layer_norm(y.add_(x), {y.size(1)}, weight, norm_bias, epsilon);
+  }
+  PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    add_layer_norm_rows(x.const_data_ptr<Scalar>(), Strides(x), y.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(),
+                        weight.const_data_ptr<Scalar>(), norm_bias.const_data_ptr<Scalar>(),
+                        static_cast<float>(epsilon));
+  });
+  return y;
+}
+
+void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout) {
+  if (!x.is_cpu()) return rotate_by_operators(x, cos, sin, layout);
+  PROCTOR_CHECK(cos.is_contiguous() && sin.is_contiguous() && cos.size(0) == x.size(0), "a row of angles for each row");
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    rotate_rows(x.data_ptr<Scalar>(), Strides(x), cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), layout);
+  });
+}
+
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  at::Tensor out = x;
+  switch (activation) {
+    case Activation::gelu:
+      return at::gelu_(out);
+    case Activation::gelu_tanh:
+      return at::gelu_(out, "tanh");
+    case Activation::relu:
+      return at::relu_(out);
+    case Activation::silu:
+      break;
+  }
+  return at::silu_(out);
+}
+
+at::Tensor add_then_activate(const at::Tensor& x, const at::Tensor& bias, Activation activation) {
+  if (!x.is_cpu() || activation != Activation::gelu) return activate(bias.defined() ? x.add_(bias) : x, activation);
+  PROCTOR_CHECK(x.is_contiguous() && x.dim() == 2, "rows are dense");
+  with_type_of(x, [&](auto zero) {
+    using Scalar = decltype(zero);
+    gelu_rows(x.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(), x.size(0), x.size(1));
+  });
+  return x;
+}
+
+at::Tensor silu_times(const at::Tensor& gate_up) {
+  const std::int64_t width = gate_up.size(-1) / 2;
+  at::Tensor gate = gate_up.narrow(-1, 0, width);
+  const at::Tensor up = gate_up.narrow(-1, width, width);
+  const bool in_place = gate.is_cpu() && gate.scalar_type() == at::kFloat;
+  return (in_place ? at::silu_(gate) : at::silu(gate)).mul_(up);
+}
+
+}  // namespace proctor

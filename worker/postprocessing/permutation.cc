@@ -1,0 +1,61 @@
+#include "worker/postprocessing/permutation.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <sstream>
+
+namespace proctor {
+namespace {
+
+constexpr std::size_t kWords = 300;
+
+std::string first_words(const std::string& text) {
+  std::istringstream stream(text);
+  std::string out;
+  std::string word;
+  for (std::size_t i = 0; i < kWords && stream >> word; ++i) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+}  // namespace
+
+std::string permutation_prompt(const std::string& query, std::span<const std::string> passages) {
+  const std::string count = std::to_string(passages.size());
+  std::string text =
+      "system: You are RankGPT, an intelligent assistant that can rank passages based on their relevancy to the query."
+      "\nuser: I will provide you with " +
+      count +
+      " passages, each indicated by number identifier []. \nRank the passages based on their relevance to query: " +
+      query + ".\nassistant: Okay, please provide the passages.\n";
+  for (std::size_t i = 0; i < passages.size(); ++i) {
+    const std::string number = "[" + std::to_string(i + 1) + "]";
+    text += "user: " + number + " " + first_words(passages[i]) + "\nassistant: Received passage " + number + ".\n";
+  }
+  return text + "user: Search Query: " + query + ". \nRank the " + count +
+         " passages above based on their relevance to the search query. The passages should be listed in descending "
+         "order using identifiers. The most relevant passages should be listed first. The output format should be [] > "
+         "[], e.g., [1] > [2]. Only response the ranking results, do not say any word or explain.\nassistant: ";
+}
+
+std::vector<std::size_t> read_permutation(const std::string& written, std::size_t count) {
+  std::string digits = written;
+  for (char& c : digits)
+    if (c < '0' || c > '9') c = ' ';
+  std::istringstream stream(digits);
+  std::vector<std::size_t> places;
+  std::vector<bool> named(count, false);
+  const auto add = [&](std::size_t place) {
+    if (place < count && !named[place]) places.push_back(place);
+    if (place < count) named[place] = true;
+  };
+  for (std::string word; stream >> word;) {
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+    if (error == std::errc() && number > 0) add(number - 1);
+  }
+  for (std::size_t place = 0; place < count; ++place) add(place);
+  return places;
+}
+
+}  // namespace proctor
