@@ -1,4 +1,4 @@
-"""tools/lm_eval: what is written for proctor and read back, with a proctor that only notes how it was called; and a real run."""
+"""proctor.lm_eval: what is written for proctor and read back, with a proctor that only notes how it was called; and a real run."""
 import importlib.util
 import json
 import os
@@ -12,10 +12,10 @@ from pathlib import Path
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "tools/lm_eval")]
+sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "python")]
 import tiny_models  # noqa: E402
-from proctor_lm_eval import run  # noqa: E402
-from proctor_lm_eval.__main__ import with_model  # noqa: E402
+from proctor.lm_eval import run  # noqa: E402
+from proctor.lm_eval.__main__ import with_model  # noqa: E402
 
 HAS_LM_EVAL = importlib.util.find_spec("lm_eval") is not None
 GREEDY = {"until": ["\n"], "max_gen_toks": 8, "do_sample": False}
@@ -145,7 +145,7 @@ class Requests(FakeProctorCase):
 
     def test_signals_reach_proctor_and_are_waited_for(self):
         self.behave(wait=True)
-        script = (f"import json, sys; sys.path.insert(0, {str(ROOT / 'tools/lm_eval')!r}); from proctor_lm_eval import run\n"
+        script = (f"import json, sys; sys.path.insert(0, {str(ROOT / 'python')!r}); from proctor.lm_eval import run\n"
                   "try: run.Runner(run.Settings.from_args(json.loads(sys.argv[1]))).answers('loglikelihood', json.loads(sys.argv[2]))\n"
                   "except run.BridgeError as error: print(error); sys.exit(error.code)")
         process = subprocess.Popen([sys.executable, "-B", "-c", script, json.dumps(self.args()), json.dumps(PAIRS)], stdout=subprocess.PIPE, text=True)
@@ -224,7 +224,7 @@ class Model(FakeProctorCase):
         super().setUp()
         from lm_eval.api.instance import Instance
         from lm_eval.api.registry import get_model
-        import proctor_lm_eval.model  # noqa: F401
+        import proctor.lm_eval.model  # noqa: F401
         self.instance = lambda kind, *args: Instance(request_type=kind, doc={}, arguments=args, idx=0)
         self.model = get_model("proctor").create_from_arg_obj(self.args(), {"device": "cuda:0", "batch_size": "auto", "max_batch_size": None})
 
@@ -289,8 +289,8 @@ class RealProctor(unittest.TestCase):
         (self.root / "x.yaml").write_text(json.dumps({"task": "x_task", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(self.root / "x.jsonl")}},
             "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "{{q}}", "doc_to_choice": "{{c}}", "doc_to_target": "{{g}}"}))
         model_args = ",".join(f"{key}={value}" for key, value in self.args.items())
-        done = subprocess.run([sys.executable, "-B", "-m", "proctor_lm_eval", "--model_args", model_args, "--tasks", "x_task", "--include_path", str(self.root)], cwd=self.root,
-                              capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT / "tools/lm_eval"), "HF_HOME": str(self.root / "hf"), "HF_DATASETS_OFFLINE": "1"})
+        done = subprocess.run([sys.executable, "-B", "-m", "proctor.lm_eval", "--model_args", model_args, "--tasks", "x_task", "--include_path", str(self.root)], cwd=self.root,
+                              capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT / "python"), "HF_HOME": str(self.root / "hf"), "HF_DATASETS_OFFLINE": "1"})
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("|x_task|", done.stdout)
         self.assertIn("llama / loglikelihood", done.stderr)

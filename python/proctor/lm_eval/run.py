@@ -17,8 +17,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from proctor import binaries
+
 log = logging.getLogger("lm_eval.proctor")
-CHECKOUT = Path(__file__).resolve().parents[3]
 STOPPED_EARLY = 75
 SOME_FAILED = 3
 TOP_K = 50  # of transformers' GenerationConfig, which hf samples with where nobody says otherwise
@@ -120,11 +121,11 @@ def sampling(temperature: float, top_k: int | None, top_p: float | None, config:
 
 
 def find_proctor(given: str) -> Path:
-    """The checkout's build, else the PATH's."""
-    built = CHECKOUT / "build/bin/proctor"
-    found = given or (built if built.exists() else shutil.which("proctor"))
+    """What was given, else the installed package's, else the checkout's build, else the PATH's."""
+    found = given or binaries.find("proctor")
     if not found or not Path(found).is_file():
-        raise BridgeError(f"no proctor at {found or built}, nor on the PATH; build it, or give --model_args proctor=PATH", 4)
+        raise BridgeError(f"no proctor {f'at {found}' if found else 'beside this package, nor on the PATH'}; build it, or give "
+                          "--model_args proctor=PATH", 4)
     return Path(found).resolve()
 
 

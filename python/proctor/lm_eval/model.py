@@ -14,7 +14,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.utils import normalize_gen_kwargs
 from lm_eval.utils import simple_parse_args_string
 
-from proctor_lm_eval.run import Answer, Row, Runner, Settings, generation_row, refuse_many_copies
+from proctor.lm_eval.run import Answer, Row, Runner, Settings, generation_row, refuse_many_copies
 
 log = logging.getLogger("lm_eval.proctor")
 DEVICES = {"cuda:0": "auto"}  # lm-eval's default, so it cannot be told from no wish; hf then takes the CPU if it must

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import sys
 
-from proctor_lm_eval.run import BridgeError
+from proctor.lm_eval.run import BridgeError
 
 
 def with_model(arguments: list[str]) -> list[str]:
@@ -16,7 +16,7 @@ def with_model(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Exit code: proctor's where it failed, so that 75 still means `run me again`."""
     try:
-        import proctor_lm_eval.model  # noqa: F401  registers it
+        import proctor.lm_eval.model  # noqa: F401  registers it
         from lm_eval.__main__ import cli_evaluate
     except ModuleNotFoundError as error:
         sys.exit(f"proctor-lm-eval: the Python package {error.name} is missing (lm-eval's tasks run in Python); "
