@@ -9,7 +9,7 @@
 #include "orchestrator/commands/run.h"
 #include "orchestrator/commands/show.h"
 #include "orchestrator/commands/version.h"
-#include "orchestrator/ranks/mpi_session.h"
+#include "orchestrator/ranks/launcher.h"
 #include "orchestrator/store/store_thread.h"
 
 namespace proctor {

@@ -10,6 +10,7 @@
 #include "orchestrator/base/tell.h"
 #include "orchestrator/commands/worker_facts.h"
 #include "orchestrator/ranks/agent_rank.h"
+#include "orchestrator/ranks/launcher.h"
 #include "orchestrator/ranks/mpi_session.h"
 #include "orchestrator/ranks/worker_process.h"
 #include "orchestrator/run/orchestrator.h"
@@ -27,10 +28,10 @@ std::string default_directory(const Suite& suite) {
 /// Modules and tasks that the suite no longer has leave the results.
 void remove_leftovers(const RunDirectory& directory, const Work& work) {
   std::set<std::filesystem::path> wanted;
-  for (const Pair& pair : work.pairs) {
-    if (task_type_of(work.suite.tasks[pair.task.value]).is_scored())
-      wanted.insert(directory.results(work.suite.modules[pair.module.value].name));
-    wanted.insert(answers_file(directory, work.suite, pair));
+  for (const Cell& cell : work.cells) {
+    if (task_type_of(work.suite.tasks[cell.task.value]).is_scored())
+      wanted.insert(directory.results(work.suite.modules[cell.module.value].name));
+    wanted.insert(answers_file(directory, work.suite, cell));
   }
   for (const char* part : {"results", "samples", "responses"})
     for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.root() / part))

@@ -64,9 +64,9 @@ std::string state_of(const RunDirectory& directory, const Json& status) {
 void show_status(const RunDirectory& directory, const Json& status, std::ostream& out) {
   out << "state: " << state_of(directory, status)
       << (status.value("exit_code", Json()).is_number() ? ", exit code " + status["exit_code"].dump() : "") << "\n";
-  for (const auto& pair : status.value("pairs", Json::array()))
-    out << "  " << pair.at("module").get<std::string>() << " / " << pair.at("task").get<std::string>() << ": "
-        << pair.at("done") << " / " << pair.at("total") << "\n";
+  for (const auto& cell : status.value("pairs", Json::array()))
+    out << "  " << cell.at("module").get<std::string>() << " / " << cell.at("task").get<std::string>() << ": "
+        << cell.at("done") << " / " << cell.at("total") << "\n";
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ std::string or_none(const std::string& text) { return text.empty() ? "none" : te
 
 void print_version(std::ostream& out) {
   out << "proctor " PROCTOR_VERSION "\ncommit: " PROCTOR_COMMIT "\ncompiler: " PROCTOR_COMPILER "\n";
-  out << "MPI: " << mpi_library() << "\n";
+  out << "MPI: " << mpi_version() << "\n";
   try {
     const DeviceFacts facts = WorkerFacts("auto", kDeadline).probe();
     out << "LibTorch: " << facts.torch_version << "\nNCCL: " << or_none(facts.nccl_version)

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "orchestrator/base/machine.h"
-#include "orchestrator/ranks/mpi_session.h"
+#include "orchestrator/ranks/launcher.h"
 #include "orchestrator/store/run_directory.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/gang_memory.h"

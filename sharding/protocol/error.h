@@ -7,7 +7,7 @@
 
 namespace proctor {
 
-/// What kind of thing is wrong; decides the exit code (orchestrator/exit_code.h).
+/// What kind of thing is wrong; decides the exit code (orchestrator/base/exit_code.h).
 enum class Fault { internal, usage, environment, input };
 
 /// Message grammar: problem (why it is one); what to do.

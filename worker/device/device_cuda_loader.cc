@@ -1,8 +1,7 @@
 #include <dlfcn.h>
 
-#include <filesystem>
-
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/loadable.h"
 #include "worker/device/device.h"
 
 namespace proctor {
@@ -25,8 +24,7 @@ Function exported(const char* name) {
 
 void open_cuda_half() {
   if (half()) return;
-  const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libproctor_cuda.so";
-  half() = dlopen(beside.c_str(), RTLD_NOW | RTLD_GLOBAL);
+  half() = dlopen(module_path("libproctor_cuda.so").c_str(), RTLD_NOW | RTLD_GLOBAL);
   if (!half())
     throw EnvironmentError(std::string("the CUDA half cannot be opened: ") + dlerror() +
                            "; use --device cpu, or build with a torch that has CUDA");

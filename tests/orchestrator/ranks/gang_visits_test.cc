@@ -106,7 +106,7 @@ TEST_F(GangVisits, fifty_alternating_ones_leave_nothing_behind) {
     std::vector<double> resident;
     for (std::size_t i = 0; i < mine.size(); ++i) {
       const LedgerRow& row = mine[i];
-      EXPECT_FALSE(dirt(row, 0)) << "visit " << i << ": " << dirt(row, 0)->text;
+      EXPECT_FALSE(find_residue(row, 0)) << "visit " << i << ": " << find_residue(row, 0)->text;
       EXPECT_EQ(row.allocated_after, mine[0].allocated_before);
       EXPECT_EQ(row.communicators_left + row.graphs_left + row.modules_left, 0u);
       EXPECT_EQ(row.file_descriptors, mine[0].file_descriptors) << "visit " << i;

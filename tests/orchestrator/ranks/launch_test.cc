@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "orchestrator/ranks/mpi_session.h"
+#include "orchestrator/ranks/launcher.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -30,7 +30,7 @@ class Launch : public testing::Test {
   static void set(const char* name, const char* value) { setenv(name, value, 1); }
   static std::string refusal(int world_size) {
     try {
-      refuse_singletons(launched_as(), world_size);
+      refuse_singletons(launcher_environment(), world_size);
     } catch (const EnvironmentError& error) {
       return error.what();
     }
