@@ -42,7 +42,7 @@ ROOMS = {
     "worker/inference": "checkpoint batching postprocessing kernels models attention sharding/planning",
     "worker/kinds": "base tokenizer checkpoint batching postprocessing device communicator kernels models attention inference sharding/protocol",
     "worker/visit": "base device communicator kinds sharding/protocol",
-    "worker/commands": "checkpoint device kinds visit sharding/protocol",
+    "worker/commands": "base checkpoint device kinds visit sharding/protocol",
 }
 # What must build without LibTorch, so that sanitizers and fuzzers reach it.
 NO_TORCH = {"worker/base", "worker/tokenizer", "worker/checkpoint", "worker/batching", "worker/postprocessing"}

@@ -12,6 +12,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import tiny_models  # noqa: E402
 
 BIN = Path(os.environ["PROCTOR_BIN"])
+# Of the log-probability of one token of a tiny model, where it is computed in another way (batch, gang): the derivation
+# is in tests/worker/support/tolerance.h (float32, width 48, depth 2, logits of at most 2).
+ROUNDING = 2 * 2 * 4 * (8 * 2 + 2) ** 0.5 * (48**0.5 + 1) * 2**-24
 TASKS = {
     "choice": {"task": "choice", "type": "multiple_choice", "data": {"test": "choice.jsonl"}, "prompt": "{{q}}\nA:", "choices": "{{c}}", "answer": "{{gold}}",
                "fewshot": {"count": 1}},
@@ -75,7 +78,7 @@ class RunCase(unittest.TestCase):
         return {str(path.relative_to(root)): path.read_bytes() for part in ("results", "samples", "responses") for path in sorted((root / part).rglob("*")) if path.is_file()}
 
     def fault(self, unit, action, **more):
-        """The environment that harms a worker at an announced unit (worker/fault_hook.h), once."""
+        """The environment that harms a worker at an announced unit (worker/visit/fault_hook.h), once."""
         once = self.root / f"harmed-{unit.replace(' ', '-')}-{action}-{more.get('member', '')}"
         once.unlink(missing_ok=True)
         return {"PROCTOR_TEST_FAULT": json.dumps({"unit": unit, "action": action, "once": str(once), **more})}

@@ -1,8 +1,9 @@
 """Gangs of real processes: the same bytes at the same size, near ones at another, every visit clean, what has no place refused."""
 import json
+import math
 import unittest
 
-from support import RunCase, tiny_models
+from support import ROUNDING, RunCase, tiny_models
 
 
 def log_likelihood(response):
@@ -34,8 +35,9 @@ class Gang(RunCase):
                 if task == "say":
                     self.assertEqual(one["resps"], two["resps"])
                     continue
-                for first, second in zip(one["resps"], two["resps"]):
-                    self.assertAlmostEqual(log_likelihood(first), log_likelihood(second), delta=2e-4)
+                for first, second, texts in zip(one["resps"], two["resps"], one["arguments"].values(), strict=True):
+                    tokens = len(list(texts.values())[-1].encode())  # a token a byte
+                    self.assertAlmostEqual(log_likelihood(first), log_likelihood(second), delta=tokens * ROUNDING)
 
     def test_each_member_reads_its_half(self):
         self.run_suite("one", "--limit", "1", suite=self.gang_suite(tensor_parallel=1))
@@ -113,7 +115,7 @@ class MemoryLimit(RunCase):
         self.assertLess(max(row["allocated_peak"] for row in self.ledger(tight)), peak)
         self.assertEqual({row["verdict"] for row in self.ledger(tight)}, {"clean", "recycled"})
         values = [json.loads((self.root / out / "results/a.json").read_text())["results"]["roll"]["bits_per_byte,none"] for out in (free, tight)]
-        self.assertAlmostEqual(*values, places=5)
+        self.assertAlmostEqual(*values, delta=ROUNDING / math.log(2))
 
 
 if __name__ == "__main__":

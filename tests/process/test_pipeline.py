@@ -3,7 +3,7 @@ import json
 import random
 import unittest
 
-from support import RunCase, tiny_models, words
+from support import ROUNDING, RunCase, tiny_models, words
 
 MODULES = [("colbert", "colbert", "colbert", {}), ("sentence-transformer", "cross_encoder", "bert_pairs", {}), ("monot5", "monot5", "t5", {}),
            ("koreranker", "cross_encoder", "bert_pairs", {"activation": "over_passages"}), ("flashrank", "cross_encoder", "roberta_pairs", {}),
@@ -70,7 +70,7 @@ class Pipeline(RunCase):
             for a, b in zip(one, two):
                 self.assertEqual([passage for passage, _ in a], [passage for passage, _ in b])
                 for (_, x), (_, y) in zip(a, b):
-                    self.assertAlmostEqual(x, y, delta=1e-5)
+                    self.assertAlmostEqual(x, y, delta=ROUNDING)
 
     def test_bad_input_is_named_before_anything_starts(self):
         def refused(code, part, *module, tasks=None):

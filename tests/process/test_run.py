@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from support import BIN, RunCase, TASKS
+from support import BIN, ROUNDING, RunCase, TASKS
 
 
 class Run(RunCase):
@@ -127,7 +127,8 @@ class Run(RunCase):
             if row["type"] == "generate_until":
                 self.assertEqual(answer["text"], want)
             else:
-                self.assertAlmostEqual(answer["loglikelihood"], want, delta=1e-3)
+                tokens = len((row.get("continuation") or row["text"]).encode())  # a token a byte
+                self.assertAlmostEqual(answer["loglikelihood"], want, delta=tokens * ROUNDING)
         self.assertEqual(sorted(self.final_files("one")), ["responses/a/x.jsonl", "responses/b/x.jsonl"])
         self.write("x.yaml", {"task": "x", "type": "requests", "data": "x.jsonl"})
         self.run_suite("many", suite="requests.yaml", ranks=2, workers=2)

@@ -40,8 +40,8 @@ at::Tensor PrefixCache::forward(const Batch& batch, std::span<const std::int32_t
   return states;
 }
 
-void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
-                        const Announce& announce) {
+void PrefixCache::ensure(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
+                         const Announce& announce) {
   const std::vector<std::size_t> pieces = prefix_pieces(length, limits);
   keep_common(row, pieces);
   if (tokens_.size() < length) keys_.reserve(static_cast<std::int64_t>(length));
@@ -55,10 +55,10 @@ void PrefixCache::bring(const std::vector<std::int32_t>& row, std::size_t length
   }
 }
 
-void PrefixCache::bring(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
-                        const Announce& announce) {
+void PrefixCache::ensure(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+                         const Announce& announce) {
   if (batch.prefix_length > 0 || batch.extends_prefix)
-    bring(rows[batch.prefix_row].tokens, batch.prefix_length, limits, announce);
+    ensure(rows[batch.prefix_row].tokens, batch.prefix_length, limits, announce);
 }
 
 }  // namespace proctor

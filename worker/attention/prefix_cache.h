@@ -22,11 +22,11 @@ class PrefixCache {
 
   /// Collective. Makes the row's first `length` tokens the prefix; computes the pieces (prefix_pieces) that are not
   /// here. Announces each.
-  void bring(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
-             const Announce& announce);
+  void ensure(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
+              const Announce& announce);
   /// The same for what a batch of these rows is behind.
-  void bring(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
-             const Announce& announce);
+  void ensure(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
+              const Announce& announce);
   /// Collective: Decoder::forward of a batch behind this prefix, which grows by it if it extends it. Returns the states
   /// of the slots, [slots, hidden].
   at::Tensor forward(const Batch& batch, std::span<const std::int32_t> slots);

@@ -62,21 +62,22 @@ TreeAttention::Calls TreeAttention::calls(const Batch& batch, std::int64_t windo
   Calls calls;
   for (const auto& [shape, blocks] : alike) {
     const auto [size, is_chain] = shape;
-    Own own{static_cast<std::int64_t>(blocks[0]->begin),
-            static_cast<std::int64_t>(size),
-            static_cast<std::int64_t>(blocks.size()),
-            {},
-            {}};
+    SelfCall own{static_cast<std::int64_t>(blocks[0]->begin),
+                 static_cast<std::int64_t>(size),
+                 static_cast<std::int64_t>(blocks.size()),
+                 {},
+                 {}};
     if (own.count > 1) own.slots = slots_of(blocks, options.device());
     if (!is_chain || (window > 0 && own.size > window)) {
       std::vector<at::Tensor> masks;
       for (const Block* block : blocks) masks.push_back(block_mask(batch, *block, window, options));
       own.mask = at::cat(masks, 0);
     }
-    calls.own.push_back(std::move(own));
+    calls.self.push_back(std::move(own));
   }
-  const auto add = [&](Above call, std::int64_t first_key) {
-    if (auto kept = above(batch, std::move(call), first_key, window, options)) calls.above.push_back(std::move(*kept));
+  const auto add = [&](AncestorCall call, std::int64_t first_key) {
+    if (auto kept = above(batch, std::move(call), first_key, window, options))
+      calls.ancestors.push_back(std::move(*kept));
   };
   for (const Block& block : batch.blocks) {
     const auto begin = static_cast<std::int64_t>(block.begin), size = static_cast<std::int64_t>(block.size);
@@ -95,8 +96,9 @@ TreeAttention::Calls TreeAttention::calls(const Batch& batch, std::int64_t windo
 }
 
 /// Nothing if no query sees a key. Keys are at positions first_key and on, all before the queries'.
-std::optional<TreeAttention::Above> TreeAttention::above(const Batch& batch, Above call, std::int64_t first_key,
-                                                         std::int64_t window, const at::TensorOptions& options) const {
+std::optional<TreeAttention::AncestorCall> TreeAttention::above(const Batch& batch, AncestorCall call,
+                                                                std::int64_t first_key, std::int64_t window,
+                                                                const at::TensorOptions& options) const {
   if (call.queries == 0 || call.keys == 0) return std::nullopt;
   const auto position = [&](std::int64_t query) {
     return std::int64_t{batch.positions[static_cast<std::size_t>(call.query + query)]};
@@ -123,8 +125,8 @@ std::optional<TreeAttention::Above> TreeAttention::above(const Batch& batch, Abo
   return call;
 }
 
-void TreeAttention::attend_own(const Own& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                               Attended& all) const {
+void TreeAttention::attend_self(const SelfCall& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                Attended& all) const {
   const bool one = !own.slots.defined();
   const auto pick = [&](const at::Tensor& x) {
     return as_batch(one ? x.narrow(0, own.begin, own.size) : x.index_select(0, own.slots), own.count);
@@ -145,9 +147,10 @@ at::Tensor TreeAttention::operator()(std::int64_t layer, const at::Tensor& q, co
                                      const at::Tensor& v) const {
   const Calls& calls = calls_.at(config_.windows[static_cast<std::size_t>(layer)]);
   const at::TensorOptions wide = q.options().dtype(at::kFloat);
-  Attended all{at::empty(q.sizes(), calls.above.empty() ? q.options() : wide), at::empty({q.size(0), q.size(1)}, wide)};
-  for (const Own& own : calls.own) attend_own(own, q, k, v, all);
-  for (const Above& call : calls.above) {
+  Attended all{at::empty(q.sizes(), calls.ancestors.empty() ? q.options() : wide),
+               at::empty({q.size(0), q.size(1)}, wide)};
+  for (const SelfCall& own : calls.self) attend_self(own, q, k, v, all);
+  for (const AncestorCall& call : calls.ancestors) {
     const auto queries = [&](const at::Tensor& x) { return x.narrow(0, call.query, call.queries); };
     const at::Tensor keys = call.prefix ? prefix_.keys(layer) : k.narrow(0, call.key, call.keys);
     const at::Tensor values = call.prefix ? prefix_.values(layer) : v.narrow(0, call.key, call.keys);

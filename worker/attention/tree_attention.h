@@ -26,26 +26,27 @@ class TreeAttention {
 
  private:
   /// Blocks of one size and kind: each attends itself, all in one call.
-  struct Own {
+  struct SelfCall {
     std::int64_t begin, size, count;
     at::Tensor slots;  // [count * size], int64; undefined: the one block at `begin`
     at::Tensor mask;   // undefined: causal
   };
   /// Slots [query, query + queries) attend an ancestor's [key, key + keys), or the prefix's keys.
-  struct Above {
+  struct AncestorCall {
     std::int64_t query, queries, key, keys;
     bool prefix;
     at::Tensor mask;    // undefined: all
     at::Tensor hidden;  // [queries], bool: sees none of the keys; undefined: none such
   };
   struct Calls {
-    std::vector<Own> own;
-    std::vector<Above> above;
+    std::vector<SelfCall> self;
+    std::vector<AncestorCall> ancestors;
   };
   Calls calls(const Batch& batch, std::int64_t window, const at::TensorOptions& options) const;
-  std::optional<Above> above(const Batch& batch, Above call, std::int64_t first_key, std::int64_t window,
-                             const at::TensorOptions& options) const;
-  void attend_own(const Own& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, Attended& all) const;
+  std::optional<AncestorCall> above(const Batch& batch, AncestorCall call, std::int64_t first_key, std::int64_t window,
+                                    const at::TensorOptions& options) const;
+  void attend_self(const SelfCall& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                   Attended& all) const;
 
   const DecoderConfig& config_;
   const PrefixKeys& prefix_;

@@ -11,10 +11,10 @@
 
 namespace proctor {
 
-struct Unit {
-  Unit(std::string what) : text(std::move(what)) {}  // NOLINT(google-explicit-constructor): announce("read x")
-  Unit(const char* what) : text(what) {}             // NOLINT(google-explicit-constructor)
-  Unit(std::string what, std::uint32_t which, std::vector<std::uint32_t> members)
+struct ProgressUnit {
+  ProgressUnit(std::string what) : text(std::move(what)) {}  // NOLINT(google-explicit-constructor): announce("read x")
+  ProgressUnit(const char* what) : text(what) {}             // NOLINT(google-explicit-constructor)
+  ProgressUnit(std::string what, std::uint32_t which, std::vector<std::uint32_t> members)
       : text(std::move(what)), batch(which), requests(std::move(members)) {}
 
   std::string text;
@@ -22,6 +22,6 @@ struct Unit {
   std::vector<std::uint32_t> requests;  ///< that it computes: indices into the shard's
 };
 
-using Announce = std::function<void(const Unit& unit)>;
+using Announce = std::function<void(const ProgressUnit& unit)>;
 
 }  // namespace proctor

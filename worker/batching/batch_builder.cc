@@ -7,7 +7,7 @@ namespace proctor {
 void BatchBuilder::add(std::size_t begin, std::size_t end, std::size_t start, std::int32_t parent) {
   const std::size_t shared = rows_.shared(begin, end), size = rows_.trie_size(begin, end, start);
   const bool one_path = size == rows_.length(end - 1) - start;
-  if (one_path || size <= limits_.max_bush_tokens) return add_block(begin, end, start, parent, one_path);
+  if (one_path || size <= limits_.max_masked_tokens) return add_block(begin, end, start, parent, one_path);
   const std::vector<std::size_t> ends = ends_of_children(begin, end, shared);
   const std::size_t saved = (shared - start) * (ends.size() - 1);
   std::int32_t trunk = parent;

@@ -3,8 +3,8 @@
 //
 // Rows in sorted order are a trie. What all rows of a shard share, or a part too large for one batch does, is a prefix:
 // computed ahead, in pieces, its keys and values kept (prefix_cache.h). The rest of the trie is laid out depth first in
-// slots and cut into blocks: chains (plain causal attention) and bushes (one masked call). A slot attends the slots
-// before it on its path: in its block, in all of its block's ancestors, and the prefix.
+// slots and cut into blocks: chains (plain causal attention) and masked blocks (one masked call). A slot attends the
+// slots before it on its path: in its block, in all of its block's ancestors, and the prefix.
 #pragma once
 
 #include <cstdint>
@@ -39,11 +39,11 @@ struct Batch {
 
 struct BatchLimits {
   std::int64_t max_batch_tokens = 2048;
-  std::size_t max_bush_tokens = 256;  ///< subtrees up to this size are one masked call
-  std::size_t min_saved = 32;         ///< tokens that a cut must save: it costs a call, and a merge
-  std::size_t prefix_unit = 64;       ///< a prefix is a multiple of so many tokens
-  std::size_t min_prefix = 0;         ///< of every batch: what all rows begin with, in whole units
-  std::size_t max_rows = SIZE_MAX;    ///< of a batch
+  std::size_t max_masked_tokens = 256;  ///< subtrees up to this size are one masked call
+  std::size_t min_saved = 32;           ///< tokens that a cut must save: it costs a call, and a merge
+  std::size_t prefix_unit = 64;         ///< a prefix is a multiple of so many tokens
+  std::size_t min_prefix = 0;           ///< of every batch: what all rows begin with, in whole units
+  std::size_t max_rows = SIZE_MAX;      ///< of a batch
 };
 
 /// Every target of every row in exactly one batch. A batch may be past max_batch_tokens by what its blocks repeat

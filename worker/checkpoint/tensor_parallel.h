@@ -1,6 +1,6 @@
 // What one member of a tensor-parallel gang holds of a network: its heads, its rows and columns of each weight, its
 // part of a decoder's vocabulary. From the same source list as everything else. Includes no torch. Which sizes are
-// possible at all: sharding/tensor_parallel.h.
+// possible at all: sharding/planning/tensor_parallel.h.
 #pragma once
 
 #include <vector>

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "sharding/protocol/error.h"
+#include "worker/base/instruction_set.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/commands/tokenize_command.h"
@@ -165,6 +166,7 @@ int exit_code(Fault fault) {
 
 int main(int argc, char** argv) {
   try {
+    proctor::limit_libraries_to_test_isa();
     return proctor::run({argv + 1, argv + argc});
   } catch (const proctor::Error& error) {
     std::fprintf(stderr, "proctor-worker: %s\n", error.what());

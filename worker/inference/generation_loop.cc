@@ -99,7 +99,7 @@ class GenerationLoop::Lanes {
   void admit(const Batch& batch, std::size_t number) {
     announce_("prompts " + std::to_string(number) + " of " + std::to_string(batches_.size()));
     PrefixCache& prefix = loop_.prefix_;
-    prefix.bring(batch, prompts_, limits_, announce_);
+    prefix.ensure(batch, prompts_, limits_, announce_);
     const std::int64_t first = cache_->lanes();
     const auto behind = static_cast<std::int64_t>(batch.prefix_length - shared_);  // of the prefix, in the row's lane
     std::vector<at::Tensor> slots;
@@ -123,7 +123,7 @@ class GenerationLoop::Lanes {
     const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend, {.tokens = last});
     for (const RowPath& path : batch.paths) active_.push_back({&rows_[path.row], -1});
     choose(decoder_.logits(states), static_cast<std::size_t>(first));
-    if (shared_ > 0) prefix.bring(prompts_[0].tokens, shared_, limits_, announce_);
+    if (shared_ > 0) prefix.ensure(prompts_[0].tokens, shared_, limits_, announce_);
   }
 
   /// One token of every active row.

@@ -30,10 +30,10 @@ at::Tensor chunked_log_sum_exp(const at::Tensor& logits) {
 }
 
 /// What members tell each other of a row of logits, each over its part of the vocabulary.
-enum Told { kBestLogit, kBestToken, kLogSumExp, kTold };
+enum GatheredLogits { kBestLogit, kBestToken, kLogSumExp, kTold };
 
 /// logits [rows, padded] -> the first two of kTold, [2, rows], float32 (ids are exact up to 2^24).
-at::Tensor tell_best(const Decoder& decoder, const at::Tensor& logits) {
+at::Tensor local_best(const Decoder& decoder, const at::Tensor& logits) {
   const auto [logit, token] = logits.max(1);
   return at::stack({logit, (token + decoder.vocabulary().begin).to(at::kFloat)}, 0);
 }
@@ -73,11 +73,11 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
   }
   const at::Tensor row = token_tensor(index, device), token = token_tensor(wanted, device);
   const at::Tensor logits = decoder.logits(states);
-  const auto [local, elsewhere] = decoder.local(token);
+  const auto [local, is_remote] = decoder.local(token);
   const at::Tensor logit =
-      at::index(logits, {row, local}).masked_fill(elsewhere, -std::numeric_limits<float>::infinity());
+      at::index(logits, {row, local}).masked_fill(is_remote, -std::numeric_limits<float>::infinity());
   const at::Tensor told =
-      decoder.gang().all_gather(at::cat({tell_best(decoder, logits).flatten(), chunked_log_sum_exp(logits), logit}));
+      decoder.gang().all_gather(at::cat({local_best(decoder, logits).flatten(), chunked_log_sum_exp(logits), logit}));
   const std::int64_t slots = states.size(0);
   const at::Tensor all = told.narrow(1, 0, kTold * slots).unflatten(1, {kTold, slots});  // [members, kTold, slots]
   const at::Tensor target_logit = told.narrow(1, kTold * slots, told.size(1) - kTold * slots).amax(0);
@@ -98,7 +98,7 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
 }  // namespace
 
 std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits) {
-  const at::Tensor all = decoder.gang().all_gather(tell_best(decoder, logits));
+  const at::Tensor all = decoder.gang().all_gather(local_best(decoder, logits));
   // The highest logit is no number where one of them is none, and infinite where one is.
   const at::Tensor broken = at::isfinite(all.select(1, kBestLogit)).all(0).logical_not();
   const at::Tensor best = best_of(all).masked_fill(broken, kNoToken).to(at::kInt).cpu();
@@ -108,10 +108,10 @@ std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& 
 std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits,
                                       const std::vector<std::int32_t>& tokens) {
   const at::Tensor token = token_tensor(tokens, logits.device());
-  const auto [local, elsewhere] = decoder.local(token);
+  const auto [local, is_remote] = decoder.local(token);
   const at::Tensor logit = at::gather(logits, 1, local.unsqueeze(1))
                                .squeeze(1)
-                               .masked_fill(elsewhere, -std::numeric_limits<float>::infinity());
+                               .masked_fill(is_remote, -std::numeric_limits<float>::infinity());
   const at::Tensor told = decoder.gang().all_gather(at::stack({logit, chunked_log_sum_exp(logits)}, 0));
   const at::Tensor log_p =
       (told.select(1, 0).amax(0) - at::logsumexp(told.select(1, 1), {0})).to(at::kDouble).cpu().contiguous();

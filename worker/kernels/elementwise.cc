@@ -13,8 +13,8 @@
 #include <tuple>
 
 #include "sharding/protocol/error.h"
-#include "worker/kernels/clones.h"
 #include "worker/kernels/elementwise_rows.h"
+#include "worker/kernels/for_each_isa.h"
 
 namespace proctor {
 namespace {
@@ -35,39 +35,43 @@ struct Strides {
   std::int64_t at(std::int64_t r, std::int64_t h) const { return r * row + h * head; }
 };
 
-// One set of loops for each dtype: a template cannot be cloned.
-#define PROCTOR_LOOPS(T)                                                                                              \
-  PROCTOR_CLONES void norm_rows(const T* x, const Strides& in, const T* weight, T* out, float epsilon) {              \
-    for (std::int64_t r = 0; r < in.rows; ++r)                                                                        \
-      for (std::int64_t h = 0; h < in.heads; ++h, out += in.width)                                                    \
-        norm_row(x + in.at(r, h), weight, out, in.width, epsilon);                                                    \
-  }                                                                                                                   \
-  PROCTOR_CLONES void add_norm_rows(T* x, const T* y, const Strides& in, const T* weight, T* out, float epsilon) {    \
-    for (std::int64_t r = 0; r < in.rows; ++r, y += in.width, out += in.width) {                                      \
-      add_row(x + r * in.row, y, in.width);                                                                           \
-      norm_row(x + r * in.row, weight, out, in.width, epsilon);                                                       \
-    }                                                                                                                 \
-  }                                                                                                                   \
-  PROCTOR_CLONES void add_layer_norm_rows(const T* x, const Strides& in, T* y, const T* bias, const T* weight,        \
-                                          const T* norm_bias, float epsilon) {                                        \
-    for (std::int64_t r = 0; r < in.rows; ++r, y += in.width)                                                         \
-      layer_norm_row(x + r * in.row, y, bias, weight, norm_bias, in.width, epsilon);                                  \
-  }                                                                                                                   \
-  PROCTOR_CLONES void gelu_rows(T* x, const T* bias, std::int64_t rows, std::int64_t width) {                         \
-    for (std::int64_t r = 0; r < rows; ++r) gelu_row(x + r * width, bias, width);                                     \
-  }                                                                                                                   \
-  PROCTOR_CLONES void rotate_rows(T* x, const Strides& in, const float* cos, const float* sin, RotaryLayout layout) { \
-    const std::int64_t half = in.width / 2;                                                                           \
-    for (std::int64_t r = 0; r < in.rows; ++r, cos += half, sin += half)                                              \
-      for (std::int64_t h = 0; h < in.heads; ++h)                                                                     \
-        if (layout == RotaryLayout::halves)                                                                           \
-          rotate_halves(x + in.at(r, h), cos, sin, half);                                                             \
-        else                                                                                                          \
-          rotate_pairs(x + in.at(r, h), cos, sin, half);                                                              \
+template <class T>
+PROCTOR_INLINE void norm_rows(const T* x, const Strides& in, const T* weight, T* out, float epsilon) {
+  for (std::int64_t r = 0; r < in.rows; ++r)
+    for (std::int64_t h = 0; h < in.heads; ++h, out += in.width)
+      norm_row(x + in.at(r, h), weight, out, in.width, epsilon);
+}
+
+template <class T>
+PROCTOR_INLINE void add_norm_rows(T* x, const T* y, const Strides& in, const T* weight, T* out, float epsilon) {
+  for (std::int64_t r = 0; r < in.rows; ++r, y += in.width, out += in.width) {
+    add_row(x + r * in.row, y, in.width);
+    norm_row(x + r * in.row, weight, out, in.width, epsilon);
   }
-PROCTOR_LOOPS(float)
-PROCTOR_LOOPS(c10::BFloat16)
-PROCTOR_LOOPS(c10::Half)
+}
+
+template <class T>
+PROCTOR_INLINE void add_layer_norm_rows(const T* x, const Strides& in, T* y, const T* bias, const T* weight,
+                                        const T* norm_bias, float epsilon) {
+  for (std::int64_t r = 0; r < in.rows; ++r, y += in.width)
+    layer_norm_row(x + r * in.row, y, bias, weight, norm_bias, in.width, epsilon);
+}
+
+template <class T>
+PROCTOR_INLINE void gelu_rows(T* x, const T* bias, std::int64_t rows, std::int64_t width) {
+  for (std::int64_t r = 0; r < rows; ++r) gelu_row(x + r * width, bias, width);
+}
+
+template <class T>
+PROCTOR_INLINE void rotate_rows(T* x, const Strides& in, const float* cos, const float* sin, RotaryLayout layout) {
+  const std::int64_t half = in.width / 2;
+  for (std::int64_t r = 0; r < in.rows; ++r, cos += half, sin += half)
+    for (std::int64_t h = 0; h < in.heads; ++h)
+      if (layout == RotaryLayout::halves)
+        rotate_halves(x + in.at(r, h), cos, sin, half);
+      else
+        rotate_pairs(x + in.at(r, h), cos, sin, half);
+}
 
 template <class Body>
 void with_type_of(const at::Tensor& x, const Body& body) {
@@ -100,8 +104,10 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
   at::Tensor out = at::empty(x.sizes(), x.options());
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
-    norm_rows(x.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(), out.data_ptr<Scalar>(),
-              static_cast<float>(epsilon));
+    for_this_isa([&]() PROCTOR_INLINE_BODY {
+      norm_rows(x.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(), out.data_ptr<Scalar>(),
+                static_cast<float>(epsilon));
+    });
   });
   return out;
 }
@@ -112,8 +118,10 @@ at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Ten
   at::Tensor out = at::empty(x.sizes(), x.options());
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
-    add_norm_rows(x.data_ptr<Scalar>(), y.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(),
-                  out.data_ptr<Scalar>(), static_cast<float>(epsilon));
+    for_this_isa([&]() PROCTOR_INLINE_BODY {
+      add_norm_rows(x.data_ptr<Scalar>(), y.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(),
+                    out.data_ptr<Scalar>(), static_cast<float>(epsilon));
+    });
   });
   return out;
 }
@@ -127,9 +135,11 @@ at::Tensor add_then_layer_norm(const at::Tensor& x, const at::Tensor& y, const a
   PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
-    add_layer_norm_rows(x.const_data_ptr<Scalar>(), Strides(x), y.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(),
-                        weight.const_data_ptr<Scalar>(), norm_bias.const_data_ptr<Scalar>(),
-                        static_cast<float>(epsilon));
+    for_this_isa([&]() PROCTOR_INLINE_BODY {
+      add_layer_norm_rows(x.const_data_ptr<Scalar>(), Strides(x), y.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(),
+                          weight.const_data_ptr<Scalar>(), norm_bias.const_data_ptr<Scalar>(),
+                          static_cast<float>(epsilon));
+    });
   });
   return y;
 }
@@ -139,7 +149,9 @@ void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, R
   PROCTOR_CHECK(cos.is_contiguous() && sin.is_contiguous() && cos.size(0) == x.size(0), "a row of angles for each row");
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
-    rotate_rows(x.data_ptr<Scalar>(), Strides(x), cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), layout);
+    for_this_isa([&]() PROCTOR_INLINE_BODY {
+      rotate_rows(x.data_ptr<Scalar>(), Strides(x), cos.const_data_ptr<float>(), sin.const_data_ptr<float>(), layout);
+    });
   });
 }
 
@@ -163,7 +175,9 @@ at::Tensor add_then_activate(const at::Tensor& x, const at::Tensor& bias, Activa
   PROCTOR_CHECK(x.is_contiguous() && x.dim() == 2, "rows are dense");
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
-    gelu_rows(x.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(), x.size(0), x.size(1));
+    for_this_isa([&]() PROCTOR_INLINE_BODY {
+      gelu_rows(x.data_ptr<Scalar>(), bias.const_data_ptr<Scalar>(), x.size(0), x.size(1));
+    });
   });
   return x;
 }

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <numbers>
 
-#include "worker/kernels/clones.h"
+#include "worker/kernels/for_each_isa.h"
 
 namespace proctor::rows {
 

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "sharding/protocol/error.h"
-#include "worker/kernels/clones.h"
+#include "worker/kernels/for_each_isa.h"
 
 namespace proctor {
 namespace {
@@ -67,7 +67,7 @@ struct Sizes {
 };
 
 /// Outputs [begin, end).
-PROCTOR_CLONES void product(const float* x, const float* weight, float* out, const Sizes& sizes, std::int64_t begin,
+PROCTOR_INLINE void product(const float* x, const float* weight, float* out, const Sizes& sizes, std::int64_t begin,
                             std::int64_t end) {
   for (std::int64_t n = begin; n < end; n += kTile) {
     const float* w[kTile];
@@ -87,7 +87,7 @@ PROCTOR_CLONES void product(const float* x, const float* weight, float* out, con
 
 }  // namespace
 
-at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight) {
+at::Tensor skinny_gemm(const at::Tensor& x, const at::Tensor& weight) {
   PROCTOR_CHECK(
       x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1) && x.stride(1) == 1 && weight.stride(1) == 1,
       "rows are dense and as long as the weight's");
@@ -95,8 +95,10 @@ at::Tensor few_rows_product(const at::Tensor& x, const at::Tensor& weight) {
   const Sizes sizes{x.size(0), x.size(1), weight.size(0), x.stride(0), weight.stride(0)};
   const std::int64_t tiles = (sizes.outputs + kTile - 1) / kTile;
   at::parallel_for(0, tiles, 16, [&](std::int64_t first, std::int64_t last) {
-    product(x.const_data_ptr<float>(), weight.const_data_ptr<float>(), out.data_ptr<float>(), sizes, first * kTile,
-            std::min(last * kTile, sizes.outputs));
+    const float *left = x.const_data_ptr<float>(), *right = weight.const_data_ptr<float>();
+    float* to = out.data_ptr<float>();
+    const std::int64_t begin = first * kTile, end = std::min(last * kTile, sizes.outputs);
+    for_this_isa([&]() PROCTOR_INLINE_BODY { product(left, right, to, sizes, begin, end); });
   });
   return out;
 }

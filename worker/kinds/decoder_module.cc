@@ -43,7 +43,7 @@ BatchLimits DecoderModule::limits_of(const ShardRun& shard) {
 
 ScoringWork DecoderModule::one_row_each(const ShardRun& shard, const MakeRow& make) {
   const auto begin = Clock::now();
-  ScoringWork work = ahead_.of(shard, [this, make](std::span<const Request> requests) {
+  ScoringWork work = prefetch_.of(shard, [this, make](std::span<const Request> requests) {
     ScoringWork made(requests.size());
     made.errors = errors_of_each(requests.size(), [&](std::size_t i) {
       ScoredRow row = make(requests[i], made.truncated[i]);
@@ -66,7 +66,7 @@ std::uint32_t DecoderModule::run_batches(const ScoringWork& work, const ShardRun
       run_apart(work, shard, batches[b], b, announce, compute);
     } else {
       announce({"batch " + std::to_string(b + 1) + " of " + std::to_string(batches.size()), b, members});
-      prefix_.bring(batches[b], work.rows, limits, announce);
+      prefix_.ensure(batches[b], work.rows, limits, announce);
       compute(batches[b]);
     }
     cleanup.after_batch();
@@ -97,7 +97,7 @@ void DecoderModule::run_apart(const ScoringWork& work, const ShardRun& shard, co
       }
     }
     for (const Batch& part : parts) {
-      prefix_.bring(part, work.rows, limits, announce);
+      prefix_.ensure(part, work.rows, limits, announce);
       compute(part);
     }
   }

@@ -22,7 +22,7 @@ class DecoderModule : public OpenModule {
   DecoderModule(const Module& module, Device& device, Communicator& gang, const Announce& announce);
 
   void drop_batches() override {
-    ahead_.drop();
+    prefetch_.drop();
     prefix_.clear();
   }
   Computed computed() const override { return {decoder_.tokens_computed(), decoder_.flops_computed(), tokenize_s_}; }
@@ -63,7 +63,7 @@ class DecoderModule : public OpenModule {
   Weights weights_;
   Decoder decoder_;
   PrefixCache prefix_;
-  MadeAhead<ScoringWork> ahead_;  // last, since its thread reads the others
+  Prefetch<ScoringWork> prefetch_;  // last, since its thread reads the others
 };
 
 }  // namespace proctor

@@ -55,7 +55,7 @@ class Generator final : public DecoderModule {
                     BatchCleanup& cleanup, const Announce& announce, std::vector<Response>& responses);
 
   GenerationLoop generation_;
-  MadeAhead<Rows> rows_ahead_;  // last, since its thread reads the others
+  Prefetch<Rows> rows_ahead_;  // last, since its thread reads the others
 };
 
 std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& work, BatchCleanup& cleanup,

@@ -1,5 +1,5 @@
 // LongLLMLingua as a module: passages and a question -> what of the passages the question needs. Coarse: the passages
-// that make the question likely; fine: the tokens that the decoder does not expect (worker/compression).
+// that make the question likely; fine: the tokens that the decoder does not expect (worker/postprocessing/compression).
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -58,7 +58,7 @@ class LongLlmLingua final : public DecoderModule {
     for (std::uint32_t i = 0; i < shard.requests.size(); ++i, ++batch) {
       if (!responses[i].error.empty() || shard.left_out(i)) continue;
       try {
-        const Announce announce_mine = [&](const Unit& unit) { announce({unit.text, batch, {i}}); };
+        const Announce announce_mine = [&](const ProgressUnit& unit) { announce({unit.text, batch, {i}}); };
         responses[i].value = compress(shard.requests[i], all[i], limits_of(shard), announce_mine);
       } catch (const InputError& error) {
         responses[i].error = error.what();
@@ -132,7 +132,7 @@ class LongLlmLingua final : public DecoderModule {
     scores[0].of_targets.resize(rows[0].targets.size());
     for (const Batch& batch : make_batches(rows, limits)) {
       announce("compress, tokens up to " + std::to_string(tokens.size()));
-      prefix().bring(batch, rows, limits, announce);
+      prefix().ensure(batch, rows, limits, announce);
       score_batch(decoder(), batch, rows, prefix(), scores);
     }
     for (double& one : scores[0].of_targets) {

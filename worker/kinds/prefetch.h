@@ -16,28 +16,28 @@ namespace proctor {
 /// Compute thread only. What `make` reads outlives drop(), and nothing else writes it between an of() and the next of()
 /// or drop(): a codec, whose caches grow, encodes in `make` alone.
 template <class Made>
-class MadeAhead {
+class Prefetch {
  public:
   using Make = std::function<Made(std::span<const Request>)>;
 
   /// Of shard.requests; shard.next begins. Throws what `make` does.
   Made of(const ShardRun& shard, const Make& make) {
-    const bool foreseen = coming_.valid() && std::ranges::equal(foreseen_, shard.requests);
-    if (!foreseen) drop();
-    Made made = foreseen ? coming_.get() : make(shard.requests);
-    foreseen_.assign(shard.next.begin(), shard.next.end());
-    if (!foreseen_.empty()) coming_ = std::async(std::launch::async, [this, make] { return make(foreseen_); });
+    const bool predicted = coming_.valid() && std::ranges::equal(predicted_, shard.requests);
+    if (!predicted) drop();
+    Made made = predicted ? coming_.get() : make(shard.requests);
+    predicted_.assign(shard.next.begin(), shard.next.end());
+    if (!predicted_.empty()) coming_ = std::async(std::launch::async, [this, make] { return make(predicted_); });
     return made;
   }
   /// Waits for the thread, then forgets.
   void drop() {
     if (coming_.valid()) coming_.wait();
     coming_ = {};
-    foreseen_.clear();
+    predicted_.clear();
   }
 
  private:
-  std::vector<Request> foreseen_;
+  std::vector<Request> predicted_;
   std::future<Made> coming_;
 };
 

@@ -61,7 +61,7 @@ TextModule::Rows TextModule::rows_of(std::span<const Request> requests) {
 std::vector<Response> TextModule::run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) {
   const at::NoGradGuard no_grad;
   const auto begin = Clock::now();
-  Rows made = ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
+  Rows made = prefetch_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
   std::vector<Response> responses = responses_with(made.errors);
   tokenize_s_ += seconds_since(begin);
   run_rows(made.rows, 0, shard, cleanup, announce, [&](std::span<const TextRow> batch) { compute(batch, responses); });

@@ -45,7 +45,7 @@ class TextModule : public OpenModule {
 
   /// One row a request; a kind with several overrides it.
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override;
-  void drop_batches() final { ahead_.drop(); }
+  void drop_batches() final { prefetch_.drop(); }
   std::uint64_t bytes_read() const final { return weights_.bytes_read(); }
 
  protected:
@@ -75,7 +75,7 @@ class TextModule : public OpenModule {
   ModelFolder folder_;
   TextCodec codec_;
   Weights weights_;
-  MadeAhead<Rows> ahead_;  // last, since its thread reads the others
+  Prefetch<Rows> prefetch_;  // last, since its thread reads the others
 };
 
 }  // namespace proctor

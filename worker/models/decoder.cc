@@ -67,15 +67,15 @@ Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicat
 
 Decoder::LocalIds Decoder::local(const at::Tensor& ids) const {
   const at::Tensor rows = ids - vocabulary_.begin;
-  const at::Tensor elsewhere = rows.lt(0).logical_or(rows.ge(vocabulary_.rows));
-  return {rows.masked_fill(elsewhere, 0), elsewhere};
+  const at::Tensor is_remote = rows.lt(0).logical_or(rows.ge(vocabulary_.rows));
+  return {rows.masked_fill(is_remote, 0), is_remote};
 }
 
 /// Collective. Each member has some of the ids: of a token's row all but one add zeros.
 at::Tensor Decoder::embed(const at::Tensor& tokens) const {
   if (gang_.size() == 1) return at::embedding(embedding_, tokens);
-  const auto [rows, elsewhere] = local(tokens);
-  at::Tensor x = at::embedding(embedding_, rows).masked_fill(elsewhere.unsqueeze(-1), 0);
+  const auto [rows, is_remote] = local(tokens);
+  at::Tensor x = at::embedding(embedding_, rows).masked_fill(is_remote.unsqueeze(-1), 0);
   gang_.all_reduce(x);
   return x;
 }

@@ -49,7 +49,7 @@ class Decoder {
   Communicator& gang() const { return gang_; }
   /// ids [n], int64, of the whole vocabulary -> rows of this member's part; 0 and marked where another member has it.
   struct LocalIds {
-    at::Tensor rows, elsewhere;  // [n]: int64, bool
+    at::Tensor rows, is_remote;  // [n]: int64, bool
   };
   LocalIds local(const at::Tensor& ids) const;
   at::TensorOptions options() const { return embedding_.options(); }

@@ -10,9 +10,9 @@
 namespace proctor {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products) {
-  const bool few_rows = x.dim() == 2 && x.size(0) <= kFewRows;
+  const bool few_rows = x.dim() == 2 && x.size(0) <= kSkinnyRows;
   if (products == Products::streamed && few_rows && x.is_cpu() && x.scalar_type() == at::kFloat) {
-    const at::Tensor out = few_rows_product(x, weight);
+    const at::Tensor out = skinny_gemm(x, weight);
     return bias.defined() ? out.add_(bias) : out;
   }
   return at::linear(x, weight, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt);

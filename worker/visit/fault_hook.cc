@@ -47,14 +47,15 @@ bool FaultHook::claim() const {
   return made >= 0;
 }
 
-bool FaultHook::meets_text(const Unit& batch) const {
+bool FaultHook::meets_text(const ProgressUnit& batch) const {
   return std::ranges::any_of(batch.requests, [&](std::uint32_t r) {
     return std::ranges::any_of(requests_[r].parts,
                                [&](const auto& part) { return part.find(fault_->text) != std::string::npos; });
   });
 }
 
-void FaultHook::at(const Unit& unit, const Unit& batch, std::uint32_t member, const std::string& module) const {
+void FaultHook::at(const ProgressUnit& unit, const ProgressUnit& batch, std::uint32_t member,
+                   const std::string& module) const {
   if (!fault_ || !unit.text.starts_with(fault_->unit)) return;
   if (!fault_->text.empty() && !meets_text(batch)) return;
   if (fault_->member && *fault_->member != member) return;

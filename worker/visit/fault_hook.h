@@ -23,7 +23,7 @@ class FaultHook {
   /// The requests that units with a batch tell of; they outlive it.
   void begin_shard(std::span<const Request> requests) { requests_ = requests; }
   /// Before the unit, of that batch, is run.
-  void at(const Unit& unit, const Unit& batch, std::uint32_t member, const std::string& module) const;
+  void at(const ProgressUnit& unit, const ProgressUnit& batch, std::uint32_t member, const std::string& module) const;
 
  private:
   struct Fault {
@@ -31,7 +31,7 @@ class FaultHook {
     std::optional<std::uint32_t> member;
   };
   bool claim() const;
-  bool meets_text(const Unit& batch) const;
+  bool meets_text(const ProgressUnit& batch) const;
   std::optional<Fault> fault_;
   std::span<const Request> requests_;
 };

@@ -30,7 +30,7 @@ struct OpenVisitState {
   Gang gang;
   std::optional<BatchCleanup> cleanup;
   std::uint64_t units = 0;  // announced
-  Unit batch{""};           // that is under way
+  ProgressUnit batch{""};   // that is under way
   LedgerRow row;
 };
 
@@ -78,7 +78,7 @@ class Worker {
     const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
     const ShardRun shard{order.requests, budget, order.isolated, order.set_aside, order.next};
     faults_.begin_shard(order.requests);
-    visit_->batch = Unit("");
+    visit_->batch = ProgressUnit("");
     StepOutcome outcome =
         run_step(*visit_->gang.module, *visit_->gang.communicator, device_, shard, *visit_->cleanup, announcer());
     const double seconds = seconds_since(begin);
@@ -118,7 +118,7 @@ class Worker {
   void handle(const AbortVisit& order) {
     if (!has(order.visit)) return report(VisitClosed{order.visit, {}});
     std::fprintf(stderr, "proctor-worker: visit %u is aborted: %s\n", order.visit.value, order.reason.c_str());
-    end_visit(Path::abort, [this](const Unit& unit) { progress(unit); });
+    end_visit(Path::abort, [this](const ProgressUnit& unit) { progress(unit); });
   }
 
   void handle(const Leave&) {}
@@ -193,19 +193,19 @@ class Worker {
   }
 
   Announce announcer() {
-    return [this](const Unit& unit) { announce(unit); };
+    return [this](const ProgressUnit& unit) { announce(unit); };
   }
 
   /// Begins a unit, unless the visit was aborted meanwhile.
-  void announce(const Unit& unit) {
+  void announce(const ProgressUnit& unit) {
     if (abort_switch_.pulled(visit_->order.visit)) throw VisitAborted();
     progress(unit);
     faults_.at(unit, visit_->batch, visit_->place.rank, visit_->order.module.name);
   }
   /// Each tells of the batch it is in, since only the latest of many reaches the orchestrator.
-  void progress(const Unit& unit) {
+  void progress(const ProgressUnit& unit) {
     if (unit.batch) visit_->batch = unit;
-    const Unit& batch = visit_->batch;
+    const ProgressUnit& batch = visit_->batch;
     report(Progress{visit_->order.visit, unit.text, ++visit_->units, batch.batch ? std::int64_t{*batch.batch} : -1,
                     batch.requests.size() == 1 ? std::int64_t{batch.requests.front()} : -1});
   }

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "tests/worker/support/members.h"
+#include "tests/worker/support/tolerance.h"
 #include "worker/attention/tree_attention.h"
 #include "worker/checkpoint/families.h"
 #include "worker/checkpoint/model_folder.h"
@@ -37,14 +38,14 @@ struct Open {
         codec(files, std::nullopt),
         weights(Checkpoint(folder), decoder_parameters(member_config(files.decoder, share_of(gang))),
                 member_sources(files.decoder, share_of(gang)), at::TensorOptions().dtype(at::kFloat),
-                [](const Unit&) {}),
+                [](const ProgressUnit&) {}),
         decoder(files.decoder, weights, gang),
         prefix(decoder),
         loop(decoder, codec, no_eos, prefix) {}
 
   void generate(std::span<GenerationRow> rows, const BatchLimits& limits) {
     const at::NoGradGuard no_grad;
-    loop.run(rows, limits, [&](const Unit& unit) { units.push_back(unit.text); });
+    loop.run(rows, limits, [&](const ProgressUnit& unit) { units.push_back(unit.text); });
   }
   std::vector<Ids> tokens(std::vector<GenerationRow> rows, const BatchLimits& limits) {
     generate(rows, limits);
@@ -131,7 +132,8 @@ void expect_same_or_tied(Open& open, const GenerationRow& row, const Ids& got, c
   const at::Tensor logits =
       open.decoder.logits(open.decoder.forward(chain.tokens, chain.positions, std::cref(attention), {.tokens = last}));
   const at::Tensor all = open.decoder.gang().all_gather(logits).transpose(0, 1).flatten();
-  EXPECT_NEAR(all[*parting.in1].item<float>(), all[*parting.in2].item<float>(), 1e-5) << where;
+  EXPECT_NEAR(all[*parting.in1].item<float>(), all[*parting.in2].item<float>(), kTinyLogit * rounding_of_network())
+      << where;
 }
 
 TEST(GenerationLoop, rows_generate_together_what_they_generate_alone) {
@@ -223,7 +225,7 @@ TEST(Generation, log_probabilities_of_its_tokens_are_those_that_scoring_finds) {
         for (const Batch& batch : make_batches(scored, {}))
           score_batch(open.decoder, batch, scored, open.prefix, scores);
         for (std::size_t t = 0; t < rows[i].generated.size(); ++t)
-          EXPECT_NEAR(rows[i].logprobs[t], scores[0].of_targets[t], 1e-4) << i << " " << t;
+          EXPECT_NEAR(rows[i].logprobs[t], scores[0].of_targets[t], rounding_of_log_probability(1)) << i << " " << t;
       }
     });
 }

@@ -7,6 +7,8 @@
 
 #include <limits>
 
+#include "tests/worker/support/tolerance.h"
+
 namespace proctor {
 namespace {
 
@@ -14,9 +16,11 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
+/// Sums of up to 16 products and 9 keys, of values of up to 5 (normal numbers), in another order.
 void expect_near(const Attended& a, const Attended& b) {
-  EXPECT_LT(distance(a.out, b.out), 1e-5);
-  EXPECT_LT(distance(a.lse, b.lse), 1e-5);
+  const double tolerance = 4 * 5 * rounding_of_sum(16 + 9);
+  EXPECT_LT(distance(a.out, b.out), tolerance);
+  EXPECT_LT(distance(a.lse, b.lse), tolerance);
 }
 
 TEST(Attention, agrees_with_the_reference_with_and_without_grouped_heads) {

@@ -1,7 +1,6 @@
 #include "worker/kernels/elementwise.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
@@ -16,17 +15,19 @@
 
 #include <limits>
 
+#include "tests/worker/support/tolerance.h"
 #include "worker/kernels/skinny_gemm.h"
 #include "worker/models/row_parallel.h"
 
 namespace proctor {
 namespace {
 
+/// Values of up to 5 (normal numbers), each rounded twice to its type on the way, and by two operations in float32.
 struct Precision {
   at::ScalarType type;
-  double bound;
+  double bound = 5 * 2 * (unit_roundoff(type) + 2 * unit_roundoff(at::kFloat));
 };
-const Precision kPrecisions[] = {{at::kFloat, 2e-6}, {at::kBFloat16, 0.04}, {at::kHalf, 0.005}};
+const Precision kPrecisions[] = {{at::kFloat}, {at::kBFloat16}, {at::kHalf}};
 
 double distance(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
@@ -107,23 +108,24 @@ TEST(SiluTimes, gates_the_second_half) {
   const at::Tensor both = at::randn({3, 10});
   const at::Tensor gate = both.narrow(1, 0, 5), up = both.narrow(1, 5, 5);
   const at::Tensor expected = gate * gate.sigmoid() * up;
-  EXPECT_LT(distance(silu_times(both), expected), 1e-6);
+  EXPECT_LT(distance(silu_times(both), expected), Precision{at::kFloat}.bound);
 }
 
 TEST(Linear, any_number_of_rows_gives_each_row_its_product) {
   const at::Tensor weight = at::randn({27, 45}), bias = at::randn({27}), all = at::randn({30, 60});
   const at::Tensor x = all.narrow(1, 7, 45);  // rows lie further apart than they are long
   const at::Tensor expected = at::matmul(x.to(at::kDouble), weight.to(at::kDouble).t());
-  const at::Tensor together = few_rows_product(x, weight);
+  const at::Tensor together = skinny_gemm(x, weight);
+  const double tolerance = 4 * std::sqrt(45.0) * rounding_of_sum(45);  // of 45 products of normal numbers
   for (std::int64_t rows = 1; rows <= x.size(0); ++rows) {
     const at::Tensor some = x.narrow(0, 0, rows);
     for (const Products products : {Products::packed, Products::streamed}) {
       const at::Tensor plain = linear(some, weight, {}, products), with_bias = linear(some, weight, bias, products);
       EXPECT_TRUE(plain.is_contiguous() && with_bias.is_contiguous()) << rows;
-      EXPECT_TRUE(at::allclose(plain.to(at::kDouble), expected.narrow(0, 0, rows), 1e-5, 1e-5)) << rows;
-      EXPECT_TRUE(at::allclose(with_bias, plain + bias, 1e-5, 1e-5)) << rows;
+      EXPECT_LT(distance(plain, expected.narrow(0, 0, rows)), tolerance) << rows;
+      EXPECT_LT(distance(with_bias, plain + bias), tolerance) << rows;
     }
-    EXPECT_TRUE(few_rows_product(some, weight).equal(together.narrow(0, 0, rows))) << "to the bit, of " << rows;
+    EXPECT_TRUE(skinny_gemm(some, weight).equal(together.narrow(0, 0, rows))) << "to the bit, of " << rows;
   }
 }
 

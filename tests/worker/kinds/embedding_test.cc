@@ -10,6 +10,7 @@
 
 #include "sharding/protocol/error.h"
 #include "tests/worker/support/goldens.h"
+#include "tests/worker/support/tolerance.h"
 #include "worker/checkpoint/sentence_settings.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/kinds/kinds.h"
@@ -48,11 +49,11 @@ std::vector<float> vector_of(const Response& response) {
 
 Request embed(const std::string& text) { return {{text}, {{"type", "embed"}}}; }
 
-double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
-  double largest = 0;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
-  return largest;
+/// Of two vectors of length 1, as a share of their length.
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+  return std::sqrt(sum);
 }
 
 /// A copy of a tiny encoder whose file may be changed.
@@ -97,7 +98,7 @@ TEST(Embedding, ids_and_vectors_are_transformers) {
       EXPECT_EQ(codec.encode_at_most(goldens["texts"][i].get<std::string>(), most).ids,
                 rows[i]["ids"].get<std::vector<std::int32_t>>());
       EXPECT_EQ(answers[i].value.at(1), rows[i]["ids"].size());
-      EXPECT_LT(largest_difference(vector_of(answers[i]), rows[i]["vector"].get<std::vector<float>>()), 1e-5)
+      EXPECT_LT(distance(vector_of(answers[i]), rows[i]["vector"].get<std::vector<float>>()), rounding_of_network())
           << model << " " << goldens["texts"][i];
     }
     if (model == "bert") {
@@ -110,7 +111,7 @@ TEST(Embedding, sixteen_bits_stay_near) {
   const std::vector<Request> requests = {embed("the capital of france"), embed("a")};
   const auto exact = Open("bert").run(requests), near = Open("bert", DType::bfloat16).run(requests);
   for (std::size_t i = 0; i < requests.size(); ++i)
-    EXPECT_LT(largest_difference(vector_of(exact[i]), vector_of(near[i])), 0.02);
+    EXPECT_LT(distance(vector_of(exact[i]), vector_of(near[i])), rounding_of_network(at::kBFloat16));
 }
 
 TEST(CrossEncoder, ids_and_scores_are_transformers) {
@@ -126,7 +127,8 @@ TEST(CrossEncoder, ids_and_scores_are_transformers) {
         const Encoding encoding = codec.encode_pair_at_most(requests[i].parts[0], requests[i].parts[1], 64);
         EXPECT_EQ(encoding.ids, rows[i]["ids"].get<std::vector<std::int32_t>>()) << model << " " << i;
         EXPECT_EQ(answers[i].value.at(2), encoding.truncated);
-        EXPECT_NEAR(answers[i].value.at(0), rows[i]["score"].get<double>(), 1e-5) << model << " " << i;
+        EXPECT_NEAR(answers[i].value.at(0), rows[i]["score"].get<double>(), kTinyLogit * rounding_of_network())
+            << model << " " << i;
       }
     }
   }
@@ -168,29 +170,29 @@ TEST(Embedding, the_batch_does_not_show_in_a_vector) {
   for (const std::int64_t tokens : {32, 256, 8192}) {
     const auto together = Open("roberta").run(many(), tokens);
     for (std::size_t i = 0; i < alone.size(); ++i)
-      EXPECT_LT(largest_difference(vector_of(alone[i]), vector_of(together[i])), 1e-5) << tokens << " " << i;
+      EXPECT_LT(distance(vector_of(alone[i]), vector_of(together[i])), rounding_of_network()) << tokens << " " << i;
   }
 }
 
 TEST(Embedding, each_batch_is_announced_and_can_run_request_by_request) {
-  std::vector<Unit> units;
-  const Announce listen = [&](const Unit& unit) { units.push_back(unit); };
+  std::vector<ProgressUnit> units;
+  const Announce listen = [&](const ProgressUnit& unit) { units.push_back(unit); };
   Open open("roberta");
   const auto expected = open.run(many(), 64, {}, {}, listen);
   std::set<std::uint32_t> announced;
-  for (const Unit& unit : units) announced.insert(unit.requests.begin(), unit.requests.end());
+  for (const ProgressUnit& unit : units) announced.insert(unit.requests.begin(), unit.requests.end());
   EXPECT_EQ(announced.size(), 60u);
   const std::uint32_t left_out = units[1].requests.front();
   units.clear();
   const auto isolated = open.run(many(), 64, {1}, {left_out}, listen);
   std::size_t alone = 0;
-  for (const Unit& unit : units) alone += unit.requests.size() == 1;
+  for (const ProgressUnit& unit : units) alone += unit.requests.size() == 1;
   EXPECT_GE(alone, 1u);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (i == left_out)
       EXPECT_TRUE(isolated[i].value.is_null());
     else
-      EXPECT_LT(largest_difference(vector_of(expected[i]), vector_of(isolated[i])), 1e-5) << i;
+      EXPECT_LT(distance(vector_of(expected[i]), vector_of(isolated[i])), rounding_of_network()) << i;
   }
 }
 
@@ -199,8 +201,9 @@ TEST(Embedding, a_prompt_stands_before_the_text_where_the_model_has_one) {
   Request asked = embed("who");
   asked.ask["prompts"] = {"question", "query"};
   const auto answers = open.run({asked, embed("ask who"), embed("who")});
-  EXPECT_EQ(vector_of(answers[0]), vector_of(answers[1]));
-  EXPECT_NE(vector_of(answers[0]), vector_of(answers[2]));
+  // The same tokens twice in one call: equal to rounding, since a product may compute its last rows by another loop.
+  EXPECT_LT(distance(vector_of(answers[0]), vector_of(answers[1])), rounding_of_network());
+  EXPECT_GT(distance(vector_of(answers[0]), vector_of(answers[2])), 1000 * rounding_of_network());
 }
 
 /// Saved alone, a decoder's tensors have no "model." in front and its architecture is ...Model.
@@ -227,6 +230,7 @@ TEST(Embedding, a_base_model_is_the_same_decoder) {
       << R"([{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_Pooling"}])";
   EXPECT_EQ(check_model(read_model_folder(base.path.string())).kinds, std::vector<std::string>{"embedding"});
   const auto answers = Open(base.path.string()).run(requests);
+  // The same shard, build and machine: the same bytes.
   for (std::size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(vector_of(answers[i]), vector_of(expected[i]));
 }
 

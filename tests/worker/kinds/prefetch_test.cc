@@ -26,14 +26,14 @@ struct Counted {
 class MadeAheadTest : public ::testing::Test {
  protected:
   Counted of(const std::vector<Request>& now, const std::vector<Request>& next) {
-    return ahead_.of({now, 64, {}, {}, next}, [this](std::span<const Request> requests) {
+    return prefetch_.of({now, 64, {}, {}, next}, [this](std::span<const Request> requests) {
       ++makes_;
       if (requests[0].parts[0] == "bad") throw std::runtime_error("no rows");
       return Counted{requests[0].parts[0], std::this_thread::get_id()};
     });
   }
   std::atomic<int> makes_ = 0;
-  MadeAhead<Counted> ahead_;
+  Prefetch<Counted> prefetch_;
 };
 
 TEST_F(MadeAheadTest, what_follows_is_made_once_and_on_another_thread) {
@@ -49,7 +49,7 @@ TEST_F(MadeAheadTest, a_wrong_guess_and_a_dropped_one_are_made_anew) {
   const auto a = texts({"a"}), b = texts({"b"}), c = texts({"c"});
   (void)of(a, b);
   EXPECT_EQ(of(c, b).text, "c");
-  ahead_.drop();
+  prefetch_.drop();
   EXPECT_EQ(of(b, {}).thread, std::this_thread::get_id());
 }
 
@@ -60,7 +60,7 @@ TEST_F(MadeAheadTest, what_could_not_be_made_is_said_when_it_is_asked_for) {
   EXPECT_EQ(of(a, {}).text, "a") << "and it goes on";
 }
 
-/// Two shards of a module one after another, the second foreseen or not.
+/// Two shards of a module one after another, the second predicted or not.
 std::vector<std::string> answers(const Module& module, const std::vector<Request>& first,
                                  const std::vector<Request>& second, const std::vector<Request>& guess) {
   FakeDevice device;
@@ -74,7 +74,7 @@ std::vector<std::string> answers(const Module& module, const std::vector<Request
   return all;
 }
 
-TEST(MadeAhead, no_answer_of_any_kind_that_makes_rows_ahead_depends_on_the_guess) {
+TEST(Prefetch, no_answer_of_any_kind_that_makes_rows_ahead_depends_on_the_guess) {
   const nlohmann::json golden = goldens("rerank_goldens.json");
   const std::vector<Request> pairs = pairs_of(golden);
   const std::size_t half = pairs.size() / 2;
@@ -90,7 +90,7 @@ TEST(MadeAhead, no_answer_of_any_kind_that_makes_rows_ahead_depends_on_the_guess
   EXPECT_GT(kinds, 5u);
 }
 
-TEST(MadeAhead, a_generators_texts_scores_and_refusals_are_the_same) {
+TEST(Prefetch, a_generators_texts_scores_and_refusals_are_the_same) {
   Module module;
   module.name = "m";
   module.kind = "generator";

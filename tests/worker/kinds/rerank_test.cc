@@ -9,6 +9,7 @@
 #include "sharding/protocol/error.h"
 #include "tests/worker/support/goldens.h"
 #include "tests/worker/support/members.h"
+#include "tests/worker/support/tolerance.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/kinds/kinds.h"
 #include "worker/models/t5.h"
@@ -42,6 +43,9 @@ std::string name_of(const Json& golden) {
   return golden["kind"].dump() + golden["model"].dump() + golden.value("options", Json()).dump();
 }
 
+/// Of a score: a log-probability, a sum of cosines or a logit, each relative to its size.
+double tolerance_of(double score) { return std::max(1.0, std::abs(score)) * rounding_of_log_probability(1); }
+
 TEST(Rerank, scores_and_order_are_the_references_at_every_batch_size) {
   const Json all = rerank_goldens();
   const std::vector<Request> requests = pairs_of(all);
@@ -52,7 +56,8 @@ TEST(Rerank, scores_and_order_are_the_references_at_every_batch_size) {
       for (std::size_t i = 0; i < requests.size(); ++i) {
         ASSERT_EQ(got[i].error, "") << name_of(golden);
         scores.push_back(got[i].value.at(0));
-        EXPECT_NEAR(scores[i], golden["scores"][i].get<double>(), 2e-5) << name_of(golden) << " " << i;
+        EXPECT_NEAR(scores[i], golden["scores"][i].get<double>(), tolerance_of(golden["scores"][i]))
+            << name_of(golden) << " " << i;
       }
       EXPECT_EQ(order(scores), order(golden["scores"].get<std::vector<double>>())) << name_of(golden);
     }
@@ -70,7 +75,8 @@ TEST(Rerank, scores_are_the_references_in_gangs_of_two_and_four) {
         const auto got =
             find_kind(module.kind).open(module, *device, gang, kQuiet)->run({requests, 256}, cleanup, kQuiet);
         for (std::size_t i = 0; i < requests.size(); ++i)
-          EXPECT_NEAR(got[i].value.at(0).get<double>(), golden["scores"][i].get<double>(), 1e-4)
+          EXPECT_NEAR(got[i].value.at(0).get<double>(), golden["scores"][i].get<double>(),
+                      tolerance_of(golden["scores"][i]))
               << name_of(golden) << " " << i << " of " << size;
       }));
 }
@@ -87,7 +93,8 @@ TEST(Rerank, a_batch_runs_request_by_request_and_without_what_is_set_aside) {
       if (i == 3)
         EXPECT_TRUE(apart[i].value.is_null()) << name_of(golden);
       else
-        EXPECT_NEAR(whole[i].value.at(0).get<double>(), apart[i].value.at(0).get<double>(), 1e-5)
+        EXPECT_NEAR(whole[i].value.at(0).get<double>(), apart[i].value.at(0).get<double>(),
+                    tolerance_of(golden["scores"][i]))
             << name_of(golden) << i;
     }
   }

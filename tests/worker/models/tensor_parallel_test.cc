@@ -9,6 +9,7 @@
 #include "sharding/planning/tensor_parallel.h"
 #include "tests/worker/support/fake_nccl.h"
 #include "tests/worker/support/members.h"
+#include "tests/worker/support/tolerance.h"
 #include "worker/checkpoint/families.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/communicator/communicator_nccl.h"
@@ -18,7 +19,7 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-const Announce kQuiet = [](const Unit&) {};
+const Announce kQuiet = [](const ProgressUnit&) {};
 const std::vector<std::string> kFamilies = {"llama",          "llama_tied_linear", "llama_biases_llama3",
                                             "mistral_window", "qwen2_window",      "qwen3"};
 std::string folder(const std::string& model) { return (fs::path(PROCTOR_TINY_MODELS) / model).string(); }
@@ -66,9 +67,8 @@ void expect_near(const std::vector<Response>& got, const std::vector<Response>& 
       EXPECT_EQ(got[i].value, expected[i].value) << where;
       continue;
     }
-    const double tokens =
-        expected[i].value.size() > 2 ? expected[i].value[2].get<double>() : expected[i].value[1].get<double>();
-    EXPECT_NEAR(got[i].value[0].get<double>(), expected[i].value[0].get<double>(), 2e-4 + 2e-6 * tokens)
+    const auto tokens = expected[i].value[expected[i].value.size() > 2 ? 2 : 1].get<std::int64_t>();
+    EXPECT_NEAR(got[i].value[0].get<double>(), expected[i].value[0].get<double>(), rounding_of_log_probability(tokens))
         << where << " " << i;
     EXPECT_EQ(got[i].value[1], expected[i].value[1]) << where << " is_greedy, or tokens, of " << i;
   }

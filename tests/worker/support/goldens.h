@@ -12,7 +12,7 @@
 
 namespace proctor {
 
-inline const Announce kQuiet = [](const Unit&) {};
+inline const Announce kQuiet = [](const ProgressUnit&) {};
 
 inline nlohmann::json goldens(const std::string& file) {
   std::ifstream stream(PROCTOR_SOURCE "/tests/data/goldens/" + file);

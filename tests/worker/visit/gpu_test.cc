@@ -20,6 +20,7 @@
 
 #include "sharding/conductor/visit.h"
 #include "tests/worker/support/goldens.h"
+#include "tests/worker/support/tolerance.h"
 #include "worker/communicator/communicator_nccl.h"
 #include "worker/device/probe.h"
 #include "worker/visit/teardown.h"
@@ -80,7 +81,7 @@ TEST_F(Gpu, fifty_visits_bring_the_memory_back_to_its_baseline) {
     EXPECT_EQ(quiesce(gang, *device_), "");
     tear_down(gang, *device_, before, Path::orderly, std::chrono::seconds(30), kQuiet, row);
     EXPECT_GT(row.allocated_peak, row.allocated_before);
-    const auto unclean = dirt(row, 16u << 20);
+    const auto unclean = find_residue(row, 16u << 20);
     EXPECT_FALSE(unclean) << "visit " << visit << ": " << unclean->text;
     if (visit == 0) before = measure_baseline(*device_, true);
   }
@@ -112,11 +113,14 @@ TEST_F(Gpu, out_of_memory_is_the_typed_error_and_the_device_goes_on) {
 TEST_F(Gpu, scores_are_the_cpus_to_rounding_in_float32_and_near_in_bfloat16) {
   const auto cpu = make_cpu_device();
   for (const std::string& model : kModels)
-    for (const auto& [dtype, bound] : {std::pair(DType::float32, 1e-3), std::pair(DType::bfloat16, 0.5)}) {
+    for (const auto& [dtype, type] :
+         {std::pair(DType::float32, at::kFloat), std::pair(DType::bfloat16, at::kBFloat16)}) {
       Gang here = open_gang(model, *device_, dtype), there = open_gang(model, *cpu, DType::float32);
       const auto got = answer(here, *device_), expected = answer(there, *cpu);
       for (std::size_t i = 0; i + 1 < expected.size(); ++i)
-        EXPECT_NEAR(got[i].value[0].get<double>(), expected[i].value[0].get<double>(), bound) << model << " " << i;
+        EXPECT_NEAR(got[i].value[0].get<double>(), expected[i].value[0].get<double>(),
+                    rounding_of_log_probability(expected[i].value[2].get<std::int64_t>(), type))
+            << model << " " << i;
     }
 }
 

@@ -13,7 +13,7 @@
 namespace proctor {
 namespace {
 
-const Announce kQuiet = [](const Unit&) {};
+const Announce kQuiet = [](const ProgressUnit&) {};
 enum class Trouble { none, out_of_memory, exception, other_answer };
 
 /// Two collectives; between them, in the first `tries` runs, the trouble.

@@ -16,7 +16,7 @@
 namespace proctor {
 namespace {
 
-const Announce kQuiet = [](const Unit&) {};
+const Announce kQuiet = [](const ProgressUnit&) {};
 constexpr std::chrono::seconds kLong{60};
 
 Gang open_gang(Device& device, const std::string& kind = "generator", const std::string& model = "qwen3") {
@@ -47,7 +47,7 @@ TEST(Teardown, fifty_visits_leave_nothing_behind) {
     tear_down(gang, *device, before, Path::orderly, kLong, kQuiet, row);
     EXPECT_EQ(row.allocated_after, row.allocated_before) << "visit " << visit;
     EXPECT_GT(row.allocated_peak, row.allocated_before);
-    EXPECT_FALSE(dirt(row, 0));
+    EXPECT_FALSE(find_residue(row, 0));
     if (visit == 0) first = process_counters();
     EXPECT_EQ(row.file_descriptors, first.file_descriptors);
     EXPECT_EQ(row.threads, first.threads);
@@ -61,7 +61,7 @@ TEST(Teardown, announces_its_steps_in_the_order_of_the_protocol) {
   std::vector<std::string> steps;
   LedgerRow row;
   tear_down(
-      gang, *device, before, Path::orderly, kLong, [&](const Unit& unit) { steps.push_back(unit.text); }, row);
+      gang, *device, before, Path::orderly, kLong, [&](const ProgressUnit& unit) { steps.push_back(unit.text); }, row);
   EXPECT_EQ(steps, (std::vector<std::string>{"teardown drop_batches", "teardown graphs", "teardown communicators",
                                              "teardown drop_weights", "teardown clear_workspaces",
                                              "teardown empty_caches", "teardown measure"}));
@@ -87,7 +87,7 @@ TEST(Teardown, a_module_that_somebody_still_holds_is_seen) {
   tear_down(gang, *device, before, Path::orderly, kLong, kQuiet, row);
   EXPECT_EQ(row.modules_left, 1u);
   EXPECT_GT(row.allocated_after, row.allocated_before);
-  EXPECT_TRUE(dirt(row, 1u << 30)->exact);
+  EXPECT_TRUE(find_residue(row, 1u << 30)->exact);
 }
 
 TEST(Teardown, a_lost_device_is_not_touched_and_the_process_has_to_leave) {
@@ -153,7 +153,7 @@ TEST(TeardownOverNccl, an_orderly_end_leaves_no_communicator) {
   nccl.graphs = 1;  // destroyed by the module before the communicators are touched
   for (const Ended& member : end_gang(nccl, {Path::orderly, Path::orderly}, kLong)) {
     EXPECT_EQ(member.aftermath, Aftermath::measured);
-    EXPECT_FALSE(dirt(member.row, 0));
+    EXPECT_FALSE(find_residue(member.row, 0));
   }
   EXPECT_EQ(nccl.live(), 0u);
   EXPECT_EQ(nccl.violations + nccl.aborts, 0);
@@ -164,7 +164,7 @@ TEST(TeardownOverNccl, a_graph_left_alive_keeps_it_off_nccl_and_ends_the_process
   nccl.graphs = 1;
   for (const Ended& member : end_gang(nccl, {Path::orderly, Path::orderly}, kLong, true)) {
     EXPECT_EQ(member.aftermath, Aftermath::leave) << "finalize, destroy and abort would spin for ever";
-    EXPECT_EQ(dirt(member.row, 0)->counter, "communicators_left");
+    EXPECT_EQ(find_residue(member.row, 0)->counter, "communicators_left");
     EXPECT_EQ(member.row.graphs_left, 1u);
   }
   EXPECT_EQ(nccl.violations + nccl.aborts, 0);
@@ -174,7 +174,7 @@ TEST(TeardownOverNccl, a_member_that_never_comes_costs_the_other_its_deadline_an
   FakeNccl nccl;
   const auto ended = end_gang(nccl, {Path::orderly}, std::chrono::milliseconds(90));
   EXPECT_EQ(ended[0].aftermath, Aftermath::measured);
-  EXPECT_EQ(dirt(ended[0].row, 0)->text, "1 communicators left") << "so this worker is replaced";
+  EXPECT_EQ(find_residue(ended[0].row, 0)->text, "1 communicators left") << "so this worker is replaced";
   EXPECT_EQ(nccl.violations, 0);
 }
 
@@ -182,7 +182,7 @@ TEST(TeardownOverNccl, a_finalize_that_hangs_is_aborted_and_recycled) {
   FakeNccl nccl;
   nccl.misbehaviour.finalize_hangs = true;
   for (const Ended& member : end_gang(nccl, {Path::orderly, Path::orderly}, std::chrono::milliseconds(300)))
-    EXPECT_EQ(dirt(member.row, 0)->counter, "communicators_left");
+    EXPECT_EQ(find_residue(member.row, 0)->counter, "communicators_left");
   EXPECT_EQ(nccl.violations, 0);
 }
 
@@ -190,7 +190,7 @@ TEST(TeardownOverNccl, a_destroy_that_answers_an_error_is_recycled) {
   FakeNccl nccl;
   nccl.misbehaviour.destroy_fails = true;
   for (const Ended& member : end_gang(nccl, {Path::orderly, Path::orderly}, kLong))
-    EXPECT_EQ(dirt(member.row, 0)->counter, "communicators_left");
+    EXPECT_EQ(find_residue(member.row, 0)->counter, "communicators_left");
   EXPECT_EQ(nccl.violations, 0);
 }
 
@@ -218,7 +218,7 @@ TEST(TeardownOverNccl, bytes_that_stay_are_told_to_the_byte) {
   device.now.allocated_bytes = 4096;
   LedgerRow row;
   tear_down(gang, device, before, Path::orderly, kLong, kQuiet, row);
-  EXPECT_EQ(dirt(row, 1u << 30)->text, "4096 allocated bytes more than before");
+  EXPECT_EQ(find_residue(row, 1u << 30)->text, "4096 allocated bytes more than before");
 }
 
 }  // namespace
