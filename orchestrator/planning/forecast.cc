@@ -61,24 +61,24 @@ Forecast::Forecast(const Work& work, Predictor predictor)
   }
 }
 
-std::vector<PairForecast> Forecast::pairs() const {
-  std::vector<PairForecast> pairs;
+std::vector<CellForecast> Forecast::cells() const {
+  std::vector<CellForecast> cells;
   std::map<std::pair<ModuleId, TaskId>, std::size_t> index;
-  for (const Pair& pair : work_.pairs) {
-    index[{pair.module, pair.task}] = pairs.size();
-    PairForecast& forecast = pairs.emplace_back();
-    forecast.requests = work_.requests[pair.task.value].requests.size();
-    for (const Request& request : work_.requests[pair.task.value].requests)
-      forecast.tokens += text_tokens(work_.facts[pair.module.value], request);
+  for (const Cell& cell : work_.cells) {
+    index[{cell.module, cell.task}] = cells.size();
+    CellForecast& forecast = cells.emplace_back();
+    forecast.requests = work_.requests[cell.task.value].requests.size();
+    for (const Request& request : work_.requests[cell.task.value].requests)
+      forecast.tokens += text_tokens(work_.facts[cell.module.value], request);
   }
   for (const Shard& shard : work_.shards) {
-    PairForecast& forecast = pairs[index.at({shard.module, shard.task})];
+    CellForecast& forecast = cells[index.at({shard.module, shard.task})];
     ++forecast.shards;
     forecast.computed_tokens += shard.tokens;
     forecast.flops += shard.flops;
     forecast.run_s += shard_seconds(shard);
   }
-  return pairs;
+  return cells;
 }
 
 double Forecast::shard_seconds(const Shard& shard) const {
@@ -123,7 +123,7 @@ Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::
     busy += module.tensor_parallel * (module.load_s + module.teardown_s);
     for (const SimulatedShard& shard : module.shards) busy += module.tensor_parallel * shard.actual_s;
   }
-  scenario.expect_no_trouble(busy / std::max(1.0, devices));
+  scenario.expect_no_faults(busy / std::max(1.0, devices));
   return scenario;
 }
 

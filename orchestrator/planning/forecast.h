@@ -1,5 +1,5 @@
-// What a run of this work would take: the cost model's estimates of each pair and module, and a rehearsal by the same
-// decisions that run a job (sharding/rehearsal.h).
+// What a run of this work would take: the cost model's estimates of each cell and module, and a rehearsal by the same
+// decisions that run a job (sharding/simulation/simulation.h).
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace proctor {
 
-struct PairForecast {
+struct CellForecast {
   std::size_t requests = 0, shards = 0;
   double tokens = 0, computed_tokens = 0;  ///< before and after sharing
   double flops = 0;
@@ -28,8 +28,8 @@ struct ModuleForecast {
 class Forecast {
  public:
   Forecast(const Work& work, Predictor predictor);
-  /// In the order of Work::pairs. Reads every request's text: for `plan`, not for a run's start.
-  std::vector<PairForecast> pairs() const;
+  /// In the order of Work::cells. Reads every request's text: for `plan`, not for a run's start.
+  std::vector<CellForecast> cells() const;
   const ModuleForecast& module(ModuleId module) const { return modules_[module.value]; }
   /// For the conductor.
   std::vector<ModuleOutlook> outlooks() const;

@@ -51,16 +51,16 @@ class Answers {
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
 /// A document's requests are a bundle; so are those of neighbours that score continuations of one context.
-std::vector<std::uint32_t> bundles_of(const PairRequests& pair) {
+std::vector<std::uint32_t> bundles_of(const CellRequests& cell) {
   std::vector<std::uint32_t> bundles;
-  for (std::size_t d = 0; d + 1 < pair.first_request.size(); ++d) {
-    const std::uint32_t first = pair.first_request[d];
-    const std::vector<std::string>& parts = pair.requests[first].parts;
+  for (std::size_t d = 0; d + 1 < cell.first_request.size(); ++d) {
+    const std::uint32_t first = cell.first_request[d];
+    const std::vector<std::string>& parts = cell.requests[first].parts;
     const bool shares = first > 0 && parts.size() == 2 && !parts.front().empty() &&
-                        parts.front() == pair.requests[first - 1].parts.front();
+                        parts.front() == cell.requests[first - 1].parts.front();
     if (!shares) bundles.push_back(first);
   }
-  for (std::uint32_t r = pair.first_request.back(); r < pair.requests.size(); ++r) bundles.push_back(r);
+  for (std::uint32_t r = cell.first_request.back(); r < cell.requests.size(); ++r) bundles.push_back(r);
   return bundles;
 }
 
@@ -70,7 +70,7 @@ std::string requests_hash(std::span<const Request> requests) {
   return xxh3_hex(text);
 }
 
-/// Identity of a pair: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
+/// Identity of a cell: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
 nlohmann::json identity_of(const Work& work, const Module& module, const ModelFacts& facts, const std::string& requests,
                            std::int64_t batch_tokens) {
   nlohmann::json json = {
@@ -100,28 +100,28 @@ void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
 }
 
 void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
-  const PairRequests& pair = work.requests[t];
-  const std::vector<std::uint32_t> bundles = bundles_of(pair);
+  const CellRequests& cell = work.requests[t];
+  const std::vector<std::uint32_t> bundles = bundles_of(cell);
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
   const std::string hash = xxh3_hex(identity.dump());
-  work.pairs.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
+  work.cells.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
   const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
   for (Shard& shard :
-       plan_pair({ModuleId{m}, TaskId{t}, pair.requests, bundles}, work.facts[m], shard_target(work.device.kind))) {
+       plan_pair({ModuleId{m}, TaskId{t}, cell.requests, bundles}, work.facts[m], shard_target(work.device.kind))) {
     std::string members;
     for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
-    work.shard_hashes.push_back(xxh3_hex(work.pairs.back().fingerprint + name + members));
+    work.shard_hashes.push_back(xxh3_hex(work.cells.back().fingerprint + name + members));
     work.shards.push_back(std::move(shard));
   }
 }
 
 }  // namespace
 
-PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
+CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   const Task& spec = *task.task;
   const TaskType& type = task_type_of(spec);
-  if (std::optional<PairRequests> whole = type.build(task, limit)) return std::move(*whole);
-  PairRequests pair;
+  if (std::optional<CellRequests> whole = type.build(task, limit)) return std::move(*whole);
+  CellRequests cell;
   std::vector<Document> all = read_documents(spec.data.at("test"));
   const bool same_split = spec.fewshot.split == "test";
   const std::vector<Document> other = same_split || spec.fewshot.count == 0
@@ -131,13 +131,13 @@ PairRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   const std::size_t count = limit ? std::min(limit, all.size()) : all.size();
   for (std::size_t d = 0; d < count; ++d) {
     const std::string prompt = assemble_prompt(task, type, sampler.draw(all[d]), all[d]);
-    pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
-    for (Request& request : type.requests(task, all[d], prompt)) pair.requests.push_back(std::move(request));
+    cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
+    for (Request& request : type.requests(task, all[d], prompt)) cell.requests.push_back(std::move(request));
   }
-  pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+  cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
   all.resize(count);
-  pair.documents = std::move(all);
-  return pair;
+  cell.documents = std::move(all);
+  return cell;
 }
 
 Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
@@ -162,19 +162,19 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
     work.max_batch_tokens.push_back(
         module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
   std::vector<std::string> hashes;
-  for (const PairRequests& pair : work.requests) hashes.push_back(requests_hash(pair.requests));
+  for (const CellRequests& cell : work.requests) hashes.push_back(requests_hash(cell.requests));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
       if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_pair(work, m, t, hashes[t]);
-  if (work.pairs.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
+  if (work.cells.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
   return work;
 }
 
-std::size_t index_of_pair(const Work& work, ModuleId module, TaskId task) {
+std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task) {
   const auto found =
-      std::ranges::find_if(work.pairs, [&](const Pair& p) { return p.module == module && p.task == task; });
-  PROCTOR_CHECK(found != work.pairs.end(), "a shard belongs to a pair");
-  return static_cast<std::size_t>(found - work.pairs.begin());
+      std::ranges::find_if(work.cells, [&](const Cell& p) { return p.module == module && p.task == task; });
+  PROCTOR_CHECK(found != work.cells.end(), "a shard belongs to a pair");
+  return static_cast<std::size_t>(found - work.cells.begin());
 }
 
 }  // namespace proctor

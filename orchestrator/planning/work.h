@@ -12,7 +12,7 @@
 namespace proctor {
 
 /// One (module, task). The requests are shared by all modules that run the task.
-struct Pair {
+struct Cell {
   ModuleId module;
   TaskId task;
   nlohmann::json identity;  ///< key -> what has to be equal for stored answers to count
@@ -22,17 +22,17 @@ struct Pair {
 struct Work {
   Suite suite;
   std::vector<TaskTemplates> templates;  ///< of each task
-  std::vector<PairRequests> requests;    ///< of each task
+  std::vector<CellRequests> requests;    ///< of each task
   std::vector<ModelFacts> facts;         ///< of each module
   DeviceFacts device;
-  std::vector<Pair> pairs;  ///< module by module, tasks in suite order
+  std::vector<Cell> cells;  ///< module by module, tasks in suite order
   std::vector<Shard> shards;
   std::vector<std::string> shard_hashes;       ///< of each shard's requests
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
 };
 
 /// The requests of a task: documents in order, few-shot drawn in that order, at most `limit` documents (0: all).
-PairRequests build_requests(const TaskTemplates& task, std::size_t limit);
+CellRequests build_requests(const TaskTemplates& task, std::size_t limit);
 
 /// What the worker binary knows: facts of a folder, facts of the machine. Asked by several threads at a time.
 class FactSource {
@@ -45,6 +45,6 @@ class FactSource {
 /// Throws UsageError or InputError; nothing has been started or written then.
 Work prepare_work(Suite suite, std::size_t limit, FactSource& facts);
 
-std::size_t index_of_pair(const Work& work, ModuleId module, TaskId task);
+std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);
 
 }  // namespace proctor

@@ -11,16 +11,16 @@ namespace {
 constexpr std::uint32_t kDevicesOfNode = 8;
 constexpr double kGiB = 1 << 30;
 
-std::string pairs_table(const Work& work, const Forecast& forecast) {
+std::string cells_table(const Work& work, const Forecast& forecast) {
   std::string text = formatted("%-48s %10s %8s %14s %14s %10s %10s\n", "module / task", "requests", "shards",
                                "tokens (est.)", "after sharing", "TFLOP", "run s");
-  const std::vector<PairForecast> pairs = forecast.pairs();
-  for (std::size_t p = 0; p < work.pairs.size(); ++p) {
-    const PairForecast& pair = pairs[p];
+  const std::vector<CellForecast> cells = forecast.cells();
+  for (std::size_t p = 0; p < work.cells.size(); ++p) {
+    const CellForecast& cell = cells[p];
     const std::string name =
-        work.suite.modules[work.pairs[p].module.value].name + " / " + work.suite.tasks[work.pairs[p].task.value].name;
-    text += formatted("%-48s %10zu %8zu %14.0f %14.0f %10.2f %10.1f\n", name.c_str(), pair.requests, pair.shards,
-                      pair.tokens, pair.computed_tokens, pair.flops / 1e12, pair.run_s);
+        work.suite.modules[work.cells[p].module.value].name + " / " + work.suite.tasks[work.cells[p].task.value].name;
+    text += formatted("%-48s %10zu %8zu %14.0f %14.0f %10.2f %10.1f\n", name.c_str(), cell.requests, cell.shards,
+                      cell.tokens, cell.computed_tokens, cell.flops / 1e12, cell.run_s);
   }
   return text;
 }
@@ -48,7 +48,7 @@ std::string modules_table(const Work& work, const Forecast& forecast) {
   return text;
 }
 
-Outcome rehearse(const Work& work, const Scenario& scenario, std::uint32_t gpus) {
+Outcome simulate_plan(const Work& work, const Scenario& scenario, std::uint32_t gpus) {
   for (const Module& module : work.suite.modules)
     if (module.tensor_parallel > gpus)
       throw EnvironmentError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) +
@@ -68,11 +68,11 @@ std::vector<std::uint32_t> as_nodes(std::uint32_t devices) {
 
 std::string plan_report(const Work& work, const Forecast& forecast, const std::vector<std::uint32_t>& gpus,
                         const std::string& source) {
-  std::string text = pairs_table(work, forecast) + "\n" + modules_table(work, forecast) + "\n";
+  std::string text = cells_table(work, forecast) + "\n" + modules_table(work, forecast) + "\n";
   text += formatted("%8s %12s %14s %12s %8s\n", "devices", "makespan s", "lower bound s", "utilisation", "visits");
   for (std::uint32_t n : gpus) {
     const Scenario scenario = forecast.scenario(as_nodes(n));
-    const Outcome outcome = rehearse(work, scenario, n);
+    const Outcome outcome = simulate_plan(work, scenario, n);
     text += formatted("%8u %12.1f %14.1f %10.1f %% %8zu\n", n, outcome.makespan, least_makespan(scenario),
                       100 * outcome.computed_s / (n * std::max(outcome.makespan, 1e-9)), outcome.visits.size());
   }
@@ -82,7 +82,7 @@ std::string plan_report(const Work& work, const Forecast& forecast, const std::v
 
 Timeline plan_timeline(const Work& work, const Forecast& forecast, std::uint32_t gpus) {
   const std::vector<std::uint32_t> nodes = as_nodes(gpus);
-  const Outcome outcome = rehearse(work, forecast.scenario(nodes), gpus);
+  const Outcome outcome = simulate_plan(work, forecast.scenario(nodes), gpus);
   Timeline timeline;
   timeline.title = formatted("%s on %u devices, as planned: %.1f s", work.suite.name.c_str(), gpus, outcome.makespan);
   timeline.seconds = outcome.makespan;

@@ -10,7 +10,7 @@
 
 namespace proctor {
 
-/// Tables of pairs, of modules, and of runs on each of these numbers of devices. `source`: of the calibration.
+/// Tables of cells, of modules, and of runs on each of these numbers of devices. `source`: of the calibration.
 /// Throws EnvironmentError where a module's gang has no place among them.
 std::string plan_report(const Work& work, const Forecast& forecast, const std::vector<std::uint32_t>& gpus,
                         const std::string& source);

@@ -49,16 +49,16 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
   Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes,
                               VisitId{resumed.next_visit}, module_names(work.suite),
                               work.device.kind == "cpu" ? Reach::node : Reach::nodes};
-  Door& door = *this;
-  conductor_.emplace(std::move(settings), forecast_.outlooks(), work.shards, door);
+  Executor& executor = *this;
+  conductor_.emplace(std::move(settings), forecast_.outlooks(), work.shards, executor);
   for (const auto& [shard, responses] : resumed.answers) {
     conductor_->restore_answered(ShardId{shard});
     answered_before_[shard] = true;
     scoreboard_.add(work.shards[shard], responses);
   }
   events_ = resumed.events;
-  shapes_ = resumed.shapes;
-  for (const auto& [shard, shape] : resumed.shapes) conductor_->restore_shape(ShardId{shard}, shape);
+  overrides_ = resumed.overrides;
+  for (const auto& [shard, overrides] : resumed.overrides) conductor_->restore_overrides(ShardId{shard}, overrides);
   for (const Shard& shard : work.shards) total_flops_ += shard.flops;
   std::string ledger;
   for (const std::string& row : resumed.ledger) ledger += row + "\n";

@@ -25,7 +25,7 @@ namespace proctor {
 
 constexpr AgentId kLocal{0};  ///< the agent within rank 0
 
-class Orchestrator final : private Door {
+class Orchestrator final : private Executor {
  public:
   Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
                RunLock& lock, MpiSession& mpi, Resumed resumed);
@@ -33,19 +33,19 @@ class Orchestrator final : private Door {
   int run();
 
  private:
-  // Door
+  // Executor
   void start(SlotId slot, std::uint32_t incarnation) override;
   void kill(SlotId slot) override;
   void open(std::span<const SlotId> members, VisitId visit, ModuleId module) override;
   void join(SlotId slot, VisitId visit, const std::string& address) override;
-  void hand_out(const Turn& turn, SlotId first_member) override;
-  void run(SlotId slot, const Turn& turn) override;
+  void assign(const Assignment& assignment, SlotId first_member) override;
+  void run(SlotId slot, const Assignment& assignment) override;
   void close(SlotId slot, VisitId visit) override;
   void tear_down(SlotId slot, VisitId visit) override;
   void abort(SlotId slot, VisitId visit, const std::string& reason) override;
   void store(ShardId shard, std::vector<Response> responses) override;
   void give_up(ShardId shard, std::vector<Response> responses) override;
-  void store_shape(ShardId shard, const ShardShape& shape) override;
+  void store_overrides(ShardId shard, const ShardOverrides& overrides) override;
   void record(const LedgerEntry& entry) override;
   void warn(const std::string& event) override;
 
@@ -56,7 +56,7 @@ class Orchestrator final : private Door {
   void step();
   void beat();
   int run_to_the_end(bool nothing_to_do);
-  bool keep_company_until(const std::function<bool()>& done, Moment limit);
+  bool pump_until(const std::function<bool()>& done, Moment limit);
   void flush_store();
   int stop_writing(const std::string& why);
   void on_report(AgentId agent, AgentReport report);
@@ -107,19 +107,19 @@ class Orchestrator final : private Door {
   double total_flops_ = 0;
   std::string drain_reason_, refused_;
   Fault refused_fault_ = Fault::internal;
-  std::map<std::uint32_t, ShardShape> shapes_;  // of shards that do not run as planned
+  std::map<std::uint32_t, ShardOverrides> overrides_;  // of shards that do not run as planned
   std::vector<std::string> events_;
   std::vector<nlohmann::ordered_json> ledger_;
   std::vector<std::string> hosts_;
   std::vector<std::uint32_t> workers_;  // of each host
   std::uint64_t tokens_ = 0;
   double busy_seconds_ = 0;
-  struct RunningTurn {
+  struct RunningAssignment {
     ShardId shard;
     std::uint32_t attempt = 0;
     double begin = 0;
   };
-  std::map<std::uint32_t, RunningTurn> turns_;  // by visit
+  std::map<std::uint32_t, RunningAssignment> assignments_;  // by visit
   struct OpenedVisit {
     ModuleId module;
     double at = 0;

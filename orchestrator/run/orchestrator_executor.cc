@@ -1,4 +1,5 @@
-// The orchestrator as the conductor's Door: commands to workers go through their agents, rows to the store's thread.
+// The orchestrator as the conductor's Executor: commands to workers go through their agents, rows to the store's
+// thread.
 #include "orchestrator/run/orchestrator.h"
 
 namespace proctor {
@@ -48,37 +49,38 @@ void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId
                         work_.suite.cleanup, work_.suite.deadlines});
 }
 
-void Orchestrator::run(SlotId slot, const Turn& turn) {
-  const Shard& planned = work_.shards[turn.shard.value];
-  const ShardShape& shape = turn.shape;
-  RunShard order{turn.visit,
-                 turn.shard,
-                 turn.attempt,
-                 std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> shape.level),
+void Orchestrator::run(SlotId slot, const Assignment& assignment) {
+  const Shard& planned = work_.shards[assignment.shard.value];
+  const ShardOverrides& overrides = assignment.overrides;
+  RunShard order{assignment.visit,
+                 assignment.shard,
+                 assignment.attempt,
+                 std::max<std::int64_t>(1, work_.max_batch_tokens[planned.module.value] >> overrides.level),
                  {},
-                 {shape.isolated.begin(), shape.isolated.end()},
+                 {overrides.isolated.begin(), overrides.isolated.end()},
                  {},
-                 turn.unit.count(),
+                 assignment.unit.count(),
                  {}};
-  for (const auto& [request, why] : shape.aside) order.set_aside.push_back(request);
+  for (const auto& [request, why] : overrides.excluded) order.set_aside.push_back(request);
   const auto requests_of = [this](const Shard& shard) {
     std::vector<Request> requests;
     for (std::uint32_t r : shard.requests) requests.push_back(work_.requests[shard.task.value].requests[r]);
     return requests;
   };
   order.requests = requests_of(planned);
-  if (turn.next) order.next = requests_of(work_.shards[turn.next->value]);
+  if (assignment.next) order.next = requests_of(work_.shards[assignment.next->value]);
   to_worker(slot, order);
 }
 
-void Orchestrator::hand_out(const Turn& turn, SlotId first_member) {
-  turns_[turn.visit.value] = {turn.shard, turn.attempt, timeline_seconds()};
-  const std::string& shard = work_.shard_hashes[turn.shard.value];
+void Orchestrator::assign(const Assignment& assignment, SlotId first_member) {
+  assignments_[assignment.visit.value] = {assignment.shard, assignment.attempt, timeline_seconds()};
+  const std::string& shard = work_.shard_hashes[assignment.shard.value];
   store_thread_.put({StoreRow::Table::log, "attempt", shard,
-                     std::to_string(turn.visit.value) + " " + std::to_string(turn.attempt), std::nullopt});
-  if (turn.attempt > 1)
-    log("shard " + std::to_string(turn.shard.value) + " is handed out again, attempt " + std::to_string(turn.attempt) +
-        ", to worker " + std::to_string(first_member.agent.value) + "." + std::to_string(first_member.slot));
+                     std::to_string(assignment.visit.value) + " " + std::to_string(assignment.attempt), std::nullopt});
+  if (assignment.attempt > 1)
+    log("shard " + std::to_string(assignment.shard.value) + " is handed out again, attempt " +
+        std::to_string(assignment.attempt) + ", to worker " + std::to_string(first_member.agent.value) + "." +
+        std::to_string(first_member.slot));
 }
 
 void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
@@ -92,10 +94,10 @@ void Orchestrator::give_up(ShardId shard, std::vector<Response> responses) {
   given_up_.push_back(shard);
 }
 
-void Orchestrator::store_shape(ShardId shard, const ShardShape& shape) {
-  shapes_[shard.value] = shape;
+void Orchestrator::store_overrides(ShardId shard, const ShardOverrides& overrides) {
+  overrides_[shard.value] = overrides;
   store_thread_.put(
-      {StoreRow::Table::record, "shape", work_.shard_hashes[shard.value], encode_shape(shape), std::nullopt});
+      {StoreRow::Table::record, "shape", work_.shard_hashes[shard.value], encode_overrides(overrides), std::nullopt});
 }
 
 void Orchestrator::record(const LedgerEntry& entry) {
@@ -110,8 +112,8 @@ void Orchestrator::record(const LedgerEntry& entry) {
               {"reason", entry.reason},
               {"opened_s", opened_[entry.visit.value].at},
               {"closed_s", timeline_seconds()}};
-  if (const auto turn = turns_.find(entry.visit.value); turn != turns_.end())
-    row["lost_s"] = timeline_seconds() - turn->second.begin;
+  if (const auto assignment = assignments_.find(entry.visit.value); assignment != assignments_.end())
+    row["lost_s"] = timeline_seconds() - assignment->second.begin;
   if (entry.verdict != Verdict::aborted) measured_.teardown.add(1, entry.row.teardown_s);
   const Json measured = nlohmann::json(entry.row);
   for (const auto& [key, value] : measured.items()) row[key] = value;

@@ -84,7 +84,7 @@ int Orchestrator::run_to_the_end(bool nothing_to_do) {
 }
 
 /// Waits without falling silent: agents leave a rank 0 that says nothing for long. False past the limit.
-bool Orchestrator::keep_company_until(const std::function<bool()>& done, Moment limit) {
+bool Orchestrator::pump_until(const std::function<bool()>& done, Moment limit) {
   for (const Moment begin = now(); !done();) {
     if (now() > begin + (asked() == Asked::interrupt ? std::min(limit, kInterruptPatience) : limit)) return false;
     mpi_.progress();
@@ -98,7 +98,7 @@ bool Orchestrator::keep_company_until(const std::function<bool()>& done, Moment 
 
 void Orchestrator::flush_store() {
   const auto flushed = [this] { return store_thread_.flush(std::chrono::milliseconds(20)); };
-  if (keep_company_until(flushed, kFlushDeadline)) return;
+  if (pump_until(flushed, kFlushDeadline)) return;
   view_.say(
       "proctor: the file system takes nothing; what was acknowledged is kept. The same command goes on from here");
   store_thread_.abandon();
@@ -120,7 +120,7 @@ int Orchestrator::finish() {
     scoreboard_.collect(false);
     return scoreboard_.idle();
   };
-  keep_company_until(scored, kScoreDeadline);
+  pump_until(scored, kScoreDeadline);
   show_progress(true);
   int code = kDone;
   if (conductor_->unstored() > 0)

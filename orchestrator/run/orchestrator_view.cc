@@ -29,8 +29,8 @@ void Orchestrator::measure(SlotId slot, const WorkerReport& report) {
   const auto* answered = std::get_if<ShardAnswered>(&report);
   if (!answered) return;
   tokens_ += answered->tokens;
-  const auto turn = turns_.find(answered->visit.value);
-  if (turn == turns_.end() || turn->second.shard != answered->shard) return;
+  const auto assignment = assignments_.find(answered->visit.value);
+  if (assignment == assignments_.end() || assignment->second.shard != answered->shard) return;
   const Shard& shard = work_.shards[answered->shard.value];
   measured_.runs[work_name_of(work_, shard)].add(
       shard.flops, answered->seconds * work_.suite.modules[shard.module.value].tensor_parallel);
@@ -39,12 +39,12 @@ void Orchestrator::measure(SlotId slot, const WorkerReport& report) {
                                        {"module", work_.suite.modules[shard.module.value].name},
                                        {"task", work_.suite.tasks[shard.task.value].name},
                                        {"attempt", answered->attempt},
-                                       {"begin_s", turn->second.begin},
+                                       {"begin_s", assignment->second.begin},
                                        {"run_s", answered->seconds},
                                        {"tokens", answered->tokens},
                                        {"flops_estimated", shard.flops}};
   store_thread_.append(directory_.turns(), line.dump() + "\n");
-  turns_.erase(turn);
+  assignments_.erase(assignment);
 }
 
 const char* Orchestrator::state_of(int code) {
@@ -70,12 +70,12 @@ void Orchestrator::show_progress(bool force) {
   std::vector<ProgressLine> lines;
   const double seconds = std::max(1e-3, now().count());
   double left = 0;
-  for (std::size_t p = 0; p < work_.pairs.size(); ++p) left += scoreboard_.progress(p).flops_left;
+  for (std::size_t p = 0; p < work_.cells.size(); ++p) left += scoreboard_.progress(p).flops_left;
   const double speed = (total_flops_ - left) / seconds;
-  for (std::size_t p = 0; p < work_.pairs.size(); ++p) {
+  for (std::size_t p = 0; p < work_.cells.size(); ++p) {
     const auto& progress = scoreboard_.progress(p);
-    lines.push_back({work_.suite.modules[work_.pairs[p].module.value].name + " / " +
-                         work_.suite.tasks[work_.pairs[p].task.value].name,
+    lines.push_back({work_.suite.modules[work_.cells[p].module.value].name + " / " +
+                         work_.suite.tasks[work_.cells[p].task.value].name,
                      progress.done, progress.total, speed > 0 ? progress.flops_left / speed : 0});
   }
   view_.show(lines, conductor_->busy(), conductor_->slots(), static_cast<double>(tokens_) / seconds, now(), force);
@@ -91,9 +91,9 @@ std::string Orchestrator::status_text(const std::string& state, std::optional<in
                {"exit_code", code ? Json(*code) : Json()},
                {"failed_requests", scoreboard_.failed_requests()},
                {"workers_busy", conductor_->busy()}};
-  for (std::size_t p = 0; p < work_.pairs.size(); ++p)
-    json["pairs"].push_back({{"module", work_.suite.modules[work_.pairs[p].module.value].name},
-                             {"task", work_.suite.tasks[work_.pairs[p].task.value].name},
+  for (std::size_t p = 0; p < work_.cells.size(); ++p)
+    json["pairs"].push_back({{"module", work_.suite.modules[work_.cells[p].module.value].name},
+                             {"task", work_.suite.tasks[work_.cells[p].task.value].name},
                              {"done", scoreboard_.progress(p).done},
                              {"total", scoreboard_.progress(p).total}});
   json["scores"] = scoreboard_.provisional();
@@ -126,9 +126,9 @@ std::string Orchestrator::manifest_text(int code) const {
   json["command_line"] = options_.command_line;
   json["device"] = nlohmann::json(work_.device);
   json["nodes"] = hosts_;
-  for (const Pair& pair : work_.pairs)
-    json["identity"][work_.suite.modules[pair.module.value].name][work_.suite.tasks[pair.task.value].name] =
-        pair.identity;
+  for (const Cell& cell : work_.cells)
+    json["identity"][work_.suite.modules[cell.module.value].name][work_.suite.tasks[cell.task.value].name] =
+        cell.identity;
   json["shards"] = work_.shards.size();
   json["tokens_computed"] = tokens_;
   json["seconds"] = now().count();
@@ -139,15 +139,15 @@ std::string Orchestrator::manifest_text(int code) const {
   json["calibration"] = nlohmann::json(forecast_.predictor().known());
   json["measured"] = nlohmann::json(measured_);
   json["events"] = events_;
-  for (const auto& [index, shape] : shapes_) {
+  for (const auto& [index, overrides] : overrides_) {
     const Shard& shard = work_.shards[index];
     Json entry = {{"module", work_.suite.modules[shard.module.value].name},
                   {"task", work_.suite.tasks[shard.task.value].name},
                   {"shard", index},
-                  {"halved", shape.level},
-                  {"isolated_batches", shape.isolated},
+                  {"halved", overrides.level},
+                  {"isolated_batches", overrides.isolated},
                   {"set_aside_requests", Json::object()}};
-    for (const auto& [request, why] : shape.aside)
+    for (const auto& [request, why] : overrides.excluded)
       entry["set_aside_requests"][std::to_string(shard.requests[request])] = why;
     json["shards_not_run_as_planned"].push_back(std::move(entry));
   }

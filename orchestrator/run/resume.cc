@@ -17,18 +17,18 @@ void refuse_other_suite(RunStore& store, const Work& work) {
 }
 
 /// The plan follows from the others, so it is named only if it alone differs.
-void refuse_changed(const std::string& pair, const nlohmann::json& before, const nlohmann::json& now) {
+void refuse_changed(const std::string& cell, const nlohmann::json& before, const nlohmann::json& now) {
   const auto differs = [&](const std::string& key) { return !before.contains(key) || before.at(key) != now.at(key); };
   std::string changed;
   for (const auto& [key, value] : now.items())
     if (differs(key) && (changed.empty() || changed == "plan")) changed = key;
   if (changed.empty()) return;
-  throw UsageError(pair + " has changed since this run began: " + changed + " was " +
+  throw UsageError(cell + " has changed since this run began: " + changed + " was " +
                    (before.contains(changed) ? before.at(changed).dump() : "absent") + ", is " +
                    now.at(changed).dump() + "; --redo-changed computes changed pairs again, --fresh begins anew");
 }
 
-/// Each pair's shards as planned, as one text: the same work has to be cut in the same way.
+/// Each cell's shards as planned, as one text: the same work has to be cut in the same way.
 std::map<std::pair<ModuleId, TaskId>, std::string> plans(const Work& work) {
   std::map<std::pair<ModuleId, TaskId>, std::string> plans;
   for (std::size_t s = 0; s < work.shards.size(); ++s)
@@ -36,8 +36,8 @@ std::map<std::pair<ModuleId, TaskId>, std::string> plans(const Work& work) {
   return plans;
 }
 
-std::string name_of(const Work& work, const Pair& pair) {
-  return work.suite.modules[pair.module.value].name + " / " + work.suite.tasks[pair.task.value].name;
+std::string name_of(const Work& work, const Cell& cell) {
+  return work.suite.modules[cell.module.value].name + " / " + work.suite.tasks[cell.task.value].name;
 }
 
 void read_log(RunStore& store, const Work& work, Resumed& resumed) {
@@ -56,39 +56,40 @@ void read_log(RunStore& store, const Work& work, Resumed& resumed) {
   });
   for (const auto& [hash, payload] : store.all("shape"))
     if (const auto shard = shard_of.find(hash); shard != shard_of.end())
-      resumed.shapes[shard->second] = decode_shape(payload);
+      resumed.overrides[shard->second] = decode_overrides(payload);
 }
 
 }  // namespace
 
-std::string encode_shape(const ShardShape& shape) {
-  nlohmann::json json = {{"level", shape.level}, {"isolated", shape.isolated}, {"aside", nlohmann::json::array()}};
-  for (const auto& [request, why] : shape.aside) json["aside"].push_back({request, why});
+std::string encode_overrides(const ShardOverrides& overrides) {
+  nlohmann::json json = {
+      {"level", overrides.level}, {"isolated", overrides.isolated}, {"aside", nlohmann::json::array()}};
+  for (const auto& [request, why] : overrides.excluded) json["aside"].push_back({request, why});
   return json.dump();
 }
 
-ShardShape decode_shape(std::string_view payload) {
+ShardOverrides decode_overrides(std::string_view payload) {
   const auto json = nlohmann::json::parse(payload);
-  ShardShape shape{json.at("level"), json.at("isolated"), {}};
-  for (const auto& entry : json.at("aside")) shape.aside.emplace(entry.at(0), entry.at(1));
-  return shape;
+  ShardOverrides overrides{json.at("level"), json.at("isolated"), {}};
+  for (const auto& entry : json.at("aside")) overrides.excluded.emplace(entry.at(0), entry.at(1));
+  return overrides;
 }
 
 Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
   refuse_other_suite(store, work);
-  std::vector<std::pair<std::string, std::string>> pairs;
+  std::vector<std::pair<std::string, std::string>> cells;
   auto planned = plans(work);
-  for (const Pair& pair : work.pairs) {
-    const std::string name = name_of(work, pair);
-    nlohmann::json now = pair.identity;
-    now["plan"] = xxh3_hex(planned[{pair.module, pair.task}]);
+  for (const Cell& cell : work.cells) {
+    const std::string name = name_of(work, cell);
+    nlohmann::json now = cell.identity;
+    now["plan"] = xxh3_hex(planned[{cell.module, cell.task}]);
     if (const auto before = store.get("pair", name); before && !redo_changed)
       refuse_changed(name, nlohmann::json::parse(*before), now);
-    pairs.emplace_back(name, now.dump());
+    cells.emplace_back(name, now.dump());
   }
   store.begin();
   store.put("meta", "suite", work.suite.name);
-  for (const auto& [name, identity] : pairs) store.put("pair", name, identity);
+  for (const auto& [name, identity] : cells) store.put("pair", name, identity);
   store.commit();
   Resumed resumed;
   read_log(store, work, resumed);

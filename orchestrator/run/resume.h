@@ -1,5 +1,5 @@
-// What a run directory already holds of this work: answers that still count, the shapes of shards, the next visit id.
-// Refuses a directory of another suite, pairs whose identity changed, and a plan that came out differently.
+// What a run directory already holds of this work: answers that still count, the overrides of shards, the next visit
+// id. Refuses a directory of another suite, cells whose identity changed, and a plan that came out differently.
 #pragma once
 
 #include <map>
@@ -13,18 +13,18 @@ namespace proctor {
 
 struct Resumed {
   std::map<std::uint32_t, std::vector<Response>> answers;  ///< by shard index
-  std::map<std::uint32_t, ShardShape> shapes;              ///< by shard index
+  std::map<std::uint32_t, ShardOverrides> overrides;       ///< by shard index
   std::vector<std::string> events, ledger;                 ///< of earlier starts
   std::size_t bad_rows = 0;                                ///< damaged: what they held is computed again
   std::uint32_t next_visit = 1;
   double seconds = 0;  ///< of earlier starts: where this one begins in the timeline
 };
 
-/// Throws UsageError naming the key that changed. Writes the suite's and the pairs' identity.
+/// Throws UsageError naming the key that changed. Writes the suite's and the cells' identity.
 Resumed resume(RunStore& store, const Work& work, bool redo_changed);
 
-/// What is stored of a shard's shape.
-std::string encode_shape(const ShardShape& shape);
-ShardShape decode_shape(std::string_view payload);
+/// What is stored of a shard's overrides.
+std::string encode_overrides(const ShardOverrides& overrides);
+ShardOverrides decode_overrides(std::string_view payload);
 
 }  // namespace proctor

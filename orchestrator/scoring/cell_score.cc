@@ -130,7 +130,7 @@ std::size_t truncated(std::span<const Response> responses) {
   return count;
 }
 
-/// Of a response's values (sharding/request.h).
+/// Of a response's values (sharding/protocol/request.h).
 std::vector<std::string> names_of_values(const nlohmann::json& ask) {
   const std::string type = ask.at("type");
   if (type == "loglikelihood") return {"loglikelihood", "is_greedy", "tokens", "truncated"};
@@ -155,15 +155,15 @@ Json response_line(const Answered& answered) {
 
 }  // namespace
 
-PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::span<const Response> responses,
+CellScore score_cell(const TaskTemplates& task, const CellRequests& cell, std::span<const Response> responses,
                      const StderrOptions& options) {
   const TaskType& type = task_type_of(*task.task);
-  if (std::optional<PairScore> whole = type.score_set(task, pair, responses)) return std::move(*whole);
-  PairScore score;
+  if (std::optional<CellScore> whole = type.score_set(task, cell, responses)) return std::move(*whole);
+  CellScore score;
   std::vector<Answered> answered;
-  for (std::size_t d = 0; d < pair.documents.size(); ++d) {
-    const std::uint32_t first = pair.first_request[d], count = pair.first_request[d + 1] - first;
-    answered.push_back({&pair.documents[d], d, std::span(pair.requests).subspan(first, count),
+  for (std::size_t d = 0; d < cell.documents.size(); ++d) {
+    const std::uint32_t first = cell.first_request[d], count = cell.first_request[d + 1] - first;
+    answered.push_back({&cell.documents[d], d, std::span(cell.requests).subspan(first, count),
                         responses.subspan(first, count), first_error(responses.subspan(first, count))});
   }
   std::string hashes;

@@ -1,5 +1,5 @@
 // A (module, task), scored: from its documents and responses to figures and sample lines. Pure; runs on a background
-// thread as soon as the pair is complete.
+// thread as soon as the cell is complete.
 #pragma once
 
 #include <span>
@@ -9,7 +9,7 @@
 
 namespace proctor {
 
-PairScore score_pair(const TaskTemplates& task, const PairRequests& pair, std::span<const Response> responses,
+CellScore score_cell(const TaskTemplates& task, const CellRequests& cell, std::span<const Response> responses,
                      const StderrOptions& options);
 
 }  // namespace proctor

@@ -16,7 +16,7 @@ Json error_value(const std::optional<double>& error) { return error ? Json(*erro
 /// JSON has no NaN (of the correlation of a column that has one value only, for instance).
 Json figure(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
-Json task_row(const Task& task, const PairScore& score) {
+Json task_row(const Task& task, const CellScore& score) {
   Json row;
   row["name"] = task.name;
   row["alias"] = task.name;
@@ -29,13 +29,13 @@ Json task_row(const Task& task, const PairScore& score) {
 }
 
 /// The group's row over the metrics that its tasks share.
-Json group_row(const std::string& group, const std::vector<const PairScore*>& members) {
+Json group_row(const std::string& group, const std::vector<const CellScore*>& members) {
   Json row;
   row["name"] = group;
   row["alias"] = group;
   std::size_t documents = 0;
   std::map<std::string, std::vector<GroupMember>> columns;
-  for (const PairScore* member : members) {
+  for (const CellScore* member : members) {
     documents += member->documents;
     for (const MetricScore& metric : member->metrics)
       columns[metric.metric + "," + metric.filter].push_back({metric.value, metric.error, member->effective});
@@ -147,13 +147,13 @@ std::string render(const std::vector<Line>& lines, const std::string& first_colu
 
 }  // namespace
 
-nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, PairScore>& scores,
+nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, CellScore>& scores,
                                       std::size_t limit) {
   const Module& module = work.suite.modules[id.value];
   const ModelFacts& facts = work.facts[id.value];
   Json json, results = Json::object(), groups = Json::object(), subtasks = Json::object(), configs, versions, shots,
              better, samples, hashes;
-  std::map<std::string, std::vector<const PairScore*>> members;
+  std::map<std::string, std::vector<const CellScore*>> members;
   for (const auto& [t, score] : scores) {
     const Task& task = work.suite.tasks[t];
     results[task.name] = task_row(task, score);

@@ -7,69 +7,69 @@
 
 namespace proctor {
 
-std::filesystem::path answers_file(const RunDirectory& directory, const Suite& suite, const Pair& pair) {
-  const std::string& module = suite.modules[pair.module.value].name;
-  const Task& task = suite.tasks[pair.task.value];
+std::filesystem::path answers_file(const RunDirectory& directory, const Suite& suite, const Cell& cell) {
+  const std::string& module = suite.modules[cell.module.value].name;
+  const Task& task = suite.tasks[cell.task.value];
   return task_type_of(task).is_scored() ? directory.samples(module, task.name) : directory.responses(module, task.name);
 }
 
 Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write)
     : work_(work), directory_(directory), limit_(limit), write_(std::move(write)) {
-  for (const Pair& pair : work.pairs) {
-    const std::size_t total = work.requests[pair.task.value].requests.size();
-    pairs_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false, false});
+  for (const Cell& cell : work.cells) {
+    const std::size_t total = work.requests[cell.task.value].requests.size();
+    cells_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false, false});
   }
   for (const Shard& shard : work.shards)
-    pairs_[index_of_pair(work, shard.module, shard.task)].progress.flops_left += shard.flops;
+    cells_[index_of_cell(work, shard.module, shard.task)].progress.flops_left += shard.flops;
 }
 
 void Scoreboard::add(const Shard& shard, const std::vector<Response>& responses) {
-  const std::size_t index = index_of_pair(work_, shard.module, shard.task);
-  PairState& pair = pairs_[index];
+  const std::size_t index = index_of_cell(work_, shard.module, shard.task);
+  CellState& cell = cells_[index];
   for (std::size_t i = 0; i < shard.requests.size(); ++i) {
     failed_requests_ += !responses[i].error.empty();
-    pair.responses[shard.requests[i]] = responses[i];
+    cell.responses[shard.requests[i]] = responses[i];
   }
-  pair.progress.done += shard.requests.size();
-  pair.progress.flops_left -= shard.flops;
-  if (pair.progress.done < pair.progress.total) return;
-  pair.complete = true;
+  cell.progress.done += shard.requests.size();
+  cell.progress.flops_left -= shard.flops;
+  if (cell.progress.done < cell.progress.total) return;
+  cell.complete = true;
   begin_next();
 }
 
 void Scoreboard::begin_next() {
-  for (std::size_t i = 0; i < pairs_.size() && !scoring_; ++i) {
-    PairState& pair = pairs_[i];
-    if (!pair.complete || pair.scored) continue;
-    const std::uint32_t task = work_.pairs[i].task.value;
+  for (std::size_t i = 0; i < cells_.size() && !scoring_; ++i) {
+    CellState& cell = cells_[i];
+    if (!cell.complete || cell.scored) continue;
+    const std::uint32_t task = work_.cells[i].task.value;
     scoring_ = i;
-    pair.scoring = std::async(std::launch::async, [this, task, &pair] {
-      return score_pair(work_.templates[task], work_.requests[task], pair.responses, StderrOptions{});
+    cell.scoring = std::async(std::launch::async, [this, task, &cell] {
+      return score_cell(work_.templates[task], work_.requests[task], cell.responses, StderrOptions{});
     });
   }
 }
 
 void Scoreboard::collect(bool wait) {
   while (scoring_) {
-    PairState& pair = pairs_[*scoring_];
-    if (!wait && pair.scoring.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+    CellState& cell = cells_[*scoring_];
+    if (!wait && cell.scoring.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
     const std::size_t index = *std::exchange(scoring_, std::nullopt);
-    pair.scored = true;
-    finish(index, pair.scoring.get());
+    cell.scored = true;
+    finish(index, cell.scoring.get());
     begin_next();
   }
 }
 
-void Scoreboard::finish(std::size_t index, PairScore score) {
-  const auto [module, task] = std::pair(work_.pairs[index].module.value, work_.pairs[index].task.value);
+void Scoreboard::finish(std::size_t index, CellScore score) {
+  const auto [module, task] = std::pair(work_.cells[index].module.value, work_.cells[index].task.value);
   const Module& spec = work_.suite.modules[module];
-  write_(answers_file(directory_, work_.suite, work_.pairs[index]), std::move(score.samples));
+  write_(answers_file(directory_, work_.suite, work_.cells[index]), std::move(score.samples));
   for (const std::string& failure : score.failures)
     failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
-  pairs_[index].responses = {};
+  cells_[index].responses = {};
   if (task_type_of(work_.suite.tasks[task]).is_scored()) scores_[module].emplace(task, std::move(score));
-  for (std::size_t i = 0; i < pairs_.size(); ++i)
-    if (work_.pairs[i].module.value == module && !pairs_[i].scored) return;
+  for (std::size_t i = 0; i < cells_.size(); ++i)
+    if (work_.cells[i].module.value == module && !cells_[i].scored) return;
   if (scores_[module].empty()) return;
   const nlohmann::ordered_json results = module_results(work_, ModuleId{module}, scores_[module], limit_);
   write_(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");

@@ -1,5 +1,5 @@
-// Answers collected pair by pair; a pair is scored in the background as soon as it is complete, its samples written,
-// and a module's results as soon as its last pair is. Main thread, but for the scoring itself.
+// Answers collected cell by cell; a cell is scored in the background as soon as it is complete, its samples written,
+// and a module's results as soon as its last cell is. Main thread, but for the scoring itself.
 #pragma once
 
 #include <functional>
@@ -18,8 +18,8 @@ namespace proctor {
 /// Puts a file in place, now or soon.
 using WriteFile = std::function<void(const std::filesystem::path&, std::string)>;
 
-/// Where a pair's answers go: samples/, or responses/ where they are not scored.
-std::filesystem::path answers_file(const RunDirectory& directory, const Suite& suite, const Pair& pair);
+/// Where a cell's answers go: samples/, or responses/ where they are not scored.
+std::filesystem::path answers_file(const RunDirectory& directory, const Suite& suite, const Cell& cell);
 
 class Scoreboard {
  public:
@@ -35,7 +35,7 @@ class Scoreboard {
     std::size_t done = 0, total = 0;  ///< requests
     double flops_left = 0;
   };
-  const Progress& progress(std::size_t pair) const { return pairs_[pair].progress; }
+  const Progress& progress(std::size_t cell) const { return cells_[cell].progress; }
   std::size_t failed_requests() const { return failed_requests_; }
   const std::vector<std::string>& failures() const { return failures_; }
   /// Tables of the modules that are complete, in suite order.
@@ -43,23 +43,23 @@ class Scoreboard {
   nlohmann::ordered_json provisional() const;  ///< scores so far: module -> task -> metric -> value
 
  private:
-  struct PairState {
+  struct CellState {
     std::vector<Response> responses;
     Progress progress;
-    std::future<PairScore> scoring;
+    std::future<CellScore> scoring;
     bool complete = false, scored = false;
   };
   void begin_next();
-  void finish(std::size_t pair, PairScore score);
+  void finish(std::size_t cell, CellScore score);
 
   const Work& work_;
   const RunDirectory& directory_;
   std::size_t limit_;
   WriteFile write_;
-  std::vector<PairState> pairs_;
-  std::map<std::uint32_t, std::map<std::uint32_t, PairScore>> scores_;  // module -> task
+  std::vector<CellState> cells_;
+  std::map<std::uint32_t, std::map<std::uint32_t, CellScore>> scores_;  // module -> task
   std::map<std::uint32_t, std::string> tables_;
-  std::optional<std::size_t> scoring_;  // the pair being scored; one at a time, so that threads do not pile up
+  std::optional<std::size_t> scoring_;  // the cell being scored; one at a time, so that threads do not pile up
   std::size_t failed_requests_ = 0;
   std::vector<std::string> failures_;
 };

@@ -13,7 +13,7 @@ namespace proctor {
 
 /// The requests of document i are [first_request[i], first_request[i + 1]); those after the last belong to all (the
 /// passages that queries are searched in).
-struct PairRequests {
+struct CellRequests {
   std::vector<Document> documents;
   std::vector<Request> requests;
   std::vector<std::uint32_t> first_request;
@@ -25,7 +25,7 @@ struct MetricScore {
   std::optional<double> error;
 };
 
-struct PairScore {
+struct CellScore {
   std::vector<MetricScore> metrics;  ///< by filter, then metric name
   std::size_t documents = 0, effective = 0, truncated = 0;
   std::string samples;                ///< JSON lines in document order; of a task that is not scored: its responses

@@ -160,7 +160,7 @@ void RankingScore::fail(const Document& query, const std::string& why) {
   end_line(std::move(line), query);
 }
 
-PairScore RankingScore::take() {
+CellScore RankingScore::take() {
   for (const auto& [name, values] : columns_)
     score_.metrics.push_back({name, "none", mean(values), standard_error(values)});
   score_.task_hash = sha256_hex(hashes_);

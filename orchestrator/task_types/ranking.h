@@ -51,7 +51,7 @@ class RankingScore {
   void fail(const Document& query, const std::string& why);
   void count_truncated(std::size_t requests) { score_.truncated += requests; }
   void note_failure(const std::string& what) { score_.failures.push_back(what); }
-  PairScore take();
+  CellScore take();
 
  private:
   nlohmann::ordered_json begin_line(const Document& query);
@@ -60,7 +60,7 @@ class RankingScore {
   std::map<std::string, Judgments> judgments_;
   std::map<std::string, std::vector<double>> columns_;
   std::string hashes_;
-  PairScore score_;
+  CellScore score_;
 };
 
 }  // namespace proctor

@@ -86,13 +86,13 @@ class Rerank final : public RankingTaskType {
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10"}; }
 
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
-  std::optional<PairRequests> build(const TaskTemplates& task, std::size_t limit) const override {
+  std::optional<CellRequests> build(const TaskTemplates& task, std::size_t limit) const override {
     RetrievalData data = read_retrieval_data(*task.task, limit);
     const std::string& file = task.task->data.at("candidates");
     const Candidates candidates(file);
     std::unordered_map<std::string, const Document*> passages;
     for (const Document& passage : data.corpus) passages.emplace(id_of(passage), &passage);
-    PairRequests pair;
+    CellRequests pair;
     for (const Document& query : data.queries) {
       const std::vector<Candidate>* const mine = candidates.of(id_of(query));
       if (!mine) throw InputError(query.where() + ": query " + id_of(query) + " has no candidates in " + file);
@@ -111,7 +111,7 @@ class Rerank final : public RankingTaskType {
     return pair;
   }
 
-  std::optional<PairScore> score_set(const TaskTemplates& task, const PairRequests& pair,
+  std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
                                      std::span<const Response> responses) const override {
     RankingScore score(*task.task);
     for (std::size_t d = 0; d < pair.documents.size(); ++d) {

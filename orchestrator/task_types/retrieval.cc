@@ -27,9 +27,9 @@ class Retrieval final : public RankingTaskType {
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10", "recall_100"}; }
 
   /// Documents are the judged queries; the corpus follows, whole.
-  std::optional<PairRequests> build(const TaskTemplates& task, std::size_t limit) const override {
+  std::optional<CellRequests> build(const TaskTemplates& task, std::size_t limit) const override {
     RetrievalData data = read_retrieval_data(*task.task, limit);
-    PairRequests pair;
+    CellRequests pair;
     for (const Document& query : data.queries) {
       pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
       pair.requests.push_back({{task.query->render(query)}, {{"type", "embed"}, {"prompts", {"query"}}}});
@@ -43,7 +43,7 @@ class Retrieval final : public RankingTaskType {
     return pair;
   }
 
-  std::optional<PairScore> score_set(const TaskTemplates& task, const PairRequests& pair,
+  std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
                                      std::span<const Response> responses) const override {
     RankingScore score(*task.task);
     std::vector<Passage> passages;

@@ -37,9 +37,9 @@ class Similarity final : public SetTaskType {
     return {{{task.left->render(document)}, {{"type", "embed"}}},
             {{task.right->render(document)}, {{"type", "embed"}}}};
   }
-  std::optional<PairScore> score_set(const TaskTemplates& task, const PairRequests& pair,
+  std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
                                      std::span<const Response> responses) const override {
-    PairScore score;
+    CellScore score;
     std::vector<double> cosines, golds;
     std::string hashes;
     for (std::size_t d = 0; d < pair.documents.size(); ++d) {

@@ -53,9 +53,9 @@ class TaskType {
   virtual std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                         const std::string& context) const = 0;
   /// Of types whose requests are not each a document's: all of them, of `limit` documents at most (0: all).
-  virtual std::optional<PairRequests> build(const TaskTemplates&, std::size_t /*limit*/) const { return std::nullopt; }
-  /// Of types whose figures are of the whole set, not means over documents: everything that score_pair says.
-  virtual std::optional<PairScore> score_set(const TaskTemplates&, const PairRequests&,
+  virtual std::optional<CellRequests> build(const TaskTemplates&, std::size_t /*limit*/) const { return std::nullopt; }
+  /// Of types whose figures are of the whole set, not means over documents: everything that score_cell says.
+  virtual std::optional<CellScore> score_set(const TaskTemplates&, const CellRequests&,
                                              std::span<const Response>) const {
     return std::nullopt;
   }

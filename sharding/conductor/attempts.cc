@@ -13,29 +13,30 @@ bool Attempts::struck_out(const Record& record, std::size_t devices) {
 Attempts::Next Attempts::on_strike(ShardId shard, SlotId device, std::size_t devices, const BatchPlace& at,
                                    const std::string& reason) {
   Record& record = records_[shard.value];
-  const auto reshape = [&](Next next) {
+  const auto override_shard = [&](Next next) {
     record.strikes.clear();
-    record.reshaped_after = record.attempts;
+    record.overridden_after = record.attempts;
     return next;
   };
-  const bool alone = at.batch && at.request && record.shape.isolated.contains(*at.batch);
-  if (alone && record.shape.aside.emplace(*at.request, reason).second) return reshape(Next::request_set_aside);
+  const bool alone = at.batch && at.request && record.overrides.isolated.contains(*at.batch);
+  if (alone && record.overrides.excluded.emplace(*at.request, reason).second)
+    return override_shard(Next::request_set_aside);
   record.strikes.push_back(device);
   if (!struck_out(record, devices)) return Next::again;
-  if (at.batch && record.shape.isolated.insert(*at.batch).second) return reshape(Next::isolated);
+  if (at.batch && record.overrides.isolated.insert(*at.batch).second) return override_shard(Next::isolated);
   return Next::shard_set_aside;
 }
 
 Attempts::Next Attempts::on_out_of_memory(ShardId shard) {
   Record& record = records_[shard.value];
-  if (record.shape.level == 0 && !record.had_fresh_worker) {
+  if (record.overrides.level == 0 && !record.had_fresh_worker) {
     record.had_fresh_worker = true;
     return Next::fresh_worker;
   }
-  if (record.shape.level == kLevels) return Next::shard_set_aside;
-  ++record.shape.level;
-  record.shape.isolated.clear();  // its batches are others now
-  record.reshaped_after = record.attempts;
+  if (record.overrides.level == kLevels) return Next::shard_set_aside;
+  ++record.overrides.level;
+  record.overrides.isolated.clear();  // its batches are others now
+  record.overridden_after = record.attempts;
   return Next::halved;
 }
 

@@ -1,6 +1,6 @@
 // How often a shard was tried, and what its failures mean. A worker that dies by itself, or hangs, in a shard strikes
 // it. After the third strike (on as many devices, where there are some) only the batch named at death is run request by
-// request, `isolated`; what then kills is set aside by name. Out of memory: once in a fresh worker (what was left in
+// request, `isolated`; what then kills is excluded by name. Out of memory: once in a fresh worker (what was left in
 // the old one must not change a byte), then with half the tokens a batch, `halved`, a quarter, ... Pure.
 #pragma once
 
@@ -21,10 +21,10 @@ struct BatchPlace {
 };
 
 /// What decides a shard's bytes beside its requests. Durable, and the same for every later attempt.
-struct ShardShape {
-  std::uint32_t level = 0;                     ///< halved: it runs at max_batch_tokens >> level
-  std::set<std::uint32_t> isolated;            ///< batches, of this level, that are run request by request
-  std::map<std::uint32_t, std::string> aside;  ///< requests that are not run, and why
+struct ShardOverrides {
+  std::uint32_t level = 0;                        ///< halved: it runs at max_batch_tokens >> level
+  std::set<std::uint32_t> isolated;               ///< batches, of this level, that are run request by request
+  std::map<std::uint32_t, std::string> excluded;  ///< requests that are not run, and why
 };
 
 /// Kills from outside, in a row. Each 20th counts as a failure all the same, lest they go on for ever.
@@ -45,8 +45,8 @@ class Attempts {
 
   /// The number of the attempt that begins now, from 1.
   std::uint32_t begin(ShardId shard) { return ++records_[shard.value].attempts; }
-  /// Whether an answer of that attempt has the bytes of the shard's present shape.
-  bool current(ShardId shard, std::uint32_t attempt) const { return attempt > records_[shard.value].reshaped_after; }
+  /// Whether an answer of that attempt has the bytes of the shard's present overrides.
+  bool current(ShardId shard, std::uint32_t attempt) const { return attempt > records_[shard.value].overridden_after; }
 
   /// Its worker died by itself or hung, on `device`; `devices` could still be used.
   [[nodiscard]] Next on_strike(ShardId shard, SlotId device, std::size_t devices, const BatchPlace& at,
@@ -58,8 +58,8 @@ class Attempts {
 
   bool struck_on(ShardId shard, SlotId device) const;
   std::size_t strikes(ShardId shard) const { return records_[shard.value].strikes.size(); }
-  const ShardShape& shape(ShardId shard) const { return records_[shard.value].shape; }
-  void restore(ShardId shard, ShardShape shape) { records_[shard.value].shape = std::move(shape); }
+  const ShardOverrides& overrides(ShardId shard) const { return records_[shard.value].overrides; }
+  void restore(ShardId shard, ShardOverrides overrides) { records_[shard.value].overrides = std::move(overrides); }
 
  private:
   static constexpr std::size_t kStrikes = 3, kMostStrikes = 5;  // most: where other devices never come to it
@@ -67,10 +67,10 @@ class Attempts {
   struct Record {
     std::uint32_t attempts = 0;
     OutsideKills outside;
-    std::uint32_t reshaped_after = 0;  // attempts up to this one had another shape
+    std::uint32_t overridden_after = 0;  // attempts up to this one had other overrides
     bool had_fresh_worker = false;
     std::vector<SlotId> strikes;  // the device of each
-    ShardShape shape;
+    ShardOverrides overrides;
   };
   static bool struck_out(const Record& record, std::size_t devices);
   std::vector<Record> records_;

@@ -10,9 +10,9 @@ namespace {
 constexpr Moment kStartDeadline{60};
 }  // namespace
 
-Conductor::Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Door& door)
+Conductor::Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Executor& executor)
     : options_(std::move(options)),
-      door_(door),
+      executor_(executor),
       modules_(std::move(modules)),
       shards_(std::move(shards)),
       schedule_(modules_, shards_),
@@ -50,7 +50,7 @@ void Conductor::on_report(SlotId slot, std::uint32_t incarnation, WorkerReport r
         },
         report);
   }
-  hand_out(now);
+  assign(now);
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const Progress& report, Moment now) {
@@ -59,7 +59,7 @@ void Conductor::handle(SlotId slot, Visit& visit, const Progress& report, Moment
 
 void Conductor::handle(SlotId, Visit& visit, const GangAddress& report, Moment) {
   if (visit.state() != VisitState::opening) return;
-  for (std::uint32_t m = 0; m < visit.size(); ++m) door_.join(visit.slot(m), visit.id(), report.address);
+  for (std::uint32_t m = 0; m < visit.size(); ++m) executor_.join(visit.slot(m), visit.id(), report.address);
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened& report, Moment now) {
@@ -69,7 +69,8 @@ void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened& report, Mom
   hungry_.insert(visit.id());
 }
 
-/// An answer counts if its shard is open and it has the bytes of the shard's present shape, whichever attempt it is.
+/// An answer counts if its shard is open and it has the bytes of the shard's present overrides, whichever attempt it
+/// is.
 void Conductor::handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment now) {
   if (visit.shard() != report.shard || visit.attempt() != report.attempt) return;
   const Shard& shard = shards_[report.shard.value];
@@ -84,10 +85,11 @@ void Conductor::handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment 
   if (state_[report.shard.value] >= ShardState::answered || !attempts_.current(report.shard, report.attempt)) return;
   schedule_.withdraw(report.shard);
   schedule_.on_ran(report.shard, report.seconds);
-  for (const auto& [request, why] : attempts_.shape(report.shard).aside) report.responses[request] = {nullptr, why};
+  for (const auto& [request, why] : attempts_.overrides(report.shard).excluded)
+    report.responses[request] = {nullptr, why};
   state_[report.shard.value] = ShardState::answered;
   if (--unanswered_[shard.module.value] == 0) reconsider_ = true;
-  door_.store(report.shard, std::move(report.responses));
+  executor_.store(report.shard, std::move(report.responses));
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const Quiesced& report, Moment now) {
@@ -101,7 +103,7 @@ void Conductor::handle(SlotId slot, Visit& visit, const Quiesced& report, Moment
       break;
   }
   visit.on_tearing_down(now);
-  for (std::uint32_t m = 0; m < visit.size(); ++m) door_.tear_down(visit.slot(m), visit.id());
+  for (std::uint32_t m = 0; m < visit.size(); ++m) executor_.tear_down(visit.slot(m), visit.id());
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitClosed& report, Moment now) {
@@ -120,7 +122,7 @@ void Conductor::on_stored(ShardId shard, Moment now) {
   PROCTOR_CHECK(state_[shard.value] == ShardState::answered, "only an answered shard is stored, once");
   state_[shard.value] = ShardState::stored;
   --unstored_;
-  hand_out(now);
+  assign(now);
 }
 
 void Conductor::on_tick(Moment now) {
@@ -130,17 +132,17 @@ void Conductor::on_tick(Moment now) {
     if (auto found = visit.late(now)) late.emplace_back(id, std::move(*found));
   for (const auto& [id, found] : late) on_late(id, found, now);
   for (SlotId slot : roster_.too_late_to_start(now)) {
-    door_.kill(slot);
+    executor_.kill(slot);
     roster_.on_death(slot, nullptr, "did not start in time", dispensable(slot), now);
   }
   start_due(now);
   reconsider_ = true;
-  hand_out(now);
+  assign(now);
 }
 
 void Conductor::start_due(Moment now) {
   if (finished()) return;
-  for (SlotId slot : roster_.take_due(now)) door_.start(slot, roster_.at(slot).incarnation);
+  for (SlotId slot : roster_.take_due(now)) executor_.start(slot, roster_.at(slot).incarnation);
 }
 
 bool Conductor::finished() const {
@@ -160,7 +162,7 @@ bool Conductor::holds_shard(const Visit& visit) const {
   return shard && state_[shard->value] == ShardState::running && holder_[shard->value] == visit.id();
 }
 
-void Conductor::hand_out(Moment now) {
+void Conductor::assign(Moment now) {
   if (std::exchange(reconsider_, false)) hungry_.merge(idle_);
   while (!hungry_.empty()) {
     const auto found = visits_.find(hungry_.extract(hungry_.begin()).value());
@@ -191,9 +193,10 @@ void Conductor::feed(Visit& visit, Moment now) {
   holder_[shard->value] = visit.id();
   const std::uint32_t attempt = attempts_.begin(*shard);
   const Moment unit = visit.on_shard(*shard, attempt, now, expected_seconds(*shard));
-  const Turn turn{visit.id(), *shard, attempt, attempts_.shape(*shard), unit, schedule_.upcoming(visit.module())};
-  door_.hand_out(turn, visit.slot(0));
-  for (std::uint32_t m = 0; m < visit.size(); ++m) door_.run(visit.slot(m), turn);
+  const Assignment assignment{
+      visit.id(), *shard, attempt, attempts_.overrides(*shard), unit, schedule_.upcoming(visit.module())};
+  executor_.assign(assignment, visit.slot(0));
+  for (std::uint32_t m = 0; m < visit.size(); ++m) executor_.run(visit.slot(m), assignment);
 }
 
 /// A gang without shards keeps its module only while a lost shard of it might come back and nobody else wants it.
@@ -204,30 +207,30 @@ bool Conductor::needed_elsewhere(const Visit& visit) const {
 
 void Conductor::close(Visit& visit, Moment now) {
   visit.on_closing(now);
-  for (std::uint32_t m = 0; m < visit.size(); ++m) door_.close(visit.slot(m), visit.id());
+  for (std::uint32_t m = 0; m < visit.size(); ++m) executor_.close(visit.slot(m), visit.id());
 }
 
 void Conductor::end(VisitId id, Moment now) {
   Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
   if (!visit.suspended()) gang_gone(visit.module());
-  const Verdict verdict = visit.verdict(options_.leak_tolerance_bytes, forgiven_);
+  const Verdict verdict = visit.verdict(options_.leak_tolerance_bytes, tolerated_);
   std::set<std::string> unclean;
   for (std::uint32_t m = 0; m < visit.size(); ++m) unclean.insert(end_member(visit, m, verdict, now));
   unclean.erase("");
-  forgive(unclean);
+  tolerate(unclean);
 }
 
 void Conductor::record(const Visit& visit, std::uint32_t member, Verdict verdict, const std::string& reason) {
-  door_.record({visit.module(), visit.id(), visit.slot(member), visit.incarnation(member), member, visit.size(),
-                verdict, reason, visit.row(member).value_or(LedgerRow{})});
+  executor_.record({visit.module(), visit.id(), visit.slot(member), visit.incarnation(member), member, visit.size(),
+                    verdict, reason, visit.row(member).value_or(LedgerRow{})});
 }
 
 /// Records the member's row and frees or replaces its worker. Returns the cache counter that was unclean, or "".
 std::string Conductor::end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now) {
   const SlotId slot = visit.slot(member);
   const LedgerRow row = visit.row(member).value_or(LedgerRow{});
-  const auto found = dirt(row, options_.leak_tolerance_bytes, forgiven_);
+  const auto found = find_residue(row, options_.leak_tolerance_bytes, tolerated_);
   std::string why = found ? found->text : visit.reason();
   if (verdict == Verdict::recycled && why.empty()) why = "another member's device is unclean";
   record(visit, member, verdict, why);
@@ -236,7 +239,7 @@ std::string Conductor::end_member(Visit& visit, std::uint32_t member, Verdict ve
     return "";
   }
   if (visit.reason().empty())
-    door_.warn(name_of(visit) + " left its device unclean (" + why + "); the worker is replaced");
+    executor_.warn(name_of(visit) + " left its device unclean (" + why + "); the worker is replaced");
   kill(visit, member, now);
   return found && !found->exact ? found->counter : "";
 }

@@ -1,4 +1,4 @@
-// The run as one pure reactor: events and `now` in, commands out through the Door. It joins roster, schedule,
+// The run as one pure reactor: events and `now` in, commands out through the Executor. It joins roster, schedule,
 // placement, attempts and visits; it has no clock and does no I/O, so tests and a simulator run what production runs.
 // Owned by the orchestrator's loop (rank 0), called from that one thread.
 #pragma once
@@ -33,27 +33,27 @@ struct LedgerEntry {
 };
 
 /// A shard handed to a gang.
-struct Turn {
+struct Assignment {
   VisitId visit;
   ShardId shard;
   std::uint32_t attempt = 1;
-  ShardShape shape;             ///< recorded before it took effect
+  ShardOverrides overrides;     ///< recorded before it took effect
   Moment unit{60};              ///< what one announced unit of it may take
   std::optional<ShardId> next;  ///< the gang probably gets it afterwards
 };
 
-/// The one door to the world. Commands are carried out in order.
-class Door {
+/// What carries out the conductor's commands. They are carried out in order.
+class Executor {
  public:
-  virtual ~Door() = default;
+  virtual ~Executor() = default;
   virtual void start(SlotId slot, std::uint32_t incarnation) = 0;
   virtual void kill(SlotId slot) = 0;
   /// A gang, in order of rank: each loads its share of the module and answers VisitOpened or OpenFailed.
   virtual void open(std::span<const SlotId> members, VisitId visit, ModuleId module) = 0;
   virtual void join(SlotId slot, VisitId visit, const std::string& address) = 0;
   /// A shard goes to a gang, whose members get it by the calls of run() that follow.
-  virtual void hand_out(const Turn& turn, SlotId first_member) = 0;
-  virtual void run(SlotId slot, const Turn& turn) = 0;
+  virtual void assign(const Assignment& assignment, SlotId first_member) = 0;
+  virtual void run(SlotId slot, const Assignment& assignment) = 0;
   virtual void close(SlotId slot, VisitId visit) = 0;                             ///< answered by Quiesced
   virtual void tear_down(SlotId slot, VisitId visit) = 0;                         ///< answered by VisitClosed
   virtual void abort(SlotId slot, VisitId visit, const std::string& reason) = 0;  ///< answered by VisitClosed
@@ -61,8 +61,8 @@ class Door {
   virtual void store(ShardId shard, std::vector<Response> responses) = 0;
   /// Failed for this run only, not stored; answer with Conductor::on_stored.
   virtual void give_up(ShardId shard, std::vector<Response> responses) = 0;
-  /// `halved`, `isolated` or a request set aside: to be recorded before any answer that comes of it.
-  virtual void store_shape(ShardId shard, const ShardShape& shape) = 0;
+  /// `halved`, `isolated` or a request excluded: to be recorded before any answer that comes of it.
+  virtual void store_overrides(ShardId shard, const ShardOverrides& overrides) = 0;
   virtual void record(const LedgerEntry& entry) = 0;
   virtual void warn(const std::string& event) = 0;
 };
@@ -76,11 +76,11 @@ class Conductor {
     std::vector<std::string> module_names;  ///< for messages
     Reach reach = Reach::node;              ///< of a gang
   };
-  Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Door& door);
+  Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Executor& executor);
 
   /// Before the first event: this shard's answer is in the store already.
   void restore_answered(ShardId shard);
-  void restore_shape(ShardId shard, ShardShape shape) { attempts_.restore(shard, std::move(shape)); }
+  void restore_overrides(ShardId shard, ShardOverrides overrides) { attempts_.restore(shard, std::move(overrides)); }
 
   void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
   /// Any sign of life of an agent. One that was silent for the deadline `agent` is suspect: its shards are run
@@ -138,7 +138,7 @@ class Conductor {
   }
   std::string name_of(SlotId slot) const;
   void start_due(Moment now);
-  void hand_out(Moment now);
+  void assign(Moment now);
   void feed(Visit& visit, Moment now);
   bool open_one(Moment now);
   const std::vector<NodeSlots>& unreserved_slots(ModuleId wanted, std::vector<NodeSlots>& buffer) const;
@@ -149,7 +149,7 @@ class Conductor {
   void end(VisitId visit, Moment now);
   void record(const Visit& visit, std::uint32_t member, Verdict verdict, const std::string& reason);
   std::string end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now);
-  void forgive(const std::set<std::string>& counters);
+  void tolerate(const std::set<std::string>& counters);
   /// `culprit`: the member that is to blame, and with it the shard it was computing.
   void abort(VisitId visit, const std::string& reason, std::optional<std::uint32_t> culprit, Moment now,
              std::span<const std::uint32_t> hung = {});
@@ -174,7 +174,7 @@ class Conductor {
   }
 
   Options options_;
-  Door& door_;
+  Executor& executor_;
   std::vector<ModuleOutlook> modules_;
   std::vector<Shard> shards_;
   Schedule schedule_;
@@ -191,7 +191,7 @@ class Conductor {
   std::vector<OutsideKills> outside_kills_;            // of each module while it was loaded, in a row
   std::vector<std::size_t> unanswered_;                // shards of each module
   std::map<std::string, std::uint32_t> recycled_for_;  // visits in a row that a counter made unclean
-  std::set<std::string> forgiven_;                     // counters that no longer replace a worker
+  std::set<std::string> tolerated_;                    // counters that no longer replace a worker
   std::size_t unstored_;
   std::uint32_t next_visit_;
   bool draining_ = false;

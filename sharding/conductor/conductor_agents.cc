@@ -34,8 +34,8 @@ void Conductor::suspect(AgentId agent, Moment now) {
   }
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%.0f", roster_.silent_for(agent, now).count());
-  door_.warn("node " + roster_.host(agent) + " has been silent for " + seconds +
-             " s: it is suspect, and gets nothing; " + std::to_string(reissued) + " shards are handed out again");
+  executor_.warn("node " + roster_.host(agent) + " has been silent for " + seconds +
+                 " s: it is suspect, and gets nothing; " + std::to_string(reissued) + " shards are handed out again");
   for (const auto& [id, silent] : split)
     abort(id, "node " + roster_.host(agent) + " is silent", std::nullopt, now, silent);
 }
@@ -50,9 +50,9 @@ void Conductor::readmit(AgentId agent, Moment now) {
     if (visit.state() != VisitState::aborting) schedule_.on_gang_opening(visit.module());
     if (!silent.empty()) split.emplace_back(id, silent);
   }
-  door_.warn("node " + roster_.host(agent) + " speaks again and is readmitted");
+  executor_.warn("node " + roster_.host(agent) + " speaks again and is readmitted");
   for (const auto& [id, silent] : split) abort(id, "a node of it is still silent", std::nullopt, now, silent);
-  hand_out(now);
+  assign(now);
 }
 
 void Conductor::abandon_silent() {

@@ -24,8 +24,8 @@ void Conductor::count_open_failure(ModuleId module, EndedBy by, const std::strin
   if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
   schedule_.drop(module);
   reconsider_ = true;
-  door_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
-             " times in a row; its requests fail: " + why);
+  executor_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
+                 " times in a row; its requests fail: " + why);
   for (std::uint32_t s = 0; s < shards_.size(); ++s)
     if (shards_[s].module == module && state_[s] == ShardState::waiting)
       fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + why, Durable::no);
@@ -55,13 +55,13 @@ void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, const std
   bool fresh = false;
   if (held) switch (attempts_.on_out_of_memory(shard)) {
       case Attempts::Next::fresh_worker:
-        door_.warn(reason + "; it runs again in a fresh worker");
+        executor_.warn(reason + "; it runs again in a fresh worker");
         run_again(shard);
         fresh = true;
         break;
       case Attempts::Next::halved:
-        door_.warn(reason + "; it runs again with batches of half the tokens");
-        door_.store_shape(shard, attempts_.shape(shard));
+        executor_.warn(reason + "; it runs again with batches of half the tokens");
+        executor_.store_overrides(shard, attempts_.overrides(shard));
         run_again(shard);
         break;
       default:
@@ -82,12 +82,12 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, cons
   Visit* visit = visit_of(slot);
   const std::optional<ShardId> shard = visit ? visit->shard() : std::nullopt;
   const std::string who = name_of(slot) + " died: " + how + (by == EndedBy::outside ? ", from outside" : "");
-  if (!visit || visit->state() == VisitState::aborting) door_.warn(who);
+  if (!visit || visit->state() == VisitState::aborting) executor_.warn(who);
   if (by == EndedBy::outside && record.state == SlotState::busy)
     roster_.on_replaced(slot, now);  // no failure of its device
   else
     roster_.on_death(slot, shard ? &*shard : nullptr, how, dispensable(slot), now);
-  if (record.state == SlotState::quarantined) door_.warn(who + "; its device is quarantined for this run");
+  if (record.state == SlotState::quarantined) executor_.warn(who + "; its device is quarantined for this run");
   if (visit) {
     const bool opening = visit->state() == VisitState::opening, aborting = visit->state() == VisitState::aborting;
     const ModuleId module = visit->module();
@@ -100,7 +100,7 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, cons
     if (opening) count_open_failure(module, by, who);
   }
   start_due(now);  // not on_tick: after a stall, news of progress may still wait behind this event
-  hand_out(now);
+  assign(now);
 }
 
 /// The members furthest behind are killed; the others take the abort path.
@@ -111,7 +111,7 @@ void Conductor::on_late(VisitId id, const Late& late, Moment now) {
   for (std::uint32_t member : late.members) who += (who.empty() ? "" : " or ") + name_of(visit.slot(member));
   const std::string reason = who + " is past its " + late.what + " deadline (last announced: " + late.unit + ")";
   if (visit.state() == VisitState::aborting) {
-    door_.warn(name_of(visit) + ": " + reason + "; killed");
+    executor_.warn(name_of(visit) + ": " + reason + "; killed");
     bool last = false;
     for (std::uint32_t member : late.members) last = kill(visit, member, now);
     if (last) end_aborted(id, now);
@@ -124,11 +124,11 @@ void Conductor::on_late(VisitId id, const Late& late, Moment now) {
 }
 
 /// Twice running for the same cache counter: fresh workers do not help, so it no longer costs one.
-void Conductor::forgive(const std::set<std::string>& counters) {
+void Conductor::tolerate(const std::set<std::string>& counters) {
   for (const std::string& counter : counters) {
     if (++recycled_for_[counter] < 2) continue;
-    forgiven_.insert(counter);
-    door_.warn("workers were replaced twice running for " + counter + "; from here on it is only recorded");
+    tolerated_.insert(counter);
+    executor_.warn("workers were replaced twice running for " + counter + "; from here on it is only recorded");
   }
   std::erase_if(recycled_for_, [&](const auto& entry) { return !counters.contains(entry.first); });
 }
@@ -137,7 +137,7 @@ void Conductor::forgive(const std::set<std::string>& counters) {
 void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::uint32_t> culprit, Moment now,
                       std::span<const std::uint32_t> hung) {
   Visit& visit = visits_.at(id);
-  door_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
+  executor_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
   const auto lost = holds_shard(visit) ? visit.shard() : std::nullopt;
   visit.on_aborting(now, reason);
   if (!visit.suspended()) gang_gone(visit.module());
@@ -147,7 +147,7 @@ void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::
   bool spoken_to = false;
   for (std::uint32_t m = 0; m < visit.size(); ++m) {
     if (!visit.here(m) || visit.row(m)) continue;
-    door_.abort(visit.slot(m), id, reason);
+    executor_.abort(visit.slot(m), id, reason);
     spoken_to = true;
   }
   if (!spoken_to) end_aborted(id, now);
@@ -155,7 +155,7 @@ void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::
 
 /// Its worker is replaced at once. True when nobody is left of an aborted visit.
 bool Conductor::kill(Visit& visit, std::uint32_t member, Moment now) {
-  door_.kill(visit.slot(member));
+  executor_.kill(visit.slot(member));
   roster_.on_replaced(visit.slot(member), now);
   return visit.on_gone(member);
 }
@@ -179,14 +179,14 @@ void Conductor::strike(ShardId shard, SlotId device, const BatchPlace& at, const
   const std::string who = name_of(shard);
   switch (attempts_.on_strike(shard, device, usable_slots(), at, reason)) {
     case Attempts::Next::isolated:
-      door_.warn(who + ": its third strike, in batch " + std::to_string(*at.batch + 1) + ", " + reason +
-                 "; that batch is run request by request from here on");
-      door_.store_shape(shard, attempts_.shape(shard));
+      executor_.warn(who + ": its third strike, in batch " + std::to_string(*at.batch + 1) + ", " + reason +
+                     "; that batch is run request by request from here on");
+      executor_.store_overrides(shard, attempts_.overrides(shard));
       return run_again(shard);
     case Attempts::Next::request_set_aside:
-      door_.warn(who + ": request " + std::to_string(shards_[shard.value].requests[*at.request]) +
-                 " is set aside: alone in its batch, " + reason);
-      door_.store_shape(shard, attempts_.shape(shard));
+      executor_.warn(who + ": request " + std::to_string(shards_[shard.value].requests[*at.request]) +
+                     " is set aside: alone in its batch, " + reason);
+      executor_.store_overrides(shard, attempts_.overrides(shard));
       return run_again(shard);
     case Attempts::Next::shard_set_aside:
       return set_aside(shard, reason);
@@ -196,7 +196,7 @@ void Conductor::strike(ShardId shard, SlotId device, const BatchPlace& at, const
 }
 
 void Conductor::set_aside(ShardId shard, const std::string& reason) {
-  door_.warn(name_of(shard) + " is set aside: " + reason);
+  executor_.warn(name_of(shard) + " is set aside: " + reason);
   fail_requests(shard, reason, Durable::yes);
 }
 
@@ -205,9 +205,9 @@ void Conductor::fail_requests(ShardId shard, const std::string& reason, Durable 
   if (--unanswered_[shards_[shard.value].module.value] == 0) reconsider_ = true;
   std::vector<Response> failed(shards_[shard.value].requests.size(), Response{nullptr, reason});
   if (durable == Durable::yes)
-    door_.store(shard, std::move(failed));
+    executor_.store(shard, std::move(failed));
   else
-    door_.give_up(shard, std::move(failed));
+    executor_.give_up(shard, std::move(failed));
 }
 
 }  // namespace proctor

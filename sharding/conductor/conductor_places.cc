@@ -69,15 +69,15 @@ bool Conductor::open_one(Moment now) {
   if (!module) return false;
   const std::vector<SlotId> slots = *place(*module);
   const VisitId id{next_visit_++};
-  std::vector<Seat> seats;
+  std::vector<Member> members;
   for (SlotId slot : slots) {
     roster_.on_busy(slot);
     latest_visit_[slot] = id;
-    seats.push_back({slot, roster_.at(slot).incarnation});
+    members.push_back({slot, roster_.at(slot).incarnation});
   }
-  visits_.emplace(id, Visit(id, *module, seats, now, options_.deadlines));
+  visits_.emplace(id, Visit(id, *module, members, now, options_.deadlines));
   schedule_.on_gang_opening(*module);
-  door_.open(slots, id, *module);
+  executor_.open(slots, id, *module);
   return true;
 }
 

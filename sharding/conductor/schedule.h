@@ -50,8 +50,8 @@ class Schedule {
   std::optional<ShardId> take(ModuleId module) {
     return take(module, [](ShardId) { return false; });
   }
-  /// What a gang that takes a shard now gets after it, if this module's gangs go on in turn. Nothing past 64 gangs: the
-  /// order would be a guess, and looking for it would cost more than handing out.
+  /// What a gang that takes a shard now gets after it, if this module's gangs continue in turn. Nothing past 64
+  /// gangs: the order would be a guess, and looking for it would cost more than handing out.
   std::optional<ShardId> upcoming(ModuleId module) const;
   void give_back(ShardId shard);          ///< it was lost; it goes to the front again
   void withdraw(ShardId shard);           ///< an unassigned one that need not run

@@ -38,47 +38,49 @@ std::string to_string(Verdict verdict) {
   return "aborted";
 }
 
-std::optional<Dirt> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven) {
+std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t tolerance_bytes,
+                                    const std::set<std::string>& tolerated) {
   const auto left = [](std::uint64_t n, const char* what) { return std::to_string(n) + " " + what + " left"; };
   const auto more = [](std::int64_t after, std::int64_t before, const char* what) {
     return std::to_string(after - before) + " " + what + " more than before";
   };
-  if (row.modules_left) return Dirt{"modules_left", left(row.modules_left, "modules"), true};
-  if (row.communicators_left) return Dirt{"communicators_left", left(row.communicators_left, "communicators"), true};
-  if (row.graphs_left) return Dirt{"graphs_left", left(row.graphs_left, "graphs"), true};
+  if (row.modules_left) return Residue{"modules_left", left(row.modules_left, "modules"), true};
+  if (row.communicators_left) return Residue{"communicators_left", left(row.communicators_left, "communicators"), true};
+  if (row.graphs_left) return Residue{"graphs_left", left(row.graphs_left, "graphs"), true};
   if (row.allocated_after != row.allocated_before)
-    return Dirt{"allocated_after",
-                more(static_cast<std::int64_t>(row.allocated_after), static_cast<std::int64_t>(row.allocated_before),
-                     "allocated bytes"),
-                true};
+    return Residue{"allocated_after",
+                   more(static_cast<std::int64_t>(row.allocated_after), static_cast<std::int64_t>(row.allocated_before),
+                        "allocated bytes"),
+                   true};
   if (!row.warmed_up) return std::nullopt;
-  const auto counts = [&](const char* counter) { return !forgiven.contains(counter); };
+  const auto counts = [&](const char* counter) { return !tolerated.contains(counter); };
   if (counts("reserved_after") && row.reserved_after > row.reserved_before + tolerance_bytes)
-    return Dirt{"reserved_after", left(row.reserved_after - row.reserved_before, "reserved bytes"), false};
+    return Residue{"reserved_after", left(row.reserved_after - row.reserved_before, "reserved bytes"), false};
   if (counts("device_free_after") && row.device_free_after + tolerance_bytes < row.device_free_before)
-    return Dirt{"device_free_after",
-                std::to_string(row.device_free_before - row.device_free_after) + " device bytes less free than before",
-                false};
+    return Residue{
+        "device_free_after",
+        std::to_string(row.device_free_before - row.device_free_after) + " device bytes less free than before", false};
   if (counts("file_descriptors") && row.file_descriptors > row.file_descriptors_before)
-    return Dirt{"file_descriptors", more(row.file_descriptors, row.file_descriptors_before, "file descriptors"), false};
+    return Residue{"file_descriptors", more(row.file_descriptors, row.file_descriptors_before, "file descriptors"),
+                   false};
   if (counts("threads") && row.threads > row.threads_before)
-    return Dirt{"threads",
-                more(row.threads, row.threads_before, "threads") +
-                    (row.new_threads.empty() ? "" : " (" + row.new_threads + ")"),
-                false};
+    return Residue{"threads",
+                   more(row.threads, row.threads_before, "threads") +
+                       (row.new_threads.empty() ? "" : " (" + row.new_threads + ")"),
+                   false};
   return std::nullopt;
 }
 
-Visit::Visit(VisitId id, ModuleId module, std::span<const Seat> seats, Moment now, const Deadlines& deadlines)
+Visit::Visit(VisitId id, ModuleId module, std::span<const Member> members, Moment now, const Deadlines& deadlines)
     : id_(id), module_(module), deadlines_(deadlines), allowance_(deadlines.load) {
-  for (const Seat& seat : seats) members_.emplace_back().seat = seat;
+  for (const Member& member : members) members_.emplace_back().member = member;
   begin(VisitState::opening, now, deadlines.load);
 }
 
 void Visit::begin(VisitState state, Moment now, Moment allowance) {
   state_ = state;
   allowance_ = allowance;
-  for (Member& member : members_) {
+  for (MemberState& member : members_) {
     member.done = member.row.has_value();  // measured already: an abort asks nothing more of it
     member.waits = false;
     member.due = now + allowance;
@@ -86,12 +88,12 @@ void Visit::begin(VisitState state, Moment now, Moment allowance) {
 }
 
 bool Visit::all_done() const {
-  return std::ranges::all_of(members_, [](const Member& m) { return m.done || !m.here; });
+  return std::ranges::all_of(members_, [](const MemberState& m) { return m.done || !m.here; });
 }
 
 std::optional<std::uint32_t> Visit::member(SlotId slot) const {
   for (std::uint32_t m = 0; m < members_.size(); ++m)
-    if (members_[m].here && members_[m].seat.slot == slot) return m;
+    if (members_[m].here && members_[m].member.slot == slot) return m;
   return std::nullopt;
 }
 
@@ -106,13 +108,13 @@ bool Visit::on_opened(std::uint32_t member, Moment now) {
 Moment Visit::on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment expected) {
   shard_ = shard;
   attempt_ = attempt;
-  for (Member& member : members_) member.place = {};
+  for (MemberState& member : members_) member.place = {};
   begin(VisitState::serving, now, std::max(Moment(deadlines_.progress), kPatience * expected));
   return allowance_;
 }
 
 void Visit::on_progress(std::uint32_t member, const Progress& progress, Moment now) {
-  Member& record = members_[member];
+  MemberState& record = members_[member];
   record.units = progress.counter;
   record.unit = progress.unit;
   record.waits = false;
@@ -125,7 +127,7 @@ void Visit::on_progress(std::uint32_t member, const Progress& progress, Moment n
 
 void Visit::resume(Moment now) {
   suspended_ = false;
-  for (Member& member : members_) member.due = now + allowance_;
+  for (MemberState& member : members_) member.due = now + allowance_;
 }
 
 void Visit::on_shard_done(Moment now) {
@@ -165,10 +167,11 @@ bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
 
 std::optional<Late> Visit::late(Moment now) const {
   if (suspended_ || state_ == VisitState::ended || (state_ == VisitState::serving && !shard_)) return std::nullopt;
-  const bool all_wait = std::ranges::all_of(members_, [](const Member& m) { return m.waits || m.done || !m.here; });
-  const auto awaited = [&](const Member& m) { return m.here && !m.done && (!m.waits || all_wait); };
+  const bool all_wait =
+      std::ranges::all_of(members_, [](const MemberState& m) { return m.waits || m.done || !m.here; });
+  const auto awaited = [&](const MemberState& m) { return m.here && !m.done && (!m.waits || all_wait); };
   std::optional<std::uint64_t> fewest;  // units of a member past its deadline
-  for (const Member& member : members_)
+  for (const MemberState& member : members_)
     if (awaited(member) && now >= member.due) fewest = std::min(fewest.value_or(member.units), member.units);
   if (!fewest) return std::nullopt;
   Late late{deadline_name(state_), {}, ""};
@@ -178,10 +181,10 @@ std::optional<Late> Visit::late(Moment now) const {
   return late;
 }
 
-Verdict Visit::verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven) const {
+Verdict Visit::verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& tolerated) const {
   if (forced_) return *forced_;
-  for (const Member& member : members_)
-    if (!member.row || dirt(*member.row, tolerance_bytes, forgiven)) return Verdict::recycled;
+  for (const MemberState& member : members_)
+    if (!member.row || find_residue(*member.row, tolerance_bytes, tolerated)) return Verdict::recycled;
   return Verdict::clean;
 }
 

@@ -22,7 +22,7 @@ enum class Verdict { clean, recycled, aborted };
 std::string to_string(Verdict verdict);
 
 /// What a member left behind.
-struct Dirt {
+struct Residue {
   std::string counter;  ///< the ledger field that tells
   std::string text;     ///< "4096 allocated bytes more than before"
   bool exact = false;   ///< a leak beyond doubt; the others are caches, within the tolerance
@@ -30,9 +30,9 @@ struct Dirt {
 
 /// The first thing that makes a member's row unclean, or nullopt: exact for allocated bytes, communicators, graphs and
 /// modules; within the tolerance for reserved and device-free bytes; descriptors and threads as in the baseline. Those
-/// four are compared once the process has warmed up, and not where `forgiven` names them.
-std::optional<Dirt> dirt(const LedgerRow& row, std::uint64_t tolerance_bytes,
-                         const std::set<std::string>& forgiven = {});
+/// four are compared once the process has warmed up, and not where `tolerated` names them.
+std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t tolerance_bytes,
+                                    const std::set<std::string>& tolerated = {});
 
 /// Who is being waited for in vain.
 struct Late {
@@ -42,21 +42,21 @@ struct Late {
 };
 
 /// A member's place: the slot, and which start of its worker.
-struct Seat {
+struct Member {
   SlotId slot;
   std::uint32_t incarnation = 0;
 };
 
 class Visit {
  public:
-  Visit(VisitId id, ModuleId module, std::span<const Seat> seats, Moment now, const Deadlines& deadlines);
+  Visit(VisitId id, ModuleId module, std::span<const Member> members, Moment now, const Deadlines& deadlines);
 
   VisitId id() const { return id_; }
   ModuleId module() const { return module_; }
   VisitState state() const { return state_; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(members_.size()); }
-  SlotId slot(std::uint32_t member) const { return members_[member].seat.slot; }
-  std::uint32_t incarnation(std::uint32_t member) const { return members_[member].seat.incarnation; }
+  SlotId slot(std::uint32_t member) const { return members_[member].member.slot; }
+  std::uint32_t incarnation(std::uint32_t member) const { return members_[member].member.incarnation; }
   const std::optional<LedgerRow>& row(std::uint32_t member) const { return members_[member].row; }
   /// False once its process was replaced or died; its slot may then serve elsewhere.
   bool here(std::uint32_t member) const { return members_[member].here; }
@@ -98,14 +98,14 @@ class Visit {
   bool suspended() const { return suspended_; }
 
   std::optional<Late> late(Moment now) const;
-  Verdict verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& forgiven = {}) const;
+  Verdict verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& tolerated = {}) const;
   /// Why it was aborted or is to be recycled; "" otherwise.
   const std::string& reason() const { return reason_; }
   bool aborted() const { return forced_ == Verdict::aborted; }
 
  private:
-  struct Member {
-    Seat seat;
+  struct MemberState {
+    Member member;
     bool here = true, done = false;  // done: with what the state waits for
     bool waits = false;              // for another member
     std::uint64_t units = 0;         // announced so far
@@ -119,7 +119,7 @@ class Visit {
 
   VisitId id_;
   ModuleId module_;
-  std::vector<Member> members_;
+  std::vector<MemberState> members_;
   Deadlines deadlines_;
   VisitState state_ = VisitState::opening;
   Moment allowance_;  // how long one unit may take

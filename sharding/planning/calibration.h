@@ -21,9 +21,10 @@ struct Pace {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Pace, amount, seconds)
 
 struct Calibration {
-  std::map<std::string, Pace> runs;  ///< by work_name(): planned FLOPs (sharding/cost.h), seconds of one device
-  Pace load;                         ///< bytes of weight files of one device
-  Pace teardown, start;              ///< times
+  std::map<std::string, Pace>
+      runs;              ///< by work_name(): planned FLOPs (sharding/planning/cost.h), seconds of one device
+  Pace load;             ///< bytes of weight files of one device
+  Pace teardown, start;  ///< times
   /// What is new counts as much as all that was known.
   void learn(const Calibration& run);
 };

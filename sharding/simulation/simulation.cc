@@ -13,7 +13,7 @@ constexpr double kLatency = 0.002, kStore = 0.005, kAbort = 0.1, kBeat = 1;
 constexpr double kLongWait = 5;  // for another member, before a worker says so
 constexpr double kRestart = 5;   // of the job, after rank 0 was killed
 
-class World final : private Door {
+class World final : private Executor {
  public:
   explicit World(const Scenario& scenario) : scenario_(scenario) {
     for (std::uint32_t m = 0; m < scenario.modules.size(); ++m) {
@@ -29,7 +29,7 @@ class World final : private Door {
       nodes_.emplace_back();
       for (double speed : node.speeds) nodes_.back().workers.emplace_back().speed = speed;
     }
-    for (const Trouble& trouble : scenario.troubles) put(trouble.at, kAlways, [this, trouble] { strike(trouble); });
+    for (const InjectedFault& fault : scenario.faults) put(fault.at, kAlways, [this, fault] { strike(fault); });
     begin();
   }
 
@@ -68,9 +68,9 @@ class World final : private Door {
   };
   struct Gang {
     std::size_t visit;       // index into Outcome::visits
-    std::uint32_t runs = 0;  // orders of this turn
+    std::uint32_t runs = 0;  // orders of this assignment
     bool computing = false;
-    std::uint64_t turn = 0;
+    std::uint64_t assignment = 0;
   };
   static constexpr std::uint32_t kAlways = ~0u;
   struct Event {
@@ -99,8 +99,8 @@ class World final : private Door {
   void begin() {
     Conductor::Options options{scenario_.deadlines, 16u << 20, VisitId{next_visit_}, {}, Reach::nodes};
     for (std::size_t m = 0; m < outlooks_.size(); ++m) options.module_names.push_back("m" + std::to_string(m));
-    Door& door = *this;
-    conductor_.emplace(std::move(options), outlooks_, shards_, door);
+    Executor& executor = *this;
+    conductor_.emplace(std::move(options), outlooks_, shards_, executor);
     for (std::uint32_t s = 0; s < shards_.size(); ++s)
       if (durable_[s]) conductor_->restore_answered(ShardId{s});
     for (std::uint32_t n = 0; n < nodes_.size(); ++n)
@@ -123,31 +123,31 @@ class World final : private Door {
     later(scenario_.tick_s, [this] { tick(); });
   }
 
-  void strike(const Trouble& trouble) {
-    Worker& worker = at(trouble.slot);
-    Node& node = nodes_[trouble.slot.agent.value];
-    switch (trouble.kind) {
-      case Trouble::Kind::slow:
-        worker.speed *= trouble.amount;
+  void strike(const InjectedFault& fault) {
+    Worker& worker = at(fault.slot);
+    Node& node = nodes_[fault.slot.agent.value];
+    switch (fault.kind) {
+      case InjectedFault::Kind::slow:
+        worker.speed *= fault.amount;
         return;
-      case Trouble::Kind::silence:
-        node.silent_until = std::max(node.silent_until, now_ + trouble.amount);
+      case InjectedFault::Kind::silence:
+        node.silent_until = std::max(node.silent_until, now_ + fault.amount);
         return;
-      case Trouble::Kind::hang:
+      case InjectedFault::Kind::hang:
         if (!worker.alive) return;
         worker.hung = true;
         if (worker.visit) disturbed(*worker.visit);
         return;
-      case Trouble::Kind::crash:
-      case Trouble::Kind::kill:
+      case InjectedFault::Kind::crash:
+      case InjectedFault::Kind::kill:
         if (!worker.alive) return;
         worker.alive = false;
         worker.death_untold = true;
-        exited(trouble.slot, worker.incarnation,
-               trouble.kind == Trouble::Kind::kill ? EndedBy::outside : EndedBy::itself, "a signal");
+        exited(fault.slot, worker.incarnation,
+               fault.kind == InjectedFault::Kind::kill ? EndedBy::outside : EndedBy::itself, "a signal");
         if (worker.visit) disturbed(*worker.visit);
         return;
-      case Trouble::Kind::stop:
+      case InjectedFault::Kind::stop:
         if (conductor_->finished()) return;
         ++session_;
         here_.clear();
@@ -197,7 +197,7 @@ class World final : private Door {
     });
   }
 
-  // Door
+  // Executor
   void start(SlotId slot, std::uint32_t incarnation) override {
     Worker& worker = at(slot);
     expect(!worker.alive, "a worker is started over a live one");
@@ -241,38 +241,41 @@ class World final : private Door {
       report(slot, s, Progress{visit, "unit", static_cast<std::uint64_t>(s), 0, -1});
   }
 
-  void hand_out(const Turn& turn, SlotId) override {
-    ++outcome_.hand_outs;
-    outcome_.last_hand_out = now_;
-    expect(!answered_.contains(turn.shard.value) && !durable_[turn.shard.value], "an answered shard is handed out");
+  void assign(const Assignment& assignment, SlotId) override {
+    ++outcome_.assignments;
+    outcome_.last_assignment = now_;
+    expect(!answered_.contains(assignment.shard.value) && !durable_[assignment.shard.value],
+           "an answered shard is handed out");
   }
-  void run(SlotId slot, const Turn& turn) override {
-    Gang& gang = gangs_.at(turn.visit.value);
-    expect(at(slot).visit == turn.visit, "a shard is sent to a worker without its visit");
+  void run(SlotId slot, const Assignment& assignment) override {
+    Gang& gang = gangs_.at(assignment.visit.value);
+    expect(at(slot).visit == assignment.visit, "a shard is sent to a worker without its visit");
     const SimulatedVisit& visit = log(gang);
-    expect(visit.module == shards_[turn.shard.value].module, "a shard is sent to another module's gang");
+    expect(visit.module == shards_[assignment.shard.value].module, "a shard is sent to another module's gang");
     expect(!gang.computing, "a shard is sent to a gang that computes");
     if (++gang.runs < visit.members.size()) return;
     gang.runs = 0;
     gang.computing = true;
-    const std::uint64_t number = ++gang.turn;
+    const std::uint64_t number = ++gang.assignment;
     double speed = 1e9;
     for (SlotId member : visit.members) speed = std::min(speed, at(member).speed);
-    const double seconds = actual_[turn.shard.value] / speed;
+    const double seconds = actual_[assignment.shard.value] / speed;
     const auto devices = static_cast<double>(visit.members.size());
-    for (SlotId member : visit.members) announce(member, turn.visit, seconds);
+    for (SlotId member : visit.members) announce(member, assignment.visit, seconds);
     if (std::ranges::any_of(visit.members, [this](SlotId m) { return !at(m).alive || at(m).hung; }))
-      say_waiting(turn.visit);
-    later(seconds, [this, turn, number, seconds, devices] {
-      const auto found = gangs_.find(turn.visit.value);
-      if (found == gangs_.end() || found->second.turn != number || !found->second.computing) return;
+      say_waiting(assignment.visit);
+    later(seconds, [this, assignment, number, seconds, devices] {
+      const auto found = gangs_.find(assignment.visit.value);
+      if (found == gangs_.end() || found->second.assignment != number || !found->second.computing) return;
       const std::vector<SlotId>& members = log(found->second).members;
       if (std::ranges::any_of(members,
-                              [&](SlotId m) { return !at(m).alive || at(m).hung || at(m).visit != turn.visit; }))
+                              [&](SlotId m) { return !at(m).alive || at(m).hung || at(m).visit != assignment.visit; }))
         return;
       found->second.computing = false;
       outcome_.computed_s += seconds * devices;
-      report(members[0], 0, ShardAnswered{turn.visit, turn.shard, turn.attempt, {Response{nullptr, ""}}, 0, seconds});
+      report(
+          members[0], 0,
+          ShardAnswered{assignment.visit, assignment.shard, assignment.attempt, {Response{nullptr, ""}}, 0, seconds});
     });
   }
   void close(SlotId slot, VisitId visit) override {
@@ -312,7 +315,7 @@ class World final : private Door {
     expect(given_up_.insert(shard.value).second && answered_.insert(shard.value).second, "a shard is given up twice");
     later(0, [this, shard] { conductor_->on_stored(shard, Moment(now_)); });
   }
-  void store_shape(ShardId, const ShardShape&) override {}
+  void store_overrides(ShardId, const ShardOverrides&) override {}
   void record(const LedgerEntry&) override {}
   void warn(const std::string& event) override { last_warning_ = event; }
 
@@ -337,7 +340,7 @@ class World final : private Door {
 
 }  // namespace
 
-void Scenario::expect_no_trouble(double about_s) {
+void Scenario::expect_no_faults(double about_s) {
   constexpr Deadlines::Seconds kNever{1e15};
   deadlines.load = deadlines.progress = deadlines.teardown = deadlines.agent = kNever;
   tick_s = std::max(0.25, about_s / 1000);

@@ -24,7 +24,7 @@ struct SimulatedNode {
   double arrives = 0;          ///< seconds after the start
 };
 /// What happens to a device or its node.
-struct Trouble {
+struct InjectedFault {
   /// kill: from outside; stop: rank 0 is killed, and started again 5 s later.
   enum class Kind { crash, kill, hang, slow, silence, stop };
   Kind kind = Kind::crash;
@@ -35,13 +35,13 @@ struct Trouble {
 struct Scenario {
   std::vector<SimulatedModule> modules;
   std::vector<SimulatedNode> nodes;
-  std::vector<Trouble> troubles;
+  std::vector<InjectedFault> faults;
   Deadlines deadlines;
   double start_s = 1;     ///< of a worker process
   double tick_s = 0.25;   ///< between two looks at the deadlines
   double patience = 1e5;  ///< virtual seconds after which a run counts as stuck
   /// Without deadlines, and with ticks as seldom as such a run allows: nothing goes wrong in it.
-  void expect_no_trouble(double about_s);
+  void expect_no_faults(double about_s);
 };
 
 /// Seconds since the start.
@@ -52,11 +52,11 @@ struct SimulatedVisit {
 };
 
 struct Outcome {
-  double makespan = 0;       ///< until the last visit ended
-  double last_hand_out = 0;  ///< no shard was waiting any more
+  double makespan = 0;         ///< until the last visit ended
+  double last_assignment = 0;  ///< no shard was waiting any more
   std::vector<SimulatedVisit> visits;
   double computed_s = 0;  ///< device seconds of turns that were answered
-  std::size_t hand_outs = 0, events = 0;
+  std::size_t assignments = 0, events = 0;
   std::vector<std::string> violations;  ///< of what must hold at each step
 };
 

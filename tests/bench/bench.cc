@@ -41,29 +41,29 @@ void plan_a_million_requests(benchmark::State& state) {
 }
 BENCHMARK(plan_a_million_requests)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 
-/// A Door to nowhere: the cost of deciding alone.
-class NowhereDoor : public Door {
+/// A Executor to nowhere: the cost of deciding alone.
+class NowhereExecutor : public Executor {
  public:
   void start(SlotId, std::uint32_t) override {}
   void kill(SlotId) override {}
   void open(std::span<const SlotId> members, VisitId visit, ModuleId) override { opened[members[0]] = visit; }
   void join(SlotId, VisitId, const std::string&) override {}
-  void hand_out(const Turn&, SlotId) override {}
-  void run(SlotId slot, const Turn& turn) override {
-    last = turn.shard;
-    turns[slot] = turn;
+  void assign(const Assignment&, SlotId) override {}
+  void run(SlotId slot, const Assignment& assignment) override {
+    last = assignment.shard;
+    turns[slot] = assignment;
   }
   void close(SlotId, VisitId) override {}
   void tear_down(SlotId, VisitId) override {}
   void abort(SlotId, VisitId, const std::string&) override {}
   void store(ShardId, std::vector<Response>) override {}
   void give_up(ShardId, std::vector<Response>) override {}
-  void store_shape(ShardId, const ShardShape&) override {}
+  void store_overrides(ShardId, const ShardOverrides&) override {}
   void record(const LedgerEntry&) override {}
   void warn(const std::string&) override {}
   ShardId last;
   std::map<SlotId, VisitId> opened;
-  std::map<SlotId, Turn> turns;
+  std::map<SlotId, Assignment> turns;
 };
 
 void remove_database(const fs::path& path) {
@@ -78,20 +78,22 @@ void schedule_per_shard(benchmark::State& state) {
   const std::vector<Shard> shards(gangs * rounds, Shard{ModuleId{0}, TaskId{0}, {0}, 1, 1});
   for (auto _ : state) {
     state.PauseTiming();
-    NowhereDoor door;
-    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{1, 1, 1e-6}}, shards, door);
+    NowhereExecutor executor;
+    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{1, 1, 1e-6}}, shards,
+                        executor);
     for (std::uint32_t n = 0; n < (gangs + kOfNode - 1) / kOfNode; ++n)
       conductor.on_agent(AgentId{n}, "n", std::min(kOfNode, gangs), Moment(0));
     const auto slot_of = [&](std::uint32_t gang) { return SlotId{AgentId{gang / kOfNode}, gang % kOfNode}; };
     for (std::uint32_t g = 0; g < gangs; ++g) conductor.on_report(slot_of(g), 1, WorkerReady{}, Moment(0));
     for (std::uint32_t g = 0; g < gangs; ++g)
-      conductor.on_report(slot_of(g), 1, VisitOpened{door.opened.at(slot_of(g)), 0}, Moment(0));
+      conductor.on_report(slot_of(g), 1, VisitOpened{executor.opened.at(slot_of(g)), 0}, Moment(0));
     state.ResumeTiming();
     for (std::uint32_t i = 0; i < gangs * rounds; ++i) {
       const SlotId slot = slot_of(i % gangs);
-      const Turn turn = door.turns.at(slot);
-      conductor.on_report(slot, 1, ShardAnswered{turn.visit, turn.shard, 1, std::vector<Response>(1), 1, 1}, Moment(0));
-      conductor.on_stored(turn.shard, Moment(0));
+      const Assignment assignment = executor.turns.at(slot);
+      conductor.on_report(slot, 1, ShardAnswered{assignment.visit, assignment.shard, 1, std::vector<Response>(1), 1, 1},
+                          Moment(0));
+      conductor.on_stored(assignment.shard, Moment(0));
     }
     if (conductor.unstored() > 0) return state.SkipWithError("shards are left");
   }
@@ -99,12 +101,12 @@ void schedule_per_shard(benchmark::State& state) {
 }
 BENCHMARK(schedule_per_shard)->Arg(1)->Arg(4096)->ArgName("gangs")->Unit(benchmark::kMillisecond);
 
-/// A Door to nowhere whose rows go to a real journal: an attempt and an answer of some 1 KB for each shard.
-class JournalDoor final : public NowhereDoor {
+/// A Executor to nowhere whose rows go to a real journal: an attempt and an answer of some 1 KB for each shard.
+class JournalExecutor final : public NowhereExecutor {
  public:
-  JournalDoor(StoreThread& thread, const std::vector<std::string>& keys) : thread_(thread), keys_(keys) {}
-  void hand_out(const Turn& turn, SlotId) override {
-    thread_.put({StoreRow::Table::log, "attempt", keys_[turn.shard.value], "1 1", std::nullopt});
+  JournalExecutor(StoreThread& thread, const std::vector<std::string>& keys) : thread_(thread), keys_(keys) {}
+  void assign(const Assignment& assignment, SlotId) override {
+    thread_.put({StoreRow::Table::log, "attempt", keys_[assignment.shard.value], "1 1", std::nullopt});
   }
   void store(ShardId shard, std::vector<Response> responses) override {
     thread_.put({StoreRow::Table::log, "answer", keys_[shard.value], encode_responses(responses), shard});
@@ -128,14 +130,14 @@ void rank_0_per_shard_with_journal(benchmark::State& state) {
     remove_database(path);
     RunStore store(path.string());
     StoreThread thread(store);
-    JournalDoor door(thread, keys);
-    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{}}, shards, door);
+    JournalExecutor executor(thread, keys);
+    Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m"}, Reach::node}, {ModuleOutlook{}}, shards, executor);
     conductor.on_agent(AgentId{0}, "n", 1, Moment(0));
     conductor.on_report({AgentId{0}, 0}, 1, WorkerReady{}, Moment(0));
     state.ResumeTiming();
     conductor.on_report({AgentId{0}, 0}, 1, VisitOpened{VisitId{1}, 0}, Moment(0));
     for (std::uint32_t i = 0; i < count; ++i) {
-      conductor.on_report({AgentId{0}, 0}, 1, ShardAnswered{VisitId{1}, door.last, 1, blob, 1, 1}, Moment(0));
+      conductor.on_report({AgentId{0}, 0}, 1, ShardAnswered{VisitId{1}, executor.last, 1, blob, 1, 1}, Moment(0));
       if (i % 100 == 0)
         for (ShardId shard : thread.acknowledged()) conductor.on_stored(shard, Moment(0));
     }

@@ -29,7 +29,7 @@
 namespace proctor {
 namespace {
 
-const Announce kQuiet = [](const Unit&) {};
+const Announce kQuiet = [](const ProgressUnit&) {};
 
 std::string model() {
   const char* given = std::getenv("PROCTOR_BENCH_MODEL");

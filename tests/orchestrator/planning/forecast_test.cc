@@ -90,7 +90,7 @@ Work work(std::uint32_t tensor_parallel) {
     module.tensor_parallel = m == 0 ? 1 : tensor_parallel;
     work.facts.push_back(facts);
     work.max_batch_tokens.push_back(2048);
-    work.pairs.push_back({ModuleId{m}, TaskId{0}, {}, ""});
+    work.cells.push_back({ModuleId{m}, TaskId{0}, {}, ""});
     work.shards.push_back({ModuleId{m}, TaskId{0}, {0}, 4e10, 100});
     work.shards.push_back({ModuleId{m}, TaskId{0}, {1}, 1e10, 25});
   }
@@ -104,9 +104,9 @@ TEST(Forecast, counts_seconds_of_gangs_and_orders_modules_by_them) {
   EXPECT_DOUBLE_EQ(forecast.module(ModuleId{1}).run_s, 0.625) << "by two devices";
   EXPECT_DOUBLE_EQ(forecast.module(ModuleId{1}).load_s, 2);
   EXPECT_DOUBLE_EQ(forecast.outlooks()[1].seconds_per_flop, 0.5 / 4e10);
-  EXPECT_EQ(forecast.pairs()[0].shards, 2u);
-  EXPECT_DOUBLE_EQ(forecast.pairs()[0].tokens, 125) << "4 bytes a token";
-  EXPECT_DOUBLE_EQ(forecast.pairs()[0].computed_tokens, 125);
+  EXPECT_EQ(forecast.cells()[0].shards, 2u);
+  EXPECT_DOUBLE_EQ(forecast.cells()[0].tokens, 125) << "4 bytes a token";
+  EXPECT_DOUBLE_EQ(forecast.cells()[0].computed_tokens, 125);
 }
 
 TEST(Forecast, names_the_smallest_tensor_parallel_that_fits) {

@@ -99,7 +99,7 @@ TEST_F(WorkTest, identity_holds_what_changes_answers_and_nothing_else) {
   const auto fingerprint = [&](auto&& edit) {
     Suite changed = suite();
     edit(changed);
-    return prepare_work(changed, 0, facts_).pairs[0].fingerprint;
+    return prepare_work(changed, 0, facts_).cells[0].fingerprint;
   };
   const std::string same = fingerprint([](Suite&) {});
   EXPECT_EQ(same, fingerprint([](Suite& s) {
@@ -140,7 +140,7 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   two.tasks[1].name = "u";
   two.tasks[0].group = two.tasks[1].group = "g";
   const Work work = prepare_work(two, 0, facts_);
-  std::map<std::uint32_t, PairScore> scores;
+  std::map<std::uint32_t, CellScore> scores;
   for (std::uint32_t t = 0; t < 2; ++t) {
     scores[t].documents = scores[t].effective = 10;
     scores[t].metrics = {{"acc", "none", 0.5 + 0.2 * t, 0.1}};

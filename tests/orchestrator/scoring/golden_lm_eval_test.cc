@@ -70,25 +70,25 @@ struct Outcome {
 /// The recipe of the data's README: requests in order, (-random(), False) for each, then the scores.
 Outcome run(const Task& spec, std::vector<Document> documents) {
   const TaskTemplates compiled = compile(spec);
-  PairRequests pair;
+  CellRequests cell;
   for (const Document& document : documents) {
-    pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+    cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
     for (Request& request :
          multiple_choice().requests(compiled, document, assemble_prompt(compiled, multiple_choice(), {}, document)))
-      pair.requests.push_back(std::move(request));
+      cell.requests.push_back(std::move(request));
   }
-  pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
-  pair.documents = std::move(documents);
+  cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
+  cell.documents = std::move(documents);
   Json list = Json::array();
   python::Random random(42);
   std::vector<Response> responses;
-  for (const Request& request : pair.requests) {
+  for (const Request& request : cell.requests) {
     list.push_back({request.parts[0], request.parts[1]});
     responses.push_back({nlohmann::json::array({-random.random(), false, 1, 0}), ""});
   }
   Outcome outcome;
   outcome.hash = sha256_hex(python::json_dumps(list, python::Ascii::escape));
-  for (const MetricScore& metric : score_pair(compiled, pair, responses, {100, PythonSum::naive}).metrics) {
+  for (const MetricScore& metric : score_cell(compiled, cell, responses, {100, PythonSum::naive}).metrics) {
     outcome.values[metric.metric] = metric.value;
     outcome.values[metric.metric + "_stderr"] = metric.error.value_or(0);
   }

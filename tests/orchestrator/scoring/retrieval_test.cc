@@ -102,7 +102,7 @@ class EmbedTasks : public testing::Test {
           "task: t\ntype: retrieval\ndata: {corpus: corpus.jsonl, queries: queries.jsonl, qrels: qrels.tsv}\n"
           "query: '{{text}}'\ndocument: '{{title}} {{text}}'\nmetrics: [recip_rank, P_1]\n");
   }
-  PairRequests build(const Task& task, std::size_t limit = 0) const { return build_requests(compile(task), limit); }
+  CellRequests build(const Task& task, std::size_t limit = 0) const { return build_requests(compile(task), limit); }
   std::string refusal() const {
     try {
       build(read_task((root_ / "t.yaml").string(), "", {}));
@@ -123,7 +123,7 @@ Response vector(std::vector<float> values) {
 TEST_F(EmbedTasks, retrieval_embeds_judged_queries_and_the_whole_corpus) {
   retrieval();
   const Task task = read_task((root_ / "t.yaml").string(), "", {});
-  const PairRequests pair = build(task);
+  const CellRequests pair = build(task);
   ASSERT_EQ(pair.documents.size(), 2u);
   ASSERT_EQ(pair.requests.size(), 4u);
   EXPECT_EQ(pair.requests[0].parts[0], "first");
@@ -132,7 +132,7 @@ TEST_F(EmbedTasks, retrieval_embeds_judged_queries_and_the_whole_corpus) {
   EXPECT_EQ(pair.requests[3].parts[0], " ") << "an empty passage is one";
   EXPECT_EQ(build(task, 1).requests.size(), 3u) << "a limit is of queries";
   const std::vector<Response> answers = {vector({1, 0}), vector({1, 1}), vector({2, 0.1f}), vector({0, 3})};
-  const PairScore score = score_pair(compile(task), pair, answers, {});
+  const CellScore score = score_cell(compile(task), pair, answers, {});
   ASSERT_EQ(score.metrics.size(), 2u);
   EXPECT_EQ(score.metrics[0].metric, "P_1");
   EXPECT_EQ(score.metrics[0].value, 0.5) << "q2 is nearer to p1 than to 2";
@@ -149,19 +149,19 @@ TEST_F(EmbedTasks, rerank_scores_each_querys_candidates_as_one_bundle) {
         "run.trec}\n"
         "query: '{{text}}'\ndocument: '{{title}} {{text}}'\nmetrics: [recip_rank]\n");
   const Task task = read_task((root_ / "t.yaml").string(), "", {});
-  const PairRequests pair = build(task);
+  const CellRequests pair = build(task);
   ASSERT_EQ(pair.requests.size(), 3u);
   EXPECT_EQ(pair.first_request, (std::vector<std::uint32_t>{0, 2, 3}));
   EXPECT_EQ(pair.requests[1].parts, (std::vector<std::string>{"first", "T one"}));
   const auto scored = [&](double of_2, double of_p1) {
     const std::vector<Response> answers = {{{of_2, 5, 0}, ""}, {{of_p1, 5, 1}, ""}, {{0.0, 5, 0}, ""}};
-    return score_pair(compile(task), pair, answers, {});
+    return score_cell(compile(task), pair, answers, {});
   };
   EXPECT_EQ(scored(-1, 2).metrics[0].value, 1) << "the order of the file does not matter";
   EXPECT_EQ(scored(2, -1).metrics[0].value, 0.75);
   EXPECT_EQ(scored(1, 1).metrics[0].value, 1) << "of equal scores trec_eval's order: p1 before 2";
   EXPECT_EQ(scored(1, 1).truncated, 1u);
-  const PairScore failed = score_pair(
+  const CellScore failed = score_cell(
       compile(task), pair, std::vector<Response>{{{1.0, 5, 0}, ""}, {nullptr, "bad"}, {{0.0, 5, 0}, ""}}, {});
   EXPECT_EQ(failed.effective, 1u);
   ASSERT_EQ(failed.failures.size(), 1u);
@@ -188,7 +188,7 @@ TEST_F(EmbedTasks, candidates_may_be_rows_as_autorag_has_them) {
   write("t.yaml",
         "task: t\ntype: rerank\ndata: {corpus: corpus.jsonl, queries: queries.jsonl, qrels: qrels.tsv, candidates: "
         "found.jsonl}\nquery: '{{text}}'\ndocument: '{{text}}'\n");
-  const PairRequests pair = build(read_task((root_ / "t.yaml").string(), "", {}));
+  const CellRequests pair = build(read_task((root_ / "t.yaml").string(), "", {}));
   EXPECT_EQ(pair.first_request, (std::vector<std::uint32_t>{0, 2, 3}));
   EXPECT_EQ(pair.requests[1].parts, (std::vector<std::string>{"first", "one"}));
   write("found.jsonl", "{\"_id\": \"q1\", \"retrieved_ids\": [\"p1\", \"p1\"]}\n");
@@ -204,8 +204,8 @@ TEST_F(EmbedTasks, candidates_may_be_rows_as_autorag_has_them) {
 TEST_F(EmbedTasks, a_failed_query_or_passage_is_named_and_left_out) {
   retrieval();
   const Task task = read_task((root_ / "t.yaml").string(), "", {});
-  const PairScore score =
-      score_pair(compile(task), build(task),
+  const CellScore score =
+      score_cell(compile(task), build(task),
                  std::vector<Response>{vector({1, 0}), {nullptr, "too bad"}, vector({2, 1}), {nullptr, "worse"}}, {});
   EXPECT_EQ(score.effective, 1u);
   ASSERT_EQ(score.failures.size(), 2u);
@@ -219,13 +219,13 @@ TEST_F(EmbedTasks, similarity_correlates_cosines_with_scores) {
   write("t.yaml",
         "task: t\ntype: similarity\ndata: rows.csv\nleft: '{{left}}'\nright: '{{right}}'\nscore: '{{gold}}'\n");
   const Task task = read_task((root_ / "t.yaml").string(), "", {});
-  const PairRequests pair = build(task);
+  const CellRequests pair = build(task);
   ASSERT_EQ(pair.requests.size(), 6u);
   EXPECT_EQ(pair.requests[0].parts[0], "a, \"quoted\"");
   EXPECT_EQ(pair.requests[3].parts[0], "d\ne");
   const std::vector<Response> answers = {vector({1, 0}), vector({1, 0}), vector({1, 0}),
                                          vector({0, 1}), vector({1, 0}), vector({1, 1})};
-  const PairScore score = score_pair(compile(task), pair, answers, {});
+  const CellScore score = score_cell(compile(task), pair, answers, {});
   EXPECT_EQ(score.metrics[0].metric, "spearman");
   EXPECT_NEAR(score.metrics[0].value, 1, 1e-12);
   EXPECT_NEAR(score.metrics[1].value, 0.9725753987341064, 1e-12) << "pearson of 1, 0, 0.7071 and 5, 1, 3";

@@ -159,13 +159,13 @@ TEST(GenerateUntil, repeats_are_one_instance_on_a_sample_line) {
   Task task = drawn_task();
   task.filters = {{"vote", {{"majority_vote", {}}, {"take_first", {}}}}, {"two", {{"take_first_k", {{"k", 2}}}}}};
   const auto compiled = compile(task);
-  PairRequests pair;
+  CellRequests pair;
   pair.documents.push_back(row({{"q", "x"}, {"a", "y"}}));
   pair.requests = generate_until().requests(compiled, pair.documents[0], "x");
   pair.first_request = {0, 3};
   std::vector<Response> responses;
   for (const char* text : {"n", "y", "y"}) responses.push_back({nlohmann::json::array({text, 1, 0}), ""});
-  const PairScore score = score_pair(compiled, pair, responses, {});
+  const CellScore score = score_cell(compiled, pair, responses, {});
   EXPECT_EQ(score.metrics.at(0).value, 1.0) << "most say y";
   std::istringstream lines(score.samples);
   std::string first, second;
@@ -267,10 +267,10 @@ TEST(Prompt, is_description_examples_question) {
   EXPECT_EQ(assemble_prompt(compiled, multiple_choice(), {&example}, question), "D\n\nQ: 1\nA: no\n\nQ: 2\nA:");
 }
 
-TEST(PairScore, leaves_failed_requests_out_of_the_denominator_and_names_them) {
+TEST(CellScore, leaves_failed_requests_out_of_the_denominator_and_names_them) {
   const Task task = choice_task();
   const auto compiled = compile(task);
-  PairRequests pair;
+  CellRequests pair;
   for (std::size_t d = 0; d < 3; ++d) {
     pair.documents.push_back(row({{"q", d}, {"c", {"a", "b"}}, {"gold", 0}}, d + 1));
     pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
@@ -280,7 +280,7 @@ TEST(PairScore, leaves_failed_requests_out_of_the_denominator_and_names_them) {
   pair.first_request.push_back(6);
   std::vector<Response> responses = {answer(-1), answer(-2), answer(-2),
                                      answer(-1), answer(-1), {nullptr, "worker died"}};
-  const PairScore score = score_pair(compiled, pair, responses, {});
+  const CellScore score = score_cell(compiled, pair, responses, {});
   EXPECT_EQ(score.documents, 3u);
   EXPECT_EQ(score.effective, 2u);
   EXPECT_EQ(score.failures, std::vector<std::string>{"d.jsonl:3: worker died"});

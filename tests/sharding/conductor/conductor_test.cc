@@ -12,21 +12,21 @@ namespace {
 
 TEST(Conductor, runs_one_shard_from_start_to_a_clean_ledger_row) {
   Stage stage(shards({0}), 1, 1);
-  EXPECT_EQ(stage.door.take(), Said{"start 0.0 #1"});
+  EXPECT_EQ(stage.executor.take(), Said{"start 0.0 #1"});
   stage.ready(0);
-  EXPECT_EQ(stage.door.take(), Said{"open 0.0 visit 1 module 0 member 0/1"});
+  EXPECT_EQ(stage.executor.take(), Said{"open 0.0 visit 1 module 0 member 0/1"});
   stage.opened(0, 1);
-  EXPECT_EQ(stage.door.take(), Said{"run 0.0 visit 1 shard 0 attempt 1"});
+  EXPECT_EQ(stage.executor.take(), Said{"run 0.0 visit 1 shard 0 attempt 1"});
   stage.answered(0, 1, 0);
-  EXPECT_EQ(stage.door.take(), (Said{"store 0", "close 0.0 visit 1"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"store 0", "close 0.0 visit 1"}));
   EXPECT_FALSE(stage.conductor.finished()) << "an answer counts only when it is durable";
   stage.conductor.on_stored(ShardId{0}, Moment(2));
   stage.quiesced(0, 1);
-  EXPECT_EQ(stage.door.take(), Said{"tear down 0.0 visit 1"});
+  EXPECT_EQ(stage.executor.take(), Said{"tear down 0.0 visit 1"});
   stage.closed(0, 1);
-  EXPECT_EQ(stage.door.take(), Said{"ledger visit 1 clean"});
+  EXPECT_EQ(stage.executor.take(), Said{"ledger visit 1 clean"});
   EXPECT_TRUE(stage.conductor.finished());
-  EXPECT_TRUE(stage.door.warnings.empty());
+  EXPECT_TRUE(stage.executor.warnings.empty());
 }
 
 TEST(Conductor, nothing_is_sent_to_a_device_before_it_is_measured_clean) {
@@ -34,14 +34,14 @@ TEST(Conductor, nothing_is_sent_to_a_device_before_it_is_measured_clean) {
   stage.ready(0);
   stage.opened(0, 1);
   stage.answered(0, 1, 0);
-  stage.door.take();
+  stage.executor.take();
   stage.conductor.on_heard(kNode, Moment(2));
   stage.conductor.on_tick(Moment(2));
-  EXPECT_EQ(stage.door.take(), Said{}) << "the second module waits for the teardown of the first";
+  EXPECT_EQ(stage.executor.take(), Said{}) << "the second module waits for the teardown of the first";
   stage.quiesced(0, 1);
-  stage.door.take();
+  stage.executor.take();
   stage.closed(0, 1);
-  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 clean", "open 0.0 visit 2 module 1 member 0/1"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"ledger visit 1 clean", "open 0.0 visit 2 module 1 member 0/1"}));
 }
 
 TEST(Conductor, replaces_a_worker_that_leaks_and_says_how_many_bytes) {
@@ -49,18 +49,18 @@ TEST(Conductor, replaces_a_worker_that_leaks_and_says_how_many_bytes) {
   stage.ready(0);
   stage.opened(0, 1);
   stage.answered(0, 1, 0);
-  stage.door.take();
+  stage.executor.take();
   LedgerRow leak;
   leak.allocated_after = 4096;
   stage.quiesced(0, 1);
-  stage.door.take();
+  stage.executor.take();
   stage.closed(0, 1, leak);
-  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 recycled", "kill 0.0"}));
-  ASSERT_EQ(stage.door.warnings.size(), 1u);
-  EXPECT_NE(stage.door.warnings[0].find("4096 allocated bytes"), std::string::npos);
+  EXPECT_EQ(stage.executor.take(), (Said{"ledger visit 1 recycled", "kill 0.0"}));
+  ASSERT_EQ(stage.executor.warnings.size(), 1u);
+  EXPECT_NE(stage.executor.warnings[0].find("4096 allocated bytes"), std::string::npos);
   stage.conductor.on_heard(kNode, Moment(3));
   stage.conductor.on_tick(Moment(3));
-  EXPECT_EQ(stage.door.take(), Said{"start 0.0 #2"});
+  EXPECT_EQ(stage.executor.take(), Said{"start 0.0 #2"});
 }
 
 TEST(Conductor, gives_a_dead_workers_shard_to_the_next_worker) {
@@ -69,11 +69,11 @@ TEST(Conductor, gives_a_dead_workers_shard_to_the_next_worker) {
   stage.ready(1);
   stage.opened(0, 1);
   stage.opened(1, 2);
-  stage.door.take();
+  stage.executor.take();
   stage.died(0);
-  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "start 0.0 #2"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"ledger visit 1 aborted", "start 0.0 #2"}));
   stage.answered(1, 2, 1);
-  EXPECT_EQ(stage.door.take(), (Said{"store 1", "run 0.1 visit 2 shard 0 attempt 2"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"store 1", "run 0.1 visit 2 shard 0 attempt 2"}));
 }
 
 TEST(Conductor, sets_a_shard_aside_after_its_third_strike) {
@@ -83,8 +83,8 @@ TEST(Conductor, sets_a_shard_aside_after_its_third_strike) {
     stage.opened(0, attempt, attempt, attempt);
     stage.died(0, attempt, attempt);
   }
-  ASSERT_EQ(stage.door.stored.size(), 1u);
-  EXPECT_NE(stage.door.stored[0].second[0].error.find("died: signal 6"), std::string::npos);
+  ASSERT_EQ(stage.executor.stored.size(), 1u);
+  EXPECT_NE(stage.executor.stored[0].second[0].error.find("died: signal 6"), std::string::npos);
   stage.conductor.on_stored(ShardId{0}, Moment(9));
   EXPECT_TRUE(stage.conductor.finished());
 }
@@ -96,27 +96,27 @@ TEST(Conductor, a_kill_by_order_is_no_strike) {
     stage.opened(0, attempt, attempt, attempt);
     stage.died(0, attempt, attempt, EndedBy::order);
   }
-  EXPECT_TRUE(stage.door.stored.empty());
+  EXPECT_TRUE(stage.executor.stored.empty());
 }
 
 TEST(Conductor, after_out_of_memory_a_fresh_worker_tries_then_the_batch_is_halved_and_that_recorded_first) {
   Stage stage(shards({0}), 1, 1);
   stage.ready(0);
   stage.opened(0, 1);
-  stage.door.take();
+  stage.executor.take();
   stage.report(0, ShardFailed{VisitId{1}, ShardId{0}, 1, true, false, "out of memory"});
-  EXPECT_EQ(stage.door.take(), Said{"close 0.0 visit 1"});
+  EXPECT_EQ(stage.executor.take(), Said{"close 0.0 visit 1"});
   stage.quiesced(0, 1);
   stage.closed(0, 1);
-  EXPECT_EQ(stage.door.take(), (Said{"tear down 0.0 visit 1", "ledger visit 1 recycled", "kill 0.0"}));
-  EXPECT_EQ(stage.door.ledger[0].reason, "out of memory in shard 0");
+  EXPECT_EQ(stage.executor.take(), (Said{"tear down 0.0 visit 1", "ledger visit 1 recycled", "kill 0.0"}));
+  EXPECT_EQ(stage.executor.ledger[0].reason, "out of memory in shard 0");
   stage.conductor.on_heard(kNode, Moment(2));
   stage.conductor.on_tick(Moment(2));
   stage.ready(0, 2, 2);
   stage.opened(0, 2, 2, 2);
-  stage.door.take();
+  stage.executor.take();
   stage.report(0, ShardFailed{VisitId{2}, ShardId{0}, 2, true, false, "out of memory"}, 3, 2);
-  EXPECT_EQ(stage.door.take(), (Said{"shape 0 level 1", "run 0.0 visit 2 shard 0 attempt 3 level 1"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"shape 0 level 1", "run 0.0 visit 2 shard 0 attempt 3 level 1"}));
 }
 
 TEST(Conductor, kills_a_worker_that_makes_no_progress) {
@@ -124,14 +124,14 @@ TEST(Conductor, kills_a_worker_that_makes_no_progress) {
   stage.ready(0);
   stage.opened(0, 1, 1);
   stage.report(0, Progress{VisitId{1}, "batch 1 of 2", 1}, 50);
-  stage.door.take();
+  stage.executor.take();
   stage.conductor.on_heard(kNode, Moment(109));
   stage.conductor.on_tick(Moment(109));
-  EXPECT_EQ(stage.door.take(), Said{}) << "60 s count from the last announced unit";
+  EXPECT_EQ(stage.executor.take(), Said{}) << "60 s count from the last announced unit";
   stage.conductor.on_heard(kNode, Moment(110.5));
   stage.conductor.on_tick(Moment(110.5));
-  EXPECT_EQ(stage.door.take(), (Said{"kill 0.0", "ledger visit 1 aborted", "start 0.0 #2"}));
-  EXPECT_EQ(stage.door.ledger[0].reason,
+  EXPECT_EQ(stage.executor.take(), (Said{"kill 0.0", "ledger visit 1 aborted", "start 0.0 #2"}));
+  EXPECT_EQ(stage.executor.ledger[0].reason,
             "worker 0 on node0 is past its progress deadline (last announced: batch 1 of 2)");
 }
 
@@ -141,10 +141,10 @@ TEST(Conductor, a_teardown_past_its_deadline_costs_the_worker_and_no_shard) {
   stage.opened(0, 1);
   stage.answered(0, 1, 0, 2);
   stage.conductor.on_stored(ShardId{0}, Moment(2));
-  stage.door.take();
+  stage.executor.take();
   stage.conductor.on_heard(kNode, Moment(33));
   stage.conductor.on_tick(Moment(33));
-  EXPECT_EQ(stage.door.take(), (Said{"kill 0.0", "ledger visit 1 aborted"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"kill 0.0", "ledger visit 1 aborted"}));
   EXPECT_TRUE(stage.conductor.finished());
 }
 
@@ -152,20 +152,21 @@ TEST(Conductor, fails_a_module_by_name_that_two_gangs_could_not_load) {
   Stage stage(shards({0, 1}), 2, 1);
   stage.ready(0);
   stage.report(0, OpenFailed{VisitId{1}, "input", "tensor x is missing"});
-  EXPECT_EQ(stage.door.take().back(), "abort 0.0 visit 1");
+  EXPECT_EQ(stage.executor.take().back(), "abort 0.0 visit 1");
   stage.closed(0, 1);
   stage.conductor.on_heard(kNode, Moment(2));
   stage.conductor.on_tick(Moment(2));
   stage.ready(0, 2, 2);
   stage.report(0, OpenFailed{VisitId{2}, "input", "tensor x is missing"}, 3, 2);
   stage.closed(0, 2, {}, 3, 2);
-  ASSERT_EQ(stage.door.given_up.size(), 1u) << "failed for this run, not for ever";
-  EXPECT_NE(stage.door.given_up[0].second[0].error.find("m0 cannot be loaded: tensor x is missing"), std::string::npos);
+  ASSERT_EQ(stage.executor.given_up.size(), 1u) << "failed for this run, not for ever";
+  EXPECT_NE(stage.executor.given_up[0].second[0].error.find("m0 cannot be loaded: tensor x is missing"),
+            std::string::npos);
   stage.conductor.on_heard(kNode, Moment(4));
   stage.conductor.on_tick(Moment(4));
-  stage.door.take();
+  stage.executor.take();
   stage.ready(0, 4, 3);
-  EXPECT_EQ(stage.door.take(), Said{"open 0.0 visit 3 module 1 member 0/1"}) << "the other module is not held up";
+  EXPECT_EQ(stage.executor.take(), Said{"open 0.0 visit 3 module 1 member 0/1"}) << "the other module is not held up";
 }
 
 TEST(Conductor, a_worker_that_always_dies_while_loading_does_not_loop_for_ever) {
@@ -176,8 +177,8 @@ TEST(Conductor, a_worker_that_always_dies_while_loading_does_not_loop_for_ever) 
     stage.ready(0, now, attempt);
     stage.died(0, now, attempt);
   }
-  ASSERT_EQ(stage.door.given_up.size(), 1u);
-  EXPECT_NE(stage.door.given_up[0].second[0].error.find("died: signal 6"), std::string::npos);
+  ASSERT_EQ(stage.executor.given_up.size(), 1u);
+  EXPECT_NE(stage.executor.given_up[0].second[0].error.find("died: signal 6"), std::string::npos);
 }
 
 TEST(Conductor, a_load_that_works_again_forgets_the_failure_before) {
@@ -193,18 +194,18 @@ TEST(Conductor, a_load_that_works_again_forgets_the_failure_before) {
     stage.died(0, visit + 0.4, inc + 1, EndedBy::order);
     stage.conductor.on_tick(Moment(visit + 1.9));
   }
-  EXPECT_TRUE(stage.door.given_up.empty());
+  EXPECT_TRUE(stage.executor.given_up.empty());
 }
 
 TEST(Conductor, a_shard_that_fails_costs_the_worker_too) {
   Stage stage(shards({0, 0}), 1, 1);
   stage.ready(0);
   stage.opened(0, 1);
-  stage.door.take();
+  stage.executor.take();
   stage.report(0, ShardFailed{VisitId{1}, ShardId{0}, 1, false, false, "CUDA error: an illegal memory access"});
-  EXPECT_EQ(stage.door.take(), Said{"abort 0.0 visit 1"}) << "a poisoned process gets no other shard";
+  EXPECT_EQ(stage.executor.take(), Said{"abort 0.0 visit 1"}) << "a poisoned process gets no other shard";
   stage.closed(0, 1);
-  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "kill 0.0"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"ledger visit 1 aborted", "kill 0.0"}));
 }
 
 TEST(Conductor, a_death_seen_after_a_stall_costs_nobody_else) {
@@ -213,29 +214,29 @@ TEST(Conductor, a_death_seen_after_a_stall_costs_nobody_else) {
   stage.ready(1);
   stage.opened(0, 1);
   stage.opened(1, 2);
-  stage.door.take();
+  stage.executor.take();
   stage.died(0, 500);  // the loop stood still; the other worker's progress is still in the queue
-  EXPECT_EQ(stage.door.take(), (Said{"ledger visit 1 aborted", "start 0.0 #2"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"ledger visit 1 aborted", "start 0.0 #2"}));
   stage.report(1, Progress{VisitId{2}, "batch 2 of 2", 2}, 500);
   stage.conductor.on_heard(kNode, Moment(501));
   stage.conductor.on_tick(Moment(501));
-  EXPECT_EQ(stage.door.take(), Said{});
+  EXPECT_EQ(stage.executor.take(), Said{});
 }
 
 TEST(Conductor, a_slow_shard_is_no_hang) {
-  RecordingDoor door;
+  RecordingExecutor executor;
   Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m0"}}, {ModuleOutlook{1, 1, 0.001}}, shards({0}),
-                      door);  // 100 s estimated
+                      executor);  // 100 s estimated
   conductor.on_agent(kNode, "node0", 1, Moment(0));
   conductor.on_report(slot(0), 1, WorkerReady{1, {}}, Moment(1));
   conductor.on_report(slot(0), 1, VisitOpened{VisitId{1}, 0.1}, Moment(1));
-  door.take();
+  executor.take();
   conductor.on_heard(kNode, Moment(1999));
   conductor.on_tick(Moment(1999));
-  EXPECT_EQ(door.take(), Said{});
+  EXPECT_EQ(executor.take(), Said{});
   conductor.on_heard(kNode, Moment(2002));
   conductor.on_tick(Moment(2002));
-  EXPECT_FALSE(door.take().empty());
+  EXPECT_FALSE(executor.take().empty());
 }
 
 TEST(Conductor, ignores_reports_of_a_worker_that_was_replaced) {
@@ -243,18 +244,18 @@ TEST(Conductor, ignores_reports_of_a_worker_that_was_replaced) {
   stage.ready(0);
   stage.opened(0, 1);
   stage.died(0);
-  stage.door.take();
+  stage.executor.take();
   stage.answered(0, 1, 0, 2, /*incarnation=*/1);
-  EXPECT_EQ(stage.door.take(), Said{});
+  EXPECT_EQ(stage.executor.take(), Said{});
 }
 
 TEST(Conductor, refuses_an_answer_with_too_few_responses) {
   Stage stage(shards({0}), 1, 1);
   stage.ready(0);
   stage.opened(0, 1);
-  stage.door.take();
+  stage.executor.take();
   stage.report(0, ShardAnswered{VisitId{1}, ShardId{0}, 1, {}, 1, 0.1});
-  EXPECT_EQ(stage.door.take(), Said{"abort 0.0 visit 1"});
+  EXPECT_EQ(stage.executor.take(), Said{"abort 0.0 visit 1"});
 }
 
 TEST(Conductor, draining_hands_out_nothing_and_closes_what_runs) {
@@ -262,9 +263,9 @@ TEST(Conductor, draining_hands_out_nothing_and_closes_what_runs) {
   stage.ready(0);
   stage.opened(0, 1);
   stage.conductor.drain();
-  stage.door.take();
+  stage.executor.take();
   stage.answered(0, 1, 0);
-  EXPECT_EQ(stage.door.take(), (Said{"store 0", "close 0.0 visit 1"}));
+  EXPECT_EQ(stage.executor.take(), (Said{"store 0", "close 0.0 visit 1"}));
   stage.quiesced(0, 1);
   stage.closed(0, 1);
   EXPECT_TRUE(stage.conductor.drained());
@@ -277,7 +278,7 @@ TEST(Conductor, a_worker_that_never_starts_is_tried_again_and_then_given_up) {
   for (std::uint32_t incarnation = 1; incarnation <= 4; ++incarnation) {
     stage.conductor.on_heard(kNode, Moment(now));
     stage.conductor.on_tick(Moment(now));
-    EXPECT_EQ(stage.door.take(), Said{"start 0.0 #" + std::to_string(incarnation)}) << "at " << now;
+    EXPECT_EQ(stage.executor.take(), Said{"start 0.0 #" + std::to_string(incarnation)}) << "at " << now;
     stage.died(0, now, incarnation);
     now += 26;
   }
@@ -285,13 +286,13 @@ TEST(Conductor, a_worker_that_never_starts_is_tried_again_and_then_given_up) {
 }
 
 TEST(Conductor, does_not_run_what_the_store_already_holds) {
-  RecordingDoor door;
-  Conductor conductor({Deadlines{}, 0, VisitId{7}, {"m0"}}, {ModuleOutlook{}}, shards({0, 0}), door);
+  RecordingExecutor executor;
+  Conductor conductor({Deadlines{}, 0, VisitId{7}, {"m0"}}, {ModuleOutlook{}}, shards({0, 0}), executor);
   conductor.restore_answered(ShardId{0});
   conductor.on_agent(kNode, "node0", 1, Moment(0));
   conductor.on_report(slot(0), 1, WorkerReady{1, {}}, Moment(1));
   conductor.on_report(slot(0), 1, VisitOpened{VisitId{7}, 0.1}, Moment(1));
-  EXPECT_EQ(door.take(),
+  EXPECT_EQ(executor.take(),
             (Said{"start 0.0 #1", "open 0.0 visit 7 module 0 member 0/1", "run 0.0 visit 7 shard 1 attempt 1"}));
   EXPECT_EQ(conductor.unstored(), 1u);
 }
@@ -300,12 +301,12 @@ TEST(Conductor, a_gang_is_told_what_probably_follows_its_shard) {
   Stage stage(shards({0, 0, 0}), 1, 1);
   stage.ready(0);
   stage.opened(0, 1);
-  EXPECT_EQ(stage.door.foreseen, ShardId{1});
+  EXPECT_EQ(stage.executor.foreseen, ShardId{1});
   stage.answered(0, 1, 0);
-  EXPECT_EQ(stage.door.foreseen, ShardId{2});
+  EXPECT_EQ(stage.executor.foreseen, ShardId{2});
   stage.answered(0, 1, 1);
-  EXPECT_EQ(stage.door.foreseen, std::nullopt);
-  EXPECT_EQ(stage.door.handed_out, 3u);
+  EXPECT_EQ(stage.executor.foreseen, std::nullopt);
+  EXPECT_EQ(stage.executor.handed_out, 3u);
 }
 
 // ---- gangs
@@ -334,8 +335,8 @@ struct GangStage {
   }
   Said take() { return gang_door.take(); }
 
-  RecordingDoor gang_door;
-  Conductor gang;  // speaks through the door above
+  RecordingExecutor gang_door;
+  Conductor gang;  // speaks through the executor above
 };
 
 TEST(Gang, serves_when_every_member_has_loaded_and_is_answered_by_member_0) {
@@ -446,19 +447,19 @@ TEST(Gang, a_broken_communicator_ends_the_visit_by_the_abort_path) {
 }
 
 TEST(Gang, a_wide_module_is_not_starved_by_narrow_ones_whose_workers_come_first) {
-  RecordingDoor door;
-  Conductor conductor(GangStage::options(2), GangStage::outlooks({1, 2}), shards({0, 0, 0, 1}), door);
+  RecordingExecutor executor;
+  Conductor conductor(GangStage::options(2), GangStage::outlooks({1, 2}), shards({0, 0, 0, 1}), executor);
   conductor.on_agent(kNode, "node0", 2, Moment(0));
-  door.take();
+  executor.take();
   conductor.on_report(slot(0), 1, WorkerReady{1, {}}, Moment(1));
-  EXPECT_EQ(door.take(), Said{}) << "slot 0 waits for its neighbour";
+  EXPECT_EQ(executor.take(), Said{}) << "slot 0 waits for its neighbour";
   conductor.on_report(slot(1), 1, WorkerReady{1, {}}, Moment(1.1));
-  EXPECT_EQ(door.take(), (Said{"open 0.0 visit 1 module 1 member 0/2", "open 0.1 visit 1 module 1 member 1/2"}));
+  EXPECT_EQ(executor.take(), (Said{"open 0.0 visit 1 module 1 member 0/2", "open 0.1 visit 1 module 1 member 1/2"}));
 }
 
 TEST(Gang, what_no_device_set_could_hold_is_known_before_anything_runs) {
-  RecordingDoor door;
-  Conductor conductor(GangStage::options(1), GangStage::outlooks({4}), shards({0}), door);
+  RecordingExecutor executor;
+  Conductor conductor(GangStage::options(1), GangStage::outlooks({4}), shards({0}), executor);
   conductor.on_agent(kNode, "node0", 3, Moment(0));
   EXPECT_EQ(conductor.widest_place(4), 3u);
   conductor.on_agent(AgentId{1}, "node1", 4, Moment(0));
@@ -466,15 +467,15 @@ TEST(Gang, what_no_device_set_could_hold_is_known_before_anything_runs) {
 }
 
 TEST(Gang, a_gang_over_two_nodes_waits_for_the_second_node) {
-  RecordingDoor door;
+  RecordingExecutor executor;
   Conductor::Options options = GangStage::options(1);
   options.reach = Reach::nodes;
-  Conductor conductor(std::move(options), GangStage::outlooks({4}), shards({0}), door);
+  Conductor conductor(std::move(options), GangStage::outlooks({4}), shards({0}), executor);
   for (std::uint32_t node : {0u, 1u}) conductor.on_agent(AgentId{node}, "node", 2, Moment(0));
   for (std::uint32_t node : {0u, 1u})
     for (std::uint32_t n : {0u, 1u}) conductor.on_report({AgentId{node}, n}, 1, WorkerReady{1, {}}, Moment(1));
   EXPECT_EQ(conductor.stuck(Moment(1)), std::nullopt);
-  EXPECT_EQ(door.take().back(), "open 1.1 visit 1 module 0 member 3/4");
+  EXPECT_EQ(executor.take().back(), "open 1.1 visit 1 module 0 member 3/4");
 }
 
 TEST(Gang, the_last_devices_that_a_module_needs_are_never_quarantined) {
@@ -512,9 +513,9 @@ TEST(Conductor, stops_replacing_workers_for_a_cache_counter_that_fresh_ones_do_n
     stage.closed(0, visit, growing, visit, inc);
   }
   std::vector<Verdict> verdicts;
-  for (const LedgerEntry& entry : stage.door.ledger) verdicts.push_back(entry.verdict);
+  for (const LedgerEntry& entry : stage.executor.ledger) verdicts.push_back(entry.verdict);
   EXPECT_EQ(verdicts, (std::vector<Verdict>{Verdict::recycled, Verdict::recycled, Verdict::clean}));
-  EXPECT_NE(stage.door.warnings.back().find("twice running for threads"), std::string::npos);
+  EXPECT_NE(stage.executor.warnings.back().find("twice running for threads"), std::string::npos);
 }
 
 /// Random completion orders, deaths and late stores on the real state machines: each shard is stored exactly once.
@@ -534,7 +535,7 @@ TEST(Conductor, answers_every_shard_once_in_any_order) {
     double now = 0;
     std::size_t deaths = 0;
     for (int step = 0; step < 5000 && !stage.conductor.finished(); ++step) {
-      for (const std::string& said : stage.door.take()) {
+      for (const std::string& said : stage.executor.take()) {
         unsigned worker = 0, number = 0, other = 0, attempt = 0;
         if (std::sscanf(said.c_str(), "start 0.%u #%u", &worker, &number) == 2)
           incarnation[worker] = number, pending.push_back({worker, 0, 0, 'r'});
@@ -580,12 +581,12 @@ TEST(Conductor, answers_every_shard_once_in_any_order) {
       if (event.kind == 'c') stage.closed(event.worker, event.visit, {}, now, inc);
     }
     std::vector<bool> stored(8, false);
-    for (const auto& [shard, responses] : stage.door.stored) {
+    for (const auto& [shard, responses] : stage.executor.stored) {
       EXPECT_FALSE(stored[shard.value]) << "seed " << seed << ": shard " << shard.value << " stored twice";
       stored[shard.value] = true;
       EXPECT_EQ(responses.at(0).error, "") << "seed " << seed;
     }
-    for (const auto& [shard, responses] : stage.door.given_up) {  // two deaths while a module loads
+    for (const auto& [shard, responses] : stage.executor.given_up) {  // two deaths while a module loads
       EXPECT_FALSE(stored[shard.value]) << "seed " << seed << ": shard " << shard.value << " twice";
       stored[shard.value] = true;
     }

@@ -28,38 +28,38 @@ void die_in(Stage& stage, std::uint32_t attempt, std::int64_t batch, std::int64_
 TEST(Isolation, a_poisoned_request_is_found_by_the_fourth_death_and_the_others_are_answered) {
   Stage stage(one_shard(40), 1, 1);
   for (std::uint32_t death = 1; death <= 3; ++death) die_in(stage, death, 2, -1);
-  auto said = stage.door.take();
+  auto said = stage.executor.take();
   EXPECT_EQ(std::ranges::count(said, "shape 0 isolated 2"), 1) << "recorded before it takes effect";
   EXPECT_NE(std::ranges::find(said, "run 0.0 visit 3 shard 0 attempt 3"), said.end());
   die_in(stage, 4, 2, 17);
-  said = stage.door.take();
+  said = stage.executor.take();
   EXPECT_NE(std::ranges::find(said, "run 0.0 visit 4 shard 0 attempt 4 isolated 2"), said.end());
   EXPECT_NE(std::ranges::find(said, "shape 0 isolated 2 without 17"), said.end());
   stage.conductor.on_tick(Moment(500));
   stage.ready(0, 500, 5);
   stage.opened(0, 5, 500, 5);
-  EXPECT_EQ(stage.door.take().back(), "run 0.0 visit 5 shard 0 attempt 5 isolated 2 without 17");
+  EXPECT_EQ(stage.executor.take().back(), "run 0.0 visit 5 shard 0 attempt 5 isolated 2 without 17");
   stage.report(0, ShardAnswered{VisitId{5}, ShardId{0}, 5, std::vector<Response>(40, Response{1, ""}), 1, 1}, 501, 5);
-  ASSERT_EQ(stage.door.stored.size(), 1u);
+  ASSERT_EQ(stage.executor.stored.size(), 1u);
   for (std::size_t r = 0; r < 40; ++r)
-    EXPECT_EQ(stage.door.stored[0].second[r].error, r == 17 ? "worker 0 on node0 died: signal 6 (Aborted)" : "");
+    EXPECT_EQ(stage.executor.stored[0].second[r].error, r == 17 ? "worker 0 on node0 died: signal 6 (Aborted)" : "");
 }
 
 TEST(Isolation, a_batch_of_one_request_needs_three_strikes_like_any_other) {
   Stage stage(one_shard(3), 1, 1);
   for (std::uint32_t death = 1; death <= 3; ++death) {
     die_in(stage, death, 0, 1);
-    EXPECT_TRUE(stage.door.stored.empty());
+    EXPECT_TRUE(stage.executor.stored.empty());
   }
-  const auto said = stage.door.take();
+  const auto said = stage.executor.take();
   EXPECT_EQ(std::ranges::count(said, "shape 0 isolated 0"), 1);
 }
 
 TEST(Isolation, deaths_before_any_batch_set_the_whole_shard_aside) {
   Stage stage(one_shard(3), 1, 1);
   for (std::uint32_t death = 1; death <= 3; ++death) die_in(stage, death, -1, -1);
-  ASSERT_EQ(stage.door.stored.size(), 1u);
-  EXPECT_EQ(stage.door.stored[0].second.size(), 3u);
+  ASSERT_EQ(stage.executor.stored.size(), 1u);
+  EXPECT_EQ(stage.executor.stored[0].second.size(), 3u);
 }
 
 TEST(Isolation, of_several_devices_one_is_not_enough_to_convict_a_request) {
@@ -83,23 +83,23 @@ TEST(Isolation, a_struck_shard_goes_to_another_device_first) {
   stage.batch(0, 1, 0, -1);
   stage.died(0);
   stage.ready(0, 2, 2);
-  stage.door.take();
+  stage.executor.take();
   const auto visit = [&](std::uint32_t v) { stage.opened(0, v, 2, 2); };
   visit(2);
-  EXPECT_EQ(stage.door.take(), Said{"run 0.0 visit 2 shard 1 attempt 1"}) << "worker 0 leaves shard 0 to another";
+  EXPECT_EQ(stage.executor.take(), Said{"run 0.0 visit 2 shard 1 attempt 1"}) << "worker 0 leaves shard 0 to another";
   stage.ready(1, 3);
   stage.opened(1, 3, 3);
-  EXPECT_EQ(stage.door.take().back(), "run 0.1 visit 3 shard 0 attempt 2");
+  EXPECT_EQ(stage.executor.take().back(), "run 0.1 visit 3 shard 0 attempt 2");
 }
 
 TEST(Isolation, what_was_isolated_before_a_restart_stays_so) {
-  RecordingDoor door;
-  Conductor conductor({Deadlines{}, 0, VisitId{7}, {"m0"}}, {ModuleOutlook{1, 1e-3, 1e-6}}, one_shard(4), door);
-  conductor.restore_shape(ShardId{0}, {1, {3}, {{2, "died"}}});
+  RecordingExecutor executor;
+  Conductor conductor({Deadlines{}, 0, VisitId{7}, {"m0"}}, {ModuleOutlook{1, 1e-3, 1e-6}}, one_shard(4), executor);
+  conductor.restore_overrides(ShardId{0}, {1, {3}, {{2, "died"}}});
   conductor.on_agent(kNode, "node0", 1, Moment(0));
   conductor.on_report(slot(0), 1, WorkerReady{1, {}}, Moment(1));
   conductor.on_report(slot(0), 1, VisitOpened{VisitId{7}, 0.1}, Moment(1));
-  EXPECT_EQ(door.take().back(), "run 0.0 visit 7 shard 0 attempt 1 level 1 isolated 3 without 2");
+  EXPECT_EQ(executor.take().back(), "run 0.0 visit 7 shard 0 attempt 1 level 1 isolated 3 without 2");
 }
 
 TEST(OutsideKills, never_strike_a_shard_nor_a_device_nor_a_module) {
@@ -110,25 +110,25 @@ TEST(OutsideKills, never_strike_a_shard_nor_a_device_nor_a_module) {
     stage.ready(0, 100.0 * death, death);
     stage.died(0, 100.0 * death, death, EndedBy::outside);
   }
-  EXPECT_TRUE(stage.door.stored.empty());
-  EXPECT_TRUE(stage.door.given_up.empty());
-  const auto said = stage.door.take();
+  EXPECT_TRUE(stage.executor.stored.empty());
+  EXPECT_TRUE(stage.executor.given_up.empty());
+  const auto said = stage.executor.take();
   EXPECT_TRUE(std::ranges::none_of(said, [](const std::string& s) { return s.starts_with("shape"); }));
 }
 
 TEST(OutsideKills, do_not_go_on_for_ever) {
   Stage stage(one_shard(4), 1, 1);
-  for (std::uint32_t death = 1; death <= 200 && stage.door.stored.empty(); ++death)
+  for (std::uint32_t death = 1; death <= 200 && stage.executor.stored.empty(); ++death)
     die_in(stage, death, -1, -1, EndedBy::outside);
-  EXPECT_EQ(stage.door.stored.size(), 1u) << "what always kills is set aside in the end, whoever sends the signal";
+  EXPECT_EQ(stage.executor.stored.size(), 1u) << "what always kills is set aside in the end, whoever sends the signal";
 }
 
 /// Two nodes of one worker each, both serving module 0.
 struct Nodes {
-  RecordingDoor door;
+  RecordingExecutor executor;
   Conductor conductor;
   explicit Nodes(std::vector<Shard> work)
-      : conductor({Deadlines{}, 0, VisitId{1}, {"m0"}}, {ModuleOutlook{1, 1e-3, 1e-6}}, std::move(work), door) {
+      : conductor({Deadlines{}, 0, VisitId{1}, {"m0"}}, {ModuleOutlook{1, 1e-3, 1e-6}}, std::move(work), executor) {
     for (std::uint32_t node : {0u, 1u}) conductor.on_agent(AgentId{node}, "n" + std::to_string(node), 1, Moment(0));
     for (std::uint32_t node : {0u, 1u}) say(node, WorkerReady{1, {}}, 1);
     for (std::uint32_t node : {0u, 1u}) say(node, VisitOpened{VisitId{node + 1}, 0.1}, 1);
@@ -149,35 +149,35 @@ struct Nodes {
 
 TEST(SilentNode, is_suspect_after_its_deadline_and_its_shard_is_run_elsewhere) {
   Nodes nodes(shards({0, 0}));
-  EXPECT_EQ(nodes.door.take().back(), "run 1.0 visit 2 shard 1 attempt 1");
+  EXPECT_EQ(nodes.executor.take().back(), "run 1.0 visit 2 shard 1 attempt 1");
   nodes.answer(0, 0, 15.9);
-  EXPECT_EQ(nodes.door.take(), Said{"store 0"});
+  EXPECT_EQ(nodes.executor.take(), Said{"store 0"});
   nodes.conductor.on_tick(Moment(15.9));
-  EXPECT_EQ(nodes.door.take(), Said{}) << "15 s since its last word are not over";
+  EXPECT_EQ(nodes.executor.take(), Said{}) << "15 s since its last word are not over";
   nodes.conductor.on_tick(Moment(16.1));
-  EXPECT_EQ(nodes.door.take(), Said{"run 0.0 visit 1 shard 1 attempt 2"});
-  EXPECT_NE(nodes.door.warnings.back().find("node n1 has been silent for 15 s"), std::string::npos);
+  EXPECT_EQ(nodes.executor.take(), Said{"run 0.0 visit 1 shard 1 attempt 2"});
+  EXPECT_NE(nodes.executor.warnings.back().find("node n1 has been silent for 15 s"), std::string::npos);
 }
 
 TEST(SilentNode, that_speaks_again_is_readmitted_and_its_late_answer_counts) {
   Nodes nodes(shards({0, 0, 0}));
   nodes.second_falls_silent();
-  nodes.door.take();
+  nodes.executor.take();
   nodes.answer(1, 1, 31);
-  EXPECT_EQ(nodes.door.take(), Said{"store 1"});
-  EXPECT_EQ(nodes.door.stored.back().second[0].value, 1) << "the late answer";
-  EXPECT_NE(nodes.door.warnings.back().find("node n1 speaks again"), std::string::npos);
+  EXPECT_EQ(nodes.executor.take(), Said{"store 1"});
+  EXPECT_EQ(nodes.executor.stored.back().second[0].value, 1) << "the late answer";
+  EXPECT_NE(nodes.executor.warnings.back().find("node n1 speaks again"), std::string::npos);
 }
 
 TEST(SilentNode, whose_shard_was_answered_elsewhere_is_not_heard_twice) {
   Nodes nodes(shards({0, 0}));
   nodes.second_falls_silent();
   nodes.answer(0, 1, 31, 2);
-  nodes.door.take();
+  nodes.executor.take();
   nodes.answer(1, 1, 32);
-  const auto said = nodes.door.take();
+  const auto said = nodes.executor.take();
   EXPECT_EQ(std::ranges::count(said, "store 1"), 0);
-  EXPECT_EQ(nodes.door.stored.size(), 2u);
+  EXPECT_EQ(nodes.executor.stored.size(), 2u);
 }
 
 TEST(SilentNode, is_not_waited_for_at_the_end_but_its_visit_is_in_the_ledger) {
@@ -189,8 +189,8 @@ TEST(SilentNode, is_not_waited_for_at_the_end_but_its_visit_is_in_the_ledger) {
   nodes.say(0, VisitClosed{VisitId{1}, {}}, 32);
   EXPECT_TRUE(nodes.conductor.finished());
   nodes.conductor.abandon_silent();
-  EXPECT_EQ(nodes.door.ledger.back().verdict, Verdict::aborted);
-  EXPECT_EQ(nodes.door.ledger.back().reason, "its node is silent");
+  EXPECT_EQ(nodes.executor.ledger.back().verdict, Verdict::aborted);
+  EXPECT_EQ(nodes.executor.ledger.back().reason, "its node is silent");
 }
 
 TEST(SilentNode, that_alone_could_go_on_is_waited_for_and_then_the_run_stops_by_name) {
@@ -204,9 +204,9 @@ TEST(SilentNode, that_alone_could_go_on_is_waited_for_and_then_the_run_stops_by_
 }
 
 TEST(SilentNode, that_holds_a_part_of_a_gang_costs_the_gang_and_frees_the_others_of_it) {
-  RecordingDoor door;
+  RecordingExecutor executor;
   Conductor conductor({Deadlines{}, 0, VisitId{1}, {"m0"}, Reach::nodes}, {ModuleOutlook{4, 1e-3, 1e-6}}, shards({0}),
-                      door);
+                      executor);
   const auto say = [&](std::uint32_t node, std::uint32_t n, WorkerReport report, double now) {
     conductor.on_report({AgentId{node}, n}, 1, std::move(report), Moment(now));
   };
@@ -216,17 +216,17 @@ TEST(SilentNode, that_holds_a_part_of_a_gang_costs_the_gang_and_frees_the_others
   for (std::uint32_t node : {0u, 1u})
     for (std::uint32_t n : {0u, 1u}) say(node, n, VisitOpened{VisitId{1}, 0.1}, 1);
   for (std::uint32_t node : {1u, 2u}) conductor.on_heard(AgentId{node}, Moment(15));
-  door.take();
+  executor.take();
   conductor.on_tick(Moment(16.5));
-  EXPECT_EQ(door.take(), (Said{"kill 0.0", "kill 0.1", "abort 1.0 visit 1", "abort 1.1 visit 1"}));
+  EXPECT_EQ(executor.take(), (Said{"kill 0.0", "kill 0.1", "abort 1.0 visit 1", "abort 1.1 visit 1"}));
   for (std::uint32_t n : {0u, 1u}) say(1, n, VisitClosed{VisitId{1}, {}}, 17);
-  EXPECT_EQ(door.ledger.size(), 4u);
+  EXPECT_EQ(executor.ledger.size(), 4u);
   conductor.on_tick(Moment(18));
   for (std::uint32_t n : {0u, 1u}) {
     conductor.on_report({AgentId{1}, n}, 2, WorkerReady{1, {}}, Moment(18));
     say(2, n, WorkerReady{1, {}}, 18);
   }
-  EXPECT_EQ(door.take().back(), "open 2.1 visit 2 module 0 member 3/4");
+  EXPECT_EQ(executor.take().back(), "open 2.1 visit 2 module 0 member 3/4");
 }
 
 TEST(SilentNode, its_workers_deadlines_begin_anew_when_it_speaks) {
@@ -235,11 +235,11 @@ TEST(SilentNode, its_workers_deadlines_begin_anew_when_it_speaks) {
   nodes.conductor.on_heard(AgentId{0}, Moment(100));
   nodes.conductor.on_tick(Moment(100));
   nodes.conductor.on_heard(AgentId{1}, Moment(300));
-  nodes.door.take();
+  nodes.executor.take();
   nodes.conductor.on_heard(AgentId{0}, Moment(310));
   nodes.conductor.on_heard(AgentId{1}, Moment(310));
   nodes.conductor.on_tick(Moment(310));
-  const auto said = nodes.door.take();
+  const auto said = nodes.executor.take();
   EXPECT_EQ(std::ranges::count(said, "kill 1.0"), 0) << "it could not say anything in the meantime";
 }
 

@@ -1,6 +1,6 @@
-// Workers in virtual time behind the Door: each works through units (load, batches, teardown), some of them collective,
-// announces each and answers as worker/worker.cc does. A fault can be planted at any unit of any member. The real
-// conductor drives them; what it must never do is checked here.
+// Workers in virtual time behind an Executor: each works through units (load, batches, teardown), some of them
+// collective, announces each and answers as worker/visit/worker.cc does. A fault can be planted at any unit of any
+// member. The real conductor drives them; what it must never do is checked here.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ struct PlantedFault {
   std::uint32_t occurrence = 1;  ///< the how manieth time this slot comes to this unit
 };
 
-class FakeGang final : public Door {
+class FakeGang final : public Executor {
  public:
   struct Plan {
     std::uint32_t slots = 2;
@@ -88,7 +88,7 @@ class FakeGang final : public Door {
   struct Work {
     enum class Kind { open, run, close, tear_down } kind;
     VisitId visit;
-    Turn turn;
+    Assignment assignment;
     std::vector<std::string> units;
   };
   struct Worker {
@@ -122,7 +122,7 @@ class FakeGang final : public Door {
     conductor_->on_report({AgentId{0}, slot}, workers_[slot].incarnation, std::move(body), Moment(now_));
   }
 
-  // ---- Door
+  // ---- Executor
   void start(SlotId slot, std::uint32_t incarnation) override {
     Worker& worker = workers_[slot.slot];
     EXPECT_FALSE(worker.alive) << "slot " << slot.slot << " is started over a living worker";
@@ -149,8 +149,8 @@ class FakeGang final : public Door {
     }
   }
   void join(SlotId, VisitId, const std::string&) override {}
-  void run(SlotId slot, const Turn& turn) override {
-    order(slot, {Work::Kind::run, turn.visit, turn, {"batch 1", "batch 2", "end step"}});
+  void run(SlotId slot, const Assignment& assignment) override {
+    order(slot, {Work::Kind::run, assignment.visit, assignment, {"batch 1", "batch 2", "end step"}});
   }
   void close(SlotId slot, VisitId visit) override {
     order(slot, {Work::Kind::close, visit, {}, {"teardown synchronize"}});
@@ -178,8 +178,8 @@ class FakeGang final : public Door {
     events_.push({now_ + 0.01, order_++, 0, 0, shard});
   }
   void give_up(ShardId shard, std::vector<Response> responses) override { store(shard, std::move(responses)); }
-  void hand_out(const Turn&, SlotId) override {}
-  void store_shape(ShardId, const ShardShape&) override {}
+  void assign(const Assignment&, SlotId) override {}
+  void store_overrides(ShardId, const ShardOverrides&) override {}
   void record(const LedgerEntry& entry) override { ledger.push_back(entry); }
   void warn(const std::string& event) override { warnings.push_back(event); }
 
@@ -280,7 +280,8 @@ class FakeGang final : public Door {
       case Work::Kind::run:
         if (out_of_memory) return leave_step(work);
         worker.clean = false;
-        return report(slot, ShardFailed{work.visit, work.turn.shard, work.turn.attempt, false, false, "thrown"});
+        return report(slot,
+                      ShardFailed{work.visit, work.assignment.shard, work.assignment.attempt, false, false, "thrown"});
       case Work::Kind::close:
         worker.clean = false;
         return report(slot, Quiesced{work.visit, false, "thrown"});
@@ -299,7 +300,8 @@ class FakeGang final : public Door {
       if (worker.visit != work.visit || !worker.alive || worker.stopped) continue;
       worker.collectives = collectives;
       if (!worker.orders.empty() && worker.orders.front().kind == Work::Kind::run) next_order(worker);
-      report(slot, ShardFailed{work.visit, work.turn.shard, work.turn.attempt, true, false, "out of memory"});
+      report(slot,
+             ShardFailed{work.visit, work.assignment.shard, work.assignment.attempt, true, false, "out of memory"});
     }
   }
 
@@ -319,7 +321,8 @@ class FakeGang final : public Door {
         return report(slot, VisitOpened{work.visit, 0.1});
       case Work::Kind::run:
         if (worker.rank == 0)
-          report(slot, ShardAnswered{work.visit, work.turn.shard, work.turn.attempt, {Response{1, ""}}, 1, 0.1});
+          report(slot,
+                 ShardAnswered{work.visit, work.assignment.shard, work.assignment.attempt, {Response{1, ""}}, 1, 0.1});
         return;
       case Work::Kind::close:
         return report(slot, Quiesced{work.visit, true, ""});

@@ -1,4 +1,4 @@
-// A Door that writes down every command; a test takes what it expects and checks that nothing else was said.
+// An Executor that writes down every command; a test takes what it expects and checks that nothing else was said.
 #pragma once
 
 #include <deque>
@@ -10,16 +10,16 @@
 
 namespace proctor {
 
-inline std::string text(const ShardShape& shape) {
-  std::string out = shape.level ? " level " + std::to_string(shape.level) : "";
-  for (std::uint32_t batch : shape.isolated) out += " isolated " + std::to_string(batch);
-  for (const auto& [request, why] : shape.aside) out += " without " + std::to_string(request);
+inline std::string text(const ShardOverrides& overrides) {
+  std::string out = overrides.level ? " level " + std::to_string(overrides.level) : "";
+  for (std::uint32_t batch : overrides.isolated) out += " isolated " + std::to_string(batch);
+  for (const auto& [request, why] : overrides.excluded) out += " without " + std::to_string(request);
   return out;
 }
 
 inline std::string text(SlotId slot) { return std::to_string(slot.agent.value) + "." + std::to_string(slot.slot); }
 
-class RecordingDoor final : public Door {
+class RecordingExecutor final : public Executor {
  public:
   void start(SlotId slot, std::uint32_t incarnation) override {
     say("start " + text(slot) + " #" + std::to_string(incarnation));
@@ -33,13 +33,14 @@ class RecordingDoor final : public Door {
   void join(SlotId slot, VisitId visit, const std::string& address) override {
     say("join " + text(slot) + " visit " + std::to_string(visit.value) + " at " + address);
   }
-  void run(SlotId slot, const Turn& turn) override {
-    say("run " + text(slot) + " visit " + std::to_string(turn.visit.value) + " shard " +
-        std::to_string(turn.shard.value) + " attempt " + std::to_string(turn.attempt) + text(turn.shape));
+  void run(SlotId slot, const Assignment& assignment) override {
+    say("run " + text(slot) + " visit " + std::to_string(assignment.visit.value) + " shard " +
+        std::to_string(assignment.shard.value) + " attempt " + std::to_string(assignment.attempt) +
+        text(assignment.overrides));
   }
-  void hand_out(const Turn& turn, SlotId) override {
+  void assign(const Assignment& assignment, SlotId) override {
     ++handed_out;
-    foreseen = turn.next;
+    foreseen = assignment.next;
   }
   void close(SlotId slot, VisitId visit) override { say("close " + text(slot) + " visit " + number(visit)); }
   void tear_down(SlotId slot, VisitId visit) override { say("tear down " + text(slot) + " visit " + number(visit)); }
@@ -54,8 +55,8 @@ class RecordingDoor final : public Door {
     say("give up " + std::to_string(shard.value));
     given_up.emplace_back(shard, std::move(responses));
   }
-  void store_shape(ShardId shard, const ShardShape& shape) override {
-    say("shape " + std::to_string(shard.value) + text(shape));
+  void store_overrides(ShardId shard, const ShardOverrides& overrides) override {
+    say("shape " + std::to_string(shard.value) + text(overrides));
   }
   void record(const LedgerEntry& entry) override {
     say("ledger visit " + std::to_string(entry.visit.value) + " " + to_string(entry.verdict));

@@ -135,11 +135,11 @@ TEST(Attempts, count_strikes_and_halvings_apart) {
   EXPECT_EQ(attempts.begin(shard), 2u);
   EXPECT_EQ(attempts.on_strike(shard, device, 1, {}, "died"), Attempts::Next::again);
   EXPECT_EQ(attempts.on_out_of_memory(shard), Attempts::Next::fresh_worker);
-  EXPECT_EQ(attempts.shape(shard).level, 0u);
+  EXPECT_EQ(attempts.overrides(shard).level, 0u);
   EXPECT_TRUE(attempts.current(shard, 2));
   for (std::uint32_t level = 1; level <= 6; ++level) {
     EXPECT_EQ(attempts.on_out_of_memory(shard), Attempts::Next::halved);
-    EXPECT_EQ(attempts.shape(shard).level, level);
+    EXPECT_EQ(attempts.overrides(shard).level, level);
   }
   EXPECT_FALSE(attempts.current(shard, 2)) << "an answer of whole batches no longer counts";
   EXPECT_EQ(attempts.on_out_of_memory(shard), Attempts::Next::shard_set_aside);

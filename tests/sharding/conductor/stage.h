@@ -1,4 +1,4 @@
-// A conductor with one node whose workers answer as told, and a door that writes down what it says.
+// A conductor with one node whose workers answer as told, and an executor that writes down what it says.
 #pragma once
 
 #include <string>
@@ -22,13 +22,13 @@ inline std::vector<Shard> shards(std::initializer_list<std::uint32_t> modules) {
 
 /// A conductor with one agent whose workers answer as told.
 struct Stage {
-  RecordingDoor door;
+  RecordingExecutor executor;
   Conductor conductor;
   std::uint32_t incarnation = 1;
 
   Stage(std::vector<Shard> work, std::size_t modules, std::uint32_t workers)
       : conductor({Deadlines{}, 16u << 20, VisitId{1}, names(modules)},
-                  std::vector<ModuleOutlook>(modules, ModuleOutlook{1, 1e-3, 1e-6}), std::move(work), door) {
+                  std::vector<ModuleOutlook>(modules, ModuleOutlook{1, 1e-3, 1e-6}), std::move(work), executor) {
     conductor.on_agent(kNode, "node0", workers, Moment(0));
   }
   static std::vector<std::string> names(std::size_t n) {

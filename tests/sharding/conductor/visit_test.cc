@@ -5,7 +5,7 @@
 namespace proctor {
 namespace {
 
-const std::vector<Seat> kTwo = {{{AgentId{0}, 0}, 1}, {{AgentId{0}, 1}, 1}};
+const std::vector<Member> kTwo = {{{AgentId{0}, 0}, 1}, {{AgentId{0}, 1}, 1}};
 Visit visit_of_two() { return Visit(VisitId{3}, ModuleId{0}, kTwo, Moment(0), Deadlines{}); }
 
 Visit serving_visit() {
@@ -134,29 +134,29 @@ TEST(Visit, nobody_waits_for_a_member_that_is_gone) {
   EXPECT_TRUE(visit.on_closed(0, {}));
 }
 
-TEST(Dirt, is_exact_for_allocated_bytes_and_tolerant_for_caches) {
+TEST(Residue, is_exact_for_allocated_bytes_and_tolerant_for_caches) {
   LedgerRow row;
   row.warmed_up = true;
   row.reserved_after = 100;
   row.device_free_before = 100;
-  EXPECT_FALSE(dirt(row, 100));
-  EXPECT_TRUE(dirt(row, 99));
+  EXPECT_FALSE(find_residue(row, 100));
+  EXPECT_TRUE(find_residue(row, 99));
   row.allocated_after = 1;
-  EXPECT_EQ(dirt(row, 1u << 30)->text, "1 allocated bytes more than before");
-  EXPECT_TRUE(dirt(row, 1u << 30)->exact);
+  EXPECT_EQ(find_residue(row, 1u << 30)->text, "1 allocated bytes more than before");
+  EXPECT_TRUE(find_residue(row, 1u << 30)->exact);
 }
 
-TEST(Dirt, what_a_process_takes_once_is_no_leak) {
+TEST(Residue, what_a_process_takes_once_is_no_leak) {
   LedgerRow row;
   row.device_free_before = 100u << 20;
   row.threads = 4;
-  EXPECT_FALSE(dirt(row, 0)) << "kernels and NCCL's 50 MiB never come back";
+  EXPECT_FALSE(find_residue(row, 0)) << "kernels and NCCL's 50 MiB never come back";
   row.warmed_up = true;
-  EXPECT_EQ(dirt(row, 0)->counter, "device_free_after");
-  EXPECT_EQ(dirt(row, 0, {"device_free_after"})->counter, "threads");
+  EXPECT_EQ(find_residue(row, 0)->counter, "device_free_after");
+  EXPECT_EQ(find_residue(row, 0, {"device_free_after"})->counter, "threads");
   row.new_threads = "pool";
-  EXPECT_EQ(dirt(row, 0, {"device_free_after"})->text, "4 threads more than before (pool)");
-  EXPECT_FALSE(dirt(row, 0, {"device_free_after", "threads"}));
+  EXPECT_EQ(find_residue(row, 0, {"device_free_after"})->text, "4 threads more than before (pool)");
+  EXPECT_FALSE(find_residue(row, 0, {"device_free_after", "threads"}));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace proctor::simulation {
 namespace {
 
-constexpr double kTarget = 4;  // seconds of a shard, as the planner cuts (sharding/cost.h)
+constexpr double kTarget = 4;  // seconds of a shard, as the planner cuts (sharding/planning/cost.h)
 using Random = std::mt19937_64;
 
 double between(Random& random, double low, double high) { return std::uniform_real_distribution(low, high)(random); }
@@ -170,10 +170,10 @@ std::vector<Case> cases() {
                  [=](std::uint64_t seed) {
                    Random random(seed);
                    Scenario scenario = mixed(random);
-                   Trouble crash;
+                   InjectedFault crash;
                    crash.at = between(random, 40, 110);
                    crash.slot = {AgentId{0}, static_cast<std::uint32_t>(random() % 8)};
-                   scenario.troubles.push_back(crash);
+                   scenario.faults.push_back(crash);
                    return scenario;
                  }});
   all.push_back({"estimates wrong by up to e, 1 of 8 GPUs at half speed, 300 s a GPU",

@@ -17,7 +17,7 @@ struct Case {
 };
 std::vector<Case> cases();
 
-/// Makespans of other policies on the same work, without troubles.
+/// Makespans of other policies on the same work, without faults.
 /// lm-eval: every gang loads every module in turn and takes each n-th shard; all wait for the slowest.
 double static_stride(const Scenario& scenario);
 /// OpenCompass: a job is one of a module's kTasks tasks, loads its module, takes the gang that is free first.

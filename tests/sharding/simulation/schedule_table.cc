@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
       const auto begin = std::chrono::steady_clock::now();
       const Outcome outcome = simulate(scenario);
       wall += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      decisions += outcome.hand_outs;
+      decisions += outcome.assignments;
       for (const std::string& violation : outcome.violations) {
         std::printf("seed %zu of %s: %s\n", static_cast<std::size_t>(seed), each.name.c_str(), violation.c_str());
         held = false;
@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
       const double least = least_makespan(scenario), ratio = outcome.makespan / least,
                    share = 1 / static_cast<double>(seeds);
       mean += ratio * share;
-      tail += 100 * (outcome.makespan - outcome.last_hand_out) / outcome.makespan * share;
+      tail += 100 * (outcome.makespan - outcome.last_assignment) / outcome.makespan * share;
       worst = std::max(worst, ratio);
       stride += static_stride(scenario) / least * share;
       tasks += whole_tasks(scenario, false) / least * share;

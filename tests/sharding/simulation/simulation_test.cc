@@ -1,6 +1,6 @@
 // Random runs in virtual time: arrivals, crashes, hangs, slow devices, silent nodes, kills of rank 0. What must hold is
-// checked at each step by the simulated world (sharding/rehearsal.cc). A failing seed is printed; to see it alone:
-//   PROCTOR_SIMULATION_SEED=1234 build/bin/simulation_test --gtest_filter=Simulation.random*
+// checked at each step by the simulated world (sharding/simulation). A failing seed is printed; to see it alone:
+//   PROCTOR_SIMULATION_SEED=1234 build/bin/sharding_simulation_test --gtest_filter=Simulation.random*
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -15,21 +15,21 @@ using Random = std::mt19937_64;
 std::uint32_t up_to(Random& random, std::uint32_t most) { return static_cast<std::uint32_t>(random() % (most + 1)); }
 double between(Random& random, double low, double high) { return std::uniform_real_distribution(low, high)(random); }
 
-Trouble trouble(Random& random, const Scenario& scenario) {
-  using Kind = Trouble::Kind;
-  Trouble trouble;
-  trouble.kind = std::array{Kind::crash, Kind::kill, Kind::hang, Kind::slow, Kind::silence, Kind::stop}[random() % 6];
-  trouble.at = between(random, 0, 60);
-  trouble.slot.agent = AgentId{up_to(random, static_cast<std::uint32_t>(scenario.nodes.size()) - 1)};
-  const auto devices = static_cast<std::uint32_t>(scenario.nodes[trouble.slot.agent.value].speeds.size());
-  trouble.slot.slot = up_to(random, devices - 1);
-  trouble.amount = trouble.kind == Kind::slow ? between(random, 0.2, 1) : between(random, 0.5, 40);
+InjectedFault fault(Random& random, const Scenario& scenario) {
+  using Kind = InjectedFault::Kind;
+  InjectedFault fault;
+  fault.kind = std::array{Kind::crash, Kind::kill, Kind::hang, Kind::slow, Kind::silence, Kind::stop}[random() % 6];
+  fault.at = between(random, 0, 60);
+  fault.slot.agent = AgentId{up_to(random, static_cast<std::uint32_t>(scenario.nodes.size()) - 1)};
+  const auto devices = static_cast<std::uint32_t>(scenario.nodes[fault.slot.agent.value].speeds.size());
+  fault.slot.slot = up_to(random, devices - 1);
+  fault.amount = fault.kind == Kind::slow ? between(random, 0.2, 1) : between(random, 0.5, 40);
   const bool one_node_will_do =
       std::ranges::all_of(scenario.modules, [&](const auto& module) { return module.tensor_parallel <= devices; });
   const bool for_ever =
-      trouble.kind == Kind::silence && trouble.slot.agent.value > 0 && one_node_will_do && random() % 3 == 0;
-  if (for_ever) trouble.amount = 1e9;  // node 0 alone can serve every module
-  return trouble;
+      fault.kind == Kind::silence && fault.slot.agent.value > 0 && one_node_will_do && random() % 3 == 0;
+  if (for_ever) fault.amount = 1e9;  // node 0 alone can serve every module
+  return fault;
 }
 
 Scenario draw(std::uint64_t seed) {
@@ -54,25 +54,25 @@ Scenario draw(std::uint64_t seed) {
       module.shards.push_back({seconds, seconds * between(random, 0.4, 2.7)});
     }
   }
-  for (std::uint32_t t = up_to(random, 6); t > 0; --t) scenario.troubles.push_back(trouble(random, scenario));
+  for (std::uint32_t t = up_to(random, 6); t > 0; --t) scenario.faults.push_back(fault(random, scenario));
   return scenario;
 }
 
 TEST(Simulation, random_runs_answer_every_request_once_whatever_happens) {
   const char* one = std::getenv("PROCTOR_SIMULATION_SEED");
   const std::uint64_t first = one ? std::strtoull(one, nullptr, 10) : 1, last = one ? first : PROCTOR_SIMULATIONS;
-  std::size_t hand_outs = 0, shards = 0, failed = 0;
+  std::size_t assignments = 0, shards = 0, failed = 0;
   for (std::uint64_t seed = first; seed <= last && failed < 5; ++seed) {
     const Scenario scenario = draw(seed);
     const Outcome outcome = simulate(scenario);
-    hand_outs += outcome.hand_outs;
+    assignments += outcome.assignments;
     for (const SimulatedModule& module : scenario.modules) shards += module.shards.size();
     if (outcome.violations.empty()) continue;
     ++failed;
     ADD_FAILURE() << "seed " << seed << ": " << outcome.violations.front();
   }
   if (!one) {
-    EXPECT_GT(hand_outs, shards) << "troubles were met, and cost shards";
+    EXPECT_GT(assignments, shards) << "troubles were met, and cost shards";
   }
 }
 
