@@ -6,6 +6,10 @@ if(DEFINED ENV{PROCTOR_DEPS})
 endif()
 if(PROCTOR_TORCH)
   set(TORCH_ROOT ${PROCTOR_TORCH})
+elseif(SKBUILD)  # pip builds a wheel: the torch that it will run with
+  execute_process(
+    COMMAND ${Python3_EXECUTABLE} -c "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+    OUTPUT_VARIABLE TORCH_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE)
 else()
   set(TORCH_ROOT ${_default}/torch-2.11.0/torch)
 endif()

@@ -1,13 +1,12 @@
 """A real trained model of 260,000 parameters (llama2.c's stories260K, converted here): its 200 greedy tokens, exactly."""
 import json
-import os
 import struct
 import unittest
 from pathlib import Path
 
 from support import RunCase, tiny_models
 
-STORIES = Path(os.environ["PROCTOR_TEST_DATA"]) / "models/stories260K"
+STORIES = Path(__file__).parent.parent / "data/models/stories260K"
 
 
 def read_model():
@@ -57,7 +56,6 @@ def read_tokenizer():
             "model": {"type": "BPE", "unk_token": "<unk>", "byte_fallback": True, "vocab": {p: i for i, p in enumerate(pieces)}, "merges": []}}
 
 
-@unittest.skipUnless(STORIES.exists(), f"no {STORIES}")
 class Stories(RunCase):
     def test_its_200_greedy_tokens_are_exact(self):
         config, tensors = read_model()

@@ -25,38 +25,63 @@ std::string read(const std::filesystem::path& path) {
   return text;
 }
 
-class Golden : public testing::TestWithParam<const char*> {};
+struct Counts {
+  int singles = 0, pairs = 0;
+};
 
-TEST_P(Golden, single_pair_and_decoded_are_exact) {
+/// Each line of `goldens` is a text or a pair with what the `tokenizers` library makes of it.
+Counts expect_exact(const std::filesystem::path& file, const std::filesystem::path& goldens) {
+  Tokenizer tokenizer(Json::parse(read(file)), file.string());
+  std::istringstream lines(read(goldens));
+  Counts counts;
+  for (std::string line; std::getline(lines, line);) {
+    const Json golden = Json::parse(line);
+    using Ids = std::vector<std::int32_t>;
+    if (golden.contains("pair")) {
+      ++counts.pairs;
+      const Encoding encoding = tokenizer.encode_pair(golden["pair"][0].get<std::string>(),
+                                                      golden["pair"][1].get<std::string>(), Special::add);
+      EXPECT_EQ(encoding.ids, golden["ids_special"].get<Ids>()) << line;
+      EXPECT_EQ(encoding.type_ids, golden["type_ids"].get<Ids>()) << line;
+      continue;
+    }
+    ++counts.singles;
+    const std::string text = golden["text"];
+    const Ids ids = golden["ids"];
+    EXPECT_EQ(tokenizer.encode(text, Special::leave_out).ids, ids) << line;
+    EXPECT_EQ(tokenizer.encode(text, Special::add).ids, golden["ids_special"].get<Ids>()) << line;
+    EXPECT_EQ(tokenizer.decode(ids, Decoding::keep_special), golden["decoded"].get<std::string>()) << line;
+  }
+  return counts;
+}
+
+/// Small tokenizers of each family, trained for this test (tests/oracle/make_tokenizer_goldens.py).
+class Family : public testing::TestWithParam<const char*> {};
+
+TEST_P(Family, single_pair_and_decoded_are_exact) {
+  const std::filesystem::path folder = std::filesystem::path(PROCTOR_SOURCE) / "tests/data/tokenizers";
+  const std::string name = GetParam();
+  const Counts counts = expect_exact(folder / (name + ".json"), folder / (name + ".golden.jsonl.gz"));
+  EXPECT_EQ(counts.singles, 72);
+  EXPECT_EQ(counts.pairs, 4);
+}
+INSTANTIATE_TEST_SUITE_P(Tokenizer, Family,
+                         testing::Values("llama3", "qwen", "llama2", "gemma", "gpt_neox", "roberta", "bert", "t5",
+                                         "xlm_roberta"));
+
+/// Those of published models, whole.
+class Published : public testing::TestWithParam<const char*> {};
+
+TEST_P(Published, single_pair_and_decoded_are_exact) {
   const auto folder = kTokenizers / GetParam();
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
   const auto file =
       std::filesystem::exists(folder / "tokenizer.json") ? folder / "tokenizer.json" : folder / "tokenizer.json.gz";
-  Tokenizer tokenizer(Json::parse(read(file)), file.string());
-  std::istringstream goldens(read(kTokenizers / "golden" / (std::string(GetParam()) + ".jsonl.gz")));
-  int singles = 0, pairs = 0;
-  for (std::string line; std::getline(goldens, line);) {
-    const Json golden = Json::parse(line);
-    using Ids = std::vector<std::int32_t>;
-    if (golden.contains("pair")) {
-      ++pairs;
-      const Encoding encoding = tokenizer.encode_pair(golden["pair"][0].get<std::string>(),
-                                                      golden["pair"][1].get<std::string>(), Special::add);
-      EXPECT_EQ(encoding.ids, golden["ids_special"].get<Ids>());
-      EXPECT_EQ(encoding.type_ids, golden["type_ids"].get<Ids>());
-      continue;
-    }
-    ++singles;
-    const std::string text = golden["text"];
-    const Ids ids = golden["ids"];
-    EXPECT_EQ(tokenizer.encode(text, Special::leave_out).ids, ids) << text;
-    EXPECT_EQ(tokenizer.encode(text, Special::add).ids, golden["ids_special"].get<Ids>()) << text;
-    EXPECT_EQ(tokenizer.decode(ids, Decoding::keep_special), golden["decoded"].get<std::string>());
-  }
-  EXPECT_EQ(singles, 463);
-  EXPECT_EQ(pairs, 40);
+  const Counts counts = expect_exact(file, kTokenizers / "golden" / (std::string(GetParam()) + ".jsonl.gz"));
+  EXPECT_EQ(counts.singles, 463);
+  EXPECT_EQ(counts.pairs, 40);
 }
-INSTANTIATE_TEST_SUITE_P(Tokenizer, Golden,
+INSTANTIATE_TEST_SUITE_P(Tokenizer, Published,
                          testing::Values("llama3_1", "qwen3", "llama2", "gemma3", "gpt-neox-20b-pythia",
                                          "bert-minilm-l6", "t5-small"));
 
