@@ -27,8 +27,8 @@ class Run:
 
     def __init__(self, directory: str | Path):
         self.directory = Path(directory)
-        if not (self.directory / "suite.yaml").is_file():
-            raise NoRunError(f"{self.directory} is not a run directory: it has no suite.yaml (proctor run --out writes one)")
+        if not (self.directory / "run.db").is_file():
+            raise NoRunError(f"{self.directory} is not a run directory: it has no run.db (proctor run --out DIR makes one)")
 
     def modules(self) -> list[str]:
         """Of which there are results, sorted."""
