@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "orchestrator/commands/verbs.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "sharding/protocol/error.h"
 
@@ -24,64 +25,6 @@ constexpr const char* kHelp =
     "\n"
     "example: proctor run configs/demo.yaml --workers 2\n"
     "         mpirun -n 4 proctor run suite.yaml --workers 1\n";
-
-/// A command of proctor: what it takes, and how it is explained.
-struct Verb {
-  std::string name, operand, purpose, example;
-  po::options_description options;
-
-  std::string help() const {
-    std::ostringstream text;
-    text << "proctor " << name << " " << operand << " [options]: " << purpose << "\n\n"
-         << options << "\nexample: proctor " << name << " " << example << "\n";
-    return text.str();
-  }
-  std::string see_help() const { return "; see proctor " + name + " --help"; }
-};
-
-/// Of the verbs that read a suite.
-void add_suite_options(po::options_description& options) {
-  options.add_options()("device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")(
-      "limit", po::value<std::int64_t>(), "the first N documents of each task only")(
-      "set", po::value<std::vector<std::string>>()->composing(), "a change to the suite: modules.NAME.dtype=bfloat16");
-}
-
-Verb run_verb() {
-  Verb verb{"run", "SUITE", "run or resume a suite", "configs/demo.yaml --workers 2",
-            po::options_description("options of run")};
-  add_suite_options(verb.options);
-  verb.options.add_options()("out", po::value<std::string>(), "the run directory (default runs/<suite>)")(
-      "workers", po::value<std::int64_t>(), "workers of each rank (default: its devices, or cores and memory)")(
-      "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")(
-      "fresh", "rename what is in the run directory and start over")(
-      "redo-changed", "compute (module, task) pairs again whose identity changed")(
-      "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
-  return verb;
-}
-
-Verb plan_verb() {
-  Verb verb{"plan", "SUITE", "what a run would do; touches no device", "configs/demo.yaml --gpus 2,8",
-            po::options_description("options of plan")};
-  add_suite_options(verb.options);
-  verb.options.add_options()("gpus", po::value<std::string>(),
-                             "devices to plan for: 8, or 8,64,512 (default: this machine's)")(
-      "workers", po::value<std::int64_t>(), "the same as --gpus, for one number (as run has it)")(
-      "memory-limit", po::value<std::string>(), "memory of each device: 40 GiB (default: what it has)")(
-      "svg", po::value<std::string>(), "write a picture of who does what when, for the first of --gpus")(
-      "calibrated-by", po::value<std::string>(),
-      "predict from what this finished run measured (default: from all runs on this machine)");
-  return verb;
-}
-
-Verb show_verb() {
-  Verb verb{"show", "DIR", "a run, running or finished", "runs/demo --ledger",
-            po::options_description("options of show")};
-  verb.options.add_options()("ledger", "each visit: what it cost and left behind")(
-      "failures", "requests that failed, warnings, replaced workers")("timeline", "who did what when, a line a device")(
-      "trace", po::value<std::string>(), "write it as Chrome-trace JSON, for https://ui.perfetto.dev")(
-      "svg", po::value<std::string>(), "write it as a picture");
-  return verb;
-}
 
 std::set<std::string> names_of(const po::options_description& options) {
   std::set<std::string> names;

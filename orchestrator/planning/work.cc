@@ -99,7 +99,7 @@ void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
                      module.path + "); kinds that can: " + quoted_list(facts.kinds));
 }
 
-void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
+void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
   const CellRequests& cell = work.requests[t];
   const std::vector<std::uint32_t> bundles = bundles_of(cell);
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
@@ -107,7 +107,7 @@ void add_pair(Work& work, std::uint32_t m, std::uint32_t t, const std::string& r
   work.cells.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
   const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
   for (Shard& shard :
-       plan_pair({ModuleId{m}, TaskId{t}, cell.requests, bundles}, work.facts[m], shard_target(work.device.kind))) {
+       plan_cell({ModuleId{m}, TaskId{t}, cell.requests, bundles}, work.facts[m], shard_target(work.device.kind))) {
     std::string members;
     for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
     work.shard_hashes.push_back(xxh3_hex(work.cells.back().fingerprint + name + members));
@@ -165,7 +165,7 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   for (const CellRequests& cell : work.requests) hashes.push_back(requests_hash(cell.requests));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
-      if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_pair(work, m, t, hashes[t]);
+      if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_cell(work, m, t, hashes[t]);
   if (work.cells.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
   return work;
 }
@@ -173,7 +173,7 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task) {
   const auto found =
       std::ranges::find_if(work.cells, [&](const Cell& p) { return p.module == module && p.task == task; });
-  PROCTOR_CHECK(found != work.cells.end(), "a shard belongs to a pair");
+  PROCTOR_CHECK(found != work.cells.end(), "a shard belongs to a cell");
   return static_cast<std::size_t>(found - work.cells.begin());
 }
 

@@ -114,10 +114,6 @@ void Conductor::handle(SlotId slot, Visit& visit, const VisitClosed& report, Mom
     end(visit.id(), now);
 }
 
-std::string Conductor::name_of(SlotId slot) const {
-  return "worker " + std::to_string(slot.slot) + " on " + roster_.host(slot.agent);
-}
-
 void Conductor::on_stored(ShardId shard, Moment now) {
   PROCTOR_CHECK(state_[shard.value] == ShardState::answered, "only an answered shard is stored, once");
   state_[shard.value] = ShardState::stored;

@@ -5,6 +5,10 @@
 
 namespace proctor {
 
+std::string Conductor::name_of(SlotId slot) const {
+  return "worker " + std::to_string(slot.slot) + " on " + roster_.host(slot.agent);
+}
+
 void Conductor::on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now) {
   roster_.on_agent(agent, host, slots, now);
   on_tick(now);

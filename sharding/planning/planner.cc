@@ -18,7 +18,7 @@ struct Bundle {
 };
 
 /// Ordered by their contexts.
-std::vector<Bundle> bundles_of(const PairWork& work) {
+std::vector<Bundle> bundles_of(const CellWork& work) {
   std::vector<Bundle> bundles;
   bundles.reserve(work.bundles.size());
   for (std::size_t i = 0; i < work.bundles.size(); ++i) {
@@ -39,7 +39,7 @@ std::size_t shared_bytes(const std::string& a, const std::string& b) {
 }
 
 /// Each request costs what is not in the one before it, where the model can use that.
-void weigh(std::vector<Bundle>& bundles, const PairWork& work, const ModelFacts& facts) {
+void weigh(std::vector<Bundle>& bundles, const CellWork& work, const ModelFacts& facts) {
   const Request* previous = nullptr;
   for (Bundle& bundle : bundles)
     for (auto r = bundle.first; r < bundle.last; ++r) {
@@ -57,7 +57,7 @@ void weigh(std::vector<Bundle>& bundles, const PairWork& work, const ModelFacts&
 
 }  // namespace
 
-std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, const ShardTarget& target) {
+std::vector<Shard> plan_cell(const CellWork& work, const ModelFacts& facts, const ShardTarget& target) {
   std::vector<Bundle> bundles = bundles_of(work);
   weigh(bundles, work, facts);
   const double total = std::accumulate(bundles.begin(), bundles.end(), 0.0,

@@ -15,7 +15,7 @@
 namespace proctor {
 
 /// The requests of one (module, task), bundle by bundle: bundles[i] is the first request of bundle i.
-struct PairWork {
+struct CellWork {
   ModuleId module;
   TaskId task;
   std::span<const Request> requests;
@@ -32,7 +32,7 @@ struct Shard {
 /// Shards of one pair: bundles ordered so that equal beginnings are neighbours and cost only what is new in them, cut
 /// at the target (or a quarter of the pair, so that small pairs spread too), the last tenth in quarter-size shards
 /// where nothing is generated. A bundle is never cut.
-std::vector<Shard> plan_pair(const PairWork& work, const ModelFacts& facts, const ShardTarget& target);
+std::vector<Shard> plan_cell(const CellWork& work, const ModelFacts& facts, const ShardTarget& target);
 
 /// Canonical text of a plan, to be hashed: equal texts are equal plans.
 std::string describe(std::span<const Shard> shards);

@@ -36,7 +36,7 @@ void plan_a_million_requests(benchmark::State& state) {
          {{"type", "loglikelihood"}}});
   }
   for (auto _ : state)
-    benchmark::DoNotOptimize(plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), shard_target("cpu")));
+    benchmark::DoNotOptimize(plan_cell({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), shard_target("cpu")));
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(plan_a_million_requests)->Arg(1'000'000)->Unit(benchmark::kMillisecond);

@@ -24,7 +24,7 @@ Request request(const std::string& context, const std::string& continuation) {
 
 std::vector<Shard> plan(const std::vector<Request>& requests, const std::vector<std::uint32_t>& bundles,
                         double target) {
-  return plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), {target, 16});
+  return plan_cell({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), {target, 16});
 }
 
 std::vector<std::uint32_t> all_requests(const std::vector<Shard>& shards) {
@@ -138,7 +138,7 @@ TEST(Planner, beginnings_are_shared_only_by_models_that_can) {
   alone.shares_beginnings = false;
   const auto tokens = [&](const ModelFacts& of) {
     double sum = 0;
-    for (const Shard& shard : plan_pair({ModuleId{0}, TaskId{0}, requests, bundles}, of, {1e12, 16}))
+    for (const Shard& shard : plan_cell({ModuleId{0}, TaskId{0}, requests, bundles}, of, {1e12, 16}))
       sum += shard.tokens;
     return sum;
   };

@@ -20,7 +20,7 @@ using Random = std::mt19937_64;
 
 double between(Random& random, double low, double high) { return std::uniform_real_distribution(low, high)(random); }
 
-/// `seconds` of work cut as plan_pair cuts: shards of the target, at most a quarter of the whole; the last tenth in
+/// `seconds` of work cut as plan_cell cuts: shards of the target, at most a quarter of the whole; the last tenth in
 /// quarter-size ones. Bundles make sizes uneven: by a fifth.
 std::vector<SimulatedShard> cut(double seconds, Random& random) {
   std::vector<SimulatedShard> shards;
