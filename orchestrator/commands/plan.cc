@@ -23,6 +23,9 @@ class PlannedFacts final : public FactSource {
   PlannedFacts(const PlanOptions& options, Deadlines::Seconds deadline, std::optional<DeviceFacts> known)
       : worker_(options.device, deadline), options_(options), known_(std::move(known)) {}
   ModelFacts check(const Module& module) override { return worker_.check(module); }
+  std::vector<CheckedModule> check_each(std::span<const Module> modules) override {
+    return worker_.check_each(modules);
+  }
   DeviceFacts probe() override {
     DeviceFacts facts = device();
     if (const std::uint64_t limit = options_.memory_limit_bytes; limit > 0)

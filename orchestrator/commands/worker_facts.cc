@@ -1,13 +1,76 @@
 #include "orchestrator/commands/worker_facts.h"
 
+#include <algorithm>
+#include <sstream>
+
+#include "orchestrator/base/cache_folder.h"
 #include "orchestrator/base/exit_code.h"
 #include "orchestrator/ranks/worker_process.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
 
+namespace {
+
+constexpr std::size_t kAskedAtOnce = 500;  // modules; an argument each
+
+Fault fault_of(int status) {
+  return status == kUsage         ? Fault::usage
+         : status == kEnvironment ? Fault::environment
+         : status == kInput       ? Fault::input
+                                  : Fault::internal;
+}
+
+/// A line of `proctor-worker check --each`: {"facts": ...}, or {"status": exit code, "error": text}.
+CheckedModule checked(const nlohmann::json& line) {
+  if (line.contains("facts")) return {line["facts"].get<ModelFacts>(), nullptr};
+  return {{}, std::make_exception_ptr(Error(fault_of(line.at("status")), line.at("error").get<std::string>()))};
+}
+
+}  // namespace
+
+WorkerFacts::WorkerFacts(std::string device, Deadlines::Seconds deadline)
+    : device_(std::move(device)),
+      deadline_(deadline),
+      cache_(cache_folder().empty() ? cache_folder() : cache_folder() / "facts", worker_binary_path()) {}
+
 ModelFacts WorkerFacts::check(const Module& module) {
-  return ask({"check", module.path, "--module", nlohmann::json(module).dump()}).get<ModelFacts>();
+  if (auto known = cache_.find(module)) return std::move(*known);
+  const auto facts = ask({"check", module.path, "--module", nlohmann::json(module).dump()}).get<ModelFacts>();
+  cache_.keep(module, facts);
+  return facts;
+}
+
+std::vector<CheckedModule> WorkerFacts::check_each(std::span<const Module> modules) {
+  std::vector<CheckedModule> all(modules.size());
+  std::vector<std::size_t> unknown;
+  for (std::size_t m = 0; m < modules.size(); ++m)
+    if (auto known = cache_.find(modules[m]))
+      all[m].facts = std::move(*known);
+    else
+      unknown.push_back(m);
+  for (std::size_t begin = 0; begin < unknown.size(); begin += kAskedAtOnce) {
+    const auto some = std::span(unknown).subspan(begin, std::min(kAskedAtOnce, unknown.size() - begin));
+    // Those that one process did not come to, since it died: each tells alone.
+    for (std::size_t m : some.subspan(some.size() > 1 ? ask_about(modules, some, all) : 0))
+      all[m] = FactSource::check_each(modules.subspan(m, 1))[0];
+  }
+  return all;
+}
+
+/// Of `some` modules, by one process. Returns how many it answered.
+std::size_t WorkerFacts::ask_about(std::span<const Module> modules, std::span<const std::size_t> some,
+                                   std::vector<CheckedModule>& all) const {
+  std::vector<std::string> arguments = {worker_binary_path(), "check", "--each"};
+  for (std::size_t m : some) arguments.push_back(nlohmann::json(modules[m]).dump());
+  std::istringstream lines(ask_command(arguments, deadline_).output);
+  std::size_t answered = 0;
+  for (std::string line; answered < some.size() && std::getline(lines, line); ++answered) {
+    const std::size_t m = some[answered];
+    all[m] = checked(nlohmann::json::parse(line));
+    if (!all[m].error) cache_.keep(modules[m], all[m].facts);
+  }
+  return answered;
 }
 
 DeviceFacts WorkerFacts::probe() { return ask({"probe", "--device", device_}).get<DeviceFacts>(); }
@@ -18,13 +81,9 @@ nlohmann::json WorkerFacts::ask(std::vector<std::string> arguments) const {
   if (result.status == 0) return nlohmann::json::parse(result.output);
   std::string message = result.error.substr(0, result.error.find_last_not_of('\n') + 1);
   if (message.starts_with("proctor-worker: ")) message.erase(0, 16);
-  const Fault fault = result.status == kUsage         ? Fault::usage
-                      : result.status == kEnvironment ? Fault::environment
-                      : result.status == kInput       ? Fault::input
-                                                      : Fault::internal;
-  throw Error(fault, message.empty()
-                         ? arguments[0] + " " + arguments[1] + " failed with status " + std::to_string(result.status)
-                         : message);
+  throw Error(fault_of(result.status), message.empty() ? arguments[0] + " " + arguments[1] + " failed with status " +
+                                                             std::to_string(result.status)
+                                                       : message);
 }
 
 }  // namespace proctor

@@ -1,8 +1,8 @@
 #include "orchestrator/planning/calibration_file.h"
 
-#include <cstdlib>
 #include <fstream>
 
+#include "orchestrator/base/cache_folder.h"
 #include "orchestrator/store/run_directory.h"
 #include "sharding/protocol/error.h"
 
@@ -23,11 +23,8 @@ Calibration parse(const nlohmann::json& json, const std::string& key) try {
 }  // namespace
 
 std::filesystem::path calibration_path() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  if (cache && *cache) return std::filesystem::path(cache) / "proctor" / "calibration.json";
-  const char* home = std::getenv("HOME");
-  return home && *home ? std::filesystem::path(home) / ".cache" / "proctor" / "calibration.json"
-                       : std::filesystem::path();
+  const std::filesystem::path folder = cache_folder();
+  return folder.empty() ? folder : folder / "calibration.json";
 }
 
 Calibration read_calibration(const std::filesystem::path& path, const std::string& device_kind) {

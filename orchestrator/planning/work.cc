@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
-#include <semaphore>
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/metrics/hashes.h"
@@ -18,34 +17,44 @@
 namespace proctor {
 namespace {
 
-/// The answers to a suite's questions. Each takes a process half a second, so they are asked side by side, one for each
-/// core, while the tasks are read. What nobody waits for any more is not asked.
+/// The answers to a suite's questions, asked while the tasks are read. A process takes a third of a second to start, so
+/// there is one for each core, and each is asked about its share of the modules. What nobody waits for any more is not
+/// asked.
 class Answers {
-  std::atomic<bool> dropped_ = false;  // these two in front of the futures, whose threads read them to their end
-  std::counting_semaphore<> cores_;
+  std::atomic<bool> dropped_ = false;  // in front of the futures, whose threads read it to their end
 
  public:
-  Answers(const std::vector<Module>& suite, FactSource& source) : cores_(usable_cores()) {
-    for (const Module& module : suite) modules.push_back(ask([&] { return source.check(module); }));
+  Answers(const std::vector<Module>& suite, FactSource& source) {
+    const std::size_t shares = std::clamp<std::size_t>(suite.size(), 1, usable_cores());
+    for (std::size_t i = 0; i < shares; ++i) {
+      const std::size_t begin = suite.size() * i / shares, end = suite.size() * (i + 1) / shares;
+      modules_.push_back(
+          ask([&, begin, end] { return source.check_each(std::span(suite).subspan(begin, end - begin)); }));
+    }
     device = ask([&] { return source.probe(); });
   }
   ~Answers() { dropped_ = true; }
 
-  std::vector<std::future<ModelFacts>> modules;
+  /// Of every module, in the suite's order. Throws what is wrong with the first that has something wrong.
+  std::vector<ModelFacts> facts() {
+    std::vector<ModelFacts> all;
+    for (auto& share : modules_)
+      for (CheckedModule& one : share.get()) {
+        if (one.error) std::rethrow_exception(one.error);
+        all.push_back(std::move(one.facts));
+      }
+    return all;
+  }
+
   std::future<DeviceFacts> device;
 
  private:
   template <class Question>
   std::future<std::invoke_result_t<Question>> ask(Question question) {
-    return std::async(std::launch::async, [this, question] {
-      struct Core {
-        std::counting_semaphore<>& cores;
-        explicit Core(std::counting_semaphore<>& all) : cores(all) { cores.acquire(); }
-        ~Core() { cores.release(); }
-      } core(cores_);
-      return dropped_ ? std::invoke_result_t<Question>() : question();
-    });
+    return std::async(std::launch::async,
+                      [this, question] { return dropped_ ? std::invoke_result_t<Question>() : question(); });
   }
+  std::vector<std::future<std::vector<CheckedModule>>> modules_;
 };
 
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
@@ -117,6 +126,16 @@ void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const std::string& r
 
 }  // namespace
 
+std::vector<CheckedModule> FactSource::check_each(std::span<const Module> modules) {
+  std::vector<CheckedModule> all(modules.size());
+  for (std::size_t m = 0; m < modules.size(); ++m) try {
+      all[m].facts = check(modules[m]);
+    } catch (...) {
+      all[m].error = std::current_exception();
+    }
+  return all;
+}
+
 CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   const Task& spec = *task.task;
   const TaskType& type = task_type_of(spec);
@@ -149,13 +168,13 @@ Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
     work.requests.push_back(build_requests(task, limit));
     seed_draws(work.requests.back().requests, work.suite.seed, task.task->name);
   }
+  work.facts = answers.facts();
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];
-    work.facts.push_back(answers.modules[m].get());
-    refuse_wrong_kind(module, work.facts.back());
-    if (const auto why = cannot_split(work.facts.back(), module.tensor_parallel))
+    refuse_wrong_kind(module, work.facts[m]);
+    if (const auto why = cannot_split(work.facts[m], module.tensor_parallel))
       throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +
-                       *why + "; sizes that can be used: " + usable_sizes(work.facts.back(), kMaxGangMembers));
+                       *why + "; sizes that can be used: " + usable_sizes(work.facts[m], kMaxGangMembers));
   }
   work.device = answers.device.get();
   for (const Module& module : work.suite.modules)

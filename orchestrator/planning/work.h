@@ -1,7 +1,9 @@
 // Everything a run will do, built on rank 0 before anything starts: documents, prompts, requests, model facts, shards.
 #pragma once
 
+#include <exception>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,11 +36,19 @@ struct Work {
 /// The requests of a task: documents in order, few-shot drawn in that order, at most `limit` documents (0: all).
 CellRequests build_requests(const TaskTemplates& task, std::size_t limit);
 
+/// Facts of a module, or why there are none.
+struct CheckedModule {
+  ModelFacts facts;
+  std::exception_ptr error;
+};
+
 /// What the worker binary knows: facts of a folder, facts of the machine. Asked by several threads at a time.
 class FactSource {
  public:
   virtual ~FactSource() = default;
   virtual ModelFacts check(const Module& module) = 0;
+  /// Each of them, in their order: what is wrong with one does not concern the others.
+  virtual std::vector<CheckedModule> check_each(std::span<const Module> modules);
   virtual DeviceFacts probe() = 0;
 };
 

@@ -1,9 +1,12 @@
 """What a run will take, and what it took: plan, calibration, timeline."""
 import json
+import os
+import shutil
+import subprocess
 import unittest
 import xml.etree.ElementTree
 
-from support import RunCase
+from support import BIN, RunCase
 
 
 class Plan(RunCase):
@@ -19,7 +22,7 @@ class Plan(RunCase):
     def test_a_plan_touches_nothing_and_a_run_makes_it_better(self):
         before = set(self.root.iterdir())
         first = self.plan("--gpus", "1,4,64").stdout
-        self.assertEqual(set(self.root.iterdir()), before)
+        self.assertEqual(set(self.root.iterdir()) - {self.root / "cache"}, before, "nothing but what it learned of the models")
         self.assertIn("nothing is known of such devices yet", first)
         self.assertEqual([line.split()[0] for line in first.split("devices   makespan")[1].splitlines()[1:4]], ["1", "4", "64"])
         self.run_suite("run", workers=2, environment=self.cache)
@@ -69,6 +72,32 @@ class Plan(RunCase):
         visits = len(self.ledger("run"))
         self.run_suite("run", environment=self.cache)
         self.assertTrue(all(row["opened_s"] >= first for row in self.ledger("run")[visits:]))
+
+    def test_an_unchanged_folder_is_asked_about_once(self):
+        folder = self.root / "bin"
+        folder.mkdir()
+        shutil.copy2(BIN / "proctor", folder)
+        # A worker that notes how it was called.
+        (folder / "proctor-worker").write_text(f'#!/bin/sh\necho "$1 $2" >>{self.root}/calls\nexec {BIN}/proctor-worker "$@"\n')
+        (folder / "proctor-worker").chmod(0o755)
+        self.write("many.yaml", self.suite(modules=[{"name": f"m{i}", "path": ("llama", "qwen3")[i % 2], "max_length": 64 + i} for i in range(9)]))
+
+        def calls():
+            done = subprocess.run([folder / "proctor", "plan", "many.yaml", "--device", "cpu"], cwd=self.root, env={**os.environ, **self.cache}, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            said = (self.root / "calls").read_text().splitlines()
+            (self.root / "calls").unlink()
+            return said, done.stdout
+
+        first, plan = calls()
+        self.assertEqual(sorted(set(first)), ["check --each", "probe --device"])
+        self.assertLessEqual(len(first), len(os.sched_getaffinity(0)) + 1, "a process a core, not one a module")
+        second, again = calls()
+        self.assertEqual((second, again), (["probe --device"], plan))
+        os.utime(self.root / "llama/config.json")
+        third, again = calls()
+        self.assertIn("check --each", third)
+        self.assertEqual(again, plan)
 
     def test_gpus_can_be_planned_for_where_there_are_none(self):
         done = self.proctor("plan", "suite.yaml", "--device", "cuda", "--gpus", "16", environment={**self.cache, "CUDA_VISIBLE_DEVICES": ""})

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ constexpr const char* kHelp =
     "                                          a model folder's facts as JSON, or why it, or that use of it, is "
     "refused;\n"
     "                                          reads no weights\n"
+    "  proctor-worker check --each JSON...     the same of each module, a line each\n"
     "  proctor-worker probe [--device D]       this machine's devices and libraries as JSON; D: auto, cpu or cuda\n"
     "  proctor-worker tokenize FOLDER [--no-special] [--types] [--decode [--keep-special]]\n"
     "                                          JSON lines in (a string, a pair, or ids with --decode), JSON lines out\n"
@@ -110,6 +112,39 @@ void check_module(const ModelFolder& folder, ModelFacts& facts, TextCodec& codec
     facts.max_length = kind.check(folder, codec, module);
 }
 
+int exit_code(Fault fault) {
+  switch (fault) {
+    case Fault::usage:
+      return 2;
+    case Fault::environment:
+      return 4;
+    case Fault::input:
+      return 5;
+    case Fault::internal:
+      break;
+  }
+  return 1;
+}
+
+ModelFacts check_folder(const std::string& path, const std::optional<Module>& module) {
+  const ModelFolder folder = read_model_folder(path);
+  ModelFacts facts = check_model(folder);
+  TextCodec codec(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
+  if (module) check_module(folder, facts, codec, *module);
+  return facts;
+}
+
+/// A line of `check --each`: {"facts": ...}, or {"status": the exit code of a check of it alone, "error": text}.
+nlohmann::json check_one(const Module& module) {
+  try {
+    return {{"facts", check_folder(module.path, module)}};
+  } catch (const Error& error) {
+    return {{"status", exit_code(error.fault())}, {"error", error.what()}};
+  } catch (const std::exception& error) {
+    return {{"status", 1}, {"error", std::string("internal error: ") + error.what()}};
+  }
+}
+
 int run(Arguments arguments) {
   if (arguments.empty() || take_flag(arguments, "--help") || arguments[0] == "help") {
     std::cout << kHelp;
@@ -124,14 +159,17 @@ int run(Arguments arguments) {
     std::cout << nlohmann::json(probe(choice)).dump(2) << "\n";
     return 0;
   }
+  if (command == "check" && take_flag(arguments, "--each")) {
+    for (const std::string& module : arguments) std::cout << check_one(module_from(module)).dump() << std::endl;
+    return 0;
+  }
   if (command == "check") {
     const std::string module = take_option(arguments, "--module", "");
     refuse_rest(arguments, 1);
-    const ModelFolder folder = read_model_folder(arguments[0]);
-    ModelFacts facts = check_model(folder);
-    TextCodec codec(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
-    if (!module.empty()) check_module(folder, facts, codec, module_from(module));
-    std::cout << nlohmann::json(facts).dump(2) << "\n";
+    std::cout << nlohmann::json(
+                     check_folder(arguments[0], module.empty() ? std::nullopt : std::optional(module_from(module))))
+                     .dump(2)
+              << "\n";
     return 0;
   }
   if (command == "tokenize") {
@@ -145,20 +183,6 @@ int run(Arguments arguments) {
     return 0;
   }
   throw UsageError("command '" + command + "' is not known; see proctor-worker --help");
-}
-
-int exit_code(Fault fault) {
-  switch (fault) {
-    case Fault::usage:
-      return 2;
-    case Fault::environment:
-      return 4;
-    case Fault::input:
-      return 5;
-    case Fault::internal:
-      break;
-  }
-  return 1;
 }
 
 }  // namespace
