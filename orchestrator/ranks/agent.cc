@@ -13,6 +13,7 @@
 #include "orchestrator/store/run_directory.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/gang_memory.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -56,9 +57,9 @@ void Agent::on(const Configure& order) {
     std::uint32_t workers = order.workers;
     if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
     if (facts.kind != "cpu" && (node_rank_ + 1) * workers > facts.count)
-      throw UsageError(std::to_string(workers) + " workers for rank " + std::to_string(node_rank_) +
-                       " of this node, which has " + std::to_string(facts.count) +
-                       " devices; there is one worker per device");
+      throw UsageError(counted(workers, "worker") + " for rank " + std::to_string(node_rank_) +
+                       " of this node, which has " + counted(facts.count, "device") +
+                       "; there is one worker per device");
     workers_ = workers;
     report_(AgentHello{host_name(), workers, facts});
   } catch (const Error& error) {

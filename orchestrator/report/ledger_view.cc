@@ -4,6 +4,7 @@
 #include <map>
 
 #include "orchestrator/base/formatted.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -61,13 +62,11 @@ std::string ledger_table(const std::vector<Json>& rows) {
   return text +
          formatted("  %5s  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld\n", "total", "", "", "", "", all.load,
                    all.run, all.teardown, all.peak, all.bytes_left) +
-         formatted(
-             "  teardown took %.2f %% of the time, %llu cleanups of %llu batches %.2f %%; left behind: %lld bytes, "
-             "%llu communicators, %llu graphs, %llu modules\n",
-             all.share(all.teardown), static_cast<unsigned long long>(all.cleanups),
-             static_cast<unsigned long long>(all.batches), all.share(all.cleanup), all.bytes_left,
-             static_cast<unsigned long long>(all.communicators), static_cast<unsigned long long>(all.graphs),
-             static_cast<unsigned long long>(all.modules));
+         formatted("  teardown took %.2f %% of the time, ", all.share(all.teardown)) +
+         counted(all.cleanups, "cleanup") + " of " + counted(all.batches, "batch") +
+         formatted(" %.2f %%", all.share(all.cleanup)) + "; left behind: " + std::to_string(all.bytes_left) +
+         (all.bytes_left == 1 ? " byte, " : " bytes, ") + counted(all.communicators, "communicator") + ", " +
+         counted(all.graphs, "graph") + ", " + counted(all.modules, "module") + "\n";
 }
 
 Json module_totals(const std::vector<Json>& rows) {
@@ -96,8 +95,10 @@ std::string ledger_summary(const std::vector<Json>& rows) {
   std::map<std::string, int> verdicts;
   for (const auto& [visit, verdict] : visits) ++verdicts[verdict];
   const Totals all(rows);
-  std::string text = "ledger: " + std::to_string(visits.size()) + " visits:";
-  for (const auto& [verdict, count] : verdicts) text += " " + std::to_string(count) + " " + verdict;
+  std::string text;
+  for (const auto& [verdict, count] : verdicts)
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + verdict;
+  text = "ledger: " + counted(visits.size(), "visit") + ": " + text;
   return text + formatted("; teardown %.2f s of %.1f s computed\n", all.teardown, all.run);
 }
 

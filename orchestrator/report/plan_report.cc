@@ -4,6 +4,7 @@
 
 #include "orchestrator/base/formatted.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -26,12 +27,12 @@ std::string cells_table(const Work& work, const Forecast& forecast) {
 }
 
 std::string modules_table(const Work& work, const Forecast& forecast) {
-  std::string text = formatted("%-24s %4s %8s %10s %8s   %s\n", "module", "TP", "load s", "run s", "down s",
+  std::string text = formatted("%-24s %4s %8s %10s %10s   %s\n", "module", "TP", "load s", "run s", "teardown s",
                                "GiB of each device: weights + keys and values + activations + communicator = all");
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];
     const ModuleForecast& one = forecast.module(ModuleId{m});
-    text += formatted("%-24s %4u %8.2f %10.1f %8.2f   %.2f + %.2f + %.2f + %.2f = %.2f", module.name.c_str(),
+    text += formatted("%-24s %4u %8.2f %10.1f %10.2f   %.2f + %.2f + %.2f + %.2f = %.2f", module.name.c_str(),
                       module.tensor_parallel, one.load_s, one.run_s, one.teardown_s, one.memory.weights / kGiB,
                       one.memory.cache / kGiB, one.memory.activations / kGiB, one.memory.communicator / kGiB,
                       one.memory.all() / kGiB);
@@ -69,11 +70,12 @@ std::vector<std::uint32_t> as_nodes(std::uint32_t devices) {
 std::string plan_report(const Work& work, const Forecast& forecast, const std::vector<std::uint32_t>& gpus,
                         const std::string& source) {
   std::string text = cells_table(work, forecast) + "\n" + modules_table(work, forecast) + "\n";
-  text += formatted("%8s %12s %14s %12s %8s\n", "devices", "makespan s", "lower bound s", "utilisation", "visits");
+  text += formatted("%8s %12s %14s %12s %8s\n", "devices", "makespan", "lower bound", "utilisation", "visits");
   for (std::uint32_t n : gpus) {
     const Scenario scenario = forecast.scenario(as_nodes(n));
     const Outcome outcome = simulate_plan(work, scenario, n);
-    text += formatted("%8u %12.1f %14.1f %10.1f %% %8zu\n", n, outcome.makespan, least_makespan(scenario),
+    text += formatted("%8u %12s %14s %10.1f %% %8zu\n", n, duration_text(outcome.makespan).c_str(),
+                      duration_text(least_makespan(scenario)).c_str(),
                       100 * outcome.computed_s / (n * std::max(outcome.makespan, 1e-9)), outcome.visits.size());
   }
   return text + "devices of kind " + work.device.kind + "; " + source +
@@ -84,7 +86,8 @@ Timeline plan_timeline(const Work& work, const Forecast& forecast, std::uint32_t
   const std::vector<std::uint32_t> nodes = as_nodes(gpus);
   const Outcome outcome = simulate_plan(work, forecast.scenario(nodes), gpus);
   Timeline timeline;
-  timeline.title = formatted("%s on %u devices, as planned: %.1f s", work.suite.name.c_str(), gpus, outcome.makespan);
+  timeline.title =
+      work.suite.name + " on " + counted(gpus, "device") + ", as planned: " + duration_text(outcome.makespan);
   timeline.seconds = outcome.makespan;
   for (const Module& module : work.suite.modules) timeline.modules.push_back(module.name);
   for (std::uint32_t n = 0; n < nodes.size(); ++n)

@@ -5,18 +5,9 @@
 #include <cstdio>
 #include <ostream>
 
-namespace proctor {
+#include "sharding/protocol/wording.h"
 
-std::string duration_text(double seconds) {
-  char text[48];
-  if (seconds < 90)
-    std::snprintf(text, sizeof text, "%.0f s", seconds);
-  else if (seconds < 5400)
-    std::snprintf(text, sizeof text, "%.0f min", seconds / 60);
-  else
-    std::snprintf(text, sizeof text, "%.1f h", seconds / 3600);
-  return text;
-}
+namespace proctor {
 
 ProgressView::ProgressView(ProgressStyle style, std::ostream& out)
     : out_(out),

@@ -34,6 +34,4 @@ class ProgressView {
   std::chrono::duration<double> last_time_{-1e9};
 };
 
-std::string duration_text(double seconds);
-
 }  // namespace proctor

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "orchestrator/base/formatted.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -101,7 +102,7 @@ Timeline run_timeline(const std::string& name, const std::vector<nlohmann::order
                                 turn.value("task", "?") + ", shard " + std::to_string(turn.value("shard", 0u))});
   }
   timeline.devices.assign(devices.begin(), devices.end());
-  timeline.title = formatted("%s: %.1f s", name.c_str(), timeline.seconds);
+  timeline.title = name + ": " + duration_text(timeline.seconds);
   return timeline;
 }
 
@@ -120,10 +121,9 @@ std::string timeline_text(const Timeline& timeline) {
     };
     for (std::size_t i = place(span.begin); i < place(span.end); ++i) bar[i] = letter(span);
   }
-  std::string text =
-      timeline.title + "\n" +
-      formatted("%-9s 0 s %*s %s\n", "device", static_cast<int>(kBar - 4),
-                formatted("%.1f s", timeline.seconds).c_str(), "   load      run teardown     lost     idle");
+  std::string text = timeline.title + "\n" +
+                     formatted("%-9s 0 s %*s %s\n", "device", static_cast<int>(kBar - 4),
+                               duration_text(timeline.seconds).c_str(), "   load      run teardown     lost     idle");
   for (const auto& [device, bar] : bars) {
     const Seconds& s = seconds[device];
     text += formatted("%-9s %s %8.2f %8.2f %8.3f %8.2f %8.2f\n", device_name(device).c_str(), bar.c_str(), s.load,

@@ -8,6 +8,7 @@
 #include "orchestrator/base/signals.h"
 #include "orchestrator/planning/calibration_file.h"
 #include "sharding/planning/tensor_parallel.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -65,11 +66,11 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
   if (std::filesystem::exists(directory.ledger()) || !ledger.empty())
     store_thread_.write(directory.ledger(), ledger);  // a crash may have torn its last line
   if (resumed.bad_rows)
-    say("proctor: " + std::to_string(resumed.bad_rows) + " rows of " + directory.database().string() +
-        " are damaged; what they held counts as not acknowledged and is computed again");
+    say("proctor: " + directory.database().string() + ": " + counted(resumed.bad_rows, "damaged row") +
+        "; what was there counts as not acknowledged and is computed again");
   if (!resumed.answers.empty())
-    say("proctor: " + std::to_string(resumed.answers.size()) + " of " + std::to_string(work.shards.size()) +
-        " shards are already answered");
+    say("proctor: already answered: " + std::to_string(resumed.answers.size()) + " of " +
+        counted(work.shards.size(), "shard"));
 }
 
 /// To the terminal and to logs/orchestrator.log.
@@ -117,9 +118,9 @@ void Orchestrator::refuse_gangs_without_a_place() {
     const std::uint32_t wanted = module.tensor_parallel, place = conductor_->widest_place(wanted);
     if (place == wanted || !conductor_->has_work(ModuleId{static_cast<std::uint32_t>(m)})) continue;
     refused_ = "module " + module.name + ": tensor_parallel " + std::to_string(wanted) + " needs " +
-               std::to_string(wanted) + " workers side by side on one node, and there are at most " +
-               std::to_string(place) + "; start with --workers " + std::to_string(wanted) +
-               ", or set its tensor_parallel to one of " + usable_sizes(work_.facts[m], place);
+               counted(wanted, "worker") + " side by side on one node, and there are at most " + std::to_string(place) +
+               "; start with --workers " + std::to_string(wanted) + ", or set its tensor_parallel to one of " +
+               usable_sizes(work_.facts[m], place);
     refused_fault_ = Fault::environment;
     return;
   }

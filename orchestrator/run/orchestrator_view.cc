@@ -6,6 +6,7 @@
 #include "orchestrator/base/exit_code.h"
 #include "orchestrator/report/ledger_view.h"
 #include "orchestrator/run/orchestrator.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -58,8 +59,8 @@ void Orchestrator::report(int code) const {
   std::cout << "files: " << directory_.root().string()
             << "/{results,samples,responses,ledger.jsonl,manifest.json,logs}\n";
   if (code == kStoppedEarly || code == kInterrupted)
-    std::cout << "stopped early (" << conductor_->unstored()
-              << " shards are left); the same command goes on from here\n";
+    std::cout << "stopped early (" << counted(conductor_->unstored(), "shard")
+              << " left); the same command goes on from here\n";
   std::cout << std::flush;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -77,7 +78,7 @@ void Conductor::handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment 
   if (report.responses.size() != shard.requests.size()) {
     const std::string reason = "shard " + std::to_string(report.shard.value) + ": " +
                                std::to_string(report.responses.size()) + " answers for " +
-                               std::to_string(shard.requests.size()) + " requests";
+                               counted(shard.requests.size(), "request");
     return abort(visit.id(), reason, visit.member(slot), now);
   }
   visit.on_shard_done(now);

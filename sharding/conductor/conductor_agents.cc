@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sharding/conductor/conductor.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 
@@ -39,7 +40,8 @@ void Conductor::suspect(AgentId agent, Moment now) {
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%.0f", roster_.silent_for(agent, now).count());
   executor_.warn("node " + roster_.host(agent) + " has been silent for " + seconds +
-                 " s: it is suspect, and gets nothing; " + std::to_string(reissued) + " shards are handed out again");
+                 " s: it is suspect, and gets nothing; " + counted(reissued, "shard") +
+                 (reissued == 1 ? " is" : " are") + " handed out again");
   for (const auto& [id, silent] : split)
     abort(id, "node " + roster_.host(agent) + " is silent", std::nullopt, now, silent);
 }

@@ -93,7 +93,7 @@ class Slurm(RunCase):
                 found = self.ended(job)
                 self.assertEqual(found["Restarts"], "1", self.output(job))
                 self.assertIn("no new shards", self.output(job))
-                self.assertIn("shards are already answered", self.output(job))
+                self.assertIn("already answered: ", self.output(job))
                 self.assertEqual(self.final_files("runs/long"), expected)
 
     def test_a_usr1_that_comes_at_once_is_not_deadly(self):
@@ -114,7 +114,7 @@ class Slurm(RunCase):
         self.cluster.wait(job, "CANCELLED")
         again = self.submit(script, options=options)
         self.ended(again)
-        self.assertIn("shards are already answered", self.output(again))
+        self.assertIn("already answered: ", self.output(again))
         self.assertEqual(self.final_files("cancelled"), expected)
 
     def test_the_node_of_rank_0_dies_and_the_requeued_job_takes_over(self):

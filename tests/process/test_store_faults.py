@@ -67,7 +67,7 @@ class StoreFaults(RunCase):
             database.execute("UPDATE log SET payload = x'00' WHERE id = (SELECT max(id) FROM log WHERE CAST(kind AS TEXT) = 'answer')")
         database.close()
         done = self.run_suite("run")
-        self.assertIn("1 rows of run/run.db are damaged", done.stderr)
+        self.assertIn("run/run.db: 1 damaged row; what was there", done.stderr)
         self.assertEqual(self.final_files("run"), expected)
 
     def test_a_run_db_that_is_empty_or_torn_or_foreign_is_refused(self):

@@ -179,7 +179,7 @@ TEST(LedgerView, counts_a_gangs_visit_once_shows_what_was_left_and_adds_up) {
   const std::vector<nlohmann::ordered_json> rows = {ledger_row(1, 0, "clean", "", 0), ledger_row(1, 1, "clean", "", 0),
                                                     ledger_row(2, 0, "recycled", reason.c_str(), 7),
                                                     ledger_row(2, 1, "recycled", "another member's", 0)};
-  EXPECT_EQ(ledger_summary(rows), "ledger: 2 visits: 1 clean 1 recycled; teardown 1.00 s of 9.0 s computed\n");
+  EXPECT_EQ(ledger_summary(rows), "ledger: 2 visits: 1 clean, 1 recycled; teardown 1.00 s of 9.0 s computed\n");
   const std::string table = ledger_table(rows);
   EXPECT_NE(
       table.find("      2  b                        0.0     0/2    recycled     1.00     2.25      0.250       2.0"
