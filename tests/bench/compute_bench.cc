@@ -143,7 +143,7 @@ void share_of_the_limit(benchmark::State& state) {
 }
 BENCHMARK(share_of_the_limit)->Arg(32)->Arg(16)->ArgName("bits")->Iterations(2)->Unit(benchmark::kMillisecond);
 
-/// The products of a decoding step of SmolLM2-135M, one thread: few_rows.h's beside the library's, weights in memory
+/// The products of a decoding step of SmolLM2-135M, one thread: skinny_gemm.h's beside the library's, weights in memory
 /// once each as a model's are.
 void products_of_a_step(benchmark::State& state, Products products) {
   at::set_num_threads(1);

@@ -10,8 +10,8 @@
 namespace proctor {
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, Products products) {
-  const bool few_rows = x.dim() == 2 && x.size(0) <= kSkinnyRows;
-  if (products == Products::streamed && few_rows && x.is_cpu() && x.scalar_type() == at::kFloat) {
+  const bool skinny = x.dim() == 2 && x.size(0) <= kSkinnyRows;
+  if (products == Products::streamed && skinny && x.is_cpu() && x.scalar_type() == at::kFloat) {
     const at::Tensor out = skinny_gemm(x, weight);
     return bias.defined() ? out.add_(bias) : out;
   }

@@ -13,7 +13,7 @@ namespace proctor {
 inline Share share_of(const Communicator& gang) { return {gang.rank(), gang.size()}; }
 
 /// How products are computed: by the library, or, for the few rows of a decoding step in float32 on the CPU, by
-/// few_rows.h. Both are right to rounding, and a row scored alone or in a batch is computed the same way.
+/// kernels/skinny_gemm.h. Both are right to rounding, and a row scored alone or in a batch is computed the same way.
 enum class Products { packed, streamed };
 
 /// x weight^T + bias; the bias may be undefined.

@@ -45,7 +45,7 @@ TEST(Batcher, equal_rows_are_computed_once) {
   EXPECT_EQ(batches[0].paths[0].slots, batches[0].paths[1].slots);
 }
 
-TEST(Batcher, a_small_subtree_is_a_bush_and_a_lone_row_a_chain) {
+TEST(Batcher, a_small_subtree_is_a_masked_block_and_a_lone_row_a_chain) {
   const std::vector<ScoredRow> rows = {row({1, 2, 3, 4}), row({1, 2, 3, 5}), row({7, 8})};
   const auto batches = make_batches(rows, {100, 5, 2, 64});
   ASSERT_EQ(batches.size(), 1u);

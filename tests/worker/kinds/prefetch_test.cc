@@ -23,7 +23,7 @@ struct Counted {
   std::thread::id thread;
 };
 
-class MadeAheadTest : public ::testing::Test {
+class PrefetchTest : public ::testing::Test {
  protected:
   Counted of(const std::vector<Request>& now, const std::vector<Request>& next) {
     return prefetch_.of({now, 64, {}, {}, next}, [this](std::span<const Request> requests) {
@@ -36,7 +36,7 @@ class MadeAheadTest : public ::testing::Test {
   Prefetch<Counted> prefetch_;
 };
 
-TEST_F(MadeAheadTest, what_follows_is_made_once_and_on_another_thread) {
+TEST_F(PrefetchTest, what_follows_is_made_once_and_on_another_thread) {
   const auto a = texts({"a"}), b = texts({"b"});
   EXPECT_EQ(of(a, b).thread, std::this_thread::get_id());
   const Counted second = of(b, {});
@@ -45,7 +45,7 @@ TEST_F(MadeAheadTest, what_follows_is_made_once_and_on_another_thread) {
   EXPECT_EQ(makes_, 2);
 }
 
-TEST_F(MadeAheadTest, a_wrong_guess_and_a_dropped_one_are_made_anew) {
+TEST_F(PrefetchTest, a_wrong_guess_and_a_dropped_one_are_made_anew) {
   const auto a = texts({"a"}), b = texts({"b"}), c = texts({"c"});
   (void)of(a, b);
   EXPECT_EQ(of(c, b).text, "c");
@@ -53,7 +53,7 @@ TEST_F(MadeAheadTest, a_wrong_guess_and_a_dropped_one_are_made_anew) {
   EXPECT_EQ(of(b, {}).thread, std::this_thread::get_id());
 }
 
-TEST_F(MadeAheadTest, what_could_not_be_made_is_said_when_it_is_asked_for) {
+TEST_F(PrefetchTest, what_could_not_be_made_is_said_when_it_is_asked_for) {
   const auto a = texts({"a"}), bad = texts({"bad"});
   EXPECT_EQ(of(a, bad).text, "a");
   EXPECT_THROW((void)of(bad, a), std::runtime_error);
