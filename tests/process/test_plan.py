@@ -24,7 +24,7 @@ class Plan(RunCase):
         first = self.plan("--gpus", "1,4,64").stdout
         self.assertEqual(set(self.root.iterdir()) - {self.root / "cache"}, before, "nothing but what it learned of the models")
         self.assertIn("nothing is known of such devices yet", first)
-        self.assertEqual([line.split()[0] for line in first.split("devices   makespan")[1].splitlines()[1:4]], ["1", "4", "64"])
+        self.assertEqual([line.split()[0] for line in first[first.index(" makespan "):].splitlines()[1:4]], ["1", "4", "64"])
         self.run_suite("run", workers=2, environment=self.cache)
         self.assertIn("times as learned by runs", self.plan("--gpus", "2").stdout)
         self.assertIn("times as measured by run", self.plan("--gpus", "2", "--calibrated-by", "run").stdout)
