@@ -23,7 +23,8 @@ def reasons(case):
 def main():
     counts = Counter()
     for case in xml.etree.ElementTree.parse(sys.argv[1]).getroot().iter("testcase"):
-        counts.update(reasons(case))
+        if case.get("status") != "fail":
+            counts.update({re.sub(r'no "?/\S*/shared/data\S*', "no ../shared/data beside the checkout", reason): count for reason, count in reasons(case).items()})
     print(f"\nnot run: {sum(counts.values())} tests")
     for reason, count in counts.most_common():
         print(f"  {count:4}  {reason}")
