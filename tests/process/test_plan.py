@@ -53,7 +53,7 @@ class Plan(RunCase):
     def test_a_timeline_as_text_picture_and_trace(self):
         self.run_suite("run", workers=2, environment=self.cache)
         text = self.proctor("show", "run", "--timeline", "--svg", "run.svg", "--trace", "run.json").stdout
-        for device in ("0.0", "0.1"):
+        for device in sorted({row["worker"] for row in self.ledger("run")}):  # a busy machine may need one alone
             line = next(line for line in text.splitlines() if line.startswith(device))
             bar, *seconds = line.split()[1:]
             self.assertEqual(len(bar), 60)
