@@ -35,40 +35,45 @@ WorkerFacts::WorkerFacts(std::string device, Deadlines::Seconds deadline)
       cache_(cache_folder().empty() ? cache_folder() : cache_folder() / "facts", worker_binary_path()) {}
 
 ModelFacts WorkerFacts::check(const Module& module) {
-  if (auto known = cache_.find(module)) return std::move(*known);
+  const std::filesystem::path file = cache_.file_of(module);
+  if (auto known = cache_.find(file)) return std::move(*known);
   const auto facts = ask({"check", module.path, "--module", nlohmann::json(module).dump()}).get<ModelFacts>();
-  cache_.keep(module, facts);
+  cache_.keep(file, facts);
   return facts;
 }
 
 std::vector<CheckedModule> WorkerFacts::check_each(std::span<const Module> modules) {
   std::vector<CheckedModule> all(modules.size());
-  std::vector<std::size_t> unknown;
-  for (std::size_t m = 0; m < modules.size(); ++m)
-    if (auto known = cache_.find(modules[m]))
+  std::vector<Unknown> unknown;
+  for (std::size_t m = 0; m < modules.size(); ++m) {
+    std::filesystem::path file = cache_.file_of(modules[m]);
+    if (auto known = cache_.find(file))
       all[m].facts = std::move(*known);
     else
-      unknown.push_back(m);
+      unknown.push_back({m, std::move(file)});
+  }
   for (std::size_t begin = 0; begin < unknown.size(); begin += kAskedAtOnce) {
     const auto some = std::span(unknown).subspan(begin, std::min(kAskedAtOnce, unknown.size() - begin));
     // Those that one process did not come to, since it died: each tells alone.
-    for (std::size_t m : some.subspan(some.size() > 1 ? ask_about(modules, some, all) : 0))
-      all[m] = FactSource::check_each(modules.subspan(m, 1))[0];
+    for (const Unknown& one : some.subspan(some.size() > 1 ? ask_about(modules, some, all) : 0))
+      all[one.module] = FactSource::check_each(modules.subspan(one.module, 1))[0];
   }
   return all;
 }
 
 /// Of `some` modules, by one process. Returns how many it answered.
-std::size_t WorkerFacts::ask_about(std::span<const Module> modules, std::span<const std::size_t> some,
+std::size_t WorkerFacts::ask_about(std::span<const Module> modules, std::span<const Unknown> some,
                                    std::vector<CheckedModule>& all) const {
   std::vector<std::string> arguments = {worker_binary_path(), "check", "--each"};
-  for (std::size_t m : some) arguments.push_back(nlohmann::json(modules[m]).dump());
+  for (const Unknown& one : some) arguments.push_back(nlohmann::json(modules[one.module]).dump());
   std::istringstream lines(ask_command(arguments, deadline_).output);
   std::size_t answered = 0;
   for (std::string line; answered < some.size() && std::getline(lines, line); ++answered) {
-    const std::size_t m = some[answered];
-    all[m] = checked(nlohmann::json::parse(line));
-    if (!all[m].error) cache_.keep(modules[m], all[m].facts);
+    const nlohmann::json said = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!said.is_object()) break;  // torn: it died while it wrote
+    CheckedModule& answer = all[some[answered].module];
+    answer = checked(said);
+    if (!answer.error) cache_.keep(some[answered].file, answer.facts);
   }
   return answered;
 }

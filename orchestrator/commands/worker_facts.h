@@ -23,7 +23,12 @@ class WorkerFacts final : public FactSource {
 
  private:
   nlohmann::json ask(std::vector<std::string> arguments) const;
-  std::size_t ask_about(std::span<const Module> modules, std::span<const std::size_t> some,
+  /// A module that the cache does not know, and where its facts will be kept.
+  struct Unknown {
+    std::size_t module;
+    std::filesystem::path file;
+  };
+  std::size_t ask_about(std::span<const Module> modules, std::span<const Unknown> some,
                         std::vector<CheckedModule>& all) const;
   std::string device_;
   Deadlines::Seconds deadline_;

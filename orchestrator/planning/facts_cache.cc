@@ -54,8 +54,7 @@ fs::path FactsCache::file_of(const Module& module) const {
   return folder_ / (xxh3_hex(worker_ + model + asked.dump()) + ".json");
 }
 
-std::optional<ModelFacts> FactsCache::find(const Module& module) const {
-  const fs::path file = file_of(module);
+std::optional<ModelFacts> FactsCache::find(const fs::path& file) const {
   if (file.empty()) return std::nullopt;
   std::ifstream stream(file);
   const nlohmann::json json = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
@@ -66,8 +65,7 @@ std::optional<ModelFacts> FactsCache::find(const Module& module) const {
   }
 }
 
-void FactsCache::keep(const Module& module, const ModelFacts& facts) const {
-  const fs::path file = file_of(module);
+void FactsCache::keep(const fs::path& file, const ModelFacts& facts) const {
   if (file.empty()) return;
   std::error_code ignored;
   fs::create_directories(folder_, ignored);

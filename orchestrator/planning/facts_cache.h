@@ -16,12 +16,13 @@ class FactsCache {
   /// `folder`: of the cache; empty: nothing is kept. `worker`: the binary whose answers these are.
   FactsCache(std::filesystem::path folder, const std::filesystem::path& worker);
 
-  std::optional<ModelFacts> find(const Module& module) const;
-  void keep(const Module& module, const ModelFacts& facts) const;
+  /// Where the facts of the module's folder, as it is now, are kept; empty where it cannot be looked at. To be taken
+  /// before the worker is asked: a folder that changes meanwhile is asked about again.
+  std::filesystem::path file_of(const Module& module) const;
+  std::optional<ModelFacts> find(const std::filesystem::path& file) const;
+  void keep(const std::filesystem::path& file, const ModelFacts& facts) const;
 
  private:
-  /// Empty where the module's folder cannot be looked at.
-  std::filesystem::path file_of(const Module& module) const;
   std::filesystem::path folder_;
   std::string worker_;
 };
