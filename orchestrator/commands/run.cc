@@ -1,7 +1,9 @@
 #include "orchestrator/commands/run.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 #include <optional>
 #include <set>
 
@@ -9,9 +11,11 @@
 #include "orchestrator/base/signals.h"
 #include "orchestrator/base/tell.h"
 #include "orchestrator/commands/worker_facts.h"
+#include "orchestrator/planning/calibration_file.h"
 #include "orchestrator/ranks/agent_rank.h"
 #include "orchestrator/ranks/launcher.h"
 #include "orchestrator/ranks/mpi_session.h"
+#include "orchestrator/ranks/mpi_transport.h"
 #include "orchestrator/ranks/worker_process.h"
 #include "orchestrator/run/orchestrator.h"
 #include "orchestrator/store/store_fault_hook.h"
@@ -71,7 +75,11 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   remove_leftovers(directory, work);
   write_file(directory.suite(), file.resolved);
   beating.reset();
-  Orchestrator orchestrator(work, options, directory, store, lock, mpi, std::move(resumed));
+  MpiTransport transport(mpi, worker_binary_path(), work.device);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto now = [begin]() -> Moment { return std::chrono::steady_clock::now() - begin; };
+  Orchestrator orchestrator(work, options, directory, store, &lock,
+                            {transport, now, asked, std::cerr, std::cout, calibration_path()}, std::move(resumed));
   return orchestrator.run();
 }
 

@@ -10,6 +10,7 @@
 #include "orchestrator/store/run_directory.h"
 #include "orchestrator/store/run_lock.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/ledger_json.h"
 
 namespace proctor {
 namespace {
@@ -31,14 +32,20 @@ std::vector<Json> json_lines(const fs::path& path) {
   return rows;
 }
 
+std::vector<LedgerLine> ledger_of(const RunDirectory& directory) {
+  std::vector<LedgerLine> lines;
+  for (const Json& row : json_lines(directory.ledger())) lines.push_back(row.get<LedgerLine>());
+  return lines;
+}
+
 void show_ledger(const RunDirectory& directory, std::ostream& out) {
-  const std::vector<Json> rows = json_lines(directory.ledger());
-  out << ledger_summary(rows) << ledger_table(rows);
+  const std::vector<LedgerLine> lines = ledger_of(directory);
+  out << ledger_summary(lines) << ledger_table(lines);
 }
 
 void show_timeline(const RunDirectory& directory, const ShowOptions& options, std::ostream& out) {
   const Timeline timeline =
-      run_timeline(directory.root().string(), json_lines(directory.ledger()), json_lines(directory.turns()));
+      run_timeline(directory.root().string(), ledger_of(directory), json_lines(directory.turns()));
   if (!options.trace.empty()) write_file(options.trace, timeline_trace(timeline));
   if (!options.svg.empty()) write_file(options.svg, timeline_svg(timeline));
   if (options.timeline) out << timeline_text(timeline);

@@ -7,6 +7,8 @@
 #include "orchestrator/base/exit_code.h"
 #include "orchestrator/ranks/worker_process.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/facts_json.h"
+#include "sharding/protocol/module_json.h"
 
 namespace proctor {
 

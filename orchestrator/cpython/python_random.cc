@@ -8,7 +8,7 @@
 
 namespace proctor::python {
 namespace {
-constexpr std::size_t kN = 624, kM = 397;
+constexpr std::size_t kN = Random::kStateWords, kM = 397;
 }
 
 Random::Random(std::uint64_t seed) {

@@ -11,6 +11,7 @@ namespace proctor::python {
 
 class Random {
  public:
+  static constexpr std::size_t kStateWords = 624;
   explicit Random(std::uint64_t seed);
 
   double random();                           ///< [0, 1), 53 bits
@@ -21,12 +22,14 @@ class Random {
   std::vector<std::uint32_t> shuffled(std::uint32_t size);
   /// One index of choices(range(population), k=...).
   std::uint32_t choice(std::uint32_t population) { return static_cast<std::uint32_t>(random() * population); }
+  /// MT19937's words; before anything was drawn they are those of the seed.
+  const std::array<std::uint32_t, kStateWords>& state() const { return state_; }
 
  private:
   std::uint32_t next();
   std::uint32_t bits(unsigned count);
-  std::array<std::uint32_t, 624> state_;
-  std::size_t index_ = 624;
+  std::array<std::uint32_t, kStateWords> state_;
+  std::size_t index_ = kStateWords;
 };
 
 }  // namespace proctor::python

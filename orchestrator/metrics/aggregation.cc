@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "orchestrator/cpython/python_random.h"
+#include "orchestrator/metrics/bootstrap.h"
 
 namespace proctor {
 namespace {
@@ -33,18 +33,9 @@ double sample_stddev(std::span<const double> values, PythonSum how) {
   return std::sqrt(python_sum(squares, how) / static_cast<double>(values.size() - 1));
 }
 
-/// Chunks of up to 1,000 replicates; chunk i draws with Random(i).
 double bootstrap_perplexity(const std::vector<double>& values, const StderrOptions& options) {
-  constexpr std::uint32_t kChunk = 1000;
-  const std::uint32_t chunk = std::min(kChunk, options.bootstrap_iterations);
-  std::vector<double> replicates, resample(values.size());
-  for (std::uint32_t i = 0; i < options.bootstrap_iterations / chunk; ++i) {
-    python::Random random(i);
-    for (std::uint32_t r = 0; r < chunk; ++r) {
-      for (double& value : resample) value = values[random.choice(static_cast<std::uint32_t>(values.size()))];
-      replicates.push_back(std::exp(-mean(resample, options.sum)));
-    }
-  }
+  std::vector<double> replicates = resampled_sums(values, options.bootstrap_iterations, options.sum, options.threads);
+  for (double& value : replicates) value = std::exp(-(value / static_cast<double>(values.size())));
   return sample_stddev(replicates, options.sum);
 }
 

@@ -8,12 +8,9 @@
 #include <vector>
 
 #include "orchestrator/metrics/metric_value.h"
+#include "orchestrator/metrics/python_sum.h"
 
 namespace proctor {
-
-enum class PythonSum { compensated, naive };
-
-double python_sum(std::span<const double> values, PythonSum how = PythonSum::compensated);
 
 /// The aggregation lm-eval registers for a metric: mean, perplexity, weighted_perplexity or bits_per_byte.
 double aggregate(const std::string& metric, std::span<const MetricValue> values,
@@ -22,6 +19,7 @@ double aggregate(const std::string& metric, std::span<const MetricValue> values,
 struct StderrOptions {
   std::uint32_t bootstrap_iterations = 100000;
   PythonSum sum = PythonSum::compensated;
+  unsigned threads = 1;  ///< for the bootstrap
 };
 /// nullopt: "N/A".
 std::optional<double> standard_error(const std::string& metric, std::span<const MetricValue> values,

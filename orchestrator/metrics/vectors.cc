@@ -1,19 +1,13 @@
 #include "orchestrator/metrics/vectors.h"
 
 #include <cmath>
-#include <cstring>
-
-#include "sharding/protocol/error.h"
 
 namespace proctor {
 
-std::vector<float> vector_of(const Response& response) {
-  if (!response.error.empty()) return {};
-  const auto& bytes = response.value.at(0).get_binary();
-  PROCTOR_CHECK(bytes.size() % sizeof(float) == 0, "a vector is whole float32 numbers");
-  std::vector<float> vector(bytes.size() / sizeof(float));
-  std::memcpy(vector.data(), bytes.data(), bytes.size());
-  return vector;
+const std::vector<float>& vector_of(const Response& response) {
+  static const std::vector<float> none;
+  const auto* answer = std::get_if<EmbedAnswer>(&response.answer);
+  return answer ? answer->vector : none;
 }
 
 double dot(std::span<const float> a, std::span<const float> b) {

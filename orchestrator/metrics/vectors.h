@@ -8,8 +8,8 @@
 
 namespace proctor {
 
-/// float32; empty where the request failed.
-std::vector<float> vector_of(const Response& response);
+/// Empty where the request failed.
+const std::vector<float>& vector_of(const Response& response);
 /// The sum of the products, in float64. Vectors of one length.
 double dot(std::span<const float> a, std::span<const float> b);
 /// The cosine of two vectors, from their products with each other and with themselves; 0 where one is all zeros.

@@ -4,7 +4,9 @@
 
 #include "orchestrator/base/cache_folder.h"
 #include "orchestrator/store/run_directory.h"
+#include "sharding/planning/calibration_json.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/facts_json.h"
 
 namespace proctor {
 namespace {

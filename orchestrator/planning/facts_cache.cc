@@ -8,6 +8,8 @@
 
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/store/run_directory.h"
+#include "sharding/protocol/facts_json.h"
+#include "sharding/protocol/module_json.h"
 
 namespace proctor {
 namespace {

@@ -17,20 +17,20 @@ DType dtype_of(const Work& work, ModuleId module) {
                                    : asked;
 }
 
-const nlohmann::json& ask_of(const Work& work, const Shard& shard) {
+const Ask& ask_of(const Work& work, const Shard& shard) {
   return work.requests[shard.task.value].requests[shard.requests.front()].ask;
 }
 
 double text_tokens(const ModelFacts& facts, const Request& request) {
   double tokens = 0;
-  for (const std::string& part : request.parts) tokens += estimated_tokens(facts, part.size());
+  for (const Part& part : request.parts) tokens += estimated_tokens(facts, text_bytes(part));
   return tokens;
 }
 
 }  // namespace
 
 std::string work_name_of(const Work& work, const Shard& shard) {
-  return work_name(to_string(dtype_of(work, shard.module)), ask_of(work, shard).at("type"));
+  return work_name(to_string(dtype_of(work, shard.module)), to_string(type_of(ask_of(work, shard))));
 }
 
 Forecast::Forecast(const Work& work, Predictor predictor)
@@ -40,7 +40,7 @@ Forecast::Forecast(const Work& work, Predictor predictor)
     modules_[shard.module.value].run_s += shard_seconds(shard);
     LargestShard& of_module = largest[shard.module.value];
     of_module.tokens = std::max(of_module.tokens, shard.tokens);
-    if (ask_of(work, shard).contains("max_gen_toks"))
+    if (std::holds_alternative<Generate>(ask_of(work, shard)))
       of_module.generating = std::max(of_module.generating, shard.tokens);
   }
   for (std::uint32_t m = 0; m < modules_.size(); ++m) {

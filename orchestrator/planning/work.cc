@@ -7,10 +7,11 @@
 #include "orchestrator/base/machine.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/planning/fewshot.h"
-#include "orchestrator/task_types/generation_ask.h"
-#include "orchestrator/task_types/kinds.h"
+#include "orchestrator/task_types/can_answer.h"
+#include "orchestrator/task_types/generation.h"
 #include "sharding/planning/cost.h"
 #include "sharding/planning/tensor_parallel.h"
+#include "sharding/protocol/ask_json.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/gang_memory.h"
 
@@ -64,8 +65,8 @@ std::vector<std::uint32_t> bundles_of(const CellRequests& cell) {
   std::vector<std::uint32_t> bundles;
   for (std::size_t d = 0; d + 1 < cell.first_request.size(); ++d) {
     const std::uint32_t first = cell.first_request[d];
-    const std::vector<std::string>& parts = cell.requests[first].parts;
-    const bool shares = first > 0 && parts.size() == 2 && !parts.front().empty() &&
+    const std::vector<Part>& parts = cell.requests[first].parts;
+    const bool shares = first > 0 && parts.size() == 2 && parts.front() != Part(Text()) &&
                         parts.front() == cell.requests[first - 1].parts.front();
     if (!shares) bundles.push_back(first);
   }
@@ -105,7 +106,8 @@ nlohmann::json identity_of(const Work& work, const Module& module, const ModelFa
 void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
   if (std::ranges::find(facts.kinds, module.kind) == facts.kinds.end())
     throw UsageError("module " + module.name + ": kind " + module.kind + " cannot use " + facts.architecture + " (" +
-                     module.path + "); kinds that can: " + quoted_list(facts.kinds));
+                     module.path + "), it needs " + find_kind_row(module.kind, module.name).needs +
+                     "; kinds that can: " + quoted_list(facts.kinds));
 }
 
 void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {

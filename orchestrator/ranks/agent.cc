@@ -12,6 +12,7 @@
 #include "orchestrator/ranks/launcher.h"
 #include "orchestrator/store/run_directory.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/facts_json.h"
 #include "sharding/protocol/gang_memory.h"
 #include "sharding/protocol/wording.h"
 
@@ -103,10 +104,10 @@ void Agent::on(const KillWorker& order) {
   slot->second.process->kill();
 }
 
-void Agent::on(const ToWorker& order) {
-  const auto slot = slots_.find(order.slot);
-  if (slot == slots_.end()) return;  // it died; its exit is on the way up
-  (void)slot->second.process->channel().post(frame_of(order.frame));
+void Agent::on(const ToWorkers& order) {
+  for (const std::uint32_t number : order.slots)
+    if (const auto slot = slots_.find(number); slot != slots_.end())  // else it died; its exit is on the way up
+      (void)slot->second.process->channel().post(order.frame);
 }
 
 /// A memory file without a name: the kernel frees it with the last member that maps it. Without one (no memory) the
@@ -161,11 +162,11 @@ void Agent::relay(std::uint32_t number, Slot& slot) {
 
 void Agent::pass_on(std::uint32_t number, Slot& slot, const std::string& frame) {
   if (is_progress(frame) && std::exchange(slot.announced, true)) {
-    slot.held_progress = FromWorker{number, slot.incarnation, to_binary(frame)};
+    slot.held_progress = FromWorker{number, slot.incarnation, frame};
     return;
   }
   report_held(slot);
-  report_(FromWorker{number, slot.incarnation, to_binary(frame)});
+  report_(FromWorker{number, slot.incarnation, frame});
 }
 
 void Agent::report_held(Slot& slot) {

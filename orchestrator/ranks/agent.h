@@ -46,7 +46,7 @@ class Agent {
   void on(const Configure& order);
   void on(const StartWorker& order);
   void on(const KillWorker& order);
-  void on(const ToWorker& order);
+  void on(const ToWorkers& order);
   void on(const ShareMemory& order);
   void on(const LeaveNode& order);
   void on(const OrchestratorBeat&) {}

@@ -18,6 +18,7 @@ constexpr Moment kLeaveDeadline{10};
 int run_agent(MpiSession& mpi, const std::string& worker_binary) {
   Agent agent(worker_binary, static_cast<std::uint32_t>(mpi.node_rank()),
               [&](AgentReport report) { mpi.send(0, encode(report)); });
+  const auto begin = std::chrono::steady_clock::now();
   PatientClock clock;
   Moment last_beat{0}, heard{0};
   std::optional<Moment> orphan;  // once rank 0, which may prepare for long, has said how long
@@ -25,7 +26,7 @@ int run_agent(MpiSession& mpi, const std::string& worker_binary) {
   std::uint64_t beat = 0;
   std::optional<Moment> leave_by;
   while (!agent.left()) {
-    const Moment now = clock.tick();
+    const Moment now = clock.tick(std::chrono::steady_clock::now() - begin);
     mpi.progress();
     while (auto message = mpi.receive()) {
       heard = now;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 
 #include "sharding/protocol/moment.h"
 
@@ -11,18 +10,16 @@ namespace proctor {
 
 class PatientClock {
  public:
-  /// To be called in each round of a loop.
-  Moment tick() {
-    const auto real = std::chrono::steady_clock::now();
-    now_ += std::min<Moment>(real - last_, Moment(1));
+  /// To be called in each round of a loop; `real`: of a clock that never stands still.
+  Moment tick(Moment real) {
+    now_ += std::min(real - last_, Moment(1));
     last_ = real;
     return now_;
   }
   Moment now() const { return now_; }
 
  private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-  Moment now_{0};
+  Moment last_{0}, now_{0};
 };
 
 }  // namespace proctor

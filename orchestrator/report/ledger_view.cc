@@ -11,21 +11,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-double seconds(const Json& row, const char* key) { return row.value(key, 0.0); }
-double mebibytes(const Json& row, const char* key) { return row.value(key, 0.0) / (1 << 20); }
+double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
-long long bytes_left(const Json& row) {
-  return row.value("allocated_after", std::int64_t{0}) - row.value("allocated_before", std::int64_t{0});
+long long bytes_left(const LedgerRow& row) {
+  return static_cast<long long>(row.allocated_after) - static_cast<long long>(row.allocated_before);
 }
 
-std::string line(const Json& row) {
-  const std::string reason = row.value("reason", "");
-  const std::string member = std::to_string(row.value("member", 0)) + "/" + std::to_string(row.value("members", 1));
-  return formatted("  %5lld  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld", row.value("visit", 0ll),
-                   row.value("module", "?").c_str(), row.value("worker", "?").c_str(), member.c_str(),
-                   row.value("verdict", "?").c_str(), seconds(row, "load_s"), seconds(row, "run_s"),
-                   seconds(row, "teardown_s"), mebibytes(row, "allocated_peak"), bytes_left(row)) +
-         (reason.empty() ? "" : "  " + reason) + "\n";
+std::string text_of(const LedgerLine& line) {
+  const LedgerRow& row = line.row;
+  const std::string member = std::to_string(line.member) + "/" + std::to_string(line.members);
+  return formatted("  %5u  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld", line.visit.value, line.module.c_str(),
+                   device_name(line.worker).c_str(), member.c_str(), to_string(line.verdict).c_str(), row.load_s,
+                   row.run_s, row.teardown_s, mebibytes(row.allocated_peak), bytes_left(row)) +
+         (line.reason.empty() ? "" : "  " + line.reason) + "\n";
 }
 
 /// What all rows come to.
@@ -34,31 +32,38 @@ struct Totals {
   long long bytes_left = 0;
   std::uint64_t communicators = 0, graphs = 0, modules = 0, cleanups = 0, batches = 0;
 
-  explicit Totals(const std::vector<Json>& rows) {
-    for (const Json& row : rows) {
-      load += seconds(row, "load_s");
-      run += seconds(row, "run_s");
-      teardown += seconds(row, "teardown_s");
-      cleanup += seconds(row, "cleanup_s");
-      peak = std::max(peak, mebibytes(row, "allocated_peak"));
+  explicit Totals(const std::vector<LedgerLine>& lines) {
+    for (const LedgerLine& line : lines) {
+      const LedgerRow& row = line.row;
+      load += row.load_s;
+      run += row.run_s;
+      teardown += row.teardown_s;
+      cleanup += row.cleanup_s;
+      peak = std::max(peak, mebibytes(row.allocated_peak));
       bytes_left += proctor::bytes_left(row);
-      communicators += row.value("communicators_left", 0u);
-      graphs += row.value("graphs_left", 0u);
-      modules += row.value("modules_left", 0u);
-      cleanups += row.value("cleanups", 0u);
-      batches += row.value("batches", 0u);
+      communicators += row.communicators_left;
+      graphs += row.graphs_left;
+      modules += row.modules_left;
+      cleanups += row.cleanups;
+      batches += row.batches;
     }
   }
   double share(double part) const { return run + teardown > 0 ? 100 * part / (run + teardown) : 0; }
 };
 
+/// What all visits of a module come to.
+struct ModuleTotals {
+  double load = 0, run = 0, teardown = 0, tokenize = 0, products = 0, tokens = 0, flops = 0, peak = 0;
+  double timed = 0;  // run seconds of the visits whose products were timed
+};
+
 }  // namespace
 
-std::string ledger_table(const std::vector<Json>& rows) {
+std::string ledger_table(const std::vector<LedgerLine>& lines) {
   std::string text = formatted("  %5s  %-24s %-7s %-6s %-9s %7s %8s %10s %9s %8s\n", "visit", "module", "worker",
                                "member", "verdict", "load s", "run s", "teardown s", "peak MiB", "left B");
-  for (const Json& row : rows) text += line(row);
-  const Totals all(rows);
+  for (const LedgerLine& line : lines) text += text_of(line);
+  const Totals all(lines);
   return text +
          formatted("  %5s  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld\n", "total", "", "", "", "", all.load,
                    all.run, all.teardown, all.peak, all.bytes_left) +
@@ -69,32 +74,44 @@ std::string ledger_table(const std::vector<Json>& rows) {
          counted(all.graphs, "graph") + ", " + counted(all.modules, "module") + "\n";
 }
 
-Json module_totals(const std::vector<Json>& rows) {
-  Json all = Json::object();
-  std::map<std::string, double> timed;  // run seconds of the visits whose products were timed
-  for (const Json& row : rows) {
-    const std::string name = row.value("module", "?");
-    if (!all.contains(name)) all[name] = Json::object();
-    for (const char* key : {"load_s", "run_s", "teardown_s", "tokenize_s", "products_s", "tokens", "flops"})
-      all[name][key] = all[name].value(key, 0.0) + row.value(key, 0.0);
-    all[name]["allocated_peak"] = std::max(all[name].value("allocated_peak", 0.0), row.value("allocated_peak", 0.0));
-    if (row.value("products_s", 0.0) > 0) timed[name] += row.value("run_s", 0.0);
+Json module_totals(const std::vector<LedgerLine>& lines) {
+  std::vector<std::pair<std::string, ModuleTotals>> all;  // in the order of their first visits
+  for (const LedgerLine& line : lines) {
+    auto found = std::ranges::find(all, line.module, &std::pair<std::string, ModuleTotals>::first);
+    if (found == all.end()) found = all.insert(all.end(), {line.module, {}});
+    ModuleTotals& module = found->second;
+    module.load += line.row.load_s;
+    module.run += line.row.run_s;
+    module.teardown += line.row.teardown_s;
+    module.tokenize += line.row.tokenize_s;
+    module.products += line.row.products_s;
+    module.tokens += static_cast<double>(line.row.tokens);
+    module.flops += line.row.flops;
+    module.peak = std::max(module.peak, static_cast<double>(line.row.allocated_peak));
+    if (line.row.products_s > 0) module.timed += line.row.run_s;
   }
-  for (const auto& [name, module] : all.items()) {
-    const double run = module["run_s"], products = module["products_s"], tokenize = module["tokenize_s"];
-    module["share_of_limit"] = timed[name] > 0 ? Json(products / timed[name]) : Json();
-    module["share_tokenizing"] = run > 0 ? tokenize / run : 0.0;
-  }
-  return all;
+  Json json = Json::object();
+  for (const auto& [name, module] : all)
+    json[name] = {{"load_s", module.load},
+                  {"run_s", module.run},
+                  {"teardown_s", module.teardown},
+                  {"tokenize_s", module.tokenize},
+                  {"products_s", module.products},
+                  {"tokens", module.tokens},
+                  {"flops", module.flops},
+                  {"allocated_peak", module.peak},
+                  {"share_of_limit", module.timed > 0 ? Json(module.products / module.timed) : Json()},
+                  {"share_tokenizing", module.run > 0 ? module.tokenize / module.run : 0.0}};
+  return json;
 }
 
-std::string ledger_summary(const std::vector<Json>& rows) {
-  if (rows.empty()) return "";
-  std::map<long long, std::string> visits;  // the members of a gang share its verdict
-  for (const Json& row : rows) visits[row.value("visit", 0ll)] = row.value("verdict", "?");
+std::string ledger_summary(const std::vector<LedgerLine>& lines) {
+  if (lines.empty()) return "";
+  std::map<VisitId, Verdict> visits;  // the members of a gang share its verdict
+  for (const LedgerLine& line : lines) visits[line.visit] = line.verdict;
   std::map<std::string, int> verdicts;
-  for (const auto& [visit, verdict] : visits) ++verdicts[verdict];
-  const Totals all(rows);
+  for (const auto& [visit, verdict] : visits) ++verdicts[to_string(verdict)];
+  const Totals all(lines);
   std::string text;
   for (const auto& [verdict, count] : verdicts)
     text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + verdict;

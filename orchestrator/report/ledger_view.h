@@ -6,16 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/ledger.h"
+
 namespace proctor {
 
-/// `rows`: lines of ledger.jsonl (docs/results.md).
-std::string ledger_table(const std::vector<nlohmann::ordered_json>& rows);
+std::string ledger_table(const std::vector<LedgerLine>& lines);
 
 /// "ledger: 3 visits: 3 clean; teardown 0.12 s of 24.8 s computed", or "" without rows.
-std::string ledger_summary(const std::vector<nlohmann::ordered_json>& rows);
+std::string ledger_summary(const std::vector<LedgerLine>& lines);
 
 /// For the manifest: of each module the ledger's sums, and shares of its run time: the products' alone (how near to the
 /// limit it came; null where they were not timed) and tokenising's.
-nlohmann::ordered_json module_totals(const std::vector<nlohmann::ordered_json>& rows);
+nlohmann::ordered_json module_totals(const std::vector<LedgerLine>& lines);
 
 }  // namespace proctor

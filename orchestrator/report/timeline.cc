@@ -44,10 +44,6 @@ struct Seconds {
 
 }  // namespace
 
-std::string device_name(SlotId device) {
-  return std::to_string(device.agent.value) + "." + std::to_string(device.slot);
-}
-
 const char* name_of(What what) {
   switch (what) {
     case What::load:
@@ -64,30 +60,28 @@ const char* name_of(What what) {
   return "shard";
 }
 
-Timeline run_timeline(const std::string& name, const std::vector<nlohmann::ordered_json>& ledger,
+Timeline run_timeline(const std::string& name, const std::vector<LedgerLine>& ledger,
                       const std::vector<nlohmann::ordered_json>& turns) {
   Timeline timeline;
   std::map<std::string, std::size_t> modules;
   std::map<std::uint32_t, std::vector<SlotId>> members;  // of each visit
   std::set<SlotId> devices;
-  for (const auto& row : ledger) {
-    const std::string module = row.value("module", "?"), worker = row.value("worker", "0.0");
-    const std::size_t index = modules.emplace(module, modules.size()).first->second;
-    if (index == timeline.modules.size()) timeline.modules.push_back(module);
-    SlotId device{AgentId{0}, 0};
-    if (std::sscanf(worker.c_str(), "%u.%u", &device.agent.value, &device.slot) != 2) continue;
+  for (const LedgerLine& line : ledger) {
+    const std::size_t index = modules.emplace(line.module, modules.size()).first->second;
+    if (index == timeline.modules.size()) timeline.modules.push_back(line.module);
+    const SlotId device = line.worker;
     devices.insert(device);
-    members[row.value("visit", 0u)].push_back(device);
-    const double opened = row.value("opened_s", 0.0), closed = row.value("closed_s", 0.0);
-    const double loaded = std::min(closed, opened + row.value("load_s", 0.0));
-    const double lost = std::max(loaded, closed - row.value("lost_s", 0.0));
-    const double down = std::max(loaded, std::min(lost, closed - row.value("teardown_s", 0.0)));
+    members[line.visit.value].push_back(device);
+    const double opened = line.opened_s, closed = line.closed_s;
+    const double loaded = std::min(closed, opened + line.row.load_s);
+    const double lost = std::max(loaded, closed - line.lost_s.value_or(0));
+    const double down = std::max(loaded, std::min(lost, closed - line.row.teardown_s));
     const auto add = [&](double begin, double end, What what) {
       if (end > begin) timeline.spans.push_back({device, begin, end, what, index});
     };
     add(opened, loaded, What::load);
     add(loaded, down, What::run);
-    if (row.contains("lost_s"))
+    if (line.lost_s)
       add(lost, closed, What::lost);
     else
       add(down, closed, What::teardown);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sharding/protocol/ids.h"
+#include "sharding/protocol/ledger.h"
 
 namespace proctor {
 
@@ -29,11 +30,9 @@ struct Timeline {
 
 /// As the picture and the trace call it.
 const char* name_of(TimelineSpan::What what);
-/// "node.slot"
-std::string device_name(SlotId device);
 
 /// Of a run, by its ledger.jsonl and turns.jsonl (docs/results.md).
-Timeline run_timeline(const std::string& name, const std::vector<nlohmann::ordered_json>& ledger,
+Timeline run_timeline(const std::string& name, const std::vector<LedgerLine>& ledger,
                       const std::vector<nlohmann::ordered_json>& turns);
 
 /// A line a device: a bar, and the seconds that it loaded, ran, tore down, lost and idled.

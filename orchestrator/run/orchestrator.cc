@@ -1,11 +1,9 @@
 #include "orchestrator/run/orchestrator.h"
 
-#include <unistd.h>
+#include <utility>
 
-#include <iostream>
-
+#include "orchestrator/base/exit_code.h"
 #include "orchestrator/base/machine.h"
-#include "orchestrator/base/signals.h"
 #include "orchestrator/planning/calibration_file.h"
 #include "sharding/planning/tensor_parallel.h"
 #include "sharding/protocol/wording.h"
@@ -14,6 +12,8 @@ namespace proctor {
 namespace {
 
 constexpr double kOrphanDeadlines = 10;  // times the agent deadline, before an agent leaves a silent rank 0
+constexpr Moment kHelloDeadline{120}, kScoreDeadline{86400}, kInterruptPatience{2}, kSilentScoring{2};
+constexpr Moment kFlushDeadline{120};  // for the file system to take what is left to write
 
 std::uint64_t bytes_per_worker(const Work& work) {
   std::uint64_t largest = 0;
@@ -22,202 +22,339 @@ std::uint64_t bytes_per_worker(const Work& work) {
   return largest + largest / 2 + (512u << 20);
 }
 
-std::vector<std::string> module_names(const Suite& suite) {
-  std::vector<std::string> names;
-  for (const Module& module : suite.modules) names.push_back(module.name);
-  return names;
+Configure configuration(const Work& work, const RunOptions& options, const RunDirectory& directory) {
+  return {options.device,
+          options.workers.value_or(work.suite.machine.workers.value_or(0)),
+          work.suite.machine.cpu_threads,
+          options.memory_limit_bytes,
+          bytes_per_worker(work),
+          std::filesystem::absolute(directory.logs()).string(),
+          kOrphanDeadlines * work.suite.deadlines.agent.count(),
+          work.suite.deadlines.load.count()};
+}
+
+Conductor::Options conductor_options(const Work& work, std::uint32_t next_visit) {
+  Conductor::Options options{work.suite.deadlines,
+                             work.suite.cleanup.leak_tolerance_bytes,
+                             VisitId{next_visit},
+                             {},
+                             work.device.kind == "cpu" ? Reach::node : Reach::nodes};
+  for (const Module& module : work.suite.modules) options.module_names.push_back(module.name);
+  return options;
+}
+
+EarlierStarts earlier_starts(const Work& work, const Resumed& resumed) {
+  EarlierStarts earlier{resumed.seconds, resumed.events, resumed.ledger, resumed.overrides,
+                        std::vector<bool>(work.shards.size(), false)};
+  for (const auto& [shard, responses] : resumed.answers) earlier.answered[shard] = true;
+  return earlier;
 }
 
 }  // namespace
 
 Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
-                           RunLock& lock, MpiSession& mpi, Resumed resumed)
+                           RunLock* lock, Surroundings surroundings, Resumed resumed)
     : work_(work),
       options_(options),
       directory_(directory),
-      mpi_(mpi),
+      surroundings_(std::move(surroundings)),
+      agents_(surroundings_.transport, work.device, surroundings_.now),
+      store_thread_(store, lock),
       scoreboard_(work, directory, options.limit,
                   [this](const auto& path, std::string content) { store_thread_.write(path, std::move(content)); }),
-      local_agent_(
-          worker_binary_path(), static_cast<std::uint32_t>(mpi.node_rank()),
-          [this](AgentReport report) { inbox_.emplace_back(kLocal, std::move(report)); }, work.device),
-      store_thread_(store, &lock),
-      view_(options.progress, std::cerr),
-      earlier_seconds_(resumed.seconds),
-      answered_before_(work.shards.size(), false),
-      forecast_(work, {work.device.kind, read_calibration(calibration_path(), work.device.kind)}) {
-  log("# started by host " + host_name() + ", pid " + std::to_string(getpid()));
-  Conductor::Options settings{work.suite.deadlines, work.suite.cleanup.leak_tolerance_bytes,
-                              VisitId{resumed.next_visit}, module_names(work.suite),
-                              work.device.kind == "cpu" ? Reach::node : Reach::nodes};
-  Executor& executor = *this;
-  conductor_.emplace(std::move(settings), forecast_.outlooks(), work.shards, executor);
-  for (const auto& [shard, responses] : resumed.answers) {
-    conductor_->restore_answered(ShardId{shard});
-    answered_before_[shard] = true;
-    scoreboard_.add(work.shards[shard], responses);
+      forecast_(work, {work.device.kind, read_calibration(surroundings_.learned, work.device.kind)}),
+      report_(work, {options.progress, options.command_line}, directory, store_thread_, scoreboard_, forecast_,
+              earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
+      conductor_(conductor_options(work, resumed.next_visit), forecast_.outlooks(), work.shards, *this) {
+  report_.log("# started by host " + host_name() + ", pid " + std::to_string(getpid()));
+  for (auto& [shard, responses] : resumed.answers) {
+    conductor_.restore_answered(ShardId{shard});
+    scoreboard_.add(work.shards[shard], std::move(responses));
   }
-  events_ = resumed.events;
-  overrides_ = resumed.overrides;
-  for (const auto& [shard, overrides] : resumed.overrides) conductor_->restore_overrides(ShardId{shard}, overrides);
-  for (const Shard& shard : work.shards) total_flops_ += shard.flops;
-  std::string ledger;
-  for (const std::string& row : resumed.ledger) ledger += row + "\n";
-  if (std::filesystem::exists(directory.ledger()) || !ledger.empty())
-    store_thread_.write(directory.ledger(), ledger);  // a crash may have torn its last line
+  for (const auto& [shard, overrides] : resumed.overrides) conductor_.restore_overrides(ShardId{shard}, overrides);
   if (resumed.bad_rows)
-    say("proctor: " + directory.database().string() + ": " + counted(resumed.bad_rows, "damaged row") +
-        "; what was there counts as not acknowledged and is computed again");
+    report_.say("proctor: " + directory.database().string() + ": " + counted(resumed.bad_rows, "damaged row") +
+                "; what was there counts as not acknowledged and is computed again");
   if (!resumed.answers.empty())
-    say("proctor: already answered: " + std::to_string(resumed.answers.size()) + " of " +
-        counted(work.shards.size(), "shard"));
+    report_.say("proctor: already answered: " + std::to_string(resumed.answers.size()) + " of " +
+                counted(work.shards.size(), "shard"));
 }
 
-/// To the terminal and to logs/orchestrator.log.
-void Orchestrator::say(const std::string& message) {
-  view_.say(message);
-  log(message);
+// ---- commands of the conductor
+
+void Orchestrator::start(SlotId slot, std::uint32_t incarnation) {
+  report_.worker_started(slot);
+  agents_.send(slot.agent, StartWorker{slot.slot, incarnation});
 }
 
-/// With the seconds since the start.
-void Orchestrator::log(const std::string& message) {
-  char seconds[32];
-  std::snprintf(seconds, sizeof seconds, "%9.3f ", now().count());
-  store_thread_.append(directory_.logs() / "orchestrator.log", seconds + message + "\n");
+void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId module) {
+  store_thread_.put({StoreRow::Table::record, "meta", "last_visit", std::to_string(visit.value), std::nullopt});
+  report_.visit_opened(visit, module);
+  const auto size = static_cast<std::uint32_t>(members.size());
+  if (size > 1 && work_.device.kind == "cpu") {
+    ShareMemory memory{visit, {}};
+    for (SlotId member : members) memory.slots.push_back(member.slot);
+    agents_.send(members[0].agent, memory);
+  }
+  for (std::uint32_t rank = 0; rank < size; ++rank)
+    agents_.to_workers(members.subspan(rank, 1),
+                       OpenVisit{visit, work_.suite.modules[module.value], rank, size,
+                                 work_.max_batch_tokens[module.value], work_.suite.cleanup, work_.suite.deadlines});
 }
 
-Moment Orchestrator::now() const { return std::chrono::steady_clock::now() - begin_; }
+std::vector<Request> Orchestrator::requests_of(ShardId id) const {
+  const Shard& shard = work_.shards[id.value];
+  std::vector<Request> requests;
+  requests.reserve(shard.requests.size());
+  for (std::uint32_t r : shard.requests) requests.push_back(work_.requests[shard.task.value].requests[r]);
+  return requests;
+}
+
+/// The requests of a shard that went along with the one before it are not sent again.
+void Orchestrator::assign(std::span<const SlotId> members, const Assignment& assignment) {
+  report_.assigned(assignment, members.front());
+  store_thread_.put({StoreRow::Table::log, "attempt", work_.shard_hashes[assignment.shard.value],
+                     std::to_string(assignment.visit.value) + " " + std::to_string(assignment.attempt), std::nullopt});
+  const ShardOverrides& overrides = assignment.overrides;
+  const std::uint32_t module = work_.shards[assignment.shard.value].module.value;
+  RunShard order;
+  order.visit = assignment.visit;
+  order.shard = assignment.shard;
+  order.attempt = assignment.attempt;
+  order.max_batch_tokens = std::max<std::int64_t>(1, work_.max_batch_tokens[module] >> overrides.level);
+  order.isolated = {overrides.isolated.begin(), overrides.isolated.end()};
+  for (const auto& [request, why] : overrides.excluded) order.set_aside.push_back(request);
+  order.unit_s = assignment.unit.count();
+  std::optional<ShardId>& ahead = sent_ahead_[assignment.visit];
+  if (ahead != assignment.shard) order.requests = requests_of(assignment.shard);
+  ahead = order.next_shard = assignment.next;
+  if (assignment.next) order.next = requests_of(*assignment.next);
+  agents_.to_workers(members, order);
+}
+
+void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
+  store_thread_.put(
+      {StoreRow::Table::log, "answer", work_.shard_hashes[shard.value], encode_responses(responses), shard});
+  unstored_[shard] = std::move(responses);
+}
+
+void Orchestrator::give_up(ShardId shard, std::vector<Response> responses) {
+  unstored_[shard] = std::move(responses);
+  given_up_.push_back(shard);
+}
+
+void Orchestrator::store_overrides(ShardId shard, const ShardOverrides& overrides) {
+  report_.overridden(shard, overrides);
+  store_thread_.put(
+      {StoreRow::Table::record, "shape", work_.shard_hashes[shard.value], encode_overrides(overrides), std::nullopt});
+}
+
+void Orchestrator::record(const LedgerEntry& entry) {
+  sent_ahead_.erase(entry.visit);
+  report_.closed(entry);
+}
 
 // ---- reports
 
-void Orchestrator::on_report(AgentId agent, AgentReport report) {
-  std::visit([&](auto& body) { on(agent, body); }, report);
-}
-
-void Orchestrator::on(AgentId agent, const AgentHello& report) {
-  const auto differs = [&](const char* what, const std::string& theirs, const std::string& ours) {
-    if (theirs == ours || !refused_.empty()) return;
-    refused_ = "node " + report.host + " has another " + what + " (" + theirs + ") than node " + host_name() + " (" +
-               ours + "); one run needs one kind of device";
-    refused_fault_ = Fault::environment;
-  };
-  differs("device kind", report.facts.kind, work_.device.kind);
-  differs("instruction set", report.facts.instruction_set, work_.device.instruction_set);
-  differs("LibTorch", report.facts.torch_version, work_.device.torch_version);
-  differs("build of proctor", report.facts.numerics, work_.device.numerics);
-  hosts_.push_back(report.host);
-  workers_.push_back(report.slots);
-  if (refused_.empty()) conductor_->on_agent(agent, report.host, report.slots, clock_.now());
-  if (refused_.empty() && all_agents_here()) refuse_gangs_without_a_place();
+void Orchestrator::on(AgentId agent, const AgentHello& hello) {
+  agents_.on_hello(hello);
+  conductor_.on_agent(agent, hello.host, hello.slots, clock_.now());
+  if (agents_.all_here()) refuse_gangs_without_a_place();
 }
 
 /// Once every agent has said how many workers it has.
-void Orchestrator::refuse_gangs_without_a_place() {
+void Orchestrator::refuse_gangs_without_a_place() const {
   for (std::size_t m = 0; m < work_.suite.modules.size(); ++m) {
     const Module& module = work_.suite.modules[m];
-    const std::uint32_t wanted = module.tensor_parallel, place = conductor_->widest_place(wanted);
-    if (place == wanted || !conductor_->has_work(ModuleId{static_cast<std::uint32_t>(m)})) continue;
-    refused_ = "module " + module.name + ": tensor_parallel " + std::to_string(wanted) + " needs " +
-               counted(wanted, "worker") + " side by side on one node, and there are at most " + std::to_string(place) +
-               "; start with --workers " + std::to_string(wanted) + ", or set its tensor_parallel to one of " +
-               usable_sizes(work_.facts[m], place);
-    refused_fault_ = Fault::environment;
-    return;
+    const std::uint32_t wanted = module.tensor_parallel, place = conductor_.widest_place(wanted);
+    if (place == wanted || !conductor_.has_work(ModuleId{static_cast<std::uint32_t>(m)})) continue;
+    throw EnvironmentError("module " + module.name + ": tensor_parallel " + std::to_string(wanted) + " needs " +
+                           counted(wanted, "worker") + " side by side on one node, and there are at most " +
+                           std::to_string(place) + "; start with --workers " + std::to_string(wanted) +
+                           ", or set its tensor_parallel to one of " + usable_sizes(work_.facts[m], place));
   }
 }
 
-void Orchestrator::on(AgentId, const AgentFailed& report) {
-  if (report.disk) throw StoreFailure("node " + report.host + ": " + report.message);
-  refused_ = "node " + report.host + ": " + report.message;
-  refused_fault_ = fault_from(report.fault);
+void Orchestrator::on(AgentId, const AgentFailed& failure) {
+  const std::string why = "node " + failure.host + ": " + failure.message;
+  if (failure.disk) throw StoreFailure(why);
+  throw Error(fault_from(failure.fault), why);
 }
 
 void Orchestrator::on(AgentId agent, FromWorker& report) {
+  const SlotId worker{agent, report.slot};
   WorkerReport body;
   try {
-    body = decode_worker_report(frame_of(report.frame));
+    body = decode_worker_report(report.frame);
   } catch (const Error& error) {  // costs that worker and its shard, not the run
-    warn("worker " + std::to_string(report.slot) + " sent a message that cannot be read (" + error.what() +
-         "); it is killed");
-    return kill({agent, report.slot});
+    warn("worker " + device_name(worker) + " sent a message that cannot be read (" + error.what() + "); it is killed");
+    return kill(worker);
   }
-  measure({agent, report.slot}, body);
-  conductor_->on_report({agent, report.slot}, report.incarnation, std::move(body), clock_.now());
+  report_.reported(worker, body);
+  conductor_.on_report(worker, report.incarnation, std::move(body), clock_.now());
 }
 
-void Orchestrator::on(AgentId agent, const WorkerExited& report) {
-  conductor_->on_exit({agent, report.slot}, report.incarnation, report.by, report.how, clock_.now());
+void Orchestrator::on(AgentId agent, const WorkerExited& exit) {
+  conductor_.on_exit({agent, exit.slot}, exit.incarnation, exit.by, exit.how, clock_.now());
 }
 
-void Orchestrator::on(AgentId agent, Heartbeat& report) {
-  conductor_->on_heard(agent, clock_.now());
-  for (FromWorker& progress : report.progress) on(agent, progress);
+void Orchestrator::on(AgentId agent, Heartbeat& beat) {
+  conductor_.on_heard(agent, clock_.now());
+  for (FromWorker& progress : beat.progress) on(agent, progress);
 }
 
-void Orchestrator::on(AgentId, const DrainAsked& report) { drain("signal " + std::to_string(report.signal)); }
+void Orchestrator::on(AgentId, const DrainAsked& asked) { drain("signal " + std::to_string(asked.signal)); }
 
 void Orchestrator::drain(const std::string& why) {
   if (!drain_reason_.empty()) return;
   drain_reason_ = why;
   drain_until_ = now() + work_.suite.deadlines.drain;
-  say("proctor: " + why + ": no new shards; running ones finish within " +
-      duration_text(work_.suite.deadlines.drain.count()));
-  conductor_->drain();
-  conductor_->on_tick(clock_.now());
+  report_.say("proctor: " + why + ": no new shards; running ones finish within " +
+              duration_text(work_.suite.deadlines.drain.count()));
+  conductor_.drain();
+  conductor_.on_tick(clock_.now());
 }
 
-// ---- loop
+// ---- the loop
 
 void Orchestrator::on_durable() {
   std::vector<ShardId> countable = store_thread_.acknowledged();
   countable.insert(countable.end(), given_up_.begin(), given_up_.end());
   given_up_.clear();
   for (ShardId shard : countable) {
-    scoreboard_.add(work_.shards[shard.value], unstored_.at(shard.value));
-    unstored_.erase(shard.value);
-    conductor_->on_stored(shard, clock_.now());
+    auto answered = unstored_.extract(shard);
+    scoreboard_.add(work_.shards[shard.value], std::move(answered.mapped()));
+    conductor_.on_stored(shard, clock_.now());
   }
-}
-
-/// Signs of life, both ways; and the progress that the local agent held back.
-void Orchestrator::beat() {
-  if (now() - last_beat_ < kBeat) return;
-  last_beat_ = now();
-  for (int rank = 1; rank < mpi_.size() && !agents_stopped_; ++rank)  // afterwards they are in MPI_Finalize
-    mpi_.send(rank, encode(AgentOrder(OrchestratorBeat{})));
-  Heartbeat local{0, local_agent_.take_progress()};
-  on(kLocal, local);
 }
 
 void Orchestrator::step() {
-  clock_.tick();
-  mpi_.progress();
-  while (auto message = mpi_.receive())
-    inbox_.emplace_back(AgentId{static_cast<std::uint32_t>(message->first)}, decode_agent_report(message->second));
-  local_agent_.poll(inbox_.empty() ? 1 : 0);
-  beat();
-  while (!inbox_.empty()) {
-    auto [agent, report] = std::move(inbox_.front());
-    inbox_.pop_front();
-    on_report(agent, std::move(report));
-  }
+  clock_.tick(now());
+  for (Transport::Received& one : agents_.receive()) std::visit([&](auto& body) { on(one.agent, body); }, one.report);
   on_durable();
-  conductor_->on_tick(clock_.now());
+  conductor_.on_tick(clock_.now());
   scoreboard_.collect(false);
-  show_progress(false);
-  if (asked() == Asked::drain) drain("signal " + std::to_string(last_signal()));
+  report_.show_progress(standing(), false);
+  if (surroundings_.asked() == Asked::drain) drain("signal " + std::to_string(last_signal()));
 }
 
-void Orchestrator::start_agents() {
-  const Configure order{options_.device,
-                        options_.workers.value_or(work_.suite.machine.workers.value_or(0)),
-                        work_.suite.machine.cpu_threads,
-                        options_.memory_limit_bytes,
-                        bytes_per_worker(work_),
-                        std::filesystem::absolute(directory_.logs()).string(),
-                        kOrphanDeadlines * work_.suite.deadlines.agent.count(),
-                        work_.suite.deadlines.load.count()};
-  for (int rank = 0; rank < mpi_.size(); ++rank) send(AgentId{static_cast<std::uint32_t>(rank)}, order);
+/// Throws EnvironmentError where nothing can go on.
+bool Orchestrator::goes_on() {
+  if (conductor_.finished() && (conductor_.unstored() == 0 || !drain_reason_.empty())) return false;
+  if (!agents_.all_here() && now() > kHelloDeadline && !std::exchange(incomplete_, true))
+    warn(std::to_string(agents_.count() - agents_.hosts().size()) + " of " + std::to_string(agents_.count()) +
+         " ranks have not said what they have; the run goes on without them");
+  if (const auto stuck = agents_.all_here() || incomplete_ ? conductor_.stuck(clock_.now()) : std::nullopt)
+    throw EnvironmentError(*stuck + "; " + (report_.events().empty() ? "" : "last: " + report_.events().back()) +
+                           "; the workers' logs are in " + directory_.logs().string());
+  const Asked asked = surroundings_.asked();
+  if (asked == Asked::leave || asked == Asked::interrupt) return false;
+  return drain_reason_.empty() || now() <= drain_until_;
+}
+
+int Orchestrator::run_to_the_end() {
+  if (conductor_.unstored() > 0)
+    for (agents_.start(configuration(work_, options_, directory_)); goes_on();) step();
+  conductor_.drain();  // what becomes durable from here on frees nobody for more
+  conductor_.abandon_silent();
+  flush_store();
+  on_durable();
+  if (conductor_.unstored() == 0) {
+    report_.log("the last answer is stored");
+    agents_.stop(false);  // scoring may take longer than they would wait for a word
+  }
+  const int code = finish();
+  flush_store();
+  store_thread_.stop();
+  (void)store_thread_.acknowledged();  // throws if the last files could not be written
+  write_status_file(directory_.status(), report_.status(RunReport::state_of(code), code, standing()));
+  report_.print(code, standing(), surroundings_.results);
+  return code;
+}
+
+int Orchestrator::run() {
+  report_.write_status("running", std::nullopt, standing());
+  int code = kDone;
+  try {
+    code = run_to_the_end();
+  } catch (const LockLost& error) {  // the directory is another's: not a word into it
+    report_.say_only(std::string("proctor: ") + error.what());
+    code = kEnvironment;
+  } catch (const StoreFailure& error) {
+    code = stop_writing(error.what());
+  } catch (const std::exception& error) {
+    fail(error);
+    throw;
+  }
+  agents_.stop(code == kStoppedEarly || code == kInterrupted);
+  if (!agents_.gone() || !scoreboard_.idle()) agents_.abort(code);  // neither they nor a long scoring is waited for
+  return code;
+}
+
+// ---- its ways out
+
+/// Waits without falling silent: agents leave a rank 0 that says nothing for long. False past the limit.
+bool Orchestrator::pump_until(const std::function<bool()>& done, Moment limit) {
+  for (const Moment begin = now(); !done();) {
+    const bool hurry = surroundings_.asked() == Asked::interrupt;
+    if (now() > begin + (hurry ? std::min(limit, kInterruptPatience) : limit)) return false;
+    (void)agents_.receive();  // nothing that comes now can count any more
+  }
+  return true;
+}
+
+void Orchestrator::flush_store() {
+  const auto flushed = [this] { return store_thread_.flush(std::chrono::milliseconds(20)); };
+  if (pump_until(flushed, kFlushDeadline)) return;
+  report_.say_only(
+      "proctor: the file system takes nothing; what was acknowledged is kept. The same command goes on from here");
+  store_thread_.abandon();
+  agents_.stop(true);
+  agents_.abort(surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly);
+}
+
+/// Scores and files; they are written when the store's thread has stopped.
+int Orchestrator::finish() {
+  bool told = false;
+  const auto scored = [&, begin = now()] {
+    scoreboard_.collect(false);
+    const bool long_wait = !scoreboard_.idle() && now() - begin > kSilentScoring;
+    if (long_wait && !std::exchange(told, true)) report_.tell_what_is_scored();
+    return scoreboard_.idle();
+  };
+  pump_until(scored, kScoreDeadline);
+  report_.log("everything is scored");
+  report_.show_progress(standing(), true);
+  int code = kDone;
+  if (conductor_.unstored() > 0)
+    code = surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
+  else if (scoreboard_.failed_requests() > 0)
+    code = kSomeFailed;
+  if (report_.has_ledger() || !std::filesystem::exists(directory_.manifest()))
+    store_thread_.write(directory_.manifest(), report_.manifest(code, standing(), agents_.hosts(), agents_.workers()));
+  if (report_.has_ledger() && !learn_calibration(surroundings_.learned, work_.device.kind, report_.measured()))
+    report_.log("what this run measured of its devices cannot be kept in " + surroundings_.learned.string());
+  return code;
+}
+
+/// The disk is full or fails: nothing more is taken, and nothing half is left.
+int Orchestrator::stop_writing(const std::string& why) {
+  store_thread_.stop();
+  report_.say_only("proctor: " + why + kMakeRoom);
+  write_status_file(directory_.status(), report_.status("stopped", kStoppedEarly, standing()));
+  return kStoppedEarly;
+}
+
+/// The error is told by the caller, unless an agent that does not leave would keep it from that.
+void Orchestrator::fail(const std::exception& error) {
+  const auto* known = dynamic_cast<const Error*>(&error);
+  const int code = exit_code(known ? known->fault() : Fault::internal);
+  report_.write_status("failed", code, standing());
+  agents_.stop(true);
+  if (agents_.gone()) return;
+  report_.say(std::string("proctor: ") + error.what());
+  flush_store();
+  agents_.abort(code);
 }
 
 }  // namespace proctor

@@ -5,6 +5,7 @@
 
 #include "orchestrator/metrics/hashes.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/ledger_json.h"
 
 namespace proctor {
 namespace {
@@ -46,9 +47,8 @@ void read_log(RunStore& store, const Work& work, Resumed& resumed) {
   store.replay([&](std::string_view kind, std::string_view key, std::string_view payload) {
     if (kind == "event") resumed.events.emplace_back(payload);
     if (kind == "ledger") {
-      resumed.ledger.emplace_back(payload);
-      const auto row = nlohmann::json::parse(payload, nullptr, false);
-      if (row.is_object()) resumed.seconds = std::max(resumed.seconds, row.value("closed_s", 0.0));
+      resumed.ledger.push_back(nlohmann::ordered_json::parse(payload).get<LedgerLine>());
+      resumed.seconds = std::max(resumed.seconds, resumed.ledger.back().closed_s);
     }
     if (kind != "answer") return;
     if (const auto shard = shard_of.find(std::string(key)); shard != shard_of.end())

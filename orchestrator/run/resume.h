@@ -8,13 +8,16 @@
 #include "orchestrator/planning/work.h"
 #include "orchestrator/store/run_store.h"
 #include "sharding/conductor/attempts.h"
+#include "sharding/protocol/ledger.h"
+#include "sharding/protocol/request.h"
 
 namespace proctor {
 
 struct Resumed {
   std::map<std::uint32_t, std::vector<Response>> answers;  ///< by shard index
   std::map<std::uint32_t, ShardOverrides> overrides;       ///< by shard index
-  std::vector<std::string> events, ledger;                 ///< of earlier starts
+  std::vector<std::string> events;                         ///< of earlier starts
+  std::vector<LedgerLine> ledger;                          ///< of earlier starts
   std::size_t bad_rows = 0;                                ///< damaged: what they held is computed again
   std::uint32_t next_visit = 1;
   double seconds = 0;  ///< of earlier starts: where this one begins in the timeline

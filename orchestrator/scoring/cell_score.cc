@@ -1,10 +1,12 @@
 #include "orchestrator/scoring/cell_score.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "orchestrator/cpython/python_text.h"
 #include "orchestrator/metrics/hashes.h"
-#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -32,15 +34,15 @@ std::vector<FilterPipeline> filters_of(const Task& task) {
   return {first};
 }
 
-/// lm-eval's resps of what is scored: the log-likelihood, and its is_greedy, as strings; a text as it is.
-Json response_text(const Response& response) {
-  if (response.value.at(0).is_string()) return response.value.at(0);
-  const std::string sum = python::float_repr(response.value.at(0).get<double>());
-  if (response.value.at(1).is_boolean()) return Json::array({sum, response.value.at(1).get<bool>() ? "True" : "False"});
-  return sum;
+/// lm-eval's resps of what is scored: the log-likelihood, and its is_greedy, as strings.
+Json response_text(const Answer& answer) {
+  if (const auto* scored = std::get_if<LoglikelihoodAnswer>(&answer))
+    return Json::array({python::float_repr(scored->loglikelihood), scored->is_greedy ? "True" : "False"});
+  if (const auto* rolling = std::get_if<RollingAnswer>(&answer)) return python::float_repr(rolling->loglikelihood);
+  return std::get<CompressAnswer>(answer).text;
 }
 
-bool generates(const Answered& answered) { return answered.requests.front().ask.contains("until"); }
+bool generates(const Answered& answered) { return std::holds_alternative<Generate>(answered.requests.front().ask); }
 
 /// Of each instance its responses, and what the filter makes of them: one, or a list of several.
 struct ResponseLists {
@@ -50,13 +52,13 @@ ResponseLists response_lists(const Answered& answered, const FilterPipeline& fil
   ResponseLists lists;
   if (!generates(answered)) {
     for (const Response& response : answered.responses) {
-      lists.filtered.push_back(response_text(response));
+      lists.filtered.push_back(response_text(response.answer));
       lists.responses.push_back(Json::array({lists.filtered.back()}));
     }
     return lists;
   }
   std::vector<std::string> texts;
-  for (const Response& response : answered.responses) texts.push_back(response.value.at(0));
+  for (const Response& response : answered.responses) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
   lists.responses.push_back(texts);
   const std::vector<std::string> filtered = apply_filter(filter, texts);
   lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
@@ -69,15 +71,16 @@ Json arguments_of(const Answered& answered) {
   for (std::size_t i = 0; i < instances; ++i) {
     const Request& request = answered.requests[i];
     Json texts = Json::object();
-    for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = request.parts[p];
-    if (generates(answered)) texts["arg_" + std::to_string(request.parts.size())] = generation_kwargs(request.ask);
+    for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = text_of(request, p);
+    if (const auto* generate = std::get_if<Generate>(&request.ask))
+      texts["arg_" + std::to_string(request.parts.size())] = generation_kwargs(*generate);
     arguments["gen_args_" + std::to_string(i)] = std::move(texts);
   }
   return arguments;
 }
 
 Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered& answered,
-                 const FilterPipeline& filter, const MetricValues& values) {
+                 const FilterPipeline& filter, const MetricValues& values, const SampleHashes& hashes) {
   Json line;
   line["doc_id"] = answered.index;
   line["doc"] = answered.document->row;
@@ -95,9 +98,9 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
   Json names = Json::array();
   for (const auto& [name, value] : values) names.push_back(name);
   line["metrics"] = std::move(names);
-  line["doc_hash"] = sha256_hex(python::json_dumps(answered.document->row, Ascii::keep, 2));
-  line["prompt_hash"] = sha256_hex(answered.requests.front().parts.front());
-  line["target_hash"] = sha256_hex(line["target"].get<std::string>());
+  line["doc_hash"] = hex(hashes.document);
+  line["prompt_hash"] = hex(hashes.prompt);
+  line["target_hash"] = hex(hashes.target);
   for (const auto& [name, value] : values)
     line[name] = name.ends_with("_perplexity") || name == "bits_per_byte" ? Json::array({value.value, value.weight})
                                                                           : Json(value.value);
@@ -121,22 +124,24 @@ MetricValues score_one(const TaskTemplates& task, const TaskType& type, Answered
   return {};
 }
 
-/// Requests whose context lost its left end: the last value of their response.
-std::size_t truncated(std::span<const Response> responses) {
-  std::size_t count = 0;
-  for (const Response& response : responses)
-    if (response.error.empty() && response.value.size() > 2 && response.value.back().is_number())
-      count += response.value.back() > 0;
-  return count;
+void add_answer(Json& line, const LoglikelihoodAnswer& answer) {
+  line["loglikelihood"] = answer.loglikelihood;
+  line["is_greedy"] = answer.is_greedy;
+  line["tokens"] = answer.tokens;
+  line["truncated"] = answer.truncated;
 }
-
-/// Of a response's values (sharding/protocol/request.h).
-std::vector<std::string> names_of_values(const nlohmann::json& ask) {
-  const std::string type = ask.at("type");
-  if (type == "loglikelihood") return {"loglikelihood", "is_greedy", "tokens", "truncated"};
-  if (type == "loglikelihood_rolling") return {"loglikelihood", "tokens"};
-  if (ask.contains("logprobs")) return {"text", "tokens", "token_ids", "logprobs", "truncated"};
-  return {"text", "tokens", "truncated"};
+void add_answer(Json& line, const RollingAnswer& answer) {
+  line["loglikelihood"] = answer.loglikelihood;
+  line["tokens"] = answer.tokens;
+}
+void add_answer(Json& line, const GenerateAnswer& answer) {
+  line["text"] = answer.text;
+  line["tokens"] = answer.tokens;
+  if (answer.chosen) {
+    line["token_ids"] = answer.chosen->ids;
+    line["logprobs"] = answer.chosen->logprobs;
+  }
+  line["truncated"] = answer.truncated;
 }
 
 /// One line a request: what came of it, under the names that its type gives it (docs/requests.md).
@@ -148,47 +153,120 @@ Json response_line(const Answered& answered) {
     line["error"] = response.error;
     return line;
   }
-  const std::vector<std::string> names = names_of_values(answered.requests.front().ask);
-  for (std::size_t i = 0; i < names.size(); ++i) line[names[i]] = response.value.at(i);
+  std::visit(
+      [&](const auto& answer) {
+        if constexpr (requires { add_answer(line, answer); }) add_answer(line, answer);
+      },
+      response.answer);
   return line;
 }
 
 }  // namespace
 
+CellScorer::CellScorer(const TaskTemplates& task, const CellRequests& cell, std::filesystem::path spool_folder,
+                       StderrOptions options)
+    : task_(task),
+      cell_(cell),
+      options_(options),
+      type_(task_type_of(*task.task)),
+      filters_(filters_of(*task.task)),
+      spool_(std::move(spool_folder)) {
+  whole_set_ = type_.scores_as_set();
+  if (whole_set_) {
+    kept_.resize(cell.requests.size());
+    return;
+  }
+  tables_.resize(std::max<std::size_t>(1, filters_.size()));
+  for (Table& table : tables_) table.lines.resize(cell.documents.size());
+  for (Table& table : tables_) table.scored.resize(cell.documents.size());
+  hashes_.resize(type_.is_scored() ? cell.documents.size() : 0);
+}
+
+std::size_t CellScorer::document_of(std::uint32_t request) const {
+  const auto after = std::ranges::upper_bound(cell_.first_request, request);
+  return static_cast<std::size_t>(after - cell_.first_request.begin()) - 1;
+}
+
+void CellScorer::add(std::span<const std::uint32_t> requests, std::vector<Response> responses) {
+  if (whole_set_) {
+    for (std::size_t i = 0; i < requests.size(); ++i) kept_[requests[i]] = std::move(responses[i]);
+    return;
+  }
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const std::size_t d = document_of(requests[i]);
+    const std::uint32_t first = cell_.first_request[d], count = cell_.first_request[d + 1] - first;
+    Waiting& document = waiting_[d];  // most often all of it comes at once
+    document.responses.resize(count);
+    document.responses[requests[i] - first] = std::move(responses[i]);
+    if (++document.answered < count) continue;
+    const std::vector<Response> all = std::move(document.responses);
+    waiting_.erase(d);
+    score(d, all);
+  }
+}
+
+/// Under every filter, in their order: one that cannot read a response costs the document that filter and those behind.
+void CellScorer::score(std::size_t d, std::span<const Response> responses) {
+  const std::uint32_t first = cell_.first_request[d];
+  Answered one{&cell_.documents[d], d, std::span(cell_.requests).subspan(first, responses.size()), responses,
+               first_error(responses)};
+  for (const Response& response : responses) truncated_ += truncated_of(response.answer) > 0;
+  if (!type_.is_scored()) {
+    tables_[0].lines[d] = spool_.put(python::json_dumps(response_line(one), Ascii::keep) + "\n");
+  } else {
+    SampleHashes& hashes = hashes_[d];
+    hashes.document = sha256(python::json_dumps(one.document->row, Ascii::keep, 2));
+    hashes.prompt = sha256(text_of(one.requests.front(), 0));
+    hashes.target = sha256(type_.target(task_, *one.document));
+  }
+  for (std::size_t f = 0; f < filters_.size(); ++f) {
+    Table& table = tables_[f];
+    const MetricValues values = score_one(task_, type_, one, filters_[f]);
+    for (const auto& [name, value] : values) {
+      std::vector<MetricValue>& column = table.columns[name];
+      if (column.empty()) column.resize(cell_.documents.size());
+      column[d] = value;
+    }
+    table.scored[d] = !values.empty();
+    table.lines[d] = spool_.put(
+        python::json_dumps(sample_line(task_, type_, one, filters_[f], values, hashes_[d]), Ascii::keep) + "\n");
+  }
+  if (!one.failure.empty()) failures_.emplace(d, one.document->where() + ": " + one.failure);
+}
+
+CellScore CellScorer::finish() {
+  if (whole_set_) return *type_.score_set(task_, cell_, kept_);
+  CellScore score;
+  Sha256 hashes;
+  for (std::size_t f = 0; f < tables_.size(); ++f) {
+    Table& table = tables_[f];
+    score.samples += spool_.text(table.lines);
+    for (const SampleHashes& of_document : hashes_)
+      for (const Digest* one : {&of_document.document, &of_document.prompt, &of_document.target}) hashes.add_hex(*one);
+    for (auto& [name, column] : table.columns) {
+      std::size_t kept = 0;  // of those that were scored, in the documents' order
+      for (std::size_t d = 0; d < column.size(); ++d)
+        if (table.scored[d]) column[kept++] = column[d];
+      column.resize(kept);
+      score.metrics.push_back(
+          {name, filters_[f].name, aggregate(name, column, options_.sum), standard_error(name, column, options_)});
+    }
+  }
+  for (auto& [document, failure] : failures_) score.failures.push_back(std::move(failure));
+  score.documents = cell_.documents.size();
+  score.effective = score.documents - score.failures.size();
+  score.truncated = truncated_;
+  score.task_hash = hashes.hex();
+  return score;
+}
+
 CellScore score_cell(const TaskTemplates& task, const CellRequests& cell, std::span<const Response> responses,
                      const StderrOptions& options) {
-  const TaskType& type = task_type_of(*task.task);
-  if (std::optional<CellScore> whole = type.score_set(task, cell, responses)) return std::move(*whole);
-  CellScore score;
-  std::vector<Answered> answered;
-  for (std::size_t d = 0; d < cell.documents.size(); ++d) {
-    const std::uint32_t first = cell.first_request[d], count = cell.first_request[d + 1] - first;
-    answered.push_back({&cell.documents[d], d, std::span(cell.requests).subspan(first, count),
-                        responses.subspan(first, count), first_error(responses.subspan(first, count))});
-  }
-  std::string hashes;
-  if (!type.is_scored())
-    for (const Answered& one : answered) score.samples += python::json_dumps(response_line(one), Ascii::keep) + "\n";
-  for (const FilterPipeline& filter : filters_of(*task.task)) {
-    std::map<std::string, std::vector<MetricValue>> columns;
-    for (Answered& one : answered) {
-      const MetricValues values = score_one(task, type, one, filter);
-      for (const auto& [name, value] : values) columns[name].push_back(value);
-      const Json line = sample_line(task, type, one, filter, values);
-      for (const char* hash : {"doc_hash", "prompt_hash", "target_hash"}) hashes += line[hash].get<std::string>();
-      score.samples += python::json_dumps(line, Ascii::keep) + "\n";
-    }
-    for (const auto& [name, values] : columns)
-      score.metrics.push_back(
-          {name, filter.name, aggregate(name, values, options.sum), standard_error(name, values, options)});
-  }
-  for (const Answered& one : answered)
-    if (!one.failure.empty()) score.failures.push_back(one.document->where() + ": " + one.failure);
-  score.documents = answered.size();
-  score.effective = answered.size() - score.failures.size();
-  score.truncated = truncated(responses);
-  score.task_hash = sha256_hex(hashes);
-  return score;
+  CellScorer scorer(task, cell, std::filesystem::temp_directory_path(), options);
+  std::vector<std::uint32_t> all(responses.size());
+  std::iota(all.begin(), all.end(), 0u);
+  scorer.add(all, {responses.begin(), responses.end()});
+  return scorer.finish();
 }
 
 }  // namespace proctor

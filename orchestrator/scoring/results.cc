@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/generation.h"
 
 namespace proctor {
 namespace {
@@ -69,7 +69,7 @@ Json task_config(const Task& task) {
     metrics.push_back(std::move(one));
   }
   config["metric_list"] = std::move(metrics);
-  if (task.type == "generate_until") config["generation_kwargs"] = generation_kwargs(ask_to_generate(task));
+  if (task.type == "generate_until") config["generation_kwargs"] = generation_kwargs(generation_of(task));
   if (task.generation.repeats > 1) config["repeats"] = task.generation.repeats;
   return config;
 }

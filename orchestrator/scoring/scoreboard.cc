@@ -1,11 +1,20 @@
 #include "orchestrator/scoring/scoreboard.h"
 
-#include <chrono>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <utility>
 
+#include "orchestrator/base/machine.h"
 #include "orchestrator/cpython/python_text.h"
 
 namespace proctor {
+namespace {
+
+constexpr int kNiceness = 10;  // workers come first
+
+}  // namespace
 
 std::filesystem::path answers_file(const RunDirectory& directory, const Suite& suite, const Cell& cell) {
   const std::string& module = suite.modules[cell.module.value].name;
@@ -14,59 +23,102 @@ std::filesystem::path answers_file(const RunDirectory& directory, const Suite& s
 }
 
 Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write)
-    : work_(work), directory_(directory), limit_(limit), write_(std::move(write)) {
-  for (const Cell& cell : work.cells) {
-    const std::size_t total = work.requests[cell.task.value].requests.size();
-    cells_.push_back({std::vector<Response>(total), {0, total, 0}, {}, false, false});
-  }
+    : work_(work), directory_(directory), limit_(limit), write_(std::move(write)), cells_(work.cells.size()) {
+  for (std::size_t c = 0; c < cells_.size(); ++c)
+    cells_[c].progress.total = work.requests[work.cells[c].task.value].requests.size();
   for (const Shard& shard : work.shards)
     cells_[index_of_cell(work, shard.module, shard.task)].progress.flops_left += shard.flops;
+  thread_ = std::thread([this] { work_off(); });
 }
 
-void Scoreboard::add(const Shard& shard, const std::vector<Response>& responses) {
+Scoreboard::~Scoreboard() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  filled_.notify_one();
+  thread_.join();
+}
+
+void Scoreboard::add(const Shard& shard, std::vector<Response> responses) {
   const std::size_t index = index_of_cell(work_, shard.module, shard.task);
-  CellState& cell = cells_[index];
-  for (std::size_t i = 0; i < shard.requests.size(); ++i) {
-    failed_requests_ += !responses[i].error.empty();
-    cell.responses[shard.requests[i]] = responses[i];
-  }
-  cell.progress.done += shard.requests.size();
-  cell.progress.flops_left -= shard.flops;
-  if (cell.progress.done < cell.progress.total) return;
-  cell.complete = true;
-  begin_next();
+  Progress& progress = cells_[index].progress;
+  for (const Response& response : responses) failed_requests_ += !response.error.empty();
+  progress.done += shard.requests.size();
+  progress.flops_left -= shard.flops;
+  put({index, &shard, std::move(responses)});
+  if (progress.done < progress.total) return;
+  ++complete_;
+  put({index, nullptr, {}});
 }
 
-void Scoreboard::begin_next() {
-  for (std::size_t i = 0; i < cells_.size() && !scoring_; ++i) {
-    CellState& cell = cells_[i];
-    if (!cell.complete || cell.scored) continue;
-    const std::uint32_t task = work_.cells[i].task.value;
-    scoring_ = i;
-    cell.scoring = std::async(std::launch::async, [this, task, &cell] {
-      return score_cell(work_.templates[task], work_.requests[task], cell.responses, StderrOptions{});
-    });
+void Scoreboard::put(Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
   }
+  filled_.notify_one();
+}
+
+void Scoreboard::work_off() {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness);  // of this thread, and of those it starts
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    filled_.wait(lock, [&] { return stopping_ || (!jobs_.empty() && !failure_); });
+    if (stopping_) return;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      carry_out(job);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    failure_ = failure;
+    emptied_.notify_all();
+  }
+}
+
+void Scoreboard::carry_out(Job& job) {
+  std::unique_ptr<CellScorer>& scorer = cells_[job.cell].scorer;
+  const std::uint32_t task = work_.cells[job.cell].task.value;
+  if (!scorer) {
+    StderrOptions options;
+    options.threads = std::max(1u, usable_cores());
+    scorer = std::make_unique<CellScorer>(work_.templates[task], work_.requests[task],
+                                          answers_file(directory_, work_.suite, work_.cells[job.cell]).parent_path(),
+                                          options);
+  }
+  if (job.shard) return scorer->add(job.shard->requests, std::move(job.responses));
+  CellScore score = scorer->finish();
+  scorer.reset();
+  const std::lock_guard lock(mutex_);
+  done_.push_back({job.cell, std::move(score)});
 }
 
 void Scoreboard::collect(bool wait) {
-  while (scoring_) {
-    CellState& cell = cells_[*scoring_];
-    if (!wait && cell.scoring.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
-    const std::size_t index = *std::exchange(scoring_, std::nullopt);
-    cell.scored = true;
-    finish(index, cell.scoring.get());
-    begin_next();
-  }
+  do {
+    std::vector<Scored> done;
+    {
+      std::unique_lock lock(mutex_);
+      if (wait) emptied_.wait(lock, [&] { return failure_ || !done_.empty() || idle(); });
+      if (failure_) std::rethrow_exception(failure_);
+      done = std::exchange(done_, {});
+    }
+    for (Scored& one : done) finish(one.cell, std::move(one.score));
+  } while (wait && !idle());
 }
 
 void Scoreboard::finish(std::size_t index, CellScore score) {
+  ++scored_;
+  cells_[index].scored = true;
   const auto [module, task] = std::pair(work_.cells[index].module.value, work_.cells[index].task.value);
   const Module& spec = work_.suite.modules[module];
   write_(answers_file(directory_, work_.suite, work_.cells[index]), std::move(score.samples));
   for (const std::string& failure : score.failures)
     failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
-  cells_[index].responses = {};
   if (task_type_of(work_.suite.tasks[task]).is_scored()) scores_[module].emplace(task, std::move(score));
   for (std::size_t i = 0; i < cells_.size(); ++i)
     if (work_.cells[i].module.value == module && !cells_[i].scored) return;
@@ -75,6 +127,13 @@ void Scoreboard::finish(std::size_t index, CellScore score) {
   write_(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");
   tables_[module] =
       spec.name + " (" + results["config"]["model_dtype"].get<std::string>() + ")\n" + results_table(results);
+}
+
+std::vector<std::size_t> Scoreboard::left_to_score() const {
+  std::vector<std::size_t> left;
+  for (std::size_t c = 0; c < cells_.size(); ++c)
+    if (!cells_[c].scored && cells_[c].progress.done == cells_[c].progress.total) left.push_back(c);
+  return left;
 }
 
 std::string Scoreboard::tables() const {

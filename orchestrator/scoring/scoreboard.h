@@ -1,12 +1,17 @@
-// Answers collected cell by cell; a cell is scored in the background as soon as it is complete, its samples written,
-// and a module's results as soon as its last cell is. Main thread, but for the scoring itself.
+// Answers, scored as they come: a thread of low priority scores each shard's documents, so that little is left when the
+// last answer is in; a cell's samples are written as soon as it is complete, a module's results as soon as its last
+// cell is. Main thread, but for the scoring itself.
 #pragma once
 
+#include <condition_variable>
+#include <deque>
+#include <exception>
 #include <functional>
-#include <future>
 #include <map>
-#include <optional>
+#include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "orchestrator/planning/work.h"
@@ -23,13 +28,20 @@ std::filesystem::path answers_file(const RunDirectory& directory, const Suite& s
 
 class Scoreboard {
  public:
+  /// All outlive this; `write` is called by collect().
   Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write);
+  /// Waits for what is being scored; the rest is dropped.
+  ~Scoreboard();
+  Scoreboard(const Scoreboard&) = delete;  // its thread works in it
+  Scoreboard& operator=(const Scoreboard&) = delete;
 
-  void add(const Shard& shard, const std::vector<Response>& responses);
-  /// Hands out the files of what has been scored since.
+  void add(const Shard& shard, std::vector<Response> responses);
+  /// Hands out the files of what has been scored since. Throws what scoring threw (StoreFailure of a full disk).
   void collect(bool wait);
-  /// Nothing complete is left to be scored.
-  bool idle() const { return !scoring_; }
+  /// Every complete cell is scored and handed out.
+  bool idle() const { return scored_ == complete_; }
+  /// Cells that are complete and not scored yet.
+  std::vector<std::size_t> left_to_score() const;
 
   struct Progress {
     std::size_t done = 0, total = 0;  ///< requests
@@ -44,12 +56,22 @@ class Scoreboard {
 
  private:
   struct CellState {
-    std::vector<Response> responses;
     Progress progress;
-    std::future<CellScore> scoring;
-    bool complete = false, scored = false;
+    std::unique_ptr<CellScorer> scorer;  // the scoring thread's
+    bool scored = false;
   };
-  void begin_next();
+  struct Job {
+    std::size_t cell = 0;
+    const Shard* shard = nullptr;  // nullptr: all has come, finish
+    std::vector<Response> responses;
+  };
+  struct Scored {
+    std::size_t cell = 0;
+    CellScore score;
+  };
+  void put(Job job);
+  void work_off();
+  void carry_out(Job& job);
   void finish(std::size_t cell, CellScore score);
 
   const Work& work_;
@@ -59,9 +81,17 @@ class Scoreboard {
   std::vector<CellState> cells_;
   std::map<std::uint32_t, std::map<std::uint32_t, CellScore>> scores_;  // module -> task
   std::map<std::uint32_t, std::string> tables_;
-  std::optional<std::size_t> scoring_;  // the cell being scored; one at a time, so that threads do not pile up
+  std::size_t complete_ = 0, scored_ = 0;  // cells
   std::size_t failed_requests_ = 0;
   std::vector<std::string> failures_;
+
+  std::mutex mutex_;
+  std::condition_variable filled_, emptied_;
+  std::deque<Job> jobs_;
+  std::vector<Scored> done_;
+  std::exception_ptr failure_;
+  bool stopping_ = false;
+  std::thread thread_;  // last: it uses the others
 };
 
 }  // namespace proctor

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "sharding/protocol/ask.h"
 #include "sharding/protocol/module.h"
 
 namespace proctor {
@@ -72,7 +73,7 @@ struct Task {
   std::vector<FilterPipeline> filters;
   Generation generation;
   std::string group;
-  bool fail_on_long = false;  ///< on_long: fail
+  OnLong on_long = OnLong::truncate;
 };
 
 struct Machine {

@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "sharding/protocol/descriptor.h"
 #include "sharding/protocol/error.h"
@@ -82,6 +85,22 @@ void write_all(int descriptor, const std::string& content, const fs::path& path)
   }
 }
 
+/// A run that is printed again writes hundreds of files that are there: reading one is cheaper than syncing it.
+bool holds(const fs::path& path, const std::string& content) {
+  std::error_code none;
+  if (fs::file_size(path, none) != content.size() || none) return false;
+  std::ifstream stream(path, std::ios::binary);
+  std::array<char, 1 << 16> chunk;
+  std::size_t same = 0;
+  while (same < content.size()) {
+    const std::size_t size = std::min(chunk.size(), content.size() - same);
+    if (!stream.read(chunk.data(), static_cast<std::streamsize>(size))) return false;
+    if (content.compare(same, size, chunk.data(), size) != 0) return false;
+    same += size;
+  }
+  return true;
+}
+
 void write_and_rename(const fs::path& path, const std::string& content, Sync sync) {
   const fs::path temporary = path.string() + ".tmp";
   std::error_code ignored;
@@ -102,7 +121,9 @@ void append_file(const fs::path& path, const std::string& text) {
   write_all(file.value(), text, path);
 }
 
-void write_file(const fs::path& path, const std::string& content) { write_and_rename(path, content, Sync::yes); }
+void write_file(const fs::path& path, const std::string& content) {
+  if (!holds(path, content)) write_and_rename(path, content, Sync::yes);
+}
 
 void write_status_file(const fs::path& path, const std::string& content) {
   try {

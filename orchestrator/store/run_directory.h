@@ -54,7 +54,8 @@ constexpr char kMakeRoom[] = "; what was acknowledged is kept. Make room and run
 /// Of a failed call on a path, by errno: StoreFailure where the disk is full or fails, else EnvironmentError.
 [[noreturn]] void throw_errno(const std::filesystem::path& path, const char* what);
 
-/// To a temporary name, synced, renamed. Throws StoreFailure where the disk is full or fails, else EnvironmentError.
+/// To a temporary name, synced, renamed; a file that holds just that already is left as it is. Throws StoreFailure
+/// where the disk is full or fails, else EnvironmentError.
 void write_file(const std::filesystem::path& path, const std::string& content);
 
 /// As write_file, but not synced and without a word if it fails: a stalled or full disk must not stop the loop.

@@ -9,7 +9,8 @@ namespace proctor {
 namespace {
 
 constexpr char kRemedy[] = "; its answers cannot be trusted: put a good copy back, or use --fresh to begin anew";
-constexpr int kApplicationId = 0x50524332;  // "PRC2": marks the file as ours, with its format
+constexpr int kFormat = 3;                            // of what is stored: answers by the names of their fields since 3
+constexpr int kApplicationId = 0x50524330 + kFormat;  // "PRC3": marks the file as ours, with its format
 constexpr char kTables[] =
     "CREATE TABLE records (kind BLOB, key BLOB, payload BLOB, sum INTEGER, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
     "CREATE TABLE log (id INTEGER PRIMARY KEY, kind BLOB, key BLOB, payload BLOB, sum INTEGER)";
@@ -60,7 +61,10 @@ void RunStore::open(Open open_as) {
   if (empty && open_as == Open::existing) throw EnvironmentError(path_ + ": is empty beside suite.yaml" + kRemedy);
   const int id = empty ? kApplicationId : std::stoi(pragma("PRAGMA application_id"));
   if (id != kApplicationId && id >> 8 == kApplicationId >> 8)
-    throw EnvironmentError(path_ + ": was written by another version of proctor; --fresh begins anew and keeps it");
+    throw EnvironmentError(path_ + ": is of format " + std::to_string((id & 0xff) - '0') +
+                           ", this proctor reads and writes format " + std::to_string(kFormat) +
+                           "; go on with the proctor that wrote it, or use --fresh, which begins anew and keeps the "
+                           "old directory beside (`proctor show` still reads that)");
   if (id != kApplicationId)
     throw EnvironmentError(path_ +
                            ": is no run.db of this proctor; give --out another folder, or --fresh to begin anew");
@@ -172,16 +176,6 @@ void RunStore::replay(const std::function<void(std::string_view, std::string_vie
       ++bad_rows_;
   }
   if (step != SQLITE_DONE) fail("cannot be read");
-}
-
-std::string encode_responses(const std::vector<Response>& responses) {
-  std::string bytes;
-  nlohmann::json::to_msgpack(nlohmann::json(responses), bytes);
-  return bytes;
-}
-
-std::vector<Response> decode_responses(std::string_view payload) {
-  return nlohmann::json::from_msgpack(payload).get<std::vector<Response>>();
 }
 
 }  // namespace proctor

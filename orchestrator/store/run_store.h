@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "orchestrator/store/run_directory.h"
-#include "sharding/protocol/request.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -63,8 +62,5 @@ class RunStore {
   Statement put_, get_, append_;
   std::size_t bad_rows_ = 0;
 };
-
-std::string encode_responses(const std::vector<Response>& responses);
-std::vector<Response> decode_responses(std::string_view payload);
 
 }  // namespace proctor

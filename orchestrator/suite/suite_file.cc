@@ -8,7 +8,7 @@
 #include "orchestrator/suite/model_path.h"
 #include "orchestrator/suite/task_file.h"
 #include "orchestrator/suite/yaml_fields.h"
-#include "orchestrator/task_types/kinds.h"
+#include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/gang_memory.h"
 
@@ -178,7 +178,7 @@ std::vector<std::string> idle_ones(const Suite& suite) {
 /// Every task a module names exists, and its kind can answer it.
 void check_pairs(const Suite& suite, const std::string& file) {
   for (const Module& module : suite.modules) {
-    const auto& types = find_kind_row(module.kind, file).request_types;
+    const KindRow& kind = find_kind_row(module.kind, file);
     for (const std::string& name : module.tasks.value_or(std::vector<std::string>{})) {
       std::set<std::string> names;
       for (const Task& task : suite.tasks) names.insert(task.name);
@@ -187,7 +187,7 @@ void check_pairs(const Suite& suite, const std::string& file) {
       if (task == suite.tasks.end())
         throw UsageError(file + ": module " + module.name + ": no task is named '" + name + "'" +
                          (near.empty() ? "" : "; did you mean '" + near + "'?"));
-      if (std::ranges::find(types, task_type_of(*task).request_type()) == types.end())
+      if (!can_answer(kind, *task))
         throw UsageError(file + ": module " + module.name + " of kind " + module.kind + " cannot answer task " + name +
                          " of type " + task->type);
     }

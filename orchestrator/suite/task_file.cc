@@ -7,7 +7,7 @@
 
 #include "orchestrator/metrics/text_metrics.h"
 #include "orchestrator/suite/yaml_fields.h"
-#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/generation.h"
 
 namespace proctor {
 namespace {
@@ -227,7 +227,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   const std::string on_long = fields.text("on_long", "truncate");
   if (on_long != "truncate" && on_long != "fail")
     fields.refuse("on_long", "expected truncate or fail, found '" + on_long + "'");
-  task.fail_on_long = on_long == "fail";
+  task.on_long = on_long == "fail" ? OnLong::fail : OnLong::truncate;
   fields.finish();
   check_task(fields, task);
   return task;

@@ -6,9 +6,9 @@
 namespace proctor {
 namespace {
 
-class Compress final : public TaskType {
+class CompressTask final : public TaskType {
  public:
-  std::string request_type() const override { return "compress"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::compress}; }
   std::vector<std::string> default_metrics() const override { return {"ratio"}; }
   std::vector<std::string> metrics() const override { return {"ratio", "kept_tokens"}; }
   std::string question(const TaskTemplates& task, const Document& document) const override {
@@ -20,16 +20,18 @@ class Compress final : public TaskType {
   /// Parts: the passages in their order, then the question.
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                 const std::string& context) const override {
-    std::vector<std::string> parts = render_list(task.contexts, document);
+    std::vector<Part> parts;
+    for (std::string& passage : render_list(task.contexts, document)) parts.emplace_back(std::move(passage));
     if (context.empty()) throw InputError(document.where() + ": the question is empty (task " + task.task->name + ")");
-    parts.push_back(context);
-    return {{std::move(parts), {{"type", "compress"}, {"target_tokens", task.task->target_tokens}}}};
+    parts.emplace_back(context);
+    return {{std::move(parts), Compress{task.task->target_tokens}}};
   }
 
   /// ratio: tokens of the passages before, over those kept; of the module's own tokenizer.
   MetricValues score(const TaskTemplates& task, const Document&, std::span<const Response> responses,
                      const FilterPipeline&) const override {
-    const double kept = responses[0].value.at(1), before = responses[0].value.at(2);
+    const auto& answer = std::get<CompressAnswer>(responses[0].answer);
+    const auto kept = static_cast<double>(answer.kept), before = static_cast<double>(answer.before);
     MetricValues values;
     if (wants(*task.task, "ratio")) values["ratio"].value = before / std::max(1.0, kept);
     if (wants(*task.task, "kept_tokens")) values["kept_tokens"].value = kept;
@@ -40,7 +42,7 @@ class Compress final : public TaskType {
 }  // namespace
 
 const TaskType& compress() {
-  static const Compress type;
+  static const CompressTask type;
   return type;
 }
 

@@ -3,14 +3,14 @@
 
 #include "orchestrator/cpython/python_text.h"
 #include "orchestrator/metrics/text_metrics.h"
-#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/generation.h"
 
 namespace proctor {
 namespace {
 
 class GenerateUntil final : public TaskType {
  public:
-  std::string request_type() const override { return "generate_until"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::generate_until}; }
   std::vector<std::string> default_metrics() const override { return {"exact_match"}; }
   std::vector<std::string> metrics() const override { return {"exact_match", "token_f1"}; }
   std::string example_answer(const TaskTemplates& task, const Document& document) const override {
@@ -20,12 +20,12 @@ class GenerateUntil final : public TaskType {
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                 const std::string& context) const override {
     render_list(task.target, document);
-    return {static_cast<std::size_t>(task.task->generation.repeats), Request{{context}, ask_to_generate(*task.task)}};
+    return {static_cast<std::size_t>(task.task->generation.repeats), Request{{context}, generation_of(*task.task)}};
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline& filter) const override {
     std::vector<std::string> texts;
-    for (const Response& response : responses) texts.push_back(response.value.at(0));
+    for (const Response& response : responses) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
     const std::vector<std::string> filtered = apply_filter(filter, texts),
                                    accepted = render_list(task.target, document);
     MetricValues values;

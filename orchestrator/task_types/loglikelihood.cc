@@ -6,9 +6,9 @@
 namespace proctor {
 namespace {
 
-class Loglikelihood final : public TaskType {
+class LoglikelihoodTask final : public TaskType {
  public:
-  std::string request_type() const override { return "loglikelihood"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::loglikelihood}; }
   std::vector<std::string> default_metrics() const override { return {"perplexity", "acc"}; }
   std::vector<std::string> metrics() const override { return {"perplexity", "acc"}; }
   std::string example_answer(const TaskTemplates& task, const Document& document) const override {
@@ -21,13 +21,14 @@ class Loglikelihood final : public TaskType {
     if (text.empty())
       throw InputError(document.where() + ": the target is empty, so there is nothing to score (task " +
                        task.task->name + ")");
-    return {{{context, text}, {{"type", "loglikelihood"}, {"fail_on_long", task.task->fail_on_long}}}};
+    return {{{context, text}, Loglikelihood{task.task->on_long}}};
   }
   MetricValues score(const TaskTemplates& task, const Document&, std::span<const Response> responses,
                      const FilterPipeline&) const override {
+    const auto& answer = std::get<LoglikelihoodAnswer>(responses[0].answer);
     MetricValues values;
-    if (wants(*task.task, "perplexity")) values["perplexity"] = {responses[0].value.at(0).get<double>()};
-    if (wants(*task.task, "acc")) values["acc"] = {responses[0].value.at(1).get<bool>() ? 1.0 : 0.0};
+    if (wants(*task.task, "perplexity")) values["perplexity"] = {answer.loglikelihood};
+    if (wants(*task.task, "acc")) values["acc"] = {answer.is_greedy ? 1.0 : 0.0};
     return values;
   }
   std::string target(const TaskTemplates& task, const Document& document) const override {
@@ -38,7 +39,7 @@ class Loglikelihood final : public TaskType {
 }  // namespace
 
 const TaskType& loglikelihood() {
-  static const Loglikelihood type;
+  static const LoglikelihoodTask type;
   return type;
 }
 

@@ -5,9 +5,9 @@
 namespace proctor {
 namespace {
 
-class LoglikelihoodRolling final : public TaskType {
+class LoglikelihoodRollingTask final : public TaskType {
  public:
-  std::string request_type() const override { return "loglikelihood_rolling"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::loglikelihood_rolling}; }
   std::vector<std::string> default_metrics() const override { return metrics(); }
   std::vector<std::string> metrics() const override { return {"word_perplexity", "byte_perplexity", "bits_per_byte"}; }
   std::string question(const TaskTemplates&, const Document&) const override { return ""; }
@@ -15,12 +15,12 @@ class LoglikelihoodRolling final : public TaskType {
 
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                 const std::string&) const override {
-    return {{{task.text->render(document)}, {{"type", "loglikelihood_rolling"}}}};
+    return {{{task.text->render(document)}, LoglikelihoodRolling{}}};
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline&) const override {
     const std::string text = task.text->render(document);
-    const double sum = responses[0].value.at(0);
+    const double sum = std::get<RollingAnswer>(responses[0].answer).loglikelihood;
     MetricValues values;
     if (wants(*task.task, "word_perplexity"))
       values["word_perplexity"] = {sum, static_cast<double>(python::count_words(text))};
@@ -36,7 +36,7 @@ class LoglikelihoodRolling final : public TaskType {
 }  // namespace
 
 const TaskType& loglikelihood_rolling() {
-  static const LoglikelihoodRolling type;
+  static const LoglikelihoodRollingTask type;
   return type;
 }
 

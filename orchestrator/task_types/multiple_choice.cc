@@ -12,7 +12,7 @@ namespace {
 
 class MultipleChoice final : public TaskType {
  public:
-  std::string request_type() const override { return "loglikelihood"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::loglikelihood}; }
   std::vector<std::string> default_metrics() const override { return {"acc", "acc_norm"}; }
   std::vector<std::string> metrics() const override { return {"acc", "acc_norm", "acc_bytes", "exact_match"}; }
 
@@ -40,7 +40,7 @@ class MultipleChoice final : public TaskType {
         throw InputError(document.where() + ": a choice is empty, so there is nothing to score (task " +
                          task.task->name + ")");
       out.push_back({{in_context ? context + text : context, task.task->target_delimiter + end},
-                     {{"type", "loglikelihood"}, {"fail_on_long", task.task->fail_on_long}}});
+                     Loglikelihood{task.task->on_long}});
     }
     return out;
   }
@@ -52,11 +52,12 @@ class MultipleChoice final : public TaskType {
     const auto is_right = [&](std::size_t i) {
       return MetricValue{std::ranges::find(right, i) != right.end() ? 1.0 : 0.0};
     };
+    const auto answer = [&](std::size_t i) { return std::get<LoglikelihoodAnswer>(responses[i].answer); };
     const auto best = [&](auto&& weight) {
       std::size_t winner = 0;
       double highest = -INFINITY;
       for (std::size_t i = 0; i < responses.size(); ++i)
-        if (const double value = responses[i].value.at(0).get<double>() / weight(texts[i]); value > highest)
+        if (const double value = answer(i).loglikelihood / weight(texts[i]); value > highest)
           highest = value, winner = i;
       return winner;
     };
@@ -67,8 +68,8 @@ class MultipleChoice final : public TaskType {
     if (wants(*task.task, "acc_bytes"))
       values["acc_bytes"] = is_right(best([](const std::string& t) { return static_cast<double>(t.size()); }));
     if (wants(*task.task, "exact_match"))
-      values["exact_match"] = {
-          std::ranges::any_of(right, [&](std::size_t i) { return responses[i].value.at(1).get<bool>(); }) ? 1.0 : 0.0};
+      values["exact_match"] = {std::ranges::any_of(right, [&](std::size_t i) { return answer(i).is_greedy; }) ? 1.0
+                                                                                                              : 0.0};
     return values;
   }
 

@@ -2,7 +2,7 @@
 // prompts, no metrics.
 #include <algorithm>
 
-#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -45,14 +45,14 @@ class RequestRow {
   std::vector<std::string> read_;
 };
 
-Request loglikelihood_of(RequestRow& row, bool fail_on_long) {
+Request loglikelihood_of(RequestRow& row, OnLong on_long) {
   const auto context = row.get<std::string>("context", "a text");
   const auto continuation = row.get<std::string>("continuation", "a text");
   if (continuation.empty()) row.refuse("continuation", "is empty, so there is nothing to score");
-  return {{context, continuation}, {{"type", "loglikelihood"}, {"fail_on_long", fail_on_long}}};
+  return {{context, continuation}, Loglikelihood{on_long}};
 }
 
-Request generation_of(RequestRow& row, bool fail_on_long) {
+Request generation_request(RequestRow& row, OnLong on_long) {
   const auto context = row.get<std::string>("context", "a text");
   Generation generation;
   generation.until = row.get<std::vector<std::string>>("until", "a list of texts", {});
@@ -63,14 +63,16 @@ Request generation_of(RequestRow& row, bool fail_on_long) {
   if (row.has("repetition_penalty")) generation.repetition_penalty = row.get<double>("repetition_penalty", "a number");
   if (generation.max_gen_toks < 1) row.refuse("max_gen_toks", "is below 1");
   if (const auto wrong = wrong_sampling(generation)) row.refuse(wrong->key, wrong->why);
-  Request request{{context}, ask_to_generate(generation, fail_on_long)};
-  if (row.get("logprobs", "true or false", false)) request.ask["logprobs"] = true;
-  return request;
+  Generate generate = generation_of(generation, on_long);
+  generate.logprobs = row.get("logprobs", "true or false", false);
+  return {{context}, std::move(generate)};
 }
 
 class Requests final : public TaskType {
  public:
-  std::string request_type() const override { return "requests"; }
+  std::vector<RequestType> request_types() const override {
+    return {RequestType::loglikelihood, RequestType::loglikelihood_rolling, RequestType::generate_until};
+  }
   std::vector<std::string> default_metrics() const override { return {}; }
   std::vector<std::string> metrics() const override { return {}; }
   std::string question(const TaskTemplates&, const Document&) const override { return ""; }
@@ -84,11 +86,11 @@ class Requests final : public TaskType {
     const auto type = row.get<std::string>("type", "loglikelihood, loglikelihood_rolling or generate_until");
     Request request;
     if (type == "loglikelihood")
-      request = loglikelihood_of(row, task.task->fail_on_long);
+      request = loglikelihood_of(row, task.task->on_long);
     else if (type == "loglikelihood_rolling")
-      request = {{row.get<std::string>("text", "a text")}, {{"type", type}}};
+      request = {{row.get<std::string>("text", "a text")}, LoglikelihoodRolling{}};
     else if (type == "generate_until")
-      request = generation_of(row, task.task->fail_on_long);
+      request = generation_request(row, task.task->on_long);
     else
       row.refuse("type", "'" + type + "' is not one of loglikelihood, loglikelihood_rolling, generate_until");
     row.finish();

@@ -82,7 +82,7 @@ class Candidates {
 
 class Rerank final : public RankingTaskType {
  public:
-  std::string request_type() const override { return "score_pair"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::score_pair}; }
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10"}; }
 
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
@@ -103,7 +103,7 @@ class Rerank final : public RankingTaskType {
           throw InputError(file + ":" + std::to_string(candidate.line) + ": passage " + candidate.passage +
                            " is not in " + task.task->data.at("corpus"));
         pair.requests.push_back({{task.query->render(query), task.document->render(*passage->second)},
-                                 {{"type", "score_pair"}, {"query", id_of(query)}, {"passage", candidate.passage}}});
+                                 ScorePair{id_of(query), candidate.passage}});
       }
     }
     pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
@@ -118,13 +118,13 @@ class Rerank final : public RankingTaskType {
       std::vector<Ranked> ranking;
       std::string error;
       for (std::uint32_t r = pair.first_request[d]; r < pair.first_request[d + 1]; ++r) {
-        const std::string passage = pair.requests[r].ask.at("passage");
+        const std::string& passage = std::get<ScorePair>(pair.requests[r].ask).passage;
         if (!responses[r].error.empty()) {
           error = "passage " + passage + ": " + responses[r].error;
           continue;
         }
-        ranking.push_back({passage, responses[r].value.at(0)});
-        score.count_truncated(responses[r].value.at(2) > 0);
+        ranking.push_back({passage, std::get<ScorePairAnswer>(responses[r].answer).score});
+        score.count_truncated(truncated_of(responses[r].answer) > 0);
       }
       sort_as_trec_eval(ranking);
       if (error.empty())

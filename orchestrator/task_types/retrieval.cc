@@ -23,7 +23,7 @@ std::vector<Ranked> search(const std::vector<float>& query, const std::vector<Pa
 
 class Retrieval final : public RankingTaskType {
  public:
-  std::string request_type() const override { return "embed"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::embed}; }
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10", "recall_100"}; }
 
   /// Documents are the judged queries; the corpus follows, whole.
@@ -32,13 +32,12 @@ class Retrieval final : public RankingTaskType {
     CellRequests pair;
     for (const Document& query : data.queries) {
       pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
-      pair.requests.push_back({{task.query->render(query)}, {{"type", "embed"}, {"prompts", {"query"}}}});
+      pair.requests.push_back({{task.query->render(query)}, Embed{{"query"}, ""}});
     }
     pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
     for (const Document& passage : data.corpus)
       pair.requests.push_back(
-          {{task.document->render(passage)},
-           {{"type", "embed"}, {"prompts", {"document", "passage", "corpus"}}, {"passage", id_of(passage)}}});
+          {{task.document->render(passage)}, Embed{{"document", "passage", "corpus"}, id_of(passage)}});
     pair.documents = std::move(data.queries);
     return pair;
   }
@@ -48,7 +47,7 @@ class Retrieval final : public RankingTaskType {
     RankingScore score(*task.task);
     std::vector<Passage> passages;
     for (std::size_t r = pair.first_request.back(); r < responses.size(); ++r) {
-      const std::string id = pair.requests[r].ask.at("passage");
+      const std::string& id = std::get<Embed>(pair.requests[r].ask).passage;
       if (!responses[r].error.empty()) {
         score.note_failure("passage " + id + ": " + responses[r].error);
         continue;
@@ -56,7 +55,7 @@ class Retrieval final : public RankingTaskType {
       const Passage& passage = passages.emplace_back(Passage{id, vector_of(responses[r])});
       passages.back().squares = dot(passage.vector, passage.vector);
     }
-    for (const Response& one : responses) score.count_truncated(one.error.empty() && one.value.at(2) > 0);
+    for (const Response& one : responses) score.count_truncated(truncated_of(one.answer) > 0);
     for (std::size_t d = 0; d < pair.documents.size(); ++d) {
       const Response& answer = responses[pair.first_request[d]];
       if (answer.error.empty())

@@ -25,7 +25,7 @@ double gold_of(const TaskTemplates& task, const Document& document) {
 
 class Similarity final : public SetTaskType {
  public:
-  std::string request_type() const override { return "embed"; }
+  std::vector<RequestType> request_types() const override { return {RequestType::embed}; }
   std::vector<std::string> default_metrics() const override { return {"spearman", "pearson"}; }
   std::vector<std::string> metrics() const override { return default_metrics(); }
   std::string target(const TaskTemplates& task, const Document& document) const override {
@@ -34,8 +34,7 @@ class Similarity final : public SetTaskType {
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                 const std::string&) const override {
     (void)gold_of(task, document);  // refused before anything starts
-    return {{{task.left->render(document)}, {{"type", "embed"}}},
-            {{task.right->render(document)}, {{"type", "embed"}}}};
+    return {{{task.left->render(document)}, Embed{}}, {{task.right->render(document)}, Embed{}}};
   }
   std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
                                      std::span<const Response> responses) const override {
@@ -51,7 +50,7 @@ class Similarity final : public SetTaskType {
         cosines.push_back(cosine(vector_of(two[0]), vector_of(two[1])));
         golds.push_back(gold_of(task, document));
         line["cosine"] = cosines.back();
-        for (const Response& one : two) score.truncated += one.value.at(2) > 0;
+        for (const Response& one : two) score.truncated += truncated_of(one.answer) > 0;
       } else {
         line["cosine"] = nullptr;
         line["error"] = error;

@@ -36,7 +36,8 @@ struct SampleParts {
 class TaskType {
  public:
   virtual ~TaskType() = default;
-  virtual std::string request_type() const = 0;
+  /// Of the requests that such a task makes.
+  virtual std::vector<RequestType> request_types() const = 0;
   virtual std::vector<std::string> default_metrics() const = 0;
   virtual std::vector<std::string> metrics() const = 0;
   virtual bool has_metric(const std::string& name) const {
@@ -54,7 +55,9 @@ class TaskType {
                                         const std::string& context) const = 0;
   /// Of types whose requests are not each a document's: all of them, of `limit` documents at most (0: all).
   virtual std::optional<CellRequests> build(const TaskTemplates&, std::size_t /*limit*/) const { return std::nullopt; }
-  /// Of types whose figures are of the whole set, not means over documents: everything that score_cell says.
+  /// Whether its figures are of the whole set, not means over documents.
+  virtual bool scores_as_set() const { return false; }
+  /// Of such types: everything that score_cell says.
   virtual std::optional<CellScore> score_set(const TaskTemplates&, const CellRequests&,
                                              std::span<const Response>) const {
     return std::nullopt;
@@ -70,6 +73,7 @@ class TaskType {
 /// A type that is scored as a set and has no examples: what remains are build() or requests(), and score_set().
 class SetTaskType : public TaskType {
  public:
+  bool scores_as_set() const final { return true; }
   std::string question(const TaskTemplates&, const Document&) const final { return ""; }
   std::string example_answer(const TaskTemplates&, const Document&) const final { return ""; }
   std::string target(const TaskTemplates&, const Document&) const override { return ""; }

@@ -86,8 +86,7 @@ void Conductor::handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment 
   if (state_[report.shard.value] >= ShardState::answered || !attempts_.current(report.shard, report.attempt)) return;
   schedule_.withdraw(report.shard);
   schedule_.on_ran(report.shard, report.seconds);
-  for (const auto& [request, why] : attempts_.overrides(report.shard).excluded)
-    report.responses[request] = {nullptr, why};
+  for (const auto& [request, why] : attempts_.overrides(report.shard).excluded) report.responses[request] = {{}, why};
   state_[report.shard.value] = ShardState::answered;
   if (--unanswered_[shard.module.value] == 0) reconsider_ = true;
   executor_.store(report.shard, std::move(report.responses));
@@ -104,7 +103,7 @@ void Conductor::handle(SlotId slot, Visit& visit, const Quiesced& report, Moment
       break;
   }
   visit.on_tearing_down(now);
-  for (std::uint32_t m = 0; m < visit.size(); ++m) executor_.tear_down(visit.slot(m), visit.id());
+  executor_.tear_down(visit.slots(), visit.id());
 }
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitClosed& report, Moment now) {
@@ -192,8 +191,7 @@ void Conductor::feed(Visit& visit, Moment now) {
   const Moment unit = visit.on_shard(*shard, attempt, now, expected_seconds(*shard));
   const Assignment assignment{
       visit.id(), *shard, attempt, attempts_.overrides(*shard), unit, schedule_.upcoming(visit.module())};
-  executor_.assign(assignment, visit.slot(0));
-  for (std::uint32_t m = 0; m < visit.size(); ++m) executor_.run(visit.slot(m), assignment);
+  executor_.assign(visit.slots(), assignment);
 }
 
 /// A gang without shards keeps its module only while a lost shard of it might come back and nobody else wants it.
@@ -204,7 +202,7 @@ bool Conductor::needed_elsewhere(const Visit& visit) const {
 
 void Conductor::close(Visit& visit, Moment now) {
   visit.on_closing(now);
-  for (std::uint32_t m = 0; m < visit.size(); ++m) executor_.close(visit.slot(m), visit.id());
+  executor_.close(visit.slots(), visit.id());
 }
 
 void Conductor::end(VisitId id, Moment now) {

@@ -51,12 +51,12 @@ class Executor {
   /// A gang, in order of rank: each loads its share of the module and answers VisitOpened or OpenFailed.
   virtual void open(std::span<const SlotId> members, VisitId visit, ModuleId module) = 0;
   virtual void join(SlotId slot, VisitId visit, const std::string& address) = 0;
-  /// A shard goes to a gang, whose members get it by the calls of run() that follow.
-  virtual void assign(const Assignment& assignment, SlotId first_member) = 0;
-  virtual void run(SlotId slot, const Assignment& assignment) = 0;
-  virtual void close(SlotId slot, VisitId visit) = 0;                             ///< answered by Quiesced
-  virtual void tear_down(SlotId slot, VisitId visit) = 0;                         ///< answered by VisitClosed
-  virtual void abort(SlotId slot, VisitId visit, const std::string& reason) = 0;  ///< answered by VisitClosed
+  /// A shard goes to a gang; answered by ShardAnswered of member 0, or by ShardFailed.
+  virtual void assign(std::span<const SlotId> members, const Assignment& assignment) = 0;
+  /// Each of the members answers: Quiesced; VisitClosed; VisitClosed.
+  virtual void close(std::span<const SlotId> members, VisitId visit) = 0;
+  virtual void tear_down(std::span<const SlotId> members, VisitId visit) = 0;
+  virtual void abort(std::span<const SlotId> members, VisitId visit, const std::string& reason) = 0;
   /// To be made durable; answer with Conductor::on_stored.
   virtual void store(ShardId shard, std::vector<Response> responses) = 0;
   /// Failed for this run only, not stored; answer with Conductor::on_stored.

@@ -144,13 +144,13 @@ void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::
   if (lost && culprit) strike(*lost, visit.slot(*culprit), visit.place(*culprit), reason);
   if (lost && !culprit) run_again(*lost);
   for (std::uint32_t member : hung) kill(visit, member, now);
-  bool spoken_to = false;
-  for (std::uint32_t m = 0; m < visit.size(); ++m) {
-    if (!visit.here(m) || visit.row(m)) continue;
-    executor_.abort(visit.slot(m), id, reason);
-    spoken_to = true;
-  }
-  if (!spoken_to) end_aborted(id, now);
+  std::vector<SlotId> measuring;  // here, and not measured yet
+  for (std::uint32_t m = 0; m < visit.size(); ++m)
+    if (visit.here(m) && !visit.row(m)) measuring.push_back(visit.slot(m));
+  if (measuring.empty())
+    end_aborted(id, now);
+  else
+    executor_.abort(measuring, id, reason);
 }
 
 /// Its worker is replaced at once. True when nobody is left of an aborted visit.
@@ -203,7 +203,7 @@ void Conductor::set_aside(ShardId shard, const std::string& reason) {
 void Conductor::fail_requests(ShardId shard, const std::string& reason, Durable durable) {
   state_[shard.value] = ShardState::answered;
   if (--unanswered_[shards_[shard.value].module.value] == 0) reconsider_ = true;
-  std::vector<Response> failed(shards_[shard.value].requests.size(), Response{nullptr, reason});
+  std::vector<Response> failed(shards_[shard.value].requests.size(), Response{{}, reason});
   if (durable == Durable::yes)
     executor_.store(shard, std::move(failed));
   else

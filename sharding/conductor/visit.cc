@@ -26,18 +26,6 @@ std::string deadline_name(VisitState state) {
 
 }  // namespace
 
-std::string to_string(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::clean:
-      return "clean";
-    case Verdict::recycled:
-      return "recycled";
-    case Verdict::aborted:
-      break;
-  }
-  return "aborted";
-}
-
 std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t tolerance_bytes,
                                     const std::set<std::string>& tolerated) {
   const auto left = [](std::uint64_t n, const char* what) { return std::to_string(n) + " " + what + " left"; };
@@ -85,6 +73,12 @@ void Visit::begin(VisitState state, Moment now, Moment allowance) {
     member.waits = false;
     member.due = now + allowance;
   }
+}
+
+std::vector<SlotId> Visit::slots() const {
+  std::vector<SlotId> slots;
+  for (const MemberState& member : members_) slots.push_back(member.member.slot);
+  return slots;
 }
 
 bool Visit::all_done() const {

@@ -13,14 +13,12 @@
 #include "sharding/conductor/attempts.h"
 #include "sharding/conductor/roster.h"
 #include "sharding/protocol/ids.h"
+#include "sharding/protocol/ledger.h"
 #include "sharding/protocol/message.h"
 
 namespace proctor {
 
 enum class VisitState { opening, serving, closing, tearing_down, aborting, ended };
-enum class Verdict { clean, recycled, aborted };
-std::string to_string(Verdict verdict);
-
 /// What a member left behind.
 struct Residue {
   std::string counter;  ///< the ledger field that tells
@@ -55,6 +53,7 @@ class Visit {
   ModuleId module() const { return module_; }
   VisitState state() const { return state_; }
   std::uint32_t size() const { return static_cast<std::uint32_t>(members_.size()); }
+  std::vector<SlotId> slots() const;
   SlotId slot(std::uint32_t member) const { return members_[member].member.slot; }
   std::uint32_t incarnation(std::uint32_t member) const { return members_[member].member.incarnation; }
   const std::optional<LedgerRow>& row(std::uint32_t member) const { return members_[member].row; }

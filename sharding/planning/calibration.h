@@ -3,7 +3,6 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 
 namespace proctor {
@@ -18,7 +17,6 @@ struct Pace {
   /// Seconds of one; the fallback where nothing is known.
   double each(double fallback) const { return amount > 0 ? seconds / amount : fallback; }
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Pace, amount, seconds)
 
 struct Calibration {
   std::map<std::string, Pace>
@@ -28,7 +26,6 @@ struct Calibration {
   /// What is new counts as much as all that was known.
   void learn(const Calibration& run);
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Calibration, runs, load, teardown, start)
 
 /// "float32 loglikelihood": work of one pace.
 std::string work_name(const std::string& dtype, const std::string& request_type);

@@ -12,8 +12,7 @@ double longest(const ModelFacts& facts) {
 
 /// What is longer than max_length is cut, but for texts that are computed in windows or passage by passage.
 bool is_cut(const Request& request) {
-  const std::string type = request.ask.value("type", "");
-  return type != "loglikelihood_rolling" && type != "compress";
+  return !std::holds_alternative<LoglikelihoodRolling>(request.ask) && !std::holds_alternative<Compress>(request.ask);
 }
 
 }  // namespace
@@ -30,10 +29,10 @@ double forward_flops(const ModelFacts& facts, double tokens, double context) {
 }
 
 RequestCost request_cost(const ModelFacts& facts, const Request& request, std::size_t shared_bytes) {
-  const auto asked = request.ask.find("max_gen_toks");
-  const double generated = asked == request.ask.end() ? 0 : asked->get<double>();
+  const auto* generate = std::get_if<Generate>(&request.ask);
+  const double generated = generate ? static_cast<double>(generate->max_gen_toks) : 0;
   double all = 0;
-  for (const std::string& part : request.parts) all += estimated_tokens(facts, part.size());
+  for (const Part& part : request.parts) all += estimated_tokens(facts, text_bytes(part));
   RequestCost cost;
   double context = shared_bytes == 0 ? 0.0 : estimated_tokens(facts, shared_bytes);
   if (const double room = std::max(1.0, longest(facts) - generated); all > room && is_cut(request)) {
@@ -41,7 +40,7 @@ RequestCost request_cost(const ModelFacts& facts, const Request& request, std::s
     context = room;
   } else {
     for (std::size_t i = 0; i < request.parts.size(); ++i) {
-      const double tokens = estimated_tokens(facts, request.parts[i].size() - (i == 0 ? shared_bytes : 0));
+      const double tokens = estimated_tokens(facts, text_bytes(request.parts[i]) - (i == 0 ? shared_bytes : 0));
       cost.flops += forward_flops(facts, tokens, context);
       cost.tokens += tokens;
       context += tokens;

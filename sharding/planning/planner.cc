@@ -31,7 +31,9 @@ std::vector<Bundle> bundles_of(const CellWork& work) {
   return bundles;
 }
 
-std::size_t shared_bytes(const std::string& a, const std::string& b) {
+std::size_t shared_bytes(const Part& one, const Part& other) {
+  if (!std::holds_alternative<Text>(one) || !std::holds_alternative<Text>(other)) return 0;
+  const Text &a = std::get<Text>(one), &b = std::get<Text>(other);
   const std::size_t bound = std::min(a.size(), b.size());
   const auto end = std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first;
   const auto shared = static_cast<std::size_t>(end - a.begin());
@@ -49,8 +51,8 @@ void weigh(std::vector<Bundle>& bundles, const CellWork& work, const ModelFacts&
       const RequestCost cost = request_cost(facts, request, shared);
       bundle.cost.flops += cost.flops;
       bundle.cost.tokens += cost.tokens;
-      for (const std::string& part : request.parts) bundle.bytes += part.size();
-      bundle.generating += request.ask.contains("max_gen_toks");
+      for (const Part& part : request.parts) bundle.bytes += text_bytes(part);
+      bundle.generating += std::holds_alternative<Generate>(request.ask);
       previous = &request;
     }
 }

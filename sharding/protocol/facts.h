@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,9 +21,6 @@ struct ModelFacts {
   bool shares_beginnings = true;   ///< what texts begin with alike is computed once
   std::vector<std::string> kinds = {"generator"};  ///< what it can be used as
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelFacts, architecture, checkpoint_dtype, parameters, weight_bytes, layers, hidden,
-                                   heads, kv_heads, head_dim, intermediate, vocabulary, max_length, bytes_per_token,
-                                   shares_beginnings, model_hash, eos_text, bos_text, kinds)
 
 struct DeviceFacts {
   std::string kind = "cpu";     ///< "cpu", or the GPU's name
@@ -35,7 +31,5 @@ struct DeviceFacts {
   std::string numerics;         ///< hash of proctor's own sources that compute
   std::vector<int> numa_nodes;  ///< of each device; -1 unknown
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeviceFacts, kind, count, bytes, instruction_set, torch_version, nccl_version,
-                                   cuda_driver, numerics, numa_nodes)
 
 }  // namespace proctor

@@ -4,7 +4,6 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json.hpp>
 
 namespace proctor {
 
@@ -19,15 +18,6 @@ using TaskId = Id<struct TaskTag>;      ///< index into Suite::tasks
 using ShardId = Id<struct ShardTag>;    ///< index into Plan::shards
 using VisitId = Id<struct VisitTag>;    ///< never used again within a run directory
 using AgentId = Id<struct AgentTag>;    ///< MPI rank
-
-template <class Tag>
-void to_json(nlohmann::json& json, const Id<Tag>& id) {
-  json = id.value;
-}
-template <class Tag>
-void from_json(const nlohmann::json& json, Id<Tag>& id) {
-  id.value = json.get<std::uint32_t>();
-}
 
 /// One worker place of one agent; with tensor parallelism several slots form a gang.
 struct SlotId {

@@ -3,15 +3,38 @@
 #include <array>
 #include <type_traits>
 
+#include "sharding/protocol/ask_json.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/facts_json.h"
+#include "sharding/protocol/ids_json.h"
+#include "sharding/protocol/ledger_json.h"
+#include "sharding/protocol/module_json.h"
 
 namespace proctor {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GangMemory, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenVisit, visit, module, gang_rank, gang_size, max_batch_tokens, cleanup, deadlines)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JoinGang, visit, address)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RunShard, visit, shard, attempt, max_batch_tokens, requests, isolated, set_aside,
-                                   unit_s, next)
+
+void to_json(nlohmann::json& json, const RunShard& order) {
+  json = {{"visit", order.visit},       {"shard", order.shard},       {"attempt", order.attempt},
+          {"requests", order.requests}, {"isolated", order.isolated}, {"set_aside", order.set_aside},
+          {"unit_s", order.unit_s},     {"next", order.next},         {"max_batch_tokens", order.max_batch_tokens}};
+  if (order.next_shard) json["next_shard"] = *order.next_shard;
+}
+void from_json(const nlohmann::json& json, RunShard& order) {
+  json.at("visit").get_to(order.visit);
+  json.at("shard").get_to(order.shard);
+  json.at("attempt").get_to(order.attempt);
+  json.at("max_batch_tokens").get_to(order.max_batch_tokens);
+  json.at("requests").get_to(order.requests);
+  json.at("isolated").get_to(order.isolated);
+  json.at("set_aside").get_to(order.set_aside);
+  json.at("unit_s").get_to(order.unit_s);
+  if (json.contains("next_shard")) order.next_shard = json.at("next_shard").get<ShardId>();
+  json.at("next").get_to(order.next);
+}
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CloseVisit, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(TearDown, visit)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AbortVisit, visit, reason)
@@ -43,20 +66,34 @@ void from_json(const nlohmann::json&, Leave&) {}
 void to_json(nlohmann::json& json, const OrchestratorBeat&) { json = nullptr; }
 void from_json(const nlohmann::json&, OrchestratorBeat&) {}
 
-void to_json(nlohmann::json& json, const ToWorker& order) {
-  json = {{"slot", order.slot}, {"frame", nlohmann::json::binary(order.frame)}};
+namespace {
+
+/// A frame within a message, and back.
+nlohmann::json to_binary(const std::string& frame) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame.data());
+  return nlohmann::json::binary(std::vector<std::uint8_t>(bytes, bytes + frame.size()));
 }
-void from_json(const nlohmann::json& json, ToWorker& order) {
-  order.slot = json.at("slot");
-  order.frame = json.at("frame").get_binary();
+std::string from_binary(const nlohmann::json& json) {
+  const auto& bytes = json.get_binary();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
+void to_json(nlohmann::json& json, const ToWorkers& order) {
+  json = {{"slots", order.slots}, {"frame", to_binary(order.frame)}};
+}
+void from_json(const nlohmann::json& json, ToWorkers& order) {
+  json.at("slots").get_to(order.slots);
+  order.frame = from_binary(json.at("frame"));
 }
 void to_json(nlohmann::json& json, const FromWorker& report) {
-  json = {{"slot", report.slot}, {"incarnation", report.incarnation}, {"frame", nlohmann::json::binary(report.frame)}};
+  json = {{"slot", report.slot}, {"incarnation", report.incarnation}, {"frame", to_binary(report.frame)}};
 }
 void from_json(const nlohmann::json& json, FromWorker& report) {
-  report.slot = json.at("slot");
-  report.incarnation = json.at("incarnation");
-  report.frame = json.at("frame").get_binary();
+  json.at("slot").get_to(report.slot);
+  json.at("incarnation").get_to(report.incarnation);
+  report.frame = from_binary(json.at("frame"));
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Heartbeat, beat, progress)
@@ -95,14 +132,6 @@ Variant decode_variant(std::string_view bytes) {
 }
 
 }  // namespace
-
-nlohmann::json::binary_t to_binary(std::string_view frame) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(frame.data());
-  return {std::vector<std::uint8_t>(bytes, bytes + frame.size())};
-}
-std::string_view frame_of(const nlohmann::json::binary_t& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 bool is_progress(std::string_view bytes) {
   static const char kind = encode(WorkerReport(Progress{})).back();

@@ -3,42 +3,19 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "sharding/protocol/facts.h"
 #include "sharding/protocol/ids.h"
+#include "sharding/protocol/ledger.h"
 #include "sharding/protocol/module.h"
 #include "sharding/protocol/request.h"
 
 namespace proctor {
-
-/// Measured by one member over one visit: the ledger's row (docs/results.md).
-struct LedgerRow {
-  double load_s = 0, run_s = 0, teardown_s = 0;
-  nlohmann::json steps = nlohmann::json::object();                              ///< teardown step -> seconds
-  std::uint64_t allocated_before = 0, allocated_peak = 0, allocated_after = 0;  ///< bytes
-  std::uint64_t reserved_before = 0, reserved_peak = 0, reserved_after = 0;     ///< bytes
-  std::uint64_t device_free_before = 0, device_free_after = 0;                  ///< bytes
-  std::uint64_t resident_before = 0, resident_after = 0;                        ///< bytes
-  std::uint64_t communicators_left = 0, graphs_left = 0, modules_left = 0;
-  std::int64_t file_descriptors_before = 0, threads_before = 0;  ///< of the baseline
-  std::int64_t file_descriptors = 0, threads = 0, mappings = 0;  ///< after the visit
-  std::string new_threads;                                       ///< names of those that the baseline had not
-  bool warmed_up = false;  ///< this process had ended a visit before, so that one-time growth is in the baseline
-  std::uint64_t batches = 0, cleanups = 0, bytes_read = 0, tokens = 0;
-  double cleanup_s = 0, tokenize_s = 0;
-  double flops = 0;       ///< computed by this member: products and attention
-  double products_s = 0;  ///< of the products alone, for as many FLOPs at the batches' mean size; 0: not measured
-};
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LedgerRow, load_s, run_s, teardown_s, steps, allocated_before, allocated_peak,
-                                   allocated_after, reserved_before, reserved_peak, reserved_after, device_free_before,
-                                   device_free_after, resident_before, resident_after, communicators_left, graphs_left,
-                                   modules_left, file_descriptors_before, threads_before, file_descriptors, threads,
-                                   new_threads, mappings, warmed_up, batches, cleanups, bytes_read, tokens, cleanup_s,
-                                   tokenize_s, flops, products_s)
 
 // ---- to a worker
 struct GangMemory {  ///< before OpenVisit of a gang of CPU workers: a descriptor of their common memory travels with it
@@ -62,11 +39,12 @@ struct RunShard {
   ShardId shard;
   std::uint32_t attempt = 0;
   std::int64_t max_batch_tokens = 0;
-  std::vector<Request> requests;
+  std::vector<Request> requests;         ///< empty where they came with the shard before it, as `next`
   std::vector<std::uint32_t> isolated;   ///< batches to be run request by request
   std::vector<std::uint32_t> set_aside;  ///< requests that are not to be run
   double unit_s = 60;                    ///< how long one announced unit may take before this member counts as hung
-  std::vector<Request> next;             ///< of the shard that probably follows: to be tokenised meanwhile
+  std::optional<ShardId> next_shard;     ///< that probably follows
+  std::vector<Request> next;             ///< its requests, to be tokenised meanwhile
 };
 struct CloseVisit {  ///< synchronise and say how you are: Quiesced
   VisitId visit;
@@ -149,9 +127,9 @@ struct StartWorker {  ///< incarnation: which start of this slot; a report of an
 struct KillWorker {
   std::uint32_t slot = 0;
 };
-struct ToWorker {
-  std::uint32_t slot = 0;
-  nlohmann::json::binary_t frame;  ///< an encoded Order
+struct ToWorkers {
+  std::vector<std::uint32_t> slots;  ///< of this node
+  std::string frame;                 ///< an encoded WorkerOrder, the same for each
 };
 struct ShareMemory {  ///< make common memory for a gang of this node's workers; each gets it with GangMemory
   VisitId visit;
@@ -164,7 +142,7 @@ struct AgentHello {
 };
 struct FromWorker {
   std::uint32_t slot = 0, incarnation = 0;
-  nlohmann::json::binary_t frame;  ///< an encoded Report
+  std::string frame;  ///< an encoded WorkerReport
 };
 /// Who ended a worker. `outside`: a SIGKILL that neither its agent nor the kernel's out-of-memory killer sent.
 enum class EndedBy { itself, order, outside };
@@ -197,14 +175,11 @@ struct DrainAsked {  ///< a signal reached some rank; rank 0 alone decides
 using WorkerOrder = std::variant<GangMemory, OpenVisit, JoinGang, RunShard, CloseVisit, TearDown, AbortVisit, Leave>;
 using WorkerReport = std::variant<WorkerReady, Progress, Waiting, GangAddress, VisitOpened, OpenFailed, ShardAnswered,
                                   ShardFailed, Quiesced, VisitClosed>;
-using AgentOrder = std::variant<Configure, StartWorker, KillWorker, ToWorker, ShareMemory, LeaveNode, OrchestratorBeat>;
+using AgentOrder =
+    std::variant<Configure, StartWorker, KillWorker, ToWorkers, ShareMemory, LeaveNode, OrchestratorBeat>;
 using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;
 
 /// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
-/// A frame within a message between agent and orchestrator, and back.
-nlohmann::json::binary_t to_binary(std::string_view frame);
-std::string_view frame_of(const nlohmann::json::binary_t& bytes);  ///< valid as long as `bytes`
-
 std::string encode(const WorkerOrder& order);
 /// Of an encoded WorkerReport, without decoding it.
 bool is_progress(std::string_view bytes);

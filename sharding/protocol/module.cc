@@ -6,21 +6,10 @@
 namespace proctor {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr std::array<std::pair<DType, const char*>, 4> kDTypes = {{{DType::automatic, "auto"},
                                                                    {DType::float32, "float32"},
                                                                    {DType::bfloat16, "bfloat16"},
                                                                    {DType::float16, "float16"}}};
-
-template <class T>
-void put(Json& json, const char* key, const std::optional<T>& value) {
-  if (value) json[key] = *value;
-}
-template <class T>
-void take(const Json& json, const char* key, std::optional<T>& value) {
-  if (json.contains(key)) value = json.at(key).get<T>();
-}
 
 }  // namespace
 
@@ -34,57 +23,6 @@ std::optional<DType> dtype_from(const std::string& name) {
   for (const auto& [value, known] : kDTypes)
     if (name == known) return value;
   return std::nullopt;
-}
-
-void to_json(Json& json, const Module& module) {
-  json = {{"name", module.name},
-          {"kind", module.kind},
-          {"path", module.path},
-          {"dtype", to_string(module.dtype)},
-          {"tensor_parallel", module.tensor_parallel},
-          {"options", module.options}};
-  put(json, "max_batch_tokens", module.max_batch_tokens);
-  put(json, "max_length", module.max_length);
-  put(json, "add_bos_token", module.add_bos_token);
-}
-
-void from_json(const Json& json, Module& module) {
-  module.name = json.at("name");
-  module.kind = json.at("kind");
-  module.path = json.at("path");
-  module.dtype = dtype_from(json.at("dtype")).value_or(DType::automatic);
-  module.tensor_parallel = json.at("tensor_parallel");
-  module.options = json.value("options", Json::object());
-  take(json, "max_batch_tokens", module.max_batch_tokens);
-  take(json, "max_length", module.max_length);
-  take(json, "add_bos_token", module.add_bos_token);
-}
-
-void to_json(Json& json, const Cleanup& cleanup) {
-  json = {{"policy", static_cast<int>(cleanup.policy)},
-          {"watermark", cleanup.watermark},
-          {"every", cleanup.every},
-          {"leak_tolerance_bytes", cleanup.leak_tolerance_bytes}};
-}
-
-void from_json(const Json& json, Cleanup& cleanup) {
-  cleanup.policy = static_cast<Cleanup::Policy>(json.at("policy").get<int>());
-  cleanup.watermark = json.at("watermark");
-  cleanup.every = json.at("every");
-  cleanup.leak_tolerance_bytes = json.at("leak_tolerance_bytes");
-}
-
-/// Seconds of each wait that a worker has to know.
-void to_json(Json& json, const Deadlines& deadlines) {
-  json = {{"load", deadlines.load.count()},
-          {"progress", deadlines.progress.count()},
-          {"teardown", deadlines.teardown.count()}};
-}
-
-void from_json(const Json& json, Deadlines& deadlines) {
-  deadlines.load = Deadlines::Seconds(json.at("load").get<double>());
-  deadlines.progress = Deadlines::Seconds(json.at("progress").get<double>());
-  deadlines.teardown = Deadlines::Seconds(json.at("teardown").get<double>());
 }
 
 }  // namespace proctor

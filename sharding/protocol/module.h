@@ -28,8 +28,6 @@ struct Module {
   nlohmann::json options = nlohmann::json::object();  ///< what its kind alone understands
   std::optional<std::vector<std::string>> tasks;      ///< absent: every task its kind can answer
 };
-void to_json(nlohmann::json& json, const Module& module);
-void from_json(const nlohmann::json& json, Module& module);
 
 struct Cleanup {
   enum class Policy { never, on_oom, watermark, always, every };
@@ -38,14 +36,10 @@ struct Cleanup {
   std::uint32_t every = 1;  ///< batches, for Policy::every
   std::uint64_t leak_tolerance_bytes = 16u << 20;
 };
-void to_json(nlohmann::json& json, const Cleanup& cleanup);
-void from_json(const nlohmann::json& json, Cleanup& cleanup);
 
 struct Deadlines {
   using Seconds = std::chrono::duration<double>;
   Seconds load{600}, progress{60}, teardown{30}, agent{15}, drain{60};
 };
-void to_json(nlohmann::json& json, const Deadlines& deadlines);
-void from_json(const nlohmann::json& json, Deadlines& deadlines);
 
 }  // namespace proctor

@@ -1,31 +1,53 @@
-// One thing to compute, and its answer. Planner, wire and store read the parts and carry `ask` unopened; only the
-// module's kind (worker) and the task's type (orchestrator) know what it says.
+// One thing to compute, and its answer. Planner, wire and store read the parts and carry ask and answer unopened; only
+// the module's kind (worker) and the task's type (orchestrator) know what they say.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
+
+#include "sharding/protocol/ask.h"
 
 namespace proctor {
 
+using Text = std::string;  ///< UTF-8
+
+/// A picture, by the file that holds it. No kind reads one yet.
+struct Image {
+  std::string hash;  ///< of the file's bytes
+  std::string path;
+  std::int64_t height = 0, width = 0;  ///< pixels
+  auto operator<=>(const Image&) const = default;
+};
+
+using Part = std::variant<Text, Image>;
+
 struct Request {
-  std::vector<std::string> parts;  ///< UTF-8 texts, the shared one first (context, continuation)
-  nlohmann::json ask;              ///< {"type": "loglikelihood" | "loglikelihood_rolling" | "generate_until" |
-                                   ///< "embed" | "score_pair" | "compress", ...}
+  std::vector<Part> parts;  ///< the shared one first (context, continuation)
+  Ask ask;
 
   bool operator==(const Request&) const = default;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Request, parts, ask)
 
-/// The answer to one request; `error` names why there is none. `value` is the kind's: loglikelihood
-/// [sum of log-probabilities (natural), is_greedy, scored tokens, truncated tokens]; rolling [sum, scored tokens];
-/// generate_until [text, new tokens, truncated tokens], with ask "logprobs" [text, new tokens, their ids, their natural
-/// log-probabilities, truncated tokens]; embed [binary float32 vector (little-endian), tokens,
-/// truncated]; score_pair [score, tokens, truncated]; compress [text, kept tokens, tokens before, 0].
+/// Throws InputError naming an image that stands where a text is read, and InputError where there is no such part.
+const Text& text_of(const Request& request, std::size_t part);
+const Text& text_of(const Part& part);
+/// What a part weighs in plans: the bytes of a text; 0 of an image.
+std::size_t text_bytes(const Part& part);
+
+/// `error` names why there is no answer.
 struct Response {
-  nlohmann::json value;
+  Answer answer;
   std::string error;
+
+  bool operator==(const Response&) const = default;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Response, value, error)
+
+/// MessagePack, as the store keeps it. decode_responses throws Error(internal) naming what is wrong with the bytes.
+std::string encode_responses(std::span<const Response> responses);
+std::vector<Response> decode_responses(std::string_view bytes);
 
 }  // namespace proctor

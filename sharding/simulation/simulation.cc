@@ -67,8 +67,7 @@ class World final : private Executor {
     double silent_until = 0;
   };
   struct Gang {
-    std::size_t visit;       // index into Outcome::visits
-    std::uint32_t runs = 0;  // orders of this assignment
+    std::size_t visit;  // index into Outcome::visits
     bool computing = false;
     std::uint64_t assignment = 0;
   };
@@ -218,7 +217,7 @@ class World final : private Executor {
     expect(visit.value >= next_visit_, "a visit id is used twice");
     next_visit_ = visit.value + 1;
     expect(members.size() == scenario_.modules[module.value].tensor_parallel, "a gang has not its module's width");
-    gangs_[visit.value] = {outcome_.visits.size(), 0, false, 0};
+    gangs_[visit.value] = {outcome_.visits.size(), false, 0};
     outcome_.visits.push_back({module, {members.begin(), members.end()}, now_, 0, 0, 0});
     const double load = scenario_.modules[module.value].load_s;
     outcome_.visits.back().loaded = now_ + load;
@@ -241,20 +240,18 @@ class World final : private Executor {
       report(slot, s, Progress{visit, "unit", static_cast<std::uint64_t>(s), 0, -1});
   }
 
-  void assign(const Assignment& assignment, SlotId) override {
+  void assign(std::span<const SlotId> members, const Assignment& assignment) override {
     ++outcome_.assignments;
     outcome_.last_assignment = now_;
     expect(!answered_.contains(assignment.shard.value) && !durable_[assignment.shard.value],
            "an answered shard is handed out");
-  }
-  void run(SlotId slot, const Assignment& assignment) override {
     Gang& gang = gangs_.at(assignment.visit.value);
-    expect(at(slot).visit == assignment.visit, "a shard is sent to a worker without its visit");
+    for (SlotId slot : members)
+      expect(at(slot).visit == assignment.visit, "a shard is sent to a worker without its visit");
     const SimulatedVisit& visit = log(gang);
+    expect(std::ranges::equal(members, visit.members), "a shard is sent to others than its gang");
     expect(visit.module == shards_[assignment.shard.value].module, "a shard is sent to another module's gang");
     expect(!gang.computing, "a shard is sent to a gang that computes");
-    if (++gang.runs < visit.members.size()) return;
-    gang.runs = 0;
     gang.computing = true;
     const std::uint64_t number = ++gang.assignment;
     double speed = 1e9;
@@ -273,24 +270,23 @@ class World final : private Executor {
         return;
       found->second.computing = false;
       outcome_.computed_s += seconds * devices;
-      report(
-          members[0], 0,
-          ShardAnswered{assignment.visit, assignment.shard, assignment.attempt, {Response{nullptr, ""}}, 0, seconds});
+      report(members[0], 0,
+             ShardAnswered{assignment.visit, assignment.shard, assignment.attempt, {Response{}}, 0, seconds});
     });
   }
-  void close(SlotId slot, VisitId visit) override {
+  void close(std::span<const SlotId> members, VisitId visit) override {
     log(gangs_.at(visit.value)).closing = now_;
-    report(slot, kLatency, Quiesced{visit, true, ""});
+    for (SlotId slot : members) report(slot, kLatency, Quiesced{visit, true, ""});
   }
-  void tear_down(SlotId slot, VisitId visit) override {
+  void tear_down(std::span<const SlotId> members, VisitId visit) override {
     SimulatedVisit& logged = log(gangs_.at(visit.value));
     const double seconds = scenario_.modules[logged.module.value].teardown_s;
     logged.closed = now_ + seconds;
-    end(slot, visit, seconds);
+    for (SlotId slot : members) end(slot, visit, seconds);
   }
-  void abort(SlotId slot, VisitId visit, const std::string&) override {
+  void abort(std::span<const SlotId> members, VisitId visit, const std::string&) override {
     gangs_.at(visit.value).computing = false;
-    end(slot, visit, kAbort);
+    for (SlotId slot : members) end(slot, visit, kAbort);
   }
   void end(SlotId slot, VisitId visit, double delay) {
     const std::uint32_t incarnation = at(slot).incarnation;

@@ -33,7 +33,7 @@ void plan_a_million_requests(benchmark::State& state) {
     if (i % 4 == 0) bundles.push_back(i);
     requests.push_back(
         {{"question number " + std::to_string(i / 4 * 7919 % 250'000), " choice " + std::to_string(i % 4)},
-         {{"type", "loglikelihood"}}});
+         Loglikelihood{}});
   }
   for (auto _ : state)
     benchmark::DoNotOptimize(plan_cell({ModuleId{0}, TaskId{0}, requests, bundles}, facts(), shard_target("cpu")));
@@ -48,14 +48,13 @@ class NowhereExecutor : public Executor {
   void kill(SlotId) override {}
   void open(std::span<const SlotId> members, VisitId visit, ModuleId) override { opened[members[0]] = visit; }
   void join(SlotId, VisitId, const std::string&) override {}
-  void assign(const Assignment&, SlotId) override {}
-  void run(SlotId slot, const Assignment& assignment) override {
+  void assign(std::span<const SlotId> members, const Assignment& assignment) override {
     last = assignment.shard;
-    turns[slot] = assignment;
+    turns[members[0]] = assignment;
   }
-  void close(SlotId, VisitId) override {}
-  void tear_down(SlotId, VisitId) override {}
-  void abort(SlotId, VisitId, const std::string&) override {}
+  void close(std::span<const SlotId>, VisitId) override {}
+  void tear_down(std::span<const SlotId>, VisitId) override {}
+  void abort(std::span<const SlotId>, VisitId, const std::string&) override {}
   void store(ShardId, std::vector<Response>) override {}
   void give_up(ShardId, std::vector<Response>) override {}
   void store_overrides(ShardId, const ShardOverrides&) override {}
@@ -105,7 +104,8 @@ BENCHMARK(schedule_per_shard)->Arg(1)->Arg(4096)->ArgName("gangs")->Unit(benchma
 class JournalExecutor final : public NowhereExecutor {
  public:
   JournalExecutor(StoreThread& thread, const std::vector<std::string>& keys) : thread_(thread), keys_(keys) {}
-  void assign(const Assignment& assignment, SlotId) override {
+  void assign(std::span<const SlotId> members, const Assignment& assignment) override {
+    NowhereExecutor::assign(members, assignment);
     thread_.put({StoreRow::Table::log, "attempt", keys_[assignment.shard.value], "1 1", std::nullopt});
   }
   void store(ShardId shard, std::vector<Response> responses) override {
@@ -123,7 +123,7 @@ void rank_0_per_shard_with_journal(benchmark::State& state) {
   const std::vector<Shard> shards(count, Shard{ModuleId{0}, TaskId{0}, {0}, 1});
   std::vector<std::string> keys;
   for (std::uint32_t i = 0; i < count; ++i) keys.push_back("0123456789" + std::to_string(100000 + i));
-  const std::vector<Response> blob(1, Response{std::string(1000, 'r'), ""});
+  const std::vector<Response> blob(1, Response{GenerateAnswer{std::string(1000, 'r'), 250, {}, 0}, ""});
   const fs::path path = fs::temp_directory_path() / ("proctor-bench-journal-" + std::to_string(::getpid()) + ".db");
   for (auto _ : state) {
     state.PauseTiming();
@@ -158,9 +158,8 @@ BENCHMARK(rank_0_per_shard_with_journal)
     ->Unit(benchmark::kSecond);
 
 void wire_round_trip(benchmark::State& state) {
-  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, {}, {}, 60, {}};
-  for (int i = 0; i < 32; ++i)
-    order.requests.push_back({{std::string(400, 'q'), " choice"}, {{"type", "loglikelihood"}}});
+  RunShard order{VisitId{1}, ShardId{2}, 1, 2048, {}, {}, {}, 60, {}, {}};
+  for (int i = 0; i < 32; ++i) order.requests.push_back({{std::string(400, 'q'), " choice"}, Loglikelihood{}});
   for (auto _ : state) benchmark::DoNotOptimize(decode_worker_order(encode(WorkerOrder(order))));
   state.SetItemsProcessed(state.iterations());
 }

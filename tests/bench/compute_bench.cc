@@ -68,9 +68,8 @@ void switch_module(benchmark::State& state) {
     const auto begin = std::chrono::steady_clock::now();
     gang.module = find_kind("generator").open(module, *device, *gang.communicator, kQuiet);
     load.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-    LedgerRow row;
-    tear_down(gang, *device, before, Path::orderly, std::chrono::seconds(30), kQuiet, row);
-    teardown.push_back(row.teardown_s);
+    const TornDown down = tear_down(gang, *device, before, Path::orderly, std::chrono::seconds(30), kQuiet);
+    teardown.push_back(down.measures.teardown_s);
   }
   state.counters["median_load_s"] = median(load);
   state.counters["median_teardown_s"] = median(teardown);
@@ -128,7 +127,7 @@ void share_of_the_limit(benchmark::State& state) {
   std::string text;
   for (int i = 0; text.size() < 40000; ++i)
     text += "Line " + std::to_string(i * 7919) + " of a page says nothing new. ";
-  const std::vector<Request> requests = {{{text}, {{"type", "loglikelihood_rolling"}}}};
+  const std::vector<Request> requests = {{{text}, LoglikelihoodRolling{}}};
   BatchCleanup cleanup({}, *device);
   double seconds = 0;
   for (auto _ : state) {
@@ -181,7 +180,7 @@ void batches_under_policy(benchmark::State& state, Cleanup::Policy policy) {
   for (int i = 0; i < 24; ++i)
     requests.push_back({{"question number " + std::to_string(i) + " is about the capital of a country",
                          " and choice " + std::to_string(i) + " answers it"},
-                        {{"type", "loglikelihood"}}});
+                        Loglikelihood{}});
   BatchCleanup cleanup({policy, 0.2, 1, 0}, *device);
   double all = 0;
   for (auto _ : state) {

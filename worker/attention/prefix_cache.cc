@@ -12,7 +12,7 @@ void PrefixCache::clear() {
   keys_.clear();
 }
 
-void PrefixCache::keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces) {
+void PrefixCache::keep_common(const Tokens& row, const std::vector<std::size_t>& pieces) {
   std::size_t kept = 0, length = 0;
   while (kept < std::min(pieces.size(), pieces_.size()) && pieces[kept] == pieces_[kept]) {
     const auto begin = static_cast<std::ptrdiff_t>(length), end = begin + static_cast<std::ptrdiff_t>(pieces[kept]);
@@ -24,7 +24,7 @@ void PrefixCache::keep_common(const std::vector<std::int32_t>& row, const std::v
   keys_.set_length(static_cast<std::int64_t>(length));
 }
 
-at::Tensor PrefixCache::forward(const Batch& batch, std::span<const std::int32_t> slots) {
+at::Tensor PrefixCache::forward(const Batch& batch, std::span<const TokenId> slots) {
   const TreeAttention attention(batch, decoder_.config(), decoder_.options(), keys_);
   const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
     at::Tensor out = attention(layer, q, k, v);
@@ -40,8 +40,7 @@ at::Tensor PrefixCache::forward(const Batch& batch, std::span<const std::int32_t
   return states;
 }
 
-void PrefixCache::ensure(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
-                         const Announce& announce) {
+void PrefixCache::ensure(const Tokens& row, std::size_t length, const BatchLimits& limits, const Announce& announce) {
   const std::vector<std::size_t> pieces = prefix_pieces(length, limits);
   keep_common(row, pieces);
   if (tokens_.size() < length) keys_.reserve(static_cast<std::int64_t>(length));

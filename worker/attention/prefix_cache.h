@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/attention/prefix_keys.h"
 #include "worker/base/progress_unit.h"
 #include "worker/batching/batcher.h"
@@ -22,14 +23,13 @@ class PrefixCache {
 
   /// Collective. Makes the row's first `length` tokens the prefix; computes the pieces (prefix_pieces) that are not
   /// here. Announces each.
-  void ensure(const std::vector<std::int32_t>& row, std::size_t length, const BatchLimits& limits,
-              const Announce& announce);
+  void ensure(const Tokens& row, std::size_t length, const BatchLimits& limits, const Announce& announce);
   /// The same for what a batch of these rows is behind.
   void ensure(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
               const Announce& announce);
   /// Collective: Decoder::forward of a batch behind this prefix, which grows by it if it extends it. Returns the states
   /// of the slots, [slots, hidden].
-  at::Tensor forward(const Batch& batch, std::span<const std::int32_t> slots);
+  at::Tensor forward(const Batch& batch, std::span<const TokenId> slots);
   /// Forgets all; the memory too.
   void clear();
 
@@ -38,10 +38,10 @@ class PrefixCache {
 
  private:
   /// Drops what is not the row's beginning, or was cut otherwise.
-  void keep_common(const std::vector<std::int32_t>& row, const std::vector<std::size_t>& pieces);
+  void keep_common(const Tokens& row, const std::vector<std::size_t>& pieces);
 
   const Decoder& decoder_;
-  std::vector<std::int32_t> tokens_;
+  Tokens tokens_;
   std::vector<std::size_t> pieces_;  // their sum is tokens_.size()
   PrefixKeys keys_;
 };

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/batching/batcher.h"
 #include "worker/batching/row_trie.h"
 

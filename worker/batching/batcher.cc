@@ -126,7 +126,7 @@ std::vector<std::size_t> prefix_pieces(std::size_t length, const BatchLimits& li
   return pieces;
 }
 
-Batch chain_batch(const std::vector<std::int32_t>& row, std::size_t begin, std::size_t end) {
+Batch chain_batch(const Tokens& row, std::size_t begin, std::size_t end) {
   const std::size_t size = end - begin;
   Batch batch;
   batch.prefix_length = begin;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/batching/scored_row.h"
 
 namespace proctor {
@@ -30,9 +31,10 @@ struct RowPath {
 
 struct Batch {
   std::size_t prefix_row = 0, prefix_length = 0;  ///< the row's first tokens, which every slot attends
-  std::vector<std::int32_t> tokens, positions;    ///< of each slot
-  std::vector<std::int32_t> parents;              ///< slot before it on its path; -1: the prefix's end
-  std::vector<Block> blocks;                      ///< depth first
+  Tokens tokens;
+  std::vector<std::int32_t> positions;  ///< of each slot
+  std::vector<std::int32_t> parents;    ///< slot before it on its path; -1: the prefix's end
+  std::vector<Block> blocks;            ///< depth first
   std::vector<RowPath> paths;
   bool extends_prefix = false;  ///< one chain that is the next piece of its row's prefix: its keys are kept
 };
@@ -58,6 +60,6 @@ std::size_t common_prefix(const std::vector<ScoredRow>& rows, const BatchLimits&
 std::vector<std::size_t> prefix_pieces(std::size_t length, const BatchLimits& limits);
 
 /// A batch of one chain: tokens [begin, end) of a row behind its first `begin`. No paths.
-Batch chain_batch(const std::vector<std::int32_t>& row, std::size_t begin, std::size_t end);
+Batch chain_batch(const Tokens& row, std::size_t begin, std::size_t end);
 
 }  // namespace proctor

@@ -5,8 +5,7 @@
 
 namespace proctor {
 
-std::vector<ScoredRow> rolling_windows(const std::vector<std::int32_t>& tokens, std::int32_t prefix,
-                                       std::int64_t max_length) {
+std::vector<ScoredRow> rolling_windows(const Tokens& tokens, std::int32_t prefix, std::int64_t max_length) {
   std::vector<ScoredRow> windows;
   const auto at = [&](std::size_t i) { return tokens.begin() + static_cast<std::ptrdiff_t>(i); };
   const auto width = static_cast<std::size_t>(max_length);

@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/batching/scored_row.h"
 
 namespace proctor {
 
 /// lm-eval's rolling windows with context length 1: (input, targets) pairs over `tokens`, prefixed by `prefix`.
-std::vector<ScoredRow> rolling_windows(const std::vector<std::int32_t>& tokens, std::int32_t prefix,
-                                       std::int64_t max_length);
+std::vector<ScoredRow> rolling_windows(const Tokens& tokens, std::int32_t prefix, std::int64_t max_length);
 
 }  // namespace proctor

@@ -4,7 +4,7 @@
 
 namespace proctor {
 
-std::size_t shared_tokens(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
+std::size_t shared_tokens(const Tokens& a, const Tokens& b) {
   const std::size_t bound = std::min(a.size(), b.size());
   return static_cast<std::size_t>(
       std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first - a.begin());

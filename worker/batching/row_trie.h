@@ -6,12 +6,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/batching/scored_row.h"
 
 namespace proctor {
 
 /// How many tokens both begin with.
-std::size_t shared_tokens(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b);
+std::size_t shared_tokens(const Tokens& a, const Tokens& b);
 
 /// Indices are places in the sorted order. The rows must outlive this.
 class RowTrie {
@@ -20,7 +21,7 @@ class RowTrie {
 
   std::size_t size() const { return order_.size(); }
   std::size_t row(std::size_t i) const { return order_[i]; }
-  const std::vector<std::int32_t>& tokens(std::size_t i) const { return rows_[order_[i]].tokens; }
+  const Tokens& tokens(std::size_t i) const { return rows_[order_[i]].tokens; }
   std::size_t length(std::size_t i) const { return tokens(i).size(); }
   std::size_t scored(std::size_t i) const { return rows_[order_[i]].targets.size(); }
   std::size_t first_scored(std::size_t i) const { return length(i) - scored(i); }

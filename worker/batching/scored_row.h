@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
+
 namespace proctor {
 
 /// One row to score: `tokens` are the model's input; its last targets.size() positions predict `targets` (one at
 /// least).
 struct ScoredRow {
-  std::vector<std::int32_t> tokens, targets;
+  Tokens tokens, targets;
 };
 
 }  // namespace proctor

@@ -31,9 +31,9 @@ std::string checkpoint_dtype(const Json& config, const std::string& folder) {
   return first == "BF16" ? "bfloat16" : first == "F16" ? "float16" : "float32";
 }
 
-std::vector<std::int32_t> int_or_list(const Json& json) {
+Tokens int_or_list(const Json& json) {
   if (json.is_number_integer()) return {json.get<std::int32_t>()};
-  if (json.is_array()) return json.get<std::vector<std::int32_t>>();
+  if (json.is_array()) return json.get<Tokens>();
   return {};
 }
 
@@ -69,7 +69,7 @@ void refuse_other_processors(const Json& json, const std::string& file) {
 }
 
 /// What the transformers class says where no file does.
-std::vector<std::int32_t> default_eos_ids(const Json& config) {
+Tokens default_eos_ids(const Json& config) {
   const std::string architecture = config.at("architectures").at(0);
   if (is_t5(architecture)) return {1};
   if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return {2};

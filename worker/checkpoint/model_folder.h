@@ -2,18 +2,20 @@
 // the headers of the weight files. No weights are read and no device is touched. Includes no torch.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "sharding/protocol/facts.h"
+#include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/tensor_parallel.h"
 
 namespace proctor {
 
 /// generation_config.json: what counts even for greedy decoding.
 struct GenerationDefaults {
-  std::vector<std::int32_t> eos_ids;
+  Tokens eos_ids;
   double repetition_penalty = 1.0;
   std::optional<std::int64_t> max_new_tokens;  ///< wins over what a task asks for, as in transformers
 };

@@ -107,7 +107,7 @@ std::int32_t TextCodec::prefix_id() const {
       "tokenizer_config.json");
 }
 
-std::vector<std::int32_t> TextCodec::encode(std::string_view text) {
+Tokens TextCodec::encode(std::string_view text) {
   Special special = add_bos_token_.value_or(true) ? Special::add : Special::leave_out;
   if (!prefix_text_.empty() && text.starts_with(prefix_text_)) special = Special::leave_out;
   return tokenizer_.encode(text, special).ids;
@@ -138,12 +138,12 @@ ContextAndContinuation TextCodec::encode_pair(std::string context, std::string c
   return pair;
 }
 
-std::string TextCodec::decode(std::span<const std::int32_t> ids) const {
+std::string TextCodec::decode(std::span<const TokenId> ids) const {
   std::string text = tokenizer_.decode(ids, Decoding::skip_special);
   return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;
 }
 
-std::string TextCodec::decode_whole(std::span<const std::int32_t> ids) const {
+std::string TextCodec::decode_whole(std::span<const TokenId> ids) const {
   std::string text = decode_with_specials(ids);
   return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;
 }

@@ -10,20 +10,21 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/tokenizer/tokenizer.h"
 
 namespace proctor {
 
 struct ContextAndContinuation {
-  std::vector<std::int32_t> context, continuation;
+  Tokens context, continuation;
 };
 
 class TextCodec {
  public:
   TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_token);
 
-  std::vector<std::int32_t> encode(std::string_view text);
+  Tokens encode(std::string_view text);
   /// lm-eval's _encode_pair: trailing white space of the context moves to the continuation. Throws InputError where the
   /// continuation has no token.
   ContextAndContinuation encode_pair(std::string context, std::string continuation);
@@ -37,15 +38,13 @@ class TextCodec {
   /// What encode_pair_at_most puts around the two texts.
   void set_pair_template(std::vector<TemplatePart> parts) { tokenizer_.set_pair_template(std::move(parts)); }
   std::int32_t id(std::string_view token) const { return tokenizer_.id(token); }  ///< -1 if there is none
-  std::vector<std::int32_t> encode_without_specials(std::string_view text) {
-    return tokenizer_.encode(text, Special::leave_out).ids;
-  }
+  Tokens encode_without_specials(std::string_view text) { return tokenizer_.encode(text, Special::leave_out).ids; }
   /// Special tokens skipped, spaces cleaned up where tokenizer_config.json says so.
-  std::string decode(std::span<const std::int32_t> ids) const;
+  std::string decode(std::span<const TokenId> ids) const;
   /// With special tokens, spaces cleaned up as in decode().
-  std::string decode_whole(std::span<const std::int32_t> ids) const;
+  std::string decode_whole(std::span<const TokenId> ids) const;
   /// With special tokens: where stop strings are looked for.
-  std::string decode_with_specials(std::span<const std::int32_t> ids) const {
+  std::string decode_with_specials(std::span<const TokenId> ids) const {
     return tokenizer_.decode(ids, Decoding::keep_special);
   }
   std::int32_t prefix_id() const;                  ///< BOS, else EOS; throws InputError if there is neither

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/facts_json.h"
+#include "sharding/protocol/module_json.h"
 #include "worker/base/instruction_set.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"

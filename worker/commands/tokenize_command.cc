@@ -17,8 +17,7 @@ using Json = nlohmann::json;
 Json answer(TextCodec& codec, const TokenizeOptions& options, const Json& line) {
   Tokenizer& tokenizer = codec.tokenizer();
   if (options.decode)
-    return tokenizer.decode(line.get<std::vector<std::int32_t>>(),
-                            options.keep_special ? Decoding::keep_special : Decoding::skip_special);
+    return tokenizer.decode(line.get<Tokens>(), options.keep_special ? Decoding::keep_special : Decoding::skip_special);
   const Special special = options.no_special ? Special::leave_out : Special::add;
   const Encoding encoding = codec.typed(
       line.is_array() ? tokenizer.encode_pair(line.at(0).get<std::string>(), line.at(1).get<std::string>(), special)

@@ -129,7 +129,8 @@ class GenerationLoop::Lanes {
   /// One token of every active row.
   void step() {
     announce_("decode step " + std::to_string(++steps_) + ", " + std::to_string(active_.size()) + " rows");
-    std::vector<std::int32_t> tokens, positions;
+    Tokens tokens;
+    std::vector<std::int32_t> positions;
     for (std::size_t i = 0; i < active_.size(); ++i) {
       tokens.push_back(active_[i].token);
       positions.push_back(
@@ -150,7 +151,7 @@ class GenerationLoop::Lanes {
     const at::Tensor raw = logprobs ? logits.clone() : at::Tensor();
     for (std::size_t i = first; i < active_.size(); ++i)
       penalise(logits[static_cast<std::int64_t>(i - first)], *active_[i].row);
-    std::vector<std::int32_t> tokens = best_tokens(decoder_, logits);
+    Tokens tokens = best_tokens(decoder_, logits);
     if (any_from(first, [](const GenerationRow& row) { return !row.sampling.is_greedy(); }))
       draw(whole_logits(logits), first, tokens);
     const std::vector<double> log_p = logprobs ? log_probabilities(decoder_, raw, tokens) : std::vector<double>();
@@ -169,7 +170,7 @@ class GenerationLoop::Lanes {
   }
 
   /// In place of the best token, for the rows that are sampled. logits [rows, vocabulary], on the host.
-  void draw(const at::Tensor& logits, std::size_t first, std::vector<std::int32_t>& tokens) const {
+  void draw(const at::Tensor& logits, std::size_t first, Tokens& tokens) const {
     for (std::size_t at = 0; at < tokens.size(); ++at) {
       const GenerationRow& row = *active_[first + at].row;
       if (row.sampling.is_greedy() || tokens[at] == kNoToken) continue;
@@ -200,7 +201,7 @@ class GenerationLoop::Lanes {
   /// transformers' RepetitionPenaltyLogitsProcessor, over prompt and generated tokens, in place.
   void penalise(const at::Tensor& logits, const GenerationRow& row) const {
     if (row.repetition_penalty == 1) return;
-    std::vector<std::int32_t> seen = row.prompt;
+    Tokens seen = row.prompt;
     seen.insert(seen.end(), row.generated.begin(), row.generated.end());
     const VocabularyShare& mine = decoder_.vocabulary();
     std::erase_if(seen, [&](std::int32_t id) { return id < mine.begin || id >= mine.begin + mine.rows; });
@@ -211,7 +212,7 @@ class GenerationLoop::Lanes {
 
   /// A stop string that ends in the last token lies in so many tokens as it has bytes, and no more.
   bool is_finished(const GenerationRow& row) const {
-    const std::vector<std::int32_t>& all = row.generated;
+    const Tokens& all = row.generated;
     if (std::ranges::find(loop_.eos_ids_, all.back()) != loop_.eos_ids_.end()) return true;
     if (static_cast<std::int64_t>(all.size()) >= row.max_new) return true;
     std::size_t longest = 0;

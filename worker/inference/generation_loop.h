@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/attention/kv_cache.h"
 #include "worker/attention/prefix_cache.h"
 #include "worker/batching/batcher.h"
@@ -19,8 +20,8 @@
 namespace proctor {
 
 struct GenerationRow {
-  std::size_t request = 0;                      ///< whose it is
-  std::vector<std::int32_t> prompt, generated;  ///< token ids; `generated` is filled
+  std::size_t request = 0;   ///< whose it is
+  Tokens prompt, generated;  ///< token ids; `generated` is filled
   std::vector<std::string> stops;
   std::int64_t max_new = 0, truncated = 0;
   double repetition_penalty = 1;
@@ -33,8 +34,7 @@ struct GenerationRow {
 class GenerationLoop {
  public:
   /// All must outlive this.
-  GenerationLoop(const Decoder& decoder, const TextCodec& codec, const std::vector<std::int32_t>& eos_ids,
-                 PrefixCache& prefix)
+  GenerationLoop(const Decoder& decoder, const TextCodec& codec, const Tokens& eos_ids, PrefixCache& prefix)
       : decoder_(decoder), codec_(codec), eos_ids_(eos_ids), prefix_(prefix) {}
 
   /// Collective. A pure function of the rows, their order and the limits. Announces each prompt batch and each step.
@@ -44,7 +44,7 @@ class GenerationLoop {
   class Lanes;
   const Decoder& decoder_;
   const TextCodec& codec_;
-  const std::vector<std::int32_t>& eos_ids_;
+  const Tokens& eos_ids_;
   PrefixCache& prefix_;
 };
 

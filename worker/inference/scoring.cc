@@ -65,7 +65,7 @@ std::vector<ScoredTarget> scored_targets(const Batch& batch, const std::vector<S
 void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<const ScoredTarget> targets,
                    std::vector<RowScore>& scores) {
   const at::Device device = states.device();
-  std::vector<std::int32_t> index, wanted;  // of each target: its row of logits, its token
+  Tokens index, wanted;  // of each target: its row of logits, its token
   for (const ScoredTarget& target : targets) {
     const bool next = !index.empty() && target.slot != targets[index.size() - 1].slot;
     index.push_back(index.empty() ? 0 : index.back() + (next ? 1 : 0));
@@ -97,7 +97,7 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
 
 }  // namespace
 
-std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits) {
+Tokens best_tokens(const Decoder& decoder, const at::Tensor& logits) {
   const at::Tensor all = decoder.gang().all_gather(local_best(decoder, logits));
   // The highest logit is no number where one of them is none, and infinite where one is.
   const at::Tensor broken = at::isfinite(all.select(1, kBestLogit)).all(0).logical_not();
@@ -105,8 +105,7 @@ std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& 
   return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
 }
 
-std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits,
-                                      const std::vector<std::int32_t>& tokens) {
+std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits, const Tokens& tokens) {
   const at::Tensor token = token_tensor(tokens, logits.device());
   const auto [local, is_remote] = decoder.local(token);
   const at::Tensor logit = at::gather(logits, 1, local.unsqueeze(1))

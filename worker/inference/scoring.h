@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/attention/prefix_cache.h"
 #include "worker/batching/batcher.h"
 #include "worker/models/decoder.h"
@@ -26,13 +27,12 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
 std::vector<std::int32_t> last_slots(const Batch& batch);
 
 /// Collective: the natural log-probability of a token in each row. logits: of Decoder::logits.
-std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits,
-                                      const std::vector<std::int32_t>& tokens);
+std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits, const Tokens& tokens);
 
 constexpr std::int32_t kNoToken = -1;
 
 /// Collective: the most likely token of each row, the lowest id among equals; kNoToken where a logit is not finite.
 /// logits: of Decoder::logits.
-std::vector<std::int32_t> best_tokens(const Decoder& decoder, const at::Tensor& logits);
+Tokens best_tokens(const Decoder& decoder, const at::Tensor& logits);
 
 }  // namespace proctor

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
+
 namespace proctor {
 
 /// Where each text begins.

@@ -4,7 +4,7 @@
 
 namespace proctor {
 
-at::Tensor token_tensor(std::span<const std::int32_t> values, const at::Device& device) {
+at::Tensor token_tensor(std::span<const TokenId> values, const at::Device& device) {
   return at::tensor(at::ArrayRef(values.data(), values.size()), at::kInt).to(at::kLong).to(device);
 }
 

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <span>
 
+#include "sharding/protocol/tokens.h"
+
 namespace proctor {
 
 /// [values], int64, on the device.
-at::Tensor token_tensor(std::span<const std::int32_t> values, const at::Device& device);
+at::Tensor token_tensor(std::span<const TokenId> values, const at::Device& device);
 
 }  // namespace proctor

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <span>
 
 #include "sharding/protocol/error.h"
@@ -27,8 +26,9 @@ std::int64_t max_tokens(const ModelFolder& folder, const Module& module, const S
 
 /// A prompt stands before the text where the model has one.
 Encoding encoded(TextCodec& codec, const SentenceSettings& settings, const Request& request, std::int64_t max_tokens) {
-  std::string text = settings.prompt(request.ask.value("prompts", std::vector<std::string>{}));
-  text += request.parts.at(0);
+  const auto* embed = std::get_if<Embed>(&request.ask);
+  std::string text = settings.prompt(embed ? embed->prompts : std::vector<std::string>{});
+  text += text_of(request, 0);
   return codec.encode_at_most(settings.lower_case ? lower_case(text) : text, static_cast<std::size_t>(max_tokens));
 }
 
@@ -37,8 +37,8 @@ at::Tensor normalized(const at::Tensor& vectors, const SentenceSettings& setting
   return settings.normalize ? vectors / vectors.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12) : vectors;
 }
 
-/// [vector, tokens, truncated]; the vector float32, on the host. One with a number that is none fails its request,
-/// since it is near to nothing and far from nothing.
+/// `vector`: float32, on the host. One with a number that is none fails its request, since it is near to nothing and
+/// far from nothing.
 void answer_vector(Response& response, const at::Tensor& vector, std::size_t tokens, std::size_t truncated) {
   const at::Tensor dense = vector.contiguous();
   const std::span<const float> numbers(dense.const_data_ptr<float>(), static_cast<std::size_t>(dense.numel()));
@@ -46,9 +46,8 @@ void answer_vector(Response& response, const at::Tensor& vector, std::size_t tok
     response.error = not_finite("vector");
     return;
   }
-  std::vector<std::uint8_t> bytes(numbers.size_bytes());
-  std::memcpy(bytes.data(), numbers.data(), bytes.size());
-  response.value = {nlohmann::json::binary(std::move(bytes)), tokens, truncated};
+  response.answer = EmbedAnswer{
+      {numbers.begin(), numbers.end()}, static_cast<std::int64_t>(tokens), static_cast<std::int64_t>(truncated)};
 }
 
 class Embedding final : public EncoderModule {

@@ -71,14 +71,15 @@ std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& wor
   }
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (!responses[i].error.empty()) continue;
-    const std::string type = requests[i].ask.at("type");
     if (!std::isfinite(scores[i].sum)) {
       responses[i].error = not_finite("log-likelihood");
       continue;
     }
-    if (type == "loglikelihood")
-      responses[i].value = {scores[i].sum, scores[i].greedy, scores[i].tokens, work.truncated[i]};
-    if (type == "loglikelihood_rolling") responses[i].value = {scores[i].sum, scores[i].tokens};
+    const auto tokens = static_cast<std::int64_t>(scores[i].tokens);
+    if (type_of(requests[i].ask) == RequestType::loglikelihood)
+      responses[i].answer = LoglikelihoodAnswer{scores[i].sum, scores[i].greedy, tokens, work.truncated[i]};
+    if (type_of(requests[i].ask) == RequestType::loglikelihood_rolling)
+      responses[i].answer = RollingAnswer{scores[i].sum, tokens};
   }
   return batches;
 }
@@ -87,7 +88,7 @@ std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& wor
 Generator::Rows Generator::rows_of(std::span<const Request> requests) const {
   Rows made{ScoringWork(requests.size()), {}};
   made.scoring.errors = errors_of_each(requests.size(), [&](std::size_t i) {
-    if (requests[i].ask.at("type") == "generate_until")
+    if (std::holds_alternative<Generate>(requests[i].ask))
       made.generation.push_back(rows().generation(requests[i], i));
     else
       rows().score(requests[i], i, made.scoring);
@@ -128,12 +129,12 @@ void Generator::generate_all(const ShardRun& shard, const std::vector<Generation
       responses[all[i].request].error = not_finite("logit");
       continue;
     }
-    const std::string text = cut_at_stops(codec().decode(row.generated), row.stops);
-    nlohmann::json& value = responses[all[i].request].value;
-    if (row.wants_logprobs)
-      value = {text, row.generated.size(), row.generated, row.logprobs, row.truncated};
-    else
-      value = {text, row.generated.size(), row.truncated};
+    GenerateAnswer answer;
+    answer.text = cut_at_stops(codec().decode(row.generated), row.stops);
+    answer.tokens = static_cast<std::int64_t>(row.generated.size());
+    answer.truncated = row.truncated;
+    if (row.wants_logprobs) answer.chosen = {row.generated, row.logprobs};
+    responses[all[i].request].answer = std::move(answer);
   }
 }
 

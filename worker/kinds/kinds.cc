@@ -1,6 +1,7 @@
 #include "worker/kinds/kinds.h"
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/kinds.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/models/row_parallel.h"
 
@@ -10,12 +11,9 @@ const Kind& find_kind(const std::string& name) {
   static const Kind* const table[] = {
       &generator_kind(), &embedding_kind(), &cross_encoder_kind(), &colbert_kind(), &monot5_kind(),
       &upr_kind(),       &tart_kind(),      &llm_reranker_kind(),  &rankgpt_kind(), &longllmlingua_kind()};
-  std::string known;
-  for (const Kind* kind : table) {
+  for (const Kind* kind : table)
     if (kind->name == name) return *kind;
-    known += (known.empty() ? "" : ", ") + kind->name;
-  }
-  throw InputError("kind '" + name + "' is not known (known: " + known + ")");
+  throw InputError("kind '" + name + "' is not known (known: " + kind_names() + ")");
 }
 
 Weights read_weights(const ModelFolder& folder, const Module& module, Device& device, const Communicator& gang,

@@ -1,5 +1,5 @@
 // The uses of a model, behind one table: {name, open, check}. A new kind is one file, a row here and in kinds.cc, the
-// architectures that can be it (model_check), and orchestrator/kinds' row with what it answers.
+// architectures that can be it (model_check), and a row in sharding/protocol/kinds.cc with what it answers.
 #pragma once
 
 #include <c10/core/ScalarType.h>

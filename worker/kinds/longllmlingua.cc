@@ -59,7 +59,7 @@ class LongLlmLingua final : public DecoderModule {
       if (!responses[i].error.empty() || shard.left_out(i)) continue;
       try {
         const Announce announce_mine = [&](const ProgressUnit& unit) { announce({unit.text, batch, {i}}); };
-        responses[i].value = compress(shard.requests[i], all[i], limits_of(shard), announce_mine);
+        responses[i].answer = compress(shard.requests[i], all[i], limits_of(shard), announce_mine);
       } catch (const InputError& error) {
         responses[i].error = error.what();
       }
@@ -69,12 +69,13 @@ class LongLlmLingua final : public DecoderModule {
   }
 
  private:
-  static const std::string& question_of(const Request& request) { return request.parts.back(); }
+  static const std::string& question_of(const Request& request) { return text_of(request.parts.back()); }
 
   Passages passages_of(const Request& request) {
     if (request.parts.size() < 2) throw InputError("there is no passage to compress");
     Passages passages;
-    passages.texts.assign(request.parts.begin(), request.parts.end() - 1);
+    for (std::size_t p = 0; p + 1 < request.parts.size(); ++p) passages.texts.push_back(text_of(request, p));
+    (void)question_of(request);
     for (const std::string& text : passages.texts) {
       passages.tokens.push_back(codec().encode(text).size());
       passages.plain.push_back(codec().encode_without_specials(text).size());
@@ -85,7 +86,7 @@ class LongLlmLingua final : public DecoderModule {
   /// A row a passage: the question's tokens behind it are scored.
   void add_questions(const Request& request, const Passages& passages, std::size_t owner, ScoringWork& work) {
     for (std::size_t p = 0; p < passages.texts.size(); ++p) {
-      std::vector<std::int32_t> tokens = codec().encode(passages.texts[p] + question_of(request) + kAfterQuestion);
+      Tokens tokens = codec().encode(passages.texts[p] + question_of(request) + kAfterQuestion);
       const std::size_t from = passages.tokens[p] > 0 ? passages.tokens[p] - 1 : tokens.size() - 2;  // as loss[-1:]
       work.rows.push_back(row_of(rows().in_range(tokens), from));
       work.owners.push_back(owner);
@@ -93,7 +94,7 @@ class LongLlmLingua final : public DecoderModule {
   }
 
   /// Scores tokens[from + 1] and on.
-  ScoredRow row_of(std::span<const std::int32_t> tokens, std::size_t from) const {
+  ScoredRow row_of(std::span<const TokenId> tokens, std::size_t from) const {
     if (static_cast<std::int64_t>(tokens.size()) > max_length_)
       throw InputError("passages of " + std::to_string(tokens.size()) + " tokens are longer than max_length " +
                        std::to_string(max_length_) + "; give shorter ones, or a smaller target_tokens");
@@ -101,9 +102,9 @@ class LongLlmLingua final : public DecoderModule {
     return {{tokens.begin(), tokens.end() - 1}, {tokens.begin() + first, tokens.end()}};
   }
 
-  nlohmann::json compress(const Request& request, const Passages& passages, const BatchLimits& limits,
+  CompressAnswer compress(const Request& request, const Passages& passages, const BatchLimits& limits,
                           const Announce& announce) {
-    const double target = request.ask.at("target_tokens");
+    const auto target = static_cast<double>(std::get<Compress>(request.ask).target_tokens);
     if (std::ranges::any_of(passages.question_loss, [](double loss) { return !std::isfinite(loss); }))
       throw InputError(not_finite("loss"));
     std::vector<std::size_t> chosen = {0};
@@ -115,16 +116,16 @@ class LongLlmLingua final : public DecoderModule {
       text += (lengths.empty() ? "" : "\n\n") + passages.texts[p];
       lengths.push_back(passages.plain[p]);
     }
-    const std::vector<std::int32_t> tokens = codec().encode_without_specials(text);
-    const std::vector<std::int32_t> kept = thin_out(
-        rows().in_range(tokens), lengths, target,
-        [&](std::span<const std::int32_t> seen, std::size_t from) { return losses(seen, from, limits, announce); });
+    const Tokens tokens = codec().encode_without_specials(text);
+    const Tokens kept =
+        thin_out(rows().in_range(tokens), lengths, target,
+                 [&](std::span<const TokenId> seen, std::size_t from) { return losses(seen, from, limits, announce); });
     const std::size_t before = std::accumulate(passages.plain.begin(), passages.plain.end(), std::size_t{0});
-    return {codec().decode_whole(kept), kept.size(), before, 0};
+    return {codec().decode_whole(kept), static_cast<std::int64_t>(kept.size()), static_cast<std::int64_t>(before)};
   }
 
   /// Collective.
-  std::vector<double> losses(std::span<const std::int32_t> tokens, std::size_t from, const BatchLimits& limits,
+  std::vector<double> losses(std::span<const TokenId> tokens, std::size_t from, const BatchLimits& limits,
                              const Announce& announce) {
     if (tokens.size() < from + 2) return {};
     const std::vector<ScoredRow> rows = {row_of(tokens, from)};

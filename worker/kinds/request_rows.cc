@@ -7,17 +7,17 @@
 
 namespace proctor {
 
-ScoredRow RequestRows::loglikelihood(const Request& request, std::int64_t& truncated) const {
-  const auto [context, continuation] = codec_.encode_pair(request.parts.at(0), request.parts.at(1));
+ScoredRow RequestRows::loglikelihood(const Request& request, OnLong on_long, std::int64_t& truncated) const {
+  const auto [context, continuation] = codec_.encode_pair(text_of(request, 0), text_of(request, 1));
   if (static_cast<std::int64_t>(continuation.size()) > max_length_)
     throw InputError("continuation of " + std::to_string(continuation.size()) + " tokens is longer than max_length " +
                      std::to_string(max_length_));
-  std::vector<std::int32_t> all = context;
+  Tokens all = context;
   all.insert(all.end(), continuation.begin(), continuation.end());
   const auto room = static_cast<std::size_t>(max_length_) + 1;
   if (all.size() > room) {
     truncated = static_cast<std::int64_t>(all.size() - room);
-    if (request.ask.value("fail_on_long", false))
+    if (on_long == OnLong::fail)
       throw InputError("context and continuation of " + std::to_string(all.size()) +
                        " tokens are longer than max_length " + std::to_string(max_length_) + " (on_long: fail)");
     all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(room));
@@ -27,7 +27,7 @@ ScoredRow RequestRows::loglikelihood(const Request& request, std::int64_t& trunc
   return {std::move(all), continuation};
 }
 
-const std::vector<std::int32_t>& RequestRows::in_range(const std::vector<std::int32_t>& ids) const {
+const Tokens& RequestRows::in_range(const Tokens& ids) const {
   for (std::int32_t id : ids)
     if (id < 0 || id >= folder_.decoder.vocabulary)
       throw InputError("token id " + std::to_string(id) + " is outside the model's vocabulary of " +
@@ -36,22 +36,22 @@ const std::vector<std::int32_t>& RequestRows::in_range(const std::vector<std::in
 }
 
 void RequestRows::score(const Request& request, std::size_t index, ScoringWork& work) const {
-  if (request.ask.at("type") == "loglikelihood") return work.add(loglikelihood(request, work.truncated[index]), index);
-  const std::vector<std::int32_t> text = in_range(codec_.encode(request.parts.at(0)));
+  if (const auto* ask = std::get_if<Loglikelihood>(&request.ask))
+    return work.add(loglikelihood(request, ask->on_long, work.truncated[index]), index);
+  const Tokens text = in_range(codec_.encode(text_of(request, 0)));
   for (ScoredRow& window : rolling_windows(text, codec_.prefix_id(), max_length_)) work.add(std::move(window), index);
 }
 
 GenerationRow RequestRows::generation(const Request& request, std::size_t index) const {
-  const nlohmann::json& ask = request.ask;
+  const auto& ask = std::get<Generate>(request.ask);
   GenerationRow row;
   row.request = index;
-  row.prompt = codec_.encode(request.parts.at(0));
-  row.stops = ask.at("until");
-  row.max_new = ask.at("max_gen_toks");
-  row.repetition_penalty = ask.value("repetition_penalty", folder_.generation.repetition_penalty);
-  row.sampling = {ask.value("temperature", 0.0), ask.value("top_k", std::int64_t{0}), ask.value("top_p", 1.0),
-                  ask.value("seed", std::uint64_t{0})};
-  row.wants_logprobs = ask.value("logprobs", false);
+  row.prompt = codec_.encode(text_of(request, 0));
+  row.stops = ask.until;
+  row.max_new = ask.max_gen_toks;
+  row.repetition_penalty = ask.repetition_penalty.value_or(folder_.generation.repetition_penalty);
+  if (ask.draw) row.sampling = {ask.draw->temperature, ask.draw->top_k, ask.draw->top_p, ask.draw->seed};
+  row.wants_logprobs = ask.logprobs;
   if (!codec_.eos_text().empty()) row.stops.push_back(codec_.eos_text());
   const std::int64_t room = max_length_ - row.max_new;  // as lm-eval: by what was asked for
   if (room <= 0)
@@ -60,7 +60,7 @@ GenerationRow RequestRows::generation(const Request& request, std::size_t index)
   if (row.prompt.empty()) row.prompt = {codec_.prefix_id()};
   in_range(row.prompt);
   row.truncated = std::max<std::int64_t>(0, static_cast<std::int64_t>(row.prompt.size()) - room);
-  if (row.truncated && request.ask.value("fail_on_long", false))
+  if (row.truncated && ask.on_long == OnLong::fail)
     throw InputError("context of " + std::to_string(row.prompt.size()) + " tokens is longer than " +
                      std::to_string(room) + " (on_long: fail)");
   row.prompt.erase(row.prompt.begin(), row.prompt.begin() + row.truncated);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sharding/protocol/request.h"
+#include "sharding/protocol/tokens.h"
 #include "worker/batching/batcher.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
@@ -40,10 +41,10 @@ class RequestRows {
   GenerationRow generation(const Request& request, std::size_t index) const;
   /// The ids; throws InputError for one past the embedding's rows (a token that the tokenizer has and the model lacks):
   /// it costs its request only.
-  const std::vector<std::int32_t>& in_range(const std::vector<std::int32_t>& ids) const;
+  const Tokens& in_range(const Tokens& ids) const;
 
  private:
-  ScoredRow loglikelihood(const Request& request, std::int64_t& truncated) const;
+  ScoredRow loglikelihood(const Request& request, OnLong on_long, std::int64_t& truncated) const;
 
   const ModelFolder& folder_;
   TextCodec& codec_;  // its caches grow

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/kinds/kinds.h"
@@ -19,21 +20,22 @@ namespace proctor {
 /// A text, or a pair, as the network takes it, and whose it is.
 struct TextRow {
   Encoding encoding;
-  std::vector<std::uint32_t> requests;     ///< ascending; several share a text: the first answers for it
-  std::vector<std::int32_t> decoder = {};  ///< what an encoder-decoder's decoder is given
-  std::size_t attended = 0;                ///< how many of the first tokens are attended; 0: all
+  std::vector<std::uint32_t> requests;  ///< ascending; several share a text: the first answers for it
+  Tokens decoder = {};                  ///< what an encoder-decoder's decoder is given
+  std::size_t attended = 0;             ///< how many of the first tokens are attended; 0: all
 
   std::size_t tokens() const { return encoding.ids.size() + decoder.size(); }
 };
 
 /// Rows one after another, as a network takes them.
 struct PackedRows {
-  std::vector<std::int32_t> tokens, types;
+  Tokens tokens;
+  std::vector<std::int32_t> types;
   std::vector<std::int64_t> lengths, attended;
 };
 PackedRows packed(std::span<const TextRow> rows);
 
-/// scores: one of each row -> [score, tokens, truncated] of its request.
+/// scores: one of each row, the answer to its request.
 void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std::vector<Response>& responses);
 
 /// Batches are of the longest rows first, so that neighbours have one length; each holds max_batch_tokens, and one row

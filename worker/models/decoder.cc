@@ -102,8 +102,8 @@ at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x, Products produc
                       gang_, products);
 }
 
-at::Tensor Decoder::forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
-                            const Attend& attend, const Asked& asked) const {
+at::Tensor Decoder::forward(std::span<const TokenId> tokens, std::span<const TokenId> positions, const Attend& attend,
+                            const Asked& asked) const {
   count(positions, asked);
   const at::Device device = options().device();
   at::Tensor x = embed(token_tensor(tokens, device));  // the sum of what the layers add
@@ -138,7 +138,7 @@ at::Tensor Decoder::logits(const at::Tensor& states, Products products) const {
   return logits;
 }
 
-void Decoder::count(std::span<const std::int32_t> positions, const Asked& asked) const {
+void Decoder::count(std::span<const TokenId> positions, const Asked& asked) const {
   tally_.tokens += positions.size();
   if (asked.tokens)
     tally_.without_rest += static_cast<double>(positions.size()) - static_cast<double>(asked.tokens->size());

@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/decoder_config.h"
 #include "worker/checkpoint/tensor_parallel.h"
 #include "worker/communicator/communicator.h"
@@ -32,13 +33,13 @@ class Decoder {
   struct Asked {
     /// Indices of the tokens whose states are returned; of the last layer nothing but keys, values and attention is
     /// computed for others. Not given: all.
-    std::optional<std::span<const std::int32_t>> tokens = std::nullopt;
+    std::optional<std::span<const TokenId>> tokens = std::nullopt;
     Products products = Products::packed;
   };
   /// Collective. A position counts the tokens before its own, all attended. Returns the last layer's normalised states
   /// of what is asked for, [asked tokens, hidden], the same in every member.
-  at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> positions,
-                     const Attend& attend, const Asked& asked) const;
+  at::Tensor forward(std::span<const TokenId> tokens, std::span<const TokenId> positions, const Attend& attend,
+                     const Asked& asked) const;
   /// states [rows, hidden] -> logits [rows, vocabulary().padded] of this member's part of the vocabulary, float32 (the
   /// product itself in the module's dtype); -inf where it is padded.
   at::Tensor logits(const at::Tensor& states, Products products = Products::packed) const;
@@ -76,7 +77,7 @@ class Decoder {
   double rest_flops() const;   // of these, of what follows attention
   double head_flops() const;   // a row
   double attention_flops() const;
-  void count(std::span<const std::int32_t> positions, const Asked& asked) const;
+  void count(std::span<const TokenId> positions, const Asked& asked) const;
   at::Tensor embed(const at::Tensor& tokens) const;
   struct Angles {
     at::Tensor cos, sin;  // [total_tokens, head_dim / 2], float32

@@ -95,12 +95,13 @@ at::Tensor Encoder::feed_forward(const Layer& layer, const at::Tensor& x) const 
                       gang_);
 }
 
-at::Tensor Encoder::run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
+at::Tensor Encoder::run(std::span<const TokenId> tokens, std::span<const TokenId> types,
                         std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended,
                         bool first_only) const {
   const at::Device device = words_.device();
   Seen seen{{}, attended.empty() ? lengths : attended};
-  std::vector<std::int32_t> positions, seen_tokens;
+  std::vector<std::int32_t> positions;
+  Tokens seen_tokens;
   positions.reserve(tokens.size());
   for (std::size_t text = 0; text < lengths.size(); ++text) {
     const auto begin = static_cast<std::int32_t>(positions.size());

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/encoder_config.h"
 #include "worker/models/row_parallel.h"
 #include "worker/models/weights.h"
@@ -21,12 +22,12 @@ class Encoder {
   /// Collective. Texts one after another, `lengths` tokens each (none 0); types: token type ids; `attended`: of each
   /// text how many of its first tokens are attended, by all of its tokens (empty: all). Neighbours of one length are
   /// attended in one call. Returns the last layer's states, [tokens, hidden].
-  at::Tensor forward(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
+  at::Tensor forward(std::span<const TokenId> tokens, std::span<const TokenId> types,
                      std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended = {}) const {
     return run(tokens, types, lengths, attended, false);
   }
   /// Of the texts' first tokens alone, [texts, hidden]: of the last layer nothing else is computed.
-  at::Tensor forward_first(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
+  at::Tensor forward_first(std::span<const TokenId> tokens, std::span<const TokenId> types,
                            std::span<const std::int64_t> lengths) const {
     return run(tokens, types, lengths, {}, true);
   }
@@ -55,8 +56,8 @@ class Encoder {
     Linear qkv, output, up, down;
     Norm attention_norm, output_norm;
   };
-  at::Tensor run(std::span<const std::int32_t> tokens, std::span<const std::int32_t> types,
-                 std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended, bool first_only) const;
+  at::Tensor run(std::span<const TokenId> tokens, std::span<const TokenId> types, std::span<const std::int64_t> lengths,
+                 std::span<const std::int64_t> attended, bool first_only) const;
   void count(std::span<const std::int64_t> lengths, std::span<const std::int64_t> seen, bool first_only) const;
   at::Tensor added(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias, const Norm& norm) const;
   at::Tensor heads_of(const at::Tensor& x, std::int64_t parts) const;

@@ -59,7 +59,7 @@ T5::Stack T5::stack(const std::string& name, std::int64_t layers, const Weights&
 
 /// [1, heads, length, length]; -inf where a decoder's row may not look.
 at::Tensor T5::position_bias(const Stack& stack, std::int64_t length) const {
-  std::vector<std::int32_t> of_distance, buckets;  // from 1 - length on
+  Tokens of_distance, buckets;  // from 1 - length on
   for (std::int64_t distance = 1 - length; distance < length; ++distance)
     of_distance.push_back(
         static_cast<std::int32_t>(t5_bucket(distance, !stack.causal, config_.buckets, config_.max_distance)));
@@ -92,7 +92,7 @@ at::Tensor T5::cross_attention(const Layer& layer, const at::Tensor& x, std::spa
   return row_parallel(out, layer.cross_output, {}, gang_);
 }
 
-at::Tensor T5::run(const Stack& stack, std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths,
+at::Tensor T5::run(const Stack& stack, std::span<const TokenId> tokens, std::span<const std::int64_t> lengths,
                    const Source* source) const {
   count(stack, lengths, source);
   const at::Tensor longest = position_bias(stack, *std::ranges::max_element(lengths));  // the same in every layer
@@ -132,12 +132,12 @@ void T5::count(const Stack& stack, std::span<const std::int64_t> lengths, const 
             4 * static_cast<double>(config_.width()) * static_cast<double>(stack.layers.size()) * attended;
 }
 
-at::Tensor T5::encode(std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths) const {
+at::Tensor T5::encode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths) const {
   return run(encoder_, tokens, lengths, nullptr);
 }
 
-at::Tensor T5::decode(std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths,
-                      const at::Tensor& states, std::span<const std::int64_t> texts) const {
+at::Tensor T5::decode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths, const at::Tensor& states,
+                      std::span<const std::int64_t> texts) const {
   const Source source{states, texts};
   const at::Tensor x = run(decoder_, tokens, lengths, &source);
   return config_.tied_embeddings ? x * std::pow(static_cast<double>(config_.hidden), -0.5) : x;
@@ -148,7 +148,7 @@ at::Tensor T5::products(const at::Tensor& states, const at::Tensor& head) const 
   return at::linear(states, head).to(at::kFloat);
 }
 
-at::Tensor T5::logits_of(const at::Tensor& states, const std::vector<std::int32_t>& tokens) const {
+at::Tensor T5::logits_of(const at::Tensor& states, const Tokens& tokens) const {
   return products(states, head_.index_select(0, token_tensor(tokens, head_.device())));
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/t5_config.h"
 #include "worker/models/row_parallel.h"
 #include "worker/models/weights.h"
@@ -22,14 +23,14 @@ class T5 {
 
   /// Collective. Texts one after another, `lengths` tokens each (none 0). Returns the encoder's normalised states
   /// [tokens, hidden].
-  at::Tensor encode(std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths) const;
+  at::Tensor encode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths) const;
   /// Collective. Row i has lengths[i] of the tokens, each seeing those before it, and all of the text's `texts[i]`
   /// states. Returns what logits() takes, [tokens, hidden].
-  at::Tensor decode(std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths,
-                    const at::Tensor& states, std::span<const std::int64_t> texts) const;
+  at::Tensor decode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths, const at::Tensor& states,
+                    std::span<const std::int64_t> texts) const;
   /// decode()'s states [rows, hidden] -> [rows, vocabulary], or [rows, tokens] of these tokens alone; float32.
   at::Tensor logits(const at::Tensor& states) const { return products(states, head_); }
-  at::Tensor logits_of(const at::Tensor& states, const std::vector<std::int32_t>& tokens) const;
+  at::Tensor logits_of(const at::Tensor& states, const Tokens& tokens) const;
   /// encode()'s states of first tokens, [texts, hidden] -> [texts, labels], float32.
   at::Tensor classify(const at::Tensor& states) const;
 
@@ -53,7 +54,7 @@ class T5 {
     std::span<const std::int64_t> lengths;
   };
   Stack stack(const std::string& name, std::int64_t layers, const Weights& weights) const;
-  at::Tensor run(const Stack& stack, std::span<const std::int32_t> tokens, std::span<const std::int64_t> lengths,
+  at::Tensor run(const Stack& stack, std::span<const TokenId> tokens, std::span<const std::int64_t> lengths,
                  const Source* source) const;
   at::Tensor cross_attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
                              const Source& source) const;

@@ -62,8 +62,7 @@ double threshold_of(const std::vector<double>& losses, double share) {
 }
 
 /// Drops from [end - part, end) the tokens whose loss is no more than the threshold. Returns the new end.
-std::int64_t drop(std::vector<std::int32_t>& tokens, std::vector<double>& losses, std::int64_t end, std::int64_t part,
-                  double threshold) {
+std::int64_t drop(Tokens& tokens, std::vector<double>& losses, std::int64_t end, std::int64_t part, double threshold) {
   std::vector<bool> kept;
   for (const double loss : losses) kept.push_back(loss > threshold);
   kept.push_back(losses[0] > 0);
@@ -98,16 +97,15 @@ std::vector<std::size_t> choose_contexts(std::span<const double> question_losses
   return order;
 }
 
-std::vector<std::int32_t> thin_out(std::vector<std::int32_t> tokens, std::span<const std::size_t> lengths,
-                                   double target, const TokenLosses& losses_of) {
+Tokens thin_out(Tokens tokens, std::span<const std::size_t> lengths, double target, const TokenLosses& losses_of) {
   const std::vector<std::vector<Part>> windows = windows_of(lengths, target);
   std::vector<double> losses;
   std::int64_t end = std::min(kWindow, static_cast<std::int64_t>(tokens.size())), ready = 0;
   for (std::size_t window = 0; window < windows.size() && end <= static_cast<std::int64_t>(tokens.size()); ++window) {
     // the first pass sees everything; a later one what was kept, up to the window's end, and computes the losses from
     // where the window before began
-    const std::span<const std::int32_t> seen =
-        window == 0 ? std::span<const std::int32_t>(tokens) : std::span(tokens).first(static_cast<std::size_t>(end));
+    const std::span<const TokenId> seen =
+        window == 0 ? std::span<const TokenId>(tokens) : std::span(tokens).first(static_cast<std::size_t>(end));
     const std::vector<double> fresh = losses_of(seen, static_cast<std::size_t>(ready));
     if (fresh.empty()) break;
     losses.resize(std::max(losses.size(), static_cast<std::size_t>(ready) + fresh.size()), 0);

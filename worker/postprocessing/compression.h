@@ -8,10 +8,12 @@
 #include <span>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
+
 namespace proctor {
 
 /// The losses (negative natural log-probabilities) of tokens[from + 1] to the last, each given all before it.
-using TokenLosses = std::function<std::vector<double>(std::span<const std::int32_t> tokens, std::size_t from)>;
+using TokenLosses = std::function<std::vector<double>(std::span<const TokenId> tokens, std::size_t from)>;
 
 /// Contexts in the order in which they are taken: the least mean loss of the question behind them first, until the
 /// tokens are past `budget` (the one that goes past it included). Returns their places, ascending.
@@ -20,7 +22,6 @@ std::vector<std::size_t> choose_contexts(std::span<const double> question_losses
 
 /// What is left of `tokens`, the contexts joined; `lengths`: tokens of each context by itself; `target`: how many to
 /// keep of all.
-std::vector<std::int32_t> thin_out(std::vector<std::int32_t> tokens, std::span<const std::size_t> lengths,
-                                   double target, const TokenLosses& losses);
+Tokens thin_out(Tokens tokens, std::span<const std::size_t> lengths, double target, const TokenLosses& losses);
 
 }  // namespace proctor

@@ -124,7 +124,7 @@ void Bpe::merge(std::vector<Symbol>& symbols) const {
   }
 }
 
-void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) {
+void Bpe::encode(std::string_view word, Tokens& ids) {
   if (word.empty()) return;
   if (const auto cached = cache_.find(word); cached != cache_.end()) {
     ids.insert(ids.end(), cached->second.begin(), cached->second.end());
@@ -142,7 +142,7 @@ void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) {
   }
   if (word.size() > kCachedWordBytes) return;
   if (cache_.size() >= kCachedWords) cache_.clear();
-  cache_.emplace(word, std::vector<std::int32_t>(ids.begin() + static_cast<std::ptrdiff_t>(before), ids.end()));
+  cache_.emplace(word, Tokens(ids.begin() + static_cast<std::ptrdiff_t>(before), ids.end()));
 }
 
 }  // namespace proctor

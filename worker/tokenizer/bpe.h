@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/tokenizer/token_model.h"
 
 namespace proctor {
@@ -13,7 +14,7 @@ class Bpe final : public TokenModel {
   /// `json`: the file's "model". Throws InputError for what is not supported or not consistent.
   explicit Bpe(const nlohmann::json& json);
 
-  void encode(std::string_view word, std::vector<std::int32_t>& ids) override;
+  void encode(std::string_view word, Tokens& ids) override;
 
  private:
   struct Merge {
@@ -30,7 +31,7 @@ class Bpe final : public TokenModel {
   void merge(std::vector<Symbol>& symbols) const;
 
   std::unordered_map<std::uint64_t, Merge> merges_;
-  StringMap<std::vector<std::int32_t>> cache_;
+  StringMap<Tokens> cache_;
   std::optional<std::int32_t> unknown_;
   ByteIds byte_ids_{};
   std::string prefix_, suffix_;

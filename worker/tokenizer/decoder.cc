@@ -12,9 +12,9 @@
 namespace proctor {
 namespace {
 
-using Tokens = std::vector<std::string>;
+using Pieces = std::vector<std::string>;
 
-std::string join(const Tokens& tokens, std::string_view between = "") {
+std::string join(const Pieces& tokens, std::string_view between = "") {
   std::string text;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (i) text += between;
@@ -50,7 +50,7 @@ void replace_all(std::string& text, const std::string& from, const std::string& 
     text.replace(at, from.size(), to);
 }
 
-Tokens decode_byte_level(Tokens tokens) {
+Pieces decode_byte_level(Pieces tokens) {
   for (std::string& token : tokens) token = bytes_of(token);
   return {utf8_lossy(join(tokens))};
 }
@@ -63,8 +63,8 @@ std::optional<char> fallback_byte(const std::string& token) {
   return static_cast<char>(value);
 }
 
-Tokens decode_byte_fallback(Tokens tokens) {
-  Tokens out;
+Pieces decode_byte_fallback(Pieces tokens) {
+  Pieces out;
   std::string bytes;
   const auto end_run = [&] {
     if (bytes.empty()) return;
@@ -89,7 +89,7 @@ Tokens decode_byte_fallback(Tokens tokens) {
 /// Up to `start` copies of `content` off the left of each token, up to `stop` off the right.
 TokenDecoder strip(const nlohmann::json& json) {
   return [content = json.at("content").get<std::string>(), start = json.at("start").get<int>(),
-          stop = json.at("stop").get<int>()](Tokens tokens) {
+          stop = json.at("stop").get<int>()](Pieces tokens) {
     for (std::string& token : tokens) {
       for (int i = 0; i < start && token.starts_with(content); ++i) token.erase(0, content.size());
       for (int i = 0; i < stop && token.ends_with(content); ++i) token.resize(token.size() - content.size());
@@ -102,7 +102,7 @@ TokenDecoder metaspace(const nlohmann::json& json) {
   const Pattern mark = Pattern::literal(json.value("replacement", "\xE2\x96\x81"));
   bool prefixed = json.value("prepend_scheme", "always") != "never";
   if (json.contains("add_prefix_space")) prefixed = prefixed && json.at("add_prefix_space").get<bool>();
-  return [mark, prefixed](Tokens tokens) {
+  return [mark, prefixed](Pieces tokens) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       tokens[i] = mark.replace_all(tokens[i], i == 0 && prefixed ? "" : " ");
     }
@@ -112,7 +112,7 @@ TokenDecoder metaspace(const nlohmann::json& json) {
 
 TokenDecoder bpe_suffix(const nlohmann::json& json) {
   const Pattern suffix = Pattern::literal(json.value("suffix", "</w>"));
-  return [suffix](Tokens tokens) {
+  return [suffix](Pieces tokens) {
     for (std::size_t i = 0; i < tokens.size(); ++i)
       tokens[i] = suffix.replace_all(tokens[i], i + 1 == tokens.size() ? "" : " ");
     return tokens;
@@ -121,7 +121,7 @@ TokenDecoder bpe_suffix(const nlohmann::json& json) {
 
 /// Continuations join; then, where asked, no space before punctuation and English contractions.
 TokenDecoder word_piece(const nlohmann::json& json) {
-  return [prefix = json.value("prefix", "##"), cleanup = json.value("cleanup", true)](Tokens tokens) {
+  return [prefix = json.value("prefix", "##"), cleanup = json.value("cleanup", true)](Pieces tokens) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       std::string& token = tokens[i];
       if (i > 0) token = token.starts_with(prefix) ? token.substr(prefix.size()) : " " + token;
@@ -137,7 +137,7 @@ TokenDecoder word_piece(const nlohmann::json& json) {
 TokenDecoder sequence(const nlohmann::json& parts) {
   std::vector<TokenDecoder> steps;
   for (const auto& part : parts) steps.push_back(make_token_decoder(part));
-  return [steps](Tokens tokens) {
+  return [steps](Pieces tokens) {
     for (const auto& step : steps) tokens = step(std::move(tokens));
     return tokens;
   };
@@ -154,19 +154,19 @@ std::string clean_up_spaces(std::string text) {
 }
 
 TokenDecoder make_token_decoder(const nlohmann::json& json) {
-  if (json.is_null()) return [](Tokens tokens) { return Tokens{join(tokens, " ")}; };
+  if (json.is_null()) return [](Pieces tokens) { return Pieces{join(tokens, " ")}; };
   const std::string type = json.at("type");
   if (type == "Sequence") return sequence(json.at("decoders"));
   if (type == "ByteLevel") return decode_byte_level;
   if (type == "ByteFallback") return decode_byte_fallback;
-  if (type == "Fuse") return [](Tokens tokens) { return Tokens{join(tokens)}; };
+  if (type == "Fuse") return [](Pieces tokens) { return Pieces{join(tokens)}; };
   if (type == "Strip") return strip(json);
   if (type == "Metaspace") return metaspace(json);
   if (type == "WordPiece") return word_piece(json);
   if (type == "BPEDecoder") return bpe_suffix(json);
   if (type == "Replace")
     return
-        [pattern = Pattern::from_json(json.at("pattern")), by = json.at("content").get<std::string>()](Tokens tokens) {
+        [pattern = Pattern::from_json(json.at("pattern")), by = json.at("content").get<std::string>()](Pieces tokens) {
           for (std::string& token : tokens) token = pattern.replace_all(token, by);
           return tokens;
         };

@@ -26,7 +26,7 @@ std::vector<TemplatePart> read_template(const nlohmann::json& parts, const nlohm
 
 /// [CLS] A [SEP] B [SEP]; Roberta puts a second [SEP] between.
 PostProcessor bert(const nlohmann::json& json, bool roberta) {
-  const std::vector<std::int32_t> cls = {json.at("cls").at(1)}, sep = {json.at("sep").at(1)};
+  const Tokens cls = {json.at("cls").at(1)}, sep = {json.at("sep").at(1)};
   const std::int32_t second = roberta ? 0 : 1;
   PostProcessor out;
   out.single = {{What::special, cls, 0}, {What::first, {}, 0}, {What::special, sep, 0}};

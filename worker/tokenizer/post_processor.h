@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
+
 namespace proctor {
 
 /// What a template is made of: the first text, the second, or special tokens.
 struct TemplatePart {
   enum class What { first, second, special } what = What::first;
-  std::vector<std::int32_t> ids;  ///< of a special token
+  Tokens ids;  ///< of a special token
   std::int32_t type_id = 0;
 };
 

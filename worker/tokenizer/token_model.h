@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
+
 namespace proctor {
 
 struct StringHash {
@@ -26,7 +28,7 @@ class TokenModel {
  public:
   virtual ~TokenModel() = default;
   /// Appends the ids of one word (UTF-8, as the pre-tokenizer gave it).
-  virtual void encode(std::string_view word, std::vector<std::int32_t>& ids) = 0;
+  virtual void encode(std::string_view word, Tokens& ids) = 0;
   std::optional<std::int32_t> id(std::string_view token) const;
   const std::string* token(std::int32_t id) const;  ///< null if there is none
 

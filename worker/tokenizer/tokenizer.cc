@@ -62,7 +62,7 @@ void Tokenizer::add_tokens(const std::vector<AddedToken>& tokens) {
   }
 }
 
-void Tokenizer::encode_plain(std::string_view text, bool at_start, std::vector<std::int32_t>& ids) {
+void Tokenizer::encode_plain(std::string_view text, bool at_start, Tokens& ids) {
   const std::string normal = normalizer_(std::string(text));
   for (const auto& span : normalized_added_.cut(normal)) {
     if (span.token) {
@@ -77,9 +77,9 @@ void Tokenizer::encode_plain(std::string_view text, bool at_start, std::vector<s
   }
 }
 
-std::vector<std::int32_t> Tokenizer::ids_of(std::string_view text) {
+Tokens Tokenizer::ids_of(std::string_view text) {
   if (!is_valid_utf8(text)) throw InputError("text is not valid UTF-8");
-  std::vector<std::int32_t> ids;
+  Tokens ids;
   for (const auto& span : raw_added_.cut(text)) {
     if (span.token)
       ids.push_back(span.token->id);
@@ -89,8 +89,8 @@ std::vector<std::int32_t> Tokenizer::ids_of(std::string_view text) {
   return ids;
 }
 
-Encoding Tokenizer::assemble(std::span<const TemplatePart> parts, const std::vector<std::int32_t>& first,
-                             const std::vector<std::int32_t>& second, Special special) const {
+Encoding Tokenizer::assemble(std::span<const TemplatePart> parts, const Tokens& first, const Tokens& second,
+                             Special special) const {
   Encoding encoding;
   for (const TemplatePart& part : parts) {
     if (part.what == TemplatePart::What::special && special == Special::leave_out) continue;
@@ -108,7 +108,7 @@ Encoding Tokenizer::encode(std::string_view text, Special special) {
 }
 
 Encoding Tokenizer::encode_at_most(std::string_view text, std::size_t most) {
-  std::vector<std::int32_t> ids = ids_of(text);
+  Tokens ids = ids_of(text);
   const std::size_t room = room_in(post_.single, most), cut = ids.size() > room ? ids.size() - room : 0;
   ids.resize(ids.size() - cut);
   Encoding encoding = assemble(post_.single, ids, {}, Special::add);
@@ -123,14 +123,14 @@ Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second,
 
 Encoding Tokenizer::encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most,
                                         Truncation truncation) {
-  std::vector<std::int32_t> a = ids_of(first), b = ids_of(second);
+  Tokens a = ids_of(first), b = ids_of(second);
   const std::size_t before = a.size() + b.size(), room = room_in(post_.pair, most);
   if (truncation == Truncation::only_second) {
     a.resize(std::min(a.size(), most * 3 / 4));
     b.resize(std::min(b.size(), room - std::min(room, a.size())));
   } else if (before > room) {
     const bool a_is_longer = a.size() > b.size();
-    std::vector<std::int32_t>&shorter = a_is_longer ? b : a, &longer = a_is_longer ? a : b;
+    Tokens &shorter = a_is_longer ? b : a, &longer = a_is_longer ? a : b;
     std::size_t keep = shorter.size(), rest = room - std::min(room, keep);
     if (rest < keep) {  // both down to half
       const bool odd_is_shorters = truncation == Truncation::longest_first_python && !a_is_longer;
@@ -145,7 +145,7 @@ Encoding Tokenizer::encode_pair_at_most(std::string_view first, std::string_view
   return encoding;
 }
 
-std::string Tokenizer::decode(std::span<const std::int32_t> ids, Decoding decoding) const {
+std::string Tokenizer::decode(std::span<const TokenId> ids, Decoding decoding) const {
   std::vector<std::string> tokens;
   for (std::int32_t id : ids) {
     if (const auto added = added_.find(id); added != added_.end()) {

@@ -30,7 +30,8 @@ enum class Decoding { skip_special, keep_special };
 enum class Truncation { longest_first, longest_first_python, only_second };
 
 struct Encoding {
-  std::vector<std::int32_t> ids, type_ids;
+  Tokens ids;
+  std::vector<std::int32_t> type_ids;
   std::size_t truncated = 0;  ///< tokens cut off the right of the text, or of both texts
 };
 
@@ -47,7 +48,7 @@ class Tokenizer {
   /// The same of a pair.
   Encoding encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most,
                                Truncation truncation = Truncation::longest_first);
-  std::string decode(std::span<const std::int32_t> ids, Decoding decoding) const;
+  std::string decode(std::span<const TokenId> ids, Decoding decoding) const;
   std::int32_t id(std::string_view token) const;  ///< -1 if there is none
 
   /// tokenizer_config.json's additions and changes; a token with the id of an earlier one takes its place.
@@ -58,10 +59,10 @@ class Tokenizer {
   void set_pair_template(std::vector<TemplatePart> parts) { post_.pair = std::move(parts); }
 
  private:
-  std::vector<std::int32_t> ids_of(std::string_view text);
-  void encode_plain(std::string_view text, bool at_start, std::vector<std::int32_t>& ids);
-  Encoding assemble(std::span<const TemplatePart> parts, const std::vector<std::int32_t>& first,
-                    const std::vector<std::int32_t>& second, Special special) const;
+  Tokens ids_of(std::string_view text);
+  void encode_plain(std::string_view text, bool at_start, Tokens& ids);
+  Encoding assemble(std::span<const TemplatePart> parts, const Tokens& first, const Tokens& second,
+                    Special special) const;
 
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;

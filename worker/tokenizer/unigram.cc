@@ -29,7 +29,7 @@ Unigram::Unigram(const nlohmann::json& json) : byte_fallback_(json.value("byte_f
 }
 
 /// One id, or where the piece is unknown: its bytes' ids if all are there, else the unknown one.
-void Unigram::append(std::string_view piece, std::vector<std::int32_t>& ids) const {
+void Unigram::append(std::string_view piece, Tokens& ids) const {
   if (const auto known = id(piece)) return ids.push_back(*known);
   const bool has_bytes = byte_fallback_ && std::ranges::all_of(piece, [this](char c) {
                            return byte_ids_[static_cast<unsigned char>(c)] >= 0;
@@ -43,7 +43,7 @@ void Unigram::append(std::string_view piece, std::vector<std::int32_t>& ids) con
 }
 
 /// As Hugging Face's encode_optimized: of equal sums the first found; unknown characters side by side are one piece.
-void Unigram::encode(std::string_view word, std::vector<std::int32_t>& ids) {
+void Unigram::encode(std::string_view word, Tokens& ids) {
   struct Best {
     double score = 0;
     std::size_t begin = 0;

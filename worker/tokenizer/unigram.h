@@ -2,6 +2,7 @@
 // of log-probabilities (Kudo 2018, arXiv:1804.10959), by dynamic programming over its bytes.
 #pragma once
 
+#include "sharding/protocol/tokens.h"
 #include "worker/tokenizer/byte_trie.h"
 #include "worker/tokenizer/token_model.h"
 
@@ -10,10 +11,10 @@ namespace proctor {
 class Unigram final : public TokenModel {
  public:
   explicit Unigram(const nlohmann::json& json);
-  void encode(std::string_view word, std::vector<std::int32_t>& ids) override;
+  void encode(std::string_view word, Tokens& ids) override;
 
  private:
-  void append(std::string_view piece, std::vector<std::int32_t>& ids) const;
+  void append(std::string_view piece, Tokens& ids) const;
 
   ByteTrie trie_;  // of pieces' ids
   std::vector<double> scores_;

@@ -15,7 +15,7 @@ WordPiece::WordPiece(const nlohmann::json& json)
   unknown_ = *found;
 }
 
-void WordPiece::encode(std::string_view word, std::vector<std::int32_t>& ids) {
+void WordPiece::encode(std::string_view word, Tokens& ids) {
   const std::size_t before = ids.size();
   std::size_t characters = 0;
   for (std::size_t at = 0, length = 0; at < word.size(); at += length, ++characters) code_point_at(word, at, length);

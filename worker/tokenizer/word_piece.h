@@ -2,6 +2,7 @@
 // continuation, and so on; a word that cannot be made so is one unknown token.
 #pragma once
 
+#include "sharding/protocol/tokens.h"
 #include "worker/tokenizer/token_model.h"
 
 namespace proctor {
@@ -9,7 +10,7 @@ namespace proctor {
 class WordPiece final : public TokenModel {
  public:
   explicit WordPiece(const nlohmann::json& json);
-  void encode(std::string_view word, std::vector<std::int32_t>& ids) override;
+  void encode(std::string_view word, Tokens& ids) override;
 
  private:
   std::string prefix_;  // of a continuation: "##"

@@ -49,8 +49,10 @@ bool FaultHook::claim() const {
 
 bool FaultHook::meets_text(const ProgressUnit& batch) const {
   return std::ranges::any_of(batch.requests, [&](std::uint32_t r) {
-    return std::ranges::any_of(requests_[r].parts,
-                               [&](const auto& part) { return part.find(fault_->text) != std::string::npos; });
+    return std::ranges::any_of(requests_[r].parts, [&](const Part& part) {
+      const auto* text = std::get_if<Text>(&part);
+      return text && text->find(fault_->text) != std::string::npos;
+    });
   });
 }
 

@@ -12,7 +12,7 @@ namespace {
 /// Every member computed the same answers: what differs by one bit would diverge further.
 void check_equal(Communicator& gang, const Device& device, const std::vector<Response>& responses) {
   if (gang.size() == 1) return;
-  const auto digest = static_cast<std::int64_t>(std::hash<std::string>()(nlohmann::json(responses).dump()));
+  const auto digest = static_cast<std::int64_t>(std::hash<std::string>()(encode_responses(responses)));
   const at::Tensor mine = at::full({1}, digest, at::TensorOptions().dtype(at::kLong).device(device.torch()));
   if (!gang.all_gather(mine).eq(digest).all().item<bool>())
     throw std::runtime_error("the members of the gang computed different answers");

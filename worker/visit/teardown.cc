@@ -10,7 +10,7 @@
 namespace proctor {
 namespace {
 
-void measure(Device& device, const Baseline& before, LedgerRow& row) {
+void measure(Device& device, const Baseline& before, TeardownMeasures& row) {
   const DeviceMemory memory = device.memory();
   const ProcessCounters process = process_counters();
   row.allocated_before = before.memory.allocated_bytes;
@@ -75,8 +75,10 @@ std::string quiesce(const Gang& gang, Device& device) {
   }
 }
 
-Aftermath tear_down(Gang& gang, Device& device, const Baseline& before, Path path,
-                    std::chrono::duration<double> step_limit, const Announce& announce, LedgerRow& row) {
+TornDown tear_down(Gang& gang, Device& device, const Baseline& before, Path path,
+                   std::chrono::duration<double> step_limit, const Announce& announce) {
+  TornDown down;
+  TeardownMeasures& row = down.measures;
   const auto begin = Clock::now();
   const auto step = [&](const char* name, auto&& act) {
     announce(std::string("teardown ") + name);
@@ -92,8 +94,8 @@ Aftermath tear_down(Gang& gang, Device& device, const Baseline& before, Path pat
   step("communicators", [&] { ended = end_communicator(gang, path, row.graphs_left, step_limit / 3); });
   row.communicators_left = gang.communicator ? 1 : 0;
   if (!ended || !device.healthy()) {
-    row.teardown_s += seconds_since(begin);
-    return Aftermath::leave;
+    row.teardown_s = seconds_since(begin);
+    return down;
   }
   const std::weak_ptr<OpenModule> watch = gang.module;
   step("drop_weights", [&] { gang.module.reset(); });
@@ -108,8 +110,9 @@ Aftermath tear_down(Gang& gang, Device& device, const Baseline& before, Path pat
     device.synchronize();
     measure(device, before, row);
   });
-  row.teardown_s += seconds_since(begin);
-  return Aftermath::measured;
+  row.teardown_s = seconds_since(begin);
+  down.aftermath = Aftermath::measured;
+  return down;
 }
 
 }  // namespace proctor

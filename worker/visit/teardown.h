@@ -34,10 +34,13 @@ enum class Aftermath {
   leave      ///< a thread is stuck in NCCL, or the device is lost: nothing more may be called, _exit
 };
 
+struct TornDown {
+  Aftermath aftermath = Aftermath::leave;
+  TeardownMeasures measures;
+};
 /// Ends the visit; may be called again after it threw (on the abort path). `step_limit`: seconds after which the
-/// orchestrator calls a step late; a wait of one takes a third of it at most. Leaves load_s, run_s, tokens, bytes_read
-/// and batches as they are in `row`, fills the rest.
-Aftermath tear_down(Gang& gang, Device& device, const Baseline& before, Path path,
-                    std::chrono::duration<double> step_limit, const Announce& announce, LedgerRow& row);
+/// orchestrator calls a step late; a wait of one takes a third of it at most.
+TornDown tear_down(Gang& gang, Device& device, const Baseline& before, Path path,
+                   std::chrono::duration<double> step_limit, const Announce& announce);
 
 }  // namespace proctor

@@ -24,6 +24,12 @@ namespace {
 /// The visit was aborted while a unit of it was about to begin. Not a std::exception: only the loop catches it.
 struct VisitAborted {};
 
+/// What came with a shard of the one that probably follows.
+struct SentAhead {
+  std::optional<ShardId> shard;
+  std::vector<Request> requests;
+};
+
 struct OpenVisitState {
   OpenVisit order;
   MeetingPlace place;
@@ -31,6 +37,7 @@ struct OpenVisitState {
   std::optional<BatchCleanup> cleanup;
   std::uint64_t units = 0;  // announced
   ProgressUnit batch{""};   // that is under way
+  SentAhead ahead;
   LedgerRow row;
 };
 
@@ -69,8 +76,11 @@ class Worker {
     load();
   }
 
-  void handle(const RunShard& order) {
+  void handle(RunShard& order) {
     if (!has(order.visit) || !visit_->gang.module) return;
+    if (order.requests.empty() && visit_->ahead.shard == order.shard)
+      order.requests = std::move(visit_->ahead.requests);
+    visit_->ahead = {order.next_shard, order.next};
     const auto begin = Clock::now();
     const std::uint64_t tokens = visit_->gang.module->computed().tokens;
     // The orchestrator's watchdog names who is late after one unit; this is for when nobody listens any more.
@@ -177,12 +187,11 @@ class Worker {
     visit_->row.cleanups = visit_->cleanup->cleanups();
     visit_->row.cleanup_s = visit_->cleanup->seconds();
     const auto limit = visit_->order.deadlines.teardown;
-    const Aftermath aftermath =
-        tear_down(visit_->gang, device_, baseline_, path, path == Path::abort ? std::min(limit, kAbortPatience) : limit,
-                  announce_step, visit_->row);
-    VisitClosed closed{visit_->order.visit, visit_->row};
-    report(closed);
-    if (aftermath == Aftermath::leave) leave("a communicator or the device cannot be ended");
+    TornDown down = tear_down(visit_->gang, device_, baseline_, path,
+                              path == Path::abort ? std::min(limit, kAbortPatience) : limit, announce_step);
+    visit_->row.set(std::move(down.measures));
+    report(VisitClosed{visit_->order.visit, visit_->row});
+    if (down.aftermath == Aftermath::leave) leave("a communicator or the device cannot be ended");
     visit_.reset();
   }
 
@@ -246,10 +255,10 @@ int serve(Channel channel, const WorkerOptions& options) {
     Worker worker(channel, *device, inbox, abort_switch);
     if (!channel.send(encode(WorkerReport(WorkerReady{getpid(), facts})))) return 0;
     for (;;) {
-      const WorkerOrder order = inbox.take();
+      WorkerOrder order = inbox.take();
       if (std::holds_alternative<Leave>(order)) break;
       try {
-        std::visit([&](const auto& body) { worker.handle(body); }, order);
+        std::visit([&](auto& body) { worker.handle(body); }, order);
       } catch (const VisitAborted&) {  // the order to abort is in the inbox
       }
     }

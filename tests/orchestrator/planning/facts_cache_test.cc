@@ -5,6 +5,8 @@
 
 #include <fstream>
 
+#include "sharding/protocol/facts_json.h"
+
 namespace proctor {
 namespace {
 

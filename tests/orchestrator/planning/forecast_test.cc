@@ -80,8 +80,7 @@ Work work(std::uint32_t tensor_parallel) {
   facts.intermediate = 8192, facts.vocabulary = 128'000;
   work.device.bytes = 2ull << 30;
   work.requests.resize(1);
-  work.requests[0].requests = {{{std::string(400, 'x')}, {{"type", "loglikelihood"}}},
-                               {{std::string(100, 'x')}, {{"type", "loglikelihood"}}}};
+  work.requests[0].requests = {{{std::string(400, 'x')}, Loglikelihood{}}, {{std::string(100, 'x')}, Loglikelihood{}}};
   work.suite.tasks.resize(1);
   work.suite.tasks[0].name = "t";
   for (std::uint32_t m = 0; m < 2; ++m) {

@@ -155,30 +155,32 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   EXPECT_NE(table.find("|Groups|"), std::string::npos);
 }
 
-nlohmann::ordered_json ledger_row(int visit, int member, const char* verdict, const char* reason, int left) {
-  return {{"visit", visit},
-          {"module", visit == 1 ? "a" : "b"},
-          {"worker", "0." + std::to_string(member)},
-          {"member", member},
-          {"members", 2},
-          {"verdict", verdict},
-          {"reason", reason},
-          {"load_s", 1.0},
-          {"run_s", 2.25},
-          {"teardown_s", 0.25},
-          {"cleanup_s", 0.025},
-          {"batches", 4},
-          {"cleanups", 1},
-          {"allocated_before", 10},
-          {"allocated_peak", visit << 20},
-          {"allocated_after", 10 + left}};
+LedgerLine ledger_line(std::uint32_t visit, std::uint32_t member, Verdict verdict, const std::string& reason,
+                       std::uint64_t left) {
+  LedgerLine line;
+  line.module = "b";
+  line.visit = VisitId{visit};
+  line.member = member;
+  line.members = 2;
+  line.verdict = verdict;
+  line.reason = reason;
+  line.row.load_s = 1;
+  line.row.run_s = 2.25;
+  line.row.teardown_s = 0.25;
+  line.row.cleanup_s = 0.025;
+  line.row.batches = 4;
+  line.row.cleanups = 1;
+  line.row.allocated_before = 10;
+  line.row.allocated_peak = std::uint64_t{visit} << 20;
+  line.row.allocated_after = 10 + left;
+  return line;
 }
 
 TEST(LedgerView, counts_a_gangs_visit_once_shows_what_was_left_and_adds_up) {
   const std::string reason = "7 allocated bytes more than before, " + std::string(500, 'x');
-  const std::vector<nlohmann::ordered_json> rows = {ledger_row(1, 0, "clean", "", 0), ledger_row(1, 1, "clean", "", 0),
-                                                    ledger_row(2, 0, "recycled", reason.c_str(), 7),
-                                                    ledger_row(2, 1, "recycled", "another member's", 0)};
+  const std::vector<LedgerLine> rows = {
+      ledger_line(1, 0, Verdict::clean, "", 0), ledger_line(1, 1, Verdict::clean, "", 0),
+      ledger_line(2, 0, Verdict::recycled, reason, 7), ledger_line(2, 1, Verdict::recycled, "another member's", 0)};
   EXPECT_EQ(ledger_summary(rows), "ledger: 2 visits: 1 clean, 1 recycled; teardown 1.00 s of 9.0 s computed\n");
   const std::string table = ledger_table(rows);
   EXPECT_NE(
@@ -196,11 +198,11 @@ TEST(LedgerView, counts_a_gangs_visit_once_shows_what_was_left_and_adds_up) {
 }
 
 TEST(LedgerView, shares_of_a_module_leave_out_visits_whose_products_were_not_timed) {
-  nlohmann::ordered_json timed = ledger_row(1, 0, "clean", "", 0), aborted = ledger_row(3, 0, "aborted", "", 0);
-  timed["products_s"] = 1.125;
-  timed["tokenize_s"] = 0.045;
-  aborted["module"] = "a";
-  const auto totals = module_totals({timed, aborted, ledger_row(2, 0, "clean", "", 0)});
+  LedgerLine timed = ledger_line(1, 0, Verdict::clean, "", 0), aborted = ledger_line(3, 0, Verdict::aborted, "", 0);
+  timed.row.products_s = 1.125;
+  timed.row.tokenize_s = 0.045;
+  timed.module = aborted.module = "a";
+  const auto totals = module_totals({timed, aborted, ledger_line(2, 0, Verdict::clean, "", 0)});
   EXPECT_EQ(totals["a"]["run_s"], 4.5);
   EXPECT_EQ(totals["a"]["share_of_limit"], 0.5);
   EXPECT_EQ(totals["a"]["share_tokenizing"], 0.01);

@@ -175,7 +175,7 @@ TEST_F(AgentTest, holds_progress_back_until_the_next_beat_but_not_behind_other_n
     std::vector<std::string> out;
     for (const AgentReport& report : reports_)
       if (const auto* from = std::get_if<FromWorker>(&report)) {
-        const WorkerReport body = decode_worker_report(frame_of(from->frame));
+        const WorkerReport body = decode_worker_report(from->frame);
         const auto* news = std::get_if<Progress>(&body);
         out.push_back(news ? std::to_string(news->counter) : "waiting");
       }

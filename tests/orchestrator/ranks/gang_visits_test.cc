@@ -34,10 +34,10 @@ class GangVisits : public testing::Test {
     EXPECT_TRUE(leaving_ || !std::holds_alternative<WorkerExited>(report)) << "a worker died";
     const auto* said = std::get_if<FromWorker>(&report);
     if (!said) return;
-    WorkerReport body = decode_worker_report(frame_of(said->frame));
+    WorkerReport body = decode_worker_report(said->frame);
     if (!std::holds_alternative<Progress>(body)) heard_[said->slot].push_back(std::move(body));
   }
-  void say(std::uint32_t slot, const WorkerOrder& order) { agent_.handle(ToWorker{slot, to_binary(encode(order))}); }
+  void say(std::uint32_t slot, const WorkerOrder& order) { agent_.handle(ToWorkers{{slot}, encode(order)}); }
   /// The next report of a worker has to be of this kind.
   template <class Report>
   Report wait_for(std::uint32_t slot) {
@@ -58,9 +58,8 @@ class GangVisits : public testing::Test {
     if (size > 1) agent_.handle(ShareMemory{id, slots});
     for (std::uint32_t& rank = open.gang_rank; rank < size; ++rank) say(slots[rank], open);
     for (std::uint32_t slot : slots) wait_for<VisitOpened>(slot);
-    RunShard run{id, ShardId{0}, 1, 256, {}, {}, {}, 60, {}};
-    run.requests = {{{"a context", "and its continuation"}, {{"type", "loglikelihood"}}},
-                    {{"go on"}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", 8}}}};
+    RunShard run{id, ShardId{0}, 1, 256, {}, {}, {}, 60, {}, {}};
+    run.requests = {{{"a context", "and its continuation"}, Loglikelihood{}}, {{"go on"}, Generate{{"\x01"}, 8}}};
     for (std::uint32_t slot : slots) say(slot, run);
     EXPECT_EQ(wait_for<ShardAnswered>(slots[0]).responses.size(), 2u);
     for (std::uint32_t slot : slots) say(slot, CloseVisit{id});

@@ -5,17 +5,22 @@
 namespace proctor {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 /// Two devices: a visit of a gang of two, then one that was lost on the first.
 Timeline timeline() {
-  const auto row = [](int visit, const char* module, const char* worker, double opened, double closed) {
-    return Json{{"visit", visit},    {"module", module},   {"worker", worker},  {"load_s", 1.0},
-                {"teardown_s", 0.5}, {"opened_s", opened}, {"closed_s", closed}};
+  const auto line = [](std::uint32_t visit, const char* module, std::uint32_t slot, double opened, double closed) {
+    LedgerLine line;
+    line.visit = VisitId{visit};
+    line.module = module;
+    line.worker = {AgentId{0}, slot};
+    line.opened_s = opened;
+    line.closed_s = closed;
+    line.row.load_s = 1;
+    line.row.teardown_s = 0.5;
+    return line;
   };
-  Json lost = row(2, "b<2>", "0.0", 10, 20);
-  lost["lost_s"] = 4.0;
-  return run_timeline("runs/x", {row(1, "a", "0.0", 0, 10), row(1, "a", "0.1", 0, 10), lost},
+  LedgerLine lost = line(2, "b<2>", 0, 10, 20);
+  lost.lost_s = 4.0;
+  return run_timeline("runs/x", {line(1, "a", 0, 0, 10), line(1, "a", 1, 0, 10), lost},
                       {{{"visit", 1}, {"shard", 7}, {"module", "a"}, {"task", "t"}, {"begin_s", 2.0}, {"run_s", 3.0}}});
 }
 

@@ -24,7 +24,7 @@ Json goldens() {
 
 /// The model of the oracle: a share of -10 that SHA-256 gives.
 double log_likelihood(const Request& request) {
-  const std::string hash = sha256_hex(request.parts[0] + std::string(1, '\0') + request.parts[1]);
+  const std::string hash = sha256_hex(text_of(request, 0) + std::string(1, '\0') + text_of(request, 1));
   return -10 * static_cast<double>(std::stoul(hash.substr(0, 8), nullptr, 16)) / 4294967296.0;
 }
 
@@ -40,9 +40,10 @@ TEST_P(GoldenBenchmarks, requests_and_scores_are_lm_evals) {
   std::vector<Response> responses;
   for (std::size_t i = 0; i < cell.requests.size(); ++i) {
     const Request& request = cell.requests[i];
-    texts.push_back(request.parts);
-    responses.push_back(generates ? Response{{golden["texts"][i].get<std::string>(), 1, 0}, ""}
-                                  : Response{{log_likelihood(request), false, 1, 0}, ""});
+    texts.emplace_back();
+    for (const Part& part : request.parts) texts.back().push_back(text_of(part));
+    responses.push_back(generates ? Response{GenerateAnswer{golden["texts"][i].get<std::string>(), 1, {}, 0}, ""}
+                                  : Response{LoglikelihoodAnswer{log_likelihood(request), false, 1, 0}, ""});
   }
   ASSERT_EQ(cell.requests.size(), golden["requests"]);
   EXPECT_EQ(texts[0], golden["first"]);

@@ -83,8 +83,8 @@ Outcome run(const Task& spec, std::vector<Document> documents) {
   python::Random random(42);
   std::vector<Response> responses;
   for (const Request& request : cell.requests) {
-    list.push_back({request.parts[0], request.parts[1]});
-    responses.push_back({nlohmann::json::array({-random.random(), false, 1, 0}), ""});
+    list.push_back({text_of(request, 0), text_of(request, 1)});
+    responses.push_back({LoglikelihoodAnswer{-random.random(), false, 1, 0}, ""});
   }
   Outcome outcome;
   outcome.hash = sha256_hex(python::json_dumps(list, python::Ascii::escape));

@@ -113,11 +113,7 @@ class EmbedTasks : public testing::Test {
   fs::path root_ = fs::temp_directory_path() / ("proctor-embed-" + std::to_string(::getpid()));
 };
 
-Response vector(std::vector<float> values) {
-  std::vector<std::uint8_t> bytes(values.size() * sizeof(float));
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  return {{nlohmann::json::binary(std::move(bytes)), 3, 0}, ""};
-}
+Response vector(std::vector<float> values) { return {EmbedAnswer{std::move(values), 3, 0}, ""}; }
 
 TEST_F(EmbedTasks, retrieval_embeds_judged_queries_and_the_whole_corpus) {
   retrieval();
@@ -125,10 +121,10 @@ TEST_F(EmbedTasks, retrieval_embeds_judged_queries_and_the_whole_corpus) {
   const CellRequests pair = build(task);
   ASSERT_EQ(pair.documents.size(), 2u);
   ASSERT_EQ(pair.requests.size(), 4u);
-  EXPECT_EQ(pair.requests[0].parts[0], "first");
-  EXPECT_EQ(pair.requests[0].ask["prompts"][0], "query");
-  EXPECT_EQ(pair.requests[2].parts[0], "T one");
-  EXPECT_EQ(pair.requests[3].parts[0], " ") << "an empty passage is one";
+  EXPECT_EQ(pair.requests[0].parts[0], Part("first"));
+  EXPECT_EQ(pair.requests[0].ask, Ask(Embed{{"query"}, ""}));
+  EXPECT_EQ(pair.requests[2].parts[0], Part("T one"));
+  EXPECT_EQ(pair.requests[3].parts[0], Part(" ")) << "an empty passage is one";
   EXPECT_EQ(build(task, 1).requests.size(), 3u) << "a limit is of queries";
   const std::vector<Response> answers = {vector({1, 0}), vector({1, 1}), vector({2, 0.1f}), vector({0, 3})};
   const CellScore score = score_cell(compile(task), pair, answers, {});
@@ -151,9 +147,10 @@ TEST_F(EmbedTasks, rerank_scores_each_querys_candidates_as_one_bundle) {
   const CellRequests pair = build(task);
   ASSERT_EQ(pair.requests.size(), 3u);
   EXPECT_EQ(pair.first_request, (std::vector<std::uint32_t>{0, 2, 3}));
-  EXPECT_EQ(pair.requests[1].parts, (std::vector<std::string>{"first", "T one"}));
+  EXPECT_EQ(pair.requests[1].parts, (std::vector<Part>{"first", "T one"}));
   const auto scored = [&](double of_2, double of_p1) {
-    const std::vector<Response> answers = {{{of_2, 5, 0}, ""}, {{of_p1, 5, 1}, ""}, {{0.0, 5, 0}, ""}};
+    const std::vector<Response> answers = {
+        {ScorePairAnswer{of_2, 5, 0}, ""}, {ScorePairAnswer{of_p1, 5, 1}, ""}, {ScorePairAnswer{0.0, 5, 0}, ""}};
     return score_cell(compile(task), pair, answers, {});
   };
   EXPECT_EQ(scored(-1, 2).metrics[0].value, 1) << "the order of the file does not matter";
@@ -161,7 +158,8 @@ TEST_F(EmbedTasks, rerank_scores_each_querys_candidates_as_one_bundle) {
   EXPECT_EQ(scored(1, 1).metrics[0].value, 1) << "of equal scores trec_eval's order: p1 before 2";
   EXPECT_EQ(scored(1, 1).truncated, 1u);
   const CellScore failed = score_cell(
-      compile(task), pair, std::vector<Response>{{{1.0, 5, 0}, ""}, {nullptr, "bad"}, {{0.0, 5, 0}, ""}}, {});
+      compile(task), pair,
+      std::vector<Response>{{ScorePairAnswer{1.0, 5, 0}, ""}, {{}, "bad"}, {ScorePairAnswer{0.0, 5, 0}, ""}}, {});
   EXPECT_EQ(failed.effective, 1u);
   ASSERT_EQ(failed.failures.size(), 1u);
   EXPECT_NE(failed.failures[0].find("queries.jsonl:1: passage p1: bad"), std::string::npos);
@@ -176,7 +174,7 @@ TEST_F(EmbedTasks, rerank_scores_each_querys_candidates_as_one_bundle) {
   has("q1 p1 1\n", "run.trec:1: expected a TREC run's six columns");
   has("q1 Q0 p1 1 high r\n", "run.trec:1: score 'high' is no number");
   write("run.trec", "\xEF\xBB\xBFq1 Q0 2 2 1.5 r\nq1 Q0 p1 1 9 r\nq2 Q0 2 1\t-inf r\t\n\t\n");
-  EXPECT_EQ(build(task).requests[0].parts[1], "T one") << "the run's scores decide, behind a byte order mark";
+  EXPECT_EQ(build(task).requests[0].parts[1], Part("T one")) << "the run's scores decide, behind a byte order mark";
   has("\n", "holds no candidates");
 }
 
@@ -189,7 +187,7 @@ TEST_F(EmbedTasks, candidates_may_be_rows_as_autorag_has_them) {
         "found.jsonl}\nquery: '{{text}}'\ndocument: '{{text}}'\n");
   const CellRequests pair = build(read_task((root_ / "t.yaml").string(), "", {}));
   EXPECT_EQ(pair.first_request, (std::vector<std::uint32_t>{0, 2, 3}));
-  EXPECT_EQ(pair.requests[1].parts, (std::vector<std::string>{"first", "one"}));
+  EXPECT_EQ(pair.requests[1].parts, (std::vector<Part>{"first", "one"}));
   write("found.jsonl", "{\"_id\": \"q1\", \"retrieved_ids\": [\"p1\", \"p1\"]}\n");
   EXPECT_NE(refusal().find("found.jsonl:1: query q1 has passage p1 twice"), std::string::npos) << refusal();
   write("found.jsonl", "{\"_id\": \"q1\", \"retrieved_ids\": [\"p9\"]}\n");
@@ -205,7 +203,7 @@ TEST_F(EmbedTasks, a_failed_query_or_passage_is_named_and_left_out) {
   const Task task = read_task((root_ / "t.yaml").string(), "", {});
   const CellScore score =
       score_cell(compile(task), build(task),
-                 std::vector<Response>{vector({1, 0}), {nullptr, "too bad"}, vector({2, 1}), {nullptr, "worse"}}, {});
+                 std::vector<Response>{vector({1, 0}), {{}, "too bad"}, vector({2, 1}), {{}, "worse"}}, {});
   EXPECT_EQ(score.effective, 1u);
   ASSERT_EQ(score.failures.size(), 2u);
   EXPECT_EQ(score.failures[0], "passage 2: worse");
@@ -220,8 +218,8 @@ TEST_F(EmbedTasks, similarity_correlates_cosines_with_scores) {
   const Task task = read_task((root_ / "t.yaml").string(), "", {});
   const CellRequests pair = build(task);
   ASSERT_EQ(pair.requests.size(), 6u);
-  EXPECT_EQ(pair.requests[0].parts[0], "a, \"quoted\"");
-  EXPECT_EQ(pair.requests[3].parts[0], "d\ne");
+  EXPECT_EQ(pair.requests[0].parts[0], Part("a, \"quoted\""));
+  EXPECT_EQ(pair.requests[3].parts[0], Part("d\ne"));
   const std::vector<Response> answers = {vector({1, 0}), vector({1, 0}), vector({1, 0}),
                                          vector({0, 1}), vector({1, 0}), vector({1, 1})};
   const CellScore score = score_cell(compile(task), pair, answers, {});

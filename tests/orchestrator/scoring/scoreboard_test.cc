@@ -56,7 +56,7 @@ class ScoreboardTest : public testing::Test {
     for (std::size_t s : order) {
       std::vector<Response> responses;
       for (std::uint32_t r : work_.shards[s].requests)
-        responses.push_back({nlohmann::json::array({-std::fabs(std::sin(r + 1.0)), r % 3 == 0, 1, 0}), ""});
+        responses.push_back({LoglikelihoodAnswer{-std::fabs(std::sin(r + 1.0)), r % 3 == 0, 1, 0}, ""});
       board.add(work_.shards[s], responses);
       board.collect(false);
     }

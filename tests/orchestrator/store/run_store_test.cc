@@ -9,6 +9,7 @@
 
 #include "orchestrator/store/run_directory.h"
 #include "orchestrator/store/store_thread.h"
+#include "sharding/protocol/request.h"
 
 namespace proctor {
 namespace {
@@ -126,10 +127,9 @@ TEST_F(RunStoreTest, a_failed_write_stops_acknowledging) {
 }
 
 TEST_F(RunStoreTest, responses_survive_with_every_bit) {
-  const std::vector<Response> responses = {{nlohmann::json::array({-0.1234567890123456, true}), ""}, {nullptr, "why"}};
+  const std::vector<Response> responses = {{LoglikelihoodAnswer{-0.1234567890123456, true, 3, 0}, ""}, {{}, "why"}};
   const auto back = decode_responses(encode_responses(responses));
-  EXPECT_EQ(back[0].value, responses[0].value);
-  EXPECT_EQ(back[1].error, "why");
+  EXPECT_EQ(back, responses);
 }
 
 TEST_F(RunStoreTest, fresh_renames_and_never_deletes) {

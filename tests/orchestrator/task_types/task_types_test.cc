@@ -5,7 +5,7 @@
 
 #include "orchestrator/planning/fewshot.h"
 #include "orchestrator/scoring/cell_score.h"
-#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -23,7 +23,7 @@ Task choice_task() {
   task.metrics = {{"acc", {}}, {"acc_norm", {}}, {"acc_bytes", {}}, {"exact_match", {}}};
   return task;
 }
-Response answer(double sum, bool greedy = false) { return {nlohmann::json::array({sum, greedy, 1, 0}), ""}; }
+Response answer(double sum, bool greedy = false) { return {LoglikelihoodAnswer{sum, greedy, 1, 0}, ""}; }
 
 TEST(MultipleChoice, one_request_a_choice_with_the_delimiter_in_the_continuation) {
   const Task task = choice_task();
@@ -31,7 +31,7 @@ TEST(MultipleChoice, one_request_a_choice_with_the_delimiter_in_the_continuation
   const auto requests =
       multiple_choice().requests(compiled, row({{"q", "x"}, {"c", {"a", "b"}}, {"gold", 1}}), "Q: x\nA:");
   ASSERT_EQ(requests.size(), 2u);
-  EXPECT_EQ(requests[1].parts, (std::vector<std::string>{"Q: x\nA:", " b"}));
+  EXPECT_EQ(requests[1].parts, (std::vector<Part>{"Q: x\nA:", " b"}));
 }
 
 TEST(MultipleChoice, one_value_is_no_list_of_choices) {
@@ -99,7 +99,7 @@ TEST(MultipleChoice, choices_may_stand_in_the_context) {
   const auto compiled = compile(task);
   const Document document = row({{"o", {"He", "She"}}, {"end", "ran."}, {"gold", 1}});
   const auto requests = multiple_choice().requests(compiled, document, "shots ");
-  EXPECT_EQ(requests[1].parts, (std::vector<std::string>{"shots She", " ran."}));
+  EXPECT_EQ(requests[1].parts, (std::vector<Part>{"shots She", " ran."}));
   EXPECT_EQ(multiple_choice().example_question(compiled, document) + task.target_delimiter +
                 multiple_choice().example_answer(compiled, document),
             "She ran.");
@@ -115,9 +115,8 @@ TEST(GenerateUntil, asks_for_lm_evals_defaults_and_takes_any_accepted_answer) {
   const auto compiled = compile(task);
   const Document document = row({{"q", "x"}, {"answers", {"Paris", "City of Light"}}});
   const auto request = generate_until().requests(compiled, document, "x").at(0);
-  EXPECT_EQ(request.ask["until"], nlohmann::json({"\n\n"}));
-  EXPECT_EQ(request.ask["max_gen_toks"], 256);
-  const std::vector<Response> responses = {{nlohmann::json::array({"city of light", 3, 0}), ""}};
+  EXPECT_EQ(request.ask, Ask(Generate{{"\n\n"}, 256}));
+  const std::vector<Response> responses = {{GenerateAnswer{"city of light", 3, {}, 0}, ""}};
   EXPECT_EQ(
       generate_until().score(compiled, document, responses, {"none", {{"take_first", {}}}}).at("exact_match").value,
       1.0);
@@ -143,9 +142,9 @@ TEST(GenerateUntil, repeats_are_one_request_each_with_a_seed_of_its_own) {
     auto requests = generate_until().requests(compiled, row({{"q", "x"}, {"a", "y"}}), "x");
     seed_draws(requests, seed, name);
     std::vector<std::uint64_t> seeds;
-    for (const Request& request : requests) seeds.push_back(request.ask.at("seed"));
-    EXPECT_EQ(requests[0].ask.at("top_k"), 5);
-    EXPECT_FALSE(requests[0].ask.contains("top_p"));
+    for (const Request& request : requests) seeds.push_back(std::get<Generate>(request.ask).draw->seed);
+    EXPECT_EQ(std::get<Generate>(requests[0].ask).draw->top_k, 5);
+    EXPECT_EQ(std::get<Generate>(requests[0].ask).draw->top_p, 1);
     return seeds;
   };
   const auto seeds = drawn(1234, "t");
@@ -164,7 +163,7 @@ TEST(GenerateUntil, repeats_are_one_instance_on_a_sample_line) {
   pair.requests = generate_until().requests(compiled, pair.documents[0], "x");
   pair.first_request = {0, 3};
   std::vector<Response> responses;
-  for (const char* text : {"n", "y", "y"}) responses.push_back({nlohmann::json::array({text, 1, 0}), ""});
+  for (const char* text : {"n", "y", "y"}) responses.push_back({GenerateAnswer{text, 1, {}, 0}, ""});
   const CellScore score = score_cell(compiled, pair, responses, {});
   EXPECT_EQ(score.metrics.at(0).value, 1.0) << "most say y";
   std::istringstream lines(score.samples);
@@ -189,12 +188,10 @@ TEST(Requests, a_row_is_a_whole_request) {
     return requests().requests(compiled, row(json, 3), "").at(0);
   };
   const Request scored = ask({{"id", "a"}, {"type", "loglikelihood"}, {"context", ""}, {"continuation", "x"}});
-  EXPECT_EQ(scored.parts, (std::vector<std::string>{"", "x"}));
-  EXPECT_EQ(scored.ask["type"], "loglikelihood");
-  EXPECT_EQ(ask({{"type", "loglikelihood_rolling"}, {"text", "t"}}).parts, (std::vector<std::string>{"t"}));
+  EXPECT_EQ(scored, (Request{{"", "x"}, Loglikelihood{}}));
+  EXPECT_EQ(ask({{"type", "loglikelihood_rolling"}, {"text", "t"}}), (Request{{"t"}, LoglikelihoodRolling{}}));
   const Request generated = ask({{"type", "generate_until"}, {"context", "c"}, {"until", {"\n"}}, {"max_gen_toks", 5}});
-  EXPECT_EQ(generated.ask["until"], nlohmann::json({"\n"}));
-  EXPECT_EQ(generated.ask["max_gen_toks"], 5);
+  EXPECT_EQ(generated.ask, Ask(Generate{{"\n"}, 5}));
   for (const auto& [wrong, why] : std::vector<std::pair<nlohmann::ordered_json, std::string>>{
            {{{"type", "loglikelihood"}, {"context", "c"}}, "d.jsonl:3: continuation: is missing"},
            {{{"type", "loglikelihood"}, {"context", "c"}, {"continuation", ""}}, "d.jsonl:3: continuation: is empty"},
@@ -223,7 +220,7 @@ TEST(Rolling, weighs_by_words_and_bytes) {
   for (const std::string& name : loglikelihood_rolling().default_metrics()) task.metrics.push_back({name, {}});
   const auto compiled = compile(task);
   const auto values = loglikelihood_rolling().score(compiled, row({{"t", "é b"}}),
-                                                    std::vector<Response>{{nlohmann::json::array({-3.0, 4}), ""}}, {});
+                                                    std::vector<Response>{{RollingAnswer{-3.0, 4}, ""}}, {});
   EXPECT_EQ(values.at("word_perplexity").weight, 2.0);
   EXPECT_EQ(values.at("byte_perplexity").weight, 4.0);
 }
@@ -278,8 +275,7 @@ TEST(CellScore, leaves_failed_requests_out_of_the_denominator_and_names_them) {
       pair.requests.push_back(request);
   }
   pair.first_request.push_back(6);
-  std::vector<Response> responses = {answer(-1), answer(-2), answer(-2),
-                                     answer(-1), answer(-1), {nullptr, "worker died"}};
+  std::vector<Response> responses = {answer(-1), answer(-2), answer(-2), answer(-1), answer(-1), {{}, "worker died"}};
   const CellScore score = score_cell(compiled, pair, responses, {});
   EXPECT_EQ(score.documents, 3u);
   EXPECT_EQ(score.effective, 2u);

@@ -359,7 +359,7 @@ TEST(Gang, member_0s_address_goes_to_every_member) {
 TEST(Gang, tears_down_after_all_agreed_and_not_before) {
   GangStage stage(shards({0}), {2}, 2);
   stage.open_both();
-  stage.say(0, ShardAnswered{VisitId{1}, ShardId{0}, 1, {Response{1, ""}}, 1, 0.1});
+  stage.say(0, ShardAnswered{VisitId{1}, ShardId{0}, 1, {some_answer()}, 1, 0.1});
   stage.take();
   stage.say(1, Quiesced{VisitId{1}, true, ""});
   EXPECT_EQ(stage.take(), Said{});
@@ -370,7 +370,7 @@ TEST(Gang, tears_down_after_all_agreed_and_not_before) {
 TEST(Gang, a_member_that_is_not_well_sends_all_down_the_abort_path_with_fresh_workers) {
   GangStage stage(shards({0}), {2}, 2);
   stage.open_both();
-  stage.say(0, ShardAnswered{VisitId{1}, ShardId{0}, 1, {Response{1, ""}}, 1, 0.1});
+  stage.say(0, ShardAnswered{VisitId{1}, ShardId{0}, 1, {some_answer()}, 1, 0.1});
   stage.take();
   stage.say(1, Quiesced{VisitId{1}, false, "uncorrectable ECC error"});
   EXPECT_EQ(stage.take(), (Said{"abort 0.0 visit 1", "abort 0.1 visit 1"}));
@@ -390,7 +390,7 @@ TEST(Gang, a_dead_members_shard_is_free_at_once_and_the_others_leave_by_the_abor
   stage.take();
   stage.gang.on_exit(slot(1), 1, EndedBy::itself, "signal 6 (Aborted)", Moment(2));
   EXPECT_EQ(stage.take(), (Said{"abort 0.0 visit 1", "start 0.1 #2"}));
-  stage.say(2, ShardAnswered{VisitId{2}, ShardId{1}, 1, {Response{1, ""}}, 1, 0.1}, 2);
+  stage.say(2, ShardAnswered{VisitId{2}, ShardId{1}, 1, {some_answer()}, 1, 0.1}, 2);
   EXPECT_EQ(stage.take(), (Said{"store 1", "run 0.2 visit 2 shard 0 attempt 2", "run 0.3 visit 2 shard 0 attempt 2"}))
       << "while member 0 still measures";
   stage.say(0, VisitClosed{VisitId{1}, {}}, 3);
@@ -485,8 +485,7 @@ TEST(Gang, the_last_devices_that_a_module_needs_are_never_quarantined) {
     const std::uint32_t inc = visit;
     for (std::uint32_t n : {0u, 1u}) stage.gang.on_report(slot(n), inc, VisitOpened{VisitId{visit}, 0.1}, Moment(now));
     if (visit == 2)
-      stage.gang.on_report(slot(0), inc, ShardAnswered{VisitId{2}, ShardId{0}, 2, {Response{1, ""}}, 1, 1},
-                           Moment(now));
+      stage.gang.on_report(slot(0), inc, ShardAnswered{VisitId{2}, ShardId{0}, 2, {some_answer()}, 1, 1}, Moment(now));
     stage.gang.on_exit(slot(1), inc, EndedBy::itself, "signal 11", Moment(now));
     stage.gang.on_report(slot(0), inc, VisitClosed{VisitId{visit}, {}}, Moment(now));
     stage.gang.on_tick(Moment(now += 2));

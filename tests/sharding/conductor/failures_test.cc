@@ -39,7 +39,7 @@ TEST(Isolation, a_poisoned_request_is_found_by_the_fourth_death_and_the_others_a
   stage.ready(0, 500, 5);
   stage.opened(0, 5, 500, 5);
   EXPECT_EQ(stage.executor.take().back(), "run 0.0 visit 5 shard 0 attempt 5 isolated 2 without 17");
-  stage.report(0, ShardAnswered{VisitId{5}, ShardId{0}, 5, std::vector<Response>(40, Response{1, ""}), 1, 1}, 501, 5);
+  stage.report(0, ShardAnswered{VisitId{5}, ShardId{0}, 5, std::vector<Response>(40, some_answer()), 1, 1}, 501, 5);
   ASSERT_EQ(stage.executor.stored.size(), 1u);
   for (std::size_t r = 0; r < 40; ++r)
     EXPECT_EQ(stage.executor.stored[0].second[r].error, r == 17 ? "worker 0 on node0 died: signal 6 (Aborted)" : "");
@@ -143,7 +143,7 @@ struct Nodes {
     conductor.on_tick(Moment(30));
   }
   void answer(std::uint32_t node, std::uint32_t shard, double now, std::uint32_t attempt = 1) {
-    say(node, ShardAnswered{VisitId{node + 1}, ShardId{shard}, attempt, {Response{node, ""}}, 1, 1}, now);
+    say(node, ShardAnswered{VisitId{node + 1}, ShardId{shard}, attempt, {some_answer(node)}, 1, 1}, now);
   }
 };
 
@@ -165,7 +165,7 @@ TEST(SilentNode, that_speaks_again_is_readmitted_and_its_late_answer_counts) {
   nodes.executor.take();
   nodes.answer(1, 1, 31);
   EXPECT_EQ(nodes.executor.take(), Said{"store 1"});
-  EXPECT_EQ(nodes.executor.stored.back().second[0].value, 1) << "the late answer";
+  EXPECT_EQ(nodes.executor.stored.back().second[0].answer, some_answer(1).answer) << "the late answer";
   EXPECT_NE(nodes.executor.warnings.back().find("node n1 speaks again"), std::string::npos);
 }
 

@@ -149,21 +149,26 @@ class FakeGang final : public Executor {
     }
   }
   void join(SlotId, VisitId, const std::string&) override {}
-  void run(SlotId slot, const Assignment& assignment) override {
-    order(slot, {Work::Kind::run, assignment.visit, assignment, {"batch 1", "batch 2", "end step"}});
+  void assign(std::span<const SlotId> members, const Assignment& assignment) override {
+    for (SlotId slot : members)
+      order(slot, {Work::Kind::run, assignment.visit, assignment, {"batch 1", "batch 2", "end step"}});
   }
-  void close(SlotId slot, VisitId visit) override {
-    order(slot, {Work::Kind::close, visit, {}, {"teardown synchronize"}});
+  void close(std::span<const SlotId> members, VisitId visit) override {
+    for (SlotId slot : members) order(slot, {Work::Kind::close, visit, {}, {"teardown synchronize"}});
   }
-  void tear_down(SlotId slot, VisitId visit) override {
-    order(slot, {Work::Kind::tear_down,
-                 visit,
-                 {},
-                 {"teardown drop_batches", "teardown communicators", "teardown drop_weights",
-                  "teardown clear_workspaces", "teardown empty_caches", "teardown measure"}});
+  void tear_down(std::span<const SlotId> members, VisitId visit) override {
+    for (SlotId slot : members)
+      order(slot, {Work::Kind::tear_down,
+                   visit,
+                   {},
+                   {"teardown drop_batches", "teardown communicators", "teardown drop_weights",
+                    "teardown clear_workspaces", "teardown empty_caches", "teardown measure"}});
+  }
+  void abort(std::span<const SlotId> members, VisitId visit, const std::string&) override {
+    for (SlotId slot : members) abort_member(slot, visit);
   }
   /// Acted upon by the reader thread: whatever runs is left, unless the process cannot act at all.
-  void abort(SlotId slot, VisitId visit, const std::string&) override {
+  void abort_member(SlotId slot, VisitId visit) {
     Worker& worker = workers_[slot.slot];
     if (!worker.alive || worker.stopped || worker.silent_until > now_) return;
     EXPECT_EQ(worker.visit, visit);
@@ -178,7 +183,6 @@ class FakeGang final : public Executor {
     events_.push({now_ + 0.01, order_++, 0, 0, shard});
   }
   void give_up(ShardId shard, std::vector<Response> responses) override { store(shard, std::move(responses)); }
-  void assign(const Assignment&, SlotId) override {}
   void store_overrides(ShardId, const ShardOverrides&) override {}
   void record(const LedgerEntry& entry) override { ledger.push_back(entry); }
   void warn(const std::string& event) override { warnings.push_back(event); }
@@ -321,8 +325,7 @@ class FakeGang final : public Executor {
         return report(slot, VisitOpened{work.visit, 0.1});
       case Work::Kind::run:
         if (worker.rank == 0)
-          report(slot,
-                 ShardAnswered{work.visit, work.assignment.shard, work.assignment.attempt, {Response{1, ""}}, 1, 0.1});
+          report(slot, ShardAnswered{work.visit, work.assignment.shard, work.assignment.attempt, {Response{}}, 1, 0.1});
         return;
       case Work::Kind::close:
         return report(slot, Quiesced{work.visit, true, ""});

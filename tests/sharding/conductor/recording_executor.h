@@ -33,19 +33,18 @@ class RecordingExecutor final : public Executor {
   void join(SlotId slot, VisitId visit, const std::string& address) override {
     say("join " + text(slot) + " visit " + std::to_string(visit.value) + " at " + address);
   }
-  void run(SlotId slot, const Assignment& assignment) override {
-    say("run " + text(slot) + " visit " + std::to_string(assignment.visit.value) + " shard " +
-        std::to_string(assignment.shard.value) + " attempt " + std::to_string(assignment.attempt) +
-        text(assignment.overrides));
-  }
-  void assign(const Assignment& assignment, SlotId) override {
+  void assign(std::span<const SlotId> members, const Assignment& assignment) override {
     ++handed_out;
     foreseen = assignment.next;
+    for (SlotId slot : members)
+      say("run " + text(slot) + " visit " + std::to_string(assignment.visit.value) + " shard " +
+          std::to_string(assignment.shard.value) + " attempt " + std::to_string(assignment.attempt) +
+          text(assignment.overrides));
   }
-  void close(SlotId slot, VisitId visit) override { say("close " + text(slot) + " visit " + number(visit)); }
-  void tear_down(SlotId slot, VisitId visit) override { say("tear down " + text(slot) + " visit " + number(visit)); }
-  void abort(SlotId slot, VisitId visit, const std::string&) override {
-    say("abort " + text(slot) + " visit " + number(visit));
+  void close(std::span<const SlotId> members, VisitId visit) override { each("close ", members, visit); }
+  void tear_down(std::span<const SlotId> members, VisitId visit) override { each("tear down ", members, visit); }
+  void abort(std::span<const SlotId> members, VisitId visit, const std::string&) override {
+    each("abort ", members, visit);
   }
   void store(ShardId shard, std::vector<Response> responses) override {
     say("store " + std::to_string(shard.value) + (responses.empty() || responses[0].error.empty() ? "" : " failed"));
@@ -73,7 +72,9 @@ class RecordingExecutor final : public Executor {
   std::optional<ShardId> foreseen;  ///< with the latest shard that was handed out
 
  private:
-  static std::string number(VisitId visit) { return std::to_string(visit.value); }
+  void each(const char* what, std::span<const SlotId> members, VisitId visit) {
+    for (SlotId slot : members) say(what + text(slot) + " visit " + std::to_string(visit.value));
+  }
   void say(std::string what) { said.push_back(std::move(what)); }
 };
 

@@ -12,6 +12,7 @@ namespace proctor {
 using Said = std::vector<std::string>;
 constexpr AgentId kNode{0};
 inline SlotId slot(std::uint32_t n) { return {kNode, n}; }
+inline Response some_answer(double loglikelihood = 1) { return {LoglikelihoodAnswer{loglikelihood, true, 1, 0}, ""}; }
 
 inline std::vector<Shard> shards(std::initializer_list<std::uint32_t> modules) {
   std::vector<Shard> out;
@@ -49,11 +50,7 @@ struct Stage {
   }
   void answered(std::uint32_t n, std::uint32_t visit, std::uint32_t shard, double now = 1, std::uint32_t inc = 1,
                 std::uint32_t attempt = 1) {
-    report(
-        n,
-        ShardAnswered{
-            VisitId{visit}, ShardId{shard}, attempt, {Response{nlohmann::json::array({1.0, true, 1, 0}), ""}}, 1, 0.1},
-        now, inc);
+    report(n, ShardAnswered{VisitId{visit}, ShardId{shard}, attempt, {some_answer()}, 1, 0.1}, now, inc);
   }
   void quiesced(std::uint32_t n, std::uint32_t visit, double now = 1, std::uint32_t inc = 1) {
     report(n, Quiesced{VisitId{visit}, true, ""}, now, inc);

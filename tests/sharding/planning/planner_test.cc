@@ -19,7 +19,7 @@ ModelFacts facts() {
 }
 
 Request request(const std::string& context, const std::string& continuation) {
-  return {{context, continuation}, {{"type", "loglikelihood"}}};
+  return {{context, continuation}, Loglikelihood{}};
 }
 
 std::vector<Shard> plan(const std::vector<Request>& requests, const std::vector<std::uint32_t>& bundles,
@@ -73,7 +73,7 @@ TEST(Planner, puts_equal_beginnings_side_by_side_and_tapers_the_end) {
   EXPECT_LT(shards.back().flops, shards.front().flops / 2) << "the last tenth goes in quarter-size shards";
   std::vector<char> order;
   for (const Shard& shard : shards)
-    for (auto r : shard.requests) order.push_back(requests[r].parts[0][0]);
+    for (auto r : shard.requests) order.push_back(text_of(requests[r], 0)[0]);
   EXPECT_TRUE(std::ranges::is_sorted(order));
 }
 
@@ -102,7 +102,7 @@ TEST(Planner, rows_that_generate_come_in_shards_worth_a_decode_step) {
   std::vector<std::uint32_t> bundles;
   for (std::uint32_t i = 0; i < 40; ++i) {
     bundles.push_back(i);
-    requests.push_back({{std::to_string(i) + " goes on"}, {{"type", "generate_until"}, {"max_gen_toks", 100}}});
+    requests.push_back({{std::to_string(i) + " goes on"}, Generate{{}, 100}});
   }
   std::vector<std::size_t> sizes;
   for (const Shard& shard : plan(requests, bundles, 1.0)) sizes.push_back(shard.requests.size());
@@ -124,9 +124,9 @@ TEST(Cost, of_what_is_cut_only_the_rest_is_computed) {
   EXPECT_EQ(request_cost(facts(), one, 0).tokens, 1001);
   EXPECT_EQ(request_cost(bounded, one, 4000).tokens, 100) << "cut on the left, it shares no beginning";
   EXPECT_EQ(request_cost(bounded, request(std::string(396, 'a'), "bbbb"), 396).tokens, 1);
-  const Request generation{{std::string(4000, 'a')}, {{"type", "generate_until"}, {"max_gen_toks", 20}}};
+  const Request generation{{std::string(4000, 'a')}, Generate{{}, 20}};
   EXPECT_EQ(request_cost(bounded, generation, 0).tokens, 80 + 10);
-  const Request rolling{{std::string(4000, 'a')}, {{"type", "loglikelihood_rolling"}}};
+  const Request rolling{{std::string(4000, 'a')}, LoglikelihoodRolling{}};
   EXPECT_EQ(request_cost(bounded, rolling, 0).tokens, 1000) << "in windows";
   EXPECT_LT(request_cost(bounded, rolling, 0).flops, request_cost(facts(), rolling, 0).flops);
 }

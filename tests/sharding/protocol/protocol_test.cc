@@ -46,19 +46,13 @@ TEST(Message, progress_is_told_from_all_else_without_decoding) {
 }
 
 TEST(Message, survives_the_wire) {
-  RunShard order{VisitId{7},
-                 ShardId{9},
-                 2,
-                 512,
-                 {{{"context", "continuation \xC3\xA9"}, {{"type", "loglikelihood"}}}},
-                 {3},
-                 {1, 2},
-                 7.5,
-                 {{{"what follows"}, {{"type", "generate_until"}}}}};
+  RunShard order{VisitId{7}, ShardId{9}, 2,   512,         {{{"context", "continuation \xC3\xA9"}, Loglikelihood{}}},
+                 {3},        {1, 2},     7.5, ShardId{10}, {{{"what follows"}, Generate{}}}};
   const auto back = std::get<RunShard>(decode_worker_order(encode(WorkerOrder(order))));
   EXPECT_EQ(back.shard, order.shard);
   EXPECT_EQ(back.requests[0].parts, order.requests[0].parts);
   EXPECT_EQ(back.unit_s, 7.5);
+  EXPECT_EQ(back.next_shard, order.next_shard);
   EXPECT_EQ(back.next, order.next);
   EXPECT_EQ(back.isolated, order.isolated);
   EXPECT_EQ(back.set_aside, order.set_aside);
@@ -67,7 +61,7 @@ TEST(Message, survives_the_wire) {
   row.steps["measure"] = 0.25;
   const auto closed = std::get<VisitClosed>(decode_worker_report(encode(WorkerReport(VisitClosed{VisitId{1}, row}))));
   EXPECT_EQ(closed.row.allocated_peak, 1ull << 40);
-  EXPECT_EQ(closed.row.steps["measure"], 0.25);
+  EXPECT_EQ(closed.row.steps.at("measure"), 0.25);
   OpenVisit open{VisitId{2}, {}, 1, 4, 2048, {}, {}};
   open.deadlines.teardown = Deadlines::Seconds(0.5);
   open.module.name = "m";
@@ -80,10 +74,9 @@ TEST(Message, survives_the_wire) {
 
 TEST(Message, log_likelihoods_keep_every_bit) {
   const double value = -23.254154205322266;
-  ShardAnswered answered{VisitId{1}, ShardId{0}, 1, {Response{nlohmann::json::array({value, false, 3, 0}), ""}},
-                         9,          0.5};
+  ShardAnswered answered{VisitId{1}, ShardId{0}, 1, {Response{LoglikelihoodAnswer{value, false, 3, 0}, ""}}, 9, 0.5};
   const auto back = std::get<ShardAnswered>(decode_worker_report(encode(WorkerReport(answered))));
-  EXPECT_EQ(back.responses[0].value[0].get<double>(), value);
+  EXPECT_EQ(std::get<LoglikelihoodAnswer>(back.responses[0].answer).loglikelihood, value);
 }
 
 TEST(Message, unreadable_bytes_are_an_error_not_a_crash) {

@@ -12,7 +12,7 @@
 namespace proctor {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
+using Ids = Tokens;
 
 ScoredRow row(Ids tokens, std::size_t scored = 1) { return {std::move(tokens), Ids(scored, 7)}; }
 

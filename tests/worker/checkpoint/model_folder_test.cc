@@ -129,7 +129,7 @@ TEST(ModelFolder, refuses_generation_settings_that_change_text) {
   Folder folder("llama");
   folder.change("generation_config.json", [](Json& c) { c["repetition_penalty"] = 1.1, c["eos_token_id"] = {257, 3}; });
   const GenerationDefaults defaults = read_model_folder(folder.path().string()).generation;
-  EXPECT_EQ(defaults.eos_ids, (std::vector<std::int32_t>{257, 3}));
+  EXPECT_EQ(defaults.eos_ids, (Tokens{257, 3}));
   EXPECT_EQ(defaults.repetition_penalty, 1.1);
 }
 

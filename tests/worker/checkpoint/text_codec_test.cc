@@ -14,7 +14,7 @@ namespace {
 ModelFolder tiny(const char* model = "llama") {
   return read_model_folder((std::filesystem::path(PROCTOR_TINY_MODELS) / model).string());
 }
-using Ids = std::vector<std::int32_t>;
+using Ids = Tokens;
 
 TEST(TextCodec, moves_trailing_space_of_the_context_to_the_continuation) {
   TextCodec codec(tiny(), std::nullopt);

@@ -20,7 +20,7 @@
 namespace proctor {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
+using Ids = Tokens;
 
 /// A model's decoder, and what generates with it, in one member of a gang.
 struct Open {
@@ -29,7 +29,7 @@ struct Open {
   Weights weights;
   Decoder decoder;
   PrefixCache prefix;
-  std::vector<std::int32_t> no_eos;
+  Tokens no_eos;
   GenerationLoop loop;
   std::vector<std::string> units;
 

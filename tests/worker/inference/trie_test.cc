@@ -26,7 +26,7 @@ namespace proctor {
 namespace {
 
 const Announce kQuiet = [](const ProgressUnit&) {};
-using Ids = std::vector<std::int32_t>;
+using Ids = Tokens;
 
 /// Rows from a random tree of this depth whose nodes have 0 to 12 tokens, most of them few; empty ones make a row the
 /// beginning of another, or equal to it.

@@ -18,9 +18,10 @@ std::vector<Request> requests() {
   std::vector<Request> all;
   const Json goldens = cases();
   for (const Json& golden : goldens) {
-    auto parts = golden["passages"].get<std::vector<std::string>>();
-    parts.push_back(golden["question"]);
-    all.push_back({std::move(parts), {{"type", "compress"}, {"target_tokens", golden["target_tokens"]}}});
+    std::vector<Part> parts;
+    for (const std::string passage : golden["passages"]) parts.emplace_back(passage);
+    parts.emplace_back(golden["question"].get<std::string>());
+    all.push_back({std::move(parts), Compress{golden["target_tokens"]}});
   }
   return all;
 }
@@ -46,11 +47,12 @@ TEST(Compress, keeps_the_tokens_that_llmlingua_keeps_at_every_batch_size) {
     ASSERT_EQ(got.size(), 5u);
     for (std::size_t i = 0; i < got.size(); ++i) {
       ASSERT_EQ(got[i].error, "");
-      EXPECT_EQ(got[i].value.at(0), all[i]["text"]) << batch_tokens << " " << i;
-      EXPECT_EQ(got[i].value.at(1), got[i].value.at(0).get<std::string>().size()) << "a byte is a token";
+      const auto& answer = std::get<CompressAnswer>(got[i].answer);
+      EXPECT_EQ(answer.text, all[i]["text"]) << batch_tokens << " " << i;
+      EXPECT_EQ(answer.kept, static_cast<std::int64_t>(answer.text.size())) << "a byte is a token";
       std::size_t before = 0;
       for (const std::string passage : all[i]["passages"]) before += passage.size();
-      EXPECT_EQ(got[i].value.at(2), before);
+      EXPECT_EQ(answer.before, static_cast<std::int64_t>(before));
     }
   }
 }
@@ -58,13 +60,13 @@ TEST(Compress, keeps_the_tokens_that_llmlingua_keeps_at_every_batch_size) {
 TEST(Compress, passages_past_the_models_length_cost_their_request_only) {
   const std::vector<Response> got = answers(2048, 300);
   EXPECT_NE(got[4].error.find("longer than max_length 300"), std::string::npos);
-  EXPECT_EQ(got[3].value.at(0), "short\n\nshorter");
+  EXPECT_EQ(std::get<CompressAnswer>(got[3].answer).text, "short\n\nshorter");
 }
 
 TEST(Compress, a_request_set_aside_is_not_computed) {
   const std::vector<Response> got = answers(2048, {}, {1}), whole = answers(2048);
-  EXPECT_TRUE(got[1].value.is_null());
-  EXPECT_EQ(got[2].value, whole[2].value);
+  EXPECT_FALSE(has_answer(got[1]));
+  EXPECT_EQ(got[2].answer, whole[2].answer);
 }
 
 }  // namespace

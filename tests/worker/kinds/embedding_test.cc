@@ -40,14 +40,9 @@ struct Open {
   }
 };
 
-std::vector<float> vector_of(const Response& response) {
-  const auto& bytes = response.value.at(0).get_binary();
-  std::vector<float> vector(bytes.size() / sizeof(float));
-  std::memcpy(vector.data(), bytes.data(), bytes.size());
-  return vector;
-}
+const std::vector<float>& vector_of(const Response& response) { return std::get<EmbedAnswer>(response.answer).vector; }
 
-Request embed(const std::string& text) { return {{text}, {{"type", "embed"}}}; }
+Request embed(const std::string& text) { return {{text}, Embed{}}; }
 
 /// Of two vectors of length 1, as a share of their length.
 double distance(const std::vector<float>& a, const std::vector<float>& b) {
@@ -95,14 +90,13 @@ TEST(Embedding, ids_and_vectors_are_transformers) {
     TextCodec codec(read_model_folder(tiny_model(model)), std::nullopt);
     for (std::size_t i = 0; i < requests.size(); ++i) {
       const std::size_t most = model == "bert" ? 24 : 64;
-      EXPECT_EQ(codec.encode_at_most(goldens["texts"][i].get<std::string>(), most).ids,
-                rows[i]["ids"].get<std::vector<std::int32_t>>());
-      EXPECT_EQ(answers[i].value.at(1), rows[i]["ids"].size());
+      EXPECT_EQ(codec.encode_at_most(goldens["texts"][i].get<std::string>(), most).ids, rows[i]["ids"].get<Tokens>());
+      EXPECT_EQ(tokens(answers[i]), static_cast<std::int64_t>(rows[i]["ids"].size()));
       EXPECT_LT(distance(vector_of(answers[i]), rows[i]["vector"].get<std::vector<float>>()), rounding_of_network())
           << model << " " << goldens["texts"][i];
     }
     if (model == "bert") {
-      EXPECT_GT(answers[3].value.at(2).get<int>(), 0) << "cut at max_seq_length, and said so";
+      EXPECT_GT(truncated_of(answers[3].answer), 0) << "cut at max_seq_length, and said so";
     }
   }
 }
@@ -118,16 +112,16 @@ TEST(CrossEncoder, ids_and_scores_are_transformers) {
   const Json goldens = proctor::goldens("encoder_goldens.json");
   std::vector<Request> requests;
   for (const auto& pair : goldens["pair_texts"])
-    requests.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
+    requests.push_back({{pair.at(0).get<std::string>(), pair.at(1).get<std::string>()}, ScorePair{}});
   for (const auto& [model, rows] : goldens["pairs"].items()) {
     for (const std::int64_t batch_tokens : {1, 8192}) {
       const std::vector<Response> answers = Open(model, DType::automatic, "cross_encoder").run(requests, batch_tokens);
       TextCodec codec(read_model_folder(tiny_model(model)), std::nullopt);
       for (std::size_t i = 0; i < requests.size(); ++i) {
-        const Encoding encoding = codec.encode_pair_at_most(requests[i].parts[0], requests[i].parts[1], 64);
-        EXPECT_EQ(encoding.ids, rows[i]["ids"].get<std::vector<std::int32_t>>()) << model << " " << i;
-        EXPECT_EQ(answers[i].value.at(2), encoding.truncated);
-        EXPECT_NEAR(answers[i].value.at(0), rows[i]["score"].get<double>(), kTinyLogit * rounding_of_network())
+        const Encoding encoding = codec.encode_pair_at_most(text_of(requests[i], 0), text_of(requests[i], 1), 64);
+        EXPECT_EQ(encoding.ids, rows[i]["ids"].get<Tokens>()) << model << " " << i;
+        EXPECT_EQ(truncated_of(answers[i].answer), static_cast<std::int64_t>(encoding.truncated));
+        EXPECT_NEAR(pair_score(answers[i]), rows[i]["score"].get<double>(), kTinyLogit * rounding_of_network())
             << model << " " << i;
       }
     }
@@ -190,7 +184,7 @@ TEST(Embedding, each_batch_is_announced_and_can_run_request_by_request) {
   EXPECT_GE(alone, 1u);
   for (std::size_t i = 0; i < expected.size(); ++i) {
     if (i == left_out)
-      EXPECT_TRUE(isolated[i].value.is_null());
+      EXPECT_FALSE(has_answer(isolated[i]));
     else
       EXPECT_LT(distance(vector_of(expected[i]), vector_of(isolated[i])), rounding_of_network()) << i;
   }
@@ -199,7 +193,7 @@ TEST(Embedding, each_batch_is_announced_and_can_run_request_by_request) {
 TEST(Embedding, a_prompt_stands_before_the_text_where_the_model_has_one) {
   Open open("bert");
   Request asked = embed("who");
-  asked.ask["prompts"] = {"question", "query"};
+  asked.ask = Embed{{"question", "query"}, ""};
   const auto answers = open.run({asked, embed("ask who"), embed("who")});
   // The same tokens twice in one call: equal to rounding, since a product may compute its last rows by another loop.
   EXPECT_LT(distance(vector_of(answers[0]), vector_of(answers[1])), rounding_of_network());

@@ -14,7 +14,7 @@ namespace {
 
 std::vector<Request> texts(const std::vector<std::string>& parts) {
   std::vector<Request> requests;
-  for (const std::string& part : parts) requests.push_back({{part}, {{"type", "score"}}});
+  for (const std::string& part : parts) requests.push_back({{part}, ScorePair{}});
   return requests;
 }
 
@@ -28,8 +28,8 @@ class PrefetchTest : public ::testing::Test {
   Counted of(const std::vector<Request>& now, const std::vector<Request>& next) {
     return prefetch_.of({now, 64, {}, {}, next}, [this](std::span<const Request> requests) {
       ++makes_;
-      if (requests[0].parts[0] == "bad") throw std::runtime_error("no rows");
-      return Counted{requests[0].parts[0], std::this_thread::get_id()};
+      if (text_of(requests[0], 0) == "bad") throw std::runtime_error("no rows");
+      return Counted{text_of(requests[0], 0), std::this_thread::get_id()};
     });
   }
   std::atomic<int> makes_ = 0;
@@ -61,16 +61,15 @@ TEST_F(PrefetchTest, what_could_not_be_made_is_said_when_it_is_asked_for) {
 }
 
 /// Two shards of a module one after another, the second predicted or not.
-std::vector<std::string> answers(const Module& module, const std::vector<Request>& first,
-                                 const std::vector<Request>& second, const std::vector<Request>& guess) {
+std::vector<Response> answers(const Module& module, const std::vector<Request>& first,
+                              const std::vector<Request>& second, const std::vector<Request>& guess) {
   FakeDevice device;
   BatchCleanup cleanup({}, device);
   const auto gang = make_solo_communicator();
   const auto open = find_kind(module.kind).open(module, device, *gang, kQuiet);
-  std::vector<std::string> all;
+  std::vector<Response> all;
   for (const ShardRun& shard : {ShardRun{first, 64, {}, {}, guess}, ShardRun{second, 64, {}, {}, {}}})
-    for (const Response& response : open->run(shard, cleanup, kQuiet))
-      all.push_back(response.value.dump() + response.error);
+    for (const Response& response : open->run(shard, cleanup, kQuiet)) all.push_back(response);
   return all;
 }
 
@@ -96,15 +95,14 @@ TEST(Prefetch, a_generators_texts_scores_and_refusals_are_the_same) {
   module.kind = "generator";
   module.path = tiny_model("llama");
   const auto shard = [](const std::string& word) {
-    std::vector<Request> requests = {
-        {{word + " and", " its end"}, {{"type", "loglikelihood"}}},
-        {{word + " goes on"}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", 4}}},
-        {{word + " has no room"}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", 1 << 20}}},
-        {{word + " rolls"}, {{"type", "loglikelihood_rolling"}}}};
+    std::vector<Request> requests = {{{word + " and", " its end"}, Loglikelihood{}},
+                                     {{word + " goes on"}, Generate{{"\x01"}, 4}},
+                                     {{word + " has no room"}, Generate{{"\x01"}, 1 << 20}},
+                                     {{word + " rolls"}, LoglikelihoodRolling{}}};
     return requests;
   };
   const auto expected = answers(module, shard("one"), shard("two"), {});
-  EXPECT_NE(expected[6].find("leaves no room"), std::string::npos) << expected[6];
+  EXPECT_NE(expected[6].error.find("leaves no room"), std::string::npos) << expected[6].error;
   EXPECT_EQ(answers(module, shard("one"), shard("two"), shard("two")), expected);
   EXPECT_EQ(answers(module, shard("one"), shard("two"), shard("three")), expected);
 }

@@ -38,7 +38,7 @@ struct Loaded {
         decoder(files.decoder, weights, *solo) {}
   /// asked: as Decoder::Asked.
   at::Tensor logits(const std::vector<std::int64_t>& tokens,
-                    std::optional<std::span<const std::int32_t>> asked = std::nullopt) {
+                    std::optional<std::span<const TokenId>> asked = std::nullopt) {
     const at::NoGradGuard no_grad;
     const Batch batch = chain_batch({tokens.begin(), tokens.end()}, 0, tokens.size());
     const PrefixCache none(decoder);
@@ -59,7 +59,7 @@ TEST(Decoder, the_tokens_asked_for_have_the_states_they_have_among_all) {
       EXPECT_LT((asked[i] - all[some[static_cast<std::size_t>(i)]]).abs().max().item<float>(),
                 kTinyLogit * rounding_of_network())
           << model;
-    EXPECT_EQ(loaded.logits(tokens, std::span<const std::int32_t>()).size(0), 0);
+    EXPECT_EQ(loaded.logits(tokens, std::span<const TokenId>()).size(0), 0);
   }
 }
 
@@ -144,11 +144,9 @@ class GeneratorTest : public testing::Test {
     return open->run({requests, budget}, cleanup, kQuiet);
   }
   static Request score(const std::string& context, const std::string& continuation) {
-    return {{context, continuation}, {{"type", "loglikelihood"}}};
+    return {{context, continuation}, Loglikelihood{}};
   }
-  static Request generate(const std::string& context, int count) {
-    return {{context}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", count}}};
-  }
+  static Request generate(const std::string& context, int count) { return {{context}, Generate{{"\x01"}, count}}; }
   std::unique_ptr<Device> device_ = make_cpu_device();
   std::unique_ptr<Communicator> solo_ = make_solo_communicator();
 };
@@ -158,8 +156,8 @@ TEST_F(GeneratorTest, log_likelihoods_are_the_log_softmax_of_the_decoder) {
   const at::Tensor log_p = logits.to(at::kDouble).log_softmax(1);
   const double expected = log_p[1]['c'].item<double>() + log_p[2]['d'].item<double>() + log_p[3]['e'].item<double>();
   const auto response = run("llama", {score("ab", "cde")}).at(0);
-  EXPECT_NEAR(response.value[0].get<double>(), expected, rounding_of_log_probability(3));
-  EXPECT_EQ(response.value[2], 3);
+  EXPECT_NEAR(log_likelihood(response), expected, rounding_of_log_probability(3));
+  EXPECT_EQ(tokens(response), 3);
 }
 
 TEST_F(GeneratorTest, answers_do_not_depend_on_the_batch_beyond_rounding) {
@@ -170,9 +168,10 @@ TEST_F(GeneratorTest, answers_do_not_depend_on_the_batch_beyond_rounding) {
   const auto together = run("qwen2_window", requests);
   const auto apart = run("qwen2_window", requests, /*budget=*/1);
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    EXPECT_NEAR(together[i].value[0].get<double>(), apart[i].value[0].get<double>(),
-                rounding_of_log_probability(together[i].value[2].get<std::int64_t>()));
-    EXPECT_EQ(together[i].value[1], apart[i].value[1]);
+    EXPECT_NEAR(log_likelihood(together[i]), log_likelihood(apart[i]),
+                rounding_of_log_probability(tokens(together[i])));
+    EXPECT_EQ(std::get<LoglikelihoodAnswer>(together[i].answer).is_greedy,
+              std::get<LoglikelihoodAnswer>(apart[i].answer).is_greedy);
   }
 }
 
@@ -180,12 +179,12 @@ TEST_F(GeneratorTest, the_same_shard_gives_the_same_bytes) {
   std::vector<Request> requests;
   for (int i = 0; i < 9; ++i) requests.push_back(score("context " + std::to_string(i % 3), "x" + std::to_string(i)));
   const auto first = run("mistral_window", requests, 64), second = run("mistral_window", requests, 64);
-  for (std::size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(first[i].value, second[i].value);
+  for (std::size_t i = 0; i < requests.size(); ++i) EXPECT_EQ(first[i], second[i]);
 }
 
 TEST_F(GeneratorTest, greedy_text_is_transformers) {
   const Json json = decoder_goldens();
-  const auto tokens = json["tokens"].get<std::vector<std::int32_t>>();
+  const auto tokens = json["tokens"].get<Tokens>();
   for (const auto& [model, golden] : json["models"].items()) {
     std::string prompt = "<s>";
     for (std::size_t i = 1; i < tokens.size(); ++i) prompt += static_cast<char>(tokens[i]);
@@ -198,9 +197,10 @@ TEST_F(GeneratorTest, greedy_text_is_transformers) {
     }
     const auto response =
         run(model, {generate(prompt, static_cast<int>(golden["greedy"].size())), generate("short", 3)}).at(0);
-    EXPECT_GE(response.value[1].get<std::size_t>(), count) << model;
+    const std::string& text = std::get<GenerateAnswer>(response.answer).text;
+    EXPECT_GE(proctor::tokens(response), static_cast<std::int64_t>(count)) << model;
     const bool plain = std::all_of(bytes.begin(), bytes.end(), [](char c) { return c > 1; });  // else bytes are no text
-    EXPECT_TRUE(!plain || response.value[0].get<std::string>() == bytes) << model << ": " << response.value[0];
+    EXPECT_TRUE(!plain || text == bytes) << model << ": " << text;
   }
 }
 
@@ -209,17 +209,18 @@ TEST_F(GeneratorTest, rows_of_one_batch_generate_what_they_generate_alone) {
                                          generate("x", 9)};
   const auto together = run("llama_biases_llama3", requests);
   for (std::size_t i = 0; i < requests.size(); ++i)
-    EXPECT_EQ(together[i].value, run("llama_biases_llama3", {requests[i]}).at(0).value) << i;
+    EXPECT_EQ(together[i].answer, run("llama_biases_llama3", {requests[i]}).at(0).answer) << i;
 }
 
 TEST_F(GeneratorTest, long_contexts_are_cut_on_the_left_and_counted) {
   const std::string longer(100, 'q');
   const auto responses = run("llama", {score(longer, "ab"), generate(longer, 10), score("a", std::string(70, 'b'))});
-  EXPECT_EQ(responses[0].value[3], 100 + 2 - 65) << "max_length 64: 65 tokens of context and continuation are kept";
-  EXPECT_EQ(responses[1].value[2], 100 - 54);
+  EXPECT_EQ(truncated_of(responses[0].answer), 100 + 2 - 65)
+      << "max_length 64: 65 tokens of context and continuation are kept";
+  EXPECT_EQ(truncated_of(responses[1].answer), 100 - 54);
   EXPECT_NE(responses[2].error.find("continuation of 70 tokens is longer than max_length 64"), std::string::npos);
   Request strict = score(longer, "ab");
-  strict.ask["fail_on_long"] = true;
+  strict.ask = Loglikelihood{OnLong::fail};
   EXPECT_NE(run("llama", {strict}).at(0).error.find("on_long: fail"), std::string::npos);
 }
 
@@ -232,10 +233,10 @@ TEST_F(GeneratorTest, one_bad_request_does_not_cost_the_others) {
 
 TEST_F(GeneratorTest, a_rolling_text_is_the_sum_of_its_windows) {
   const Request text{{"a text of more than sixty-four bytes, so that it takes two windows of the model."},
-                     {{"type", "loglikelihood_rolling"}}};
+                     LoglikelihoodRolling{}};
   const auto response = run("llama", {text}).at(0);
-  EXPECT_EQ(response.value[1], text.parts[0].size());
-  EXPECT_LT(response.value[0].get<double>(), 0);
+  EXPECT_EQ(tokens(response), static_cast<std::int64_t>(text_of(text, 0).size()));
+  EXPECT_LT(log_likelihood(response), 0);
 }
 
 TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
@@ -269,12 +270,12 @@ TEST_F(GeneratorTest, logits_that_are_no_numbers_fail_their_requests) {
   const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
   BatchCleanup cleanup({}, *device_);
   Request drawn = generate("a", 3), told = generate("a", 3);
-  drawn.ask["temperature"] = 1.0;
-  told.ask["logprobs"] = true;
+  std::get<Generate>(drawn.ask).draw = Draw{};
+  std::get<Generate>(told.ask).logprobs = true;
   const std::vector<Request> requests = {
-      score("a", "b"), {{"text"}, {{"type", "loglikelihood_rolling"}}}, generate("a", 3), drawn, told};
+      score("a", "b"), {{"text"}, LoglikelihoodRolling{}}, generate("a", 3), drawn, told};
   for (const Response& response : open->run({requests, 4096}, cleanup, kQuiet))
-    EXPECT_NE(response.error.find("is not finite"), std::string::npos) << response.value;
+    EXPECT_NE(response.error.find("is not finite"), std::string::npos) << response.error;
   fs::remove_all(copy);
 }
 
@@ -288,8 +289,8 @@ TEST_F(GeneratorTest, repetition_penalty_changes_greedy_text_as_transformers_doe
   const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
   BatchCleanup cleanup({}, *device_);
   const std::vector<Request> requests = {generate("abc", 8)};
-  const std::string text = open->run({requests, 4096}, cleanup, kQuiet).at(0).value[0];
-  EXPECT_NE(text, run("llama", requests).at(0).value[0].get<std::string>());
+  const Answer answer = open->run({requests, 4096}, cleanup, kQuiet).at(0).answer;
+  EXPECT_NE(answer, run("llama", requests).at(0).answer);
   fs::remove_all(copy);
 }
 

@@ -8,6 +8,7 @@
 
 #include "sharding/planning/tensor_parallel.h"
 #include "tests/worker/support/fake_nccl.h"
+#include "tests/worker/support/goldens.h"
 #include "tests/worker/support/members.h"
 #include "tests/worker/support/tolerance.h"
 #include "worker/checkpoint/families.h"
@@ -19,7 +20,6 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-const Announce kQuiet = [](const ProgressUnit&) {};
 const std::vector<std::string> kFamilies = {"llama",          "llama_tied_linear", "llama_biases_llama3",
                                             "mistral_window", "qwen2_window",      "qwen3"};
 std::string folder(const std::string& model) { return (fs::path(PROCTOR_TINY_MODELS) / model).string(); }
@@ -28,11 +28,11 @@ std::vector<Request> requests() {
   std::vector<Request> all;
   for (int i = 0; i < 9; ++i)
     all.push_back({{"a question that is shared, number " + std::to_string(i / 3), " choice " + std::to_string(i)},
-                   {{"type", "loglikelihood"}}});
-  all.push_back({{"a text of more than sixty-four bytes, so that it takes two windows of the model."},
-                 {{"type", "loglikelihood_rolling"}}});
+                   Loglikelihood{}});
+  all.push_back(
+      {{"a text of more than sixty-four bytes, so that it takes two windows of the model."}, LoglikelihoodRolling{}});
   for (const char* prompt : {"go on", "and a longer one that goes on"})
-    all.push_back({{prompt}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", 8}}});
+    all.push_back({{prompt}, Generate{{"\x01"}, 8}});
   return all;
 }
 
@@ -55,22 +55,23 @@ Answers answer(const std::string& model, Communicator& gang, DType dtype = DType
 std::vector<Answers> answer_together(const std::string& model, std::uint32_t size, DType dtype = DType::float32) {
   std::vector<Answers> all(size);
   expect_well(Members(size).run([&](Communicator& gang) { all[gang.rank()] = answer(model, gang, dtype); }));
-  for (const Answers& member : all)
-    EXPECT_EQ(nlohmann::json(member.responses).dump(), nlohmann::json(all[0].responses).dump()) << model;
+  for (const Answers& member : all) EXPECT_EQ(member.responses, all[0].responses) << model;
   return all;
 }
 
 void expect_near(const std::vector<Response>& got, const std::vector<Response>& expected, const std::string& where) {
   for (std::size_t i = 0; i < expected.size(); ++i) {
     ASSERT_EQ(got[i].error, expected[i].error) << where;
-    if (expected[i].value[0].is_string()) {
-      EXPECT_EQ(got[i].value, expected[i].value) << where;
+    if (std::holds_alternative<GenerateAnswer>(expected[i].answer)) {
+      EXPECT_EQ(got[i].answer, expected[i].answer) << where;
       continue;
     }
-    const auto tokens = expected[i].value[expected[i].value.size() > 2 ? 2 : 1].get<std::int64_t>();
-    EXPECT_NEAR(got[i].value[0].get<double>(), expected[i].value[0].get<double>(), rounding_of_log_probability(tokens))
+    EXPECT_NEAR(log_likelihood(got[i]), log_likelihood(expected[i]), rounding_of_log_probability(tokens(expected[i])))
         << where << " " << i;
-    EXPECT_EQ(got[i].value[1], expected[i].value[1]) << where << " is_greedy, or tokens, of " << i;
+    EXPECT_EQ(tokens(got[i]), tokens(expected[i])) << where << " " << i;
+    const auto* scored = std::get_if<LoglikelihoodAnswer>(&expected[i].answer);
+    EXPECT_TRUE(!scored || std::get<LoglikelihoodAnswer>(got[i].answer).is_greedy == scored->is_greedy)
+        << where << " " << i;
   }
 }
 
@@ -94,7 +95,7 @@ TEST(TensorParallel, the_same_size_gives_the_same_bytes) {
   for (const DType dtype : {DType::float32, DType::bfloat16}) {
     const auto first = answer_together("qwen3-kv2", 4, dtype);
     const auto second = answer_together("qwen3-kv2", 4, dtype);
-    EXPECT_EQ(nlohmann::json(first[0].responses).dump(), nlohmann::json(second[0].responses).dump());
+    EXPECT_EQ(first[0].responses, second[0].responses);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,27 @@ inline std::string tiny_model(const std::string& name) {
 inline std::vector<Request> pairs_of(const nlohmann::json& goldens) {
   std::vector<Request> requests;
   for (const auto& pair : goldens.at("pairs"))
-    requests.push_back({pair.get<std::vector<std::string>>(), {{"type", "score_pair"}}});
+    requests.push_back({{pair.at(0).get<std::string>(), pair.at(1).get<std::string>()}, ScorePair{}});
   return requests;
 }
+
+/// Of an answer, whatever was scored.
+inline double log_likelihood(const Response& response) {
+  if (const auto* rolling = std::get_if<RollingAnswer>(&response.answer)) return rolling->loglikelihood;
+  return std::get<LoglikelihoodAnswer>(response.answer).loglikelihood;
+}
+inline std::int64_t tokens(const Response& response) {
+  return std::visit(
+      [](const auto& answer) -> std::int64_t {
+        if constexpr (requires { answer.tokens; })
+          return answer.tokens;
+        else
+          return 0;
+      },
+      response.answer);
+}
+inline double pair_score(const Response& response) { return std::get<ScorePairAnswer>(response.answer).score; }
+inline bool has_answer(const Response& response) { return response.answer.index() > 0; }
 
 /// The module of one of its cases.
 inline Module module_of(const nlohmann::json& golden) {

@@ -36,7 +36,7 @@ Counts expect_exact(const std::filesystem::path& file, const std::filesystem::pa
   Counts counts;
   for (std::string line; std::getline(lines, line);) {
     const Json golden = Json::parse(line);
-    using Ids = std::vector<std::int32_t>;
+    using Ids = Tokens;
     if (golden.contains("pair")) {
       ++counts.pairs;
       const Encoding encoding = tokenizer.encode_pair(golden["pair"][0].get<std::string>(),
@@ -91,8 +91,8 @@ Json bpe(const Json& vocabulary, const Json& merges) {
 
 TEST(Tokenizer, merges_lowest_rank_first_and_leftmost_among_equals) {
   Tokenizer tokenizer(bpe({{"a", 0}, {"b", 1}, {"aa", 2}, {"ab", 3}}, {"a a", "a b"}), "t");
-  EXPECT_EQ(tokenizer.encode("aaab", Special::add).ids, (std::vector<std::int32_t>{2, 3}));
-  EXPECT_EQ(tokenizer.encode("aaa", Special::add).ids, (std::vector<std::int32_t>{2, 0}));
+  EXPECT_EQ(tokenizer.encode("aaab", Special::add).ids, (Tokens{2, 3}));
+  EXPECT_EQ(tokenizer.encode("aaa", Special::add).ids, (Tokens{2, 0}));
 }
 
 TEST(Tokenizer, a_suffix_marks_the_end_of_a_word) {
@@ -100,19 +100,19 @@ TEST(Tokenizer, a_suffix_marks_the_end_of_a_word) {
   json["model"]["end_of_word_suffix"] = "</w>";
   json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
   Tokenizer tokenizer(json, "t");
-  EXPECT_EQ(tokenizer.encode("ab", Special::add).ids, std::vector<std::int32_t>{2});
-  EXPECT_EQ(tokenizer.decode(std::vector<std::int32_t>{2, 2}, Decoding::keep_special), "ab ab");
+  EXPECT_EQ(tokenizer.encode("ab", Special::add).ids, Tokens{2});
+  EXPECT_EQ(tokenizer.decode(Tokens{2, 2}, Decoding::keep_special), "ab ab");
 }
 
 TEST(Tokenizer, unknown_characters_fuse_or_fall_back_to_bytes) {
   Json json = bpe({{"<unk>", 0}, {"a", 1}}, Json::array());
   json["model"]["unk_token"] = "<unk>";
-  EXPECT_EQ(Tokenizer(json, "t").encode("xya", Special::add).ids, (std::vector<std::int32_t>{0, 0, 1}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xya", Special::add).ids, (Tokens{0, 0, 1}));
   json["model"]["fuse_unk"] = true;
-  EXPECT_EQ(Tokenizer(json, "t").encode("xya", Special::add).ids, (std::vector<std::int32_t>{0, 1}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xya", Special::add).ids, (Tokens{0, 1}));
   json["model"]["byte_fallback"] = true;
   json["model"]["vocab"]["<0x78>"] = 2;
-  EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (std::vector<std::int32_t>{2, 1}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (Tokens{2, 1}));
 }
 
 TEST(Tokenizer, a_word_that_pieces_cannot_make_is_unknown_as_a_whole) {
@@ -122,20 +122,20 @@ TEST(Tokenizer, a_word_that_pieces_cannot_make_is_unknown_as_a_whole) {
                        {"max_input_chars_per_word", 4}}},
                      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}}};
   Tokenizer tokenizer(json, "t");
-  EXPECT_EQ(tokenizer.encode("abc ac", Special::add).ids, (std::vector<std::int32_t>{1, 3, 2, 3}));
-  EXPECT_EQ(tokenizer.encode("abd a", Special::add).ids, (std::vector<std::int32_t>{0, 2})) << "nothing of abd is left";
-  EXPECT_EQ(tokenizer.encode("acccc", Special::add).ids, (std::vector<std::int32_t>{0})) << "too long a word";
+  EXPECT_EQ(tokenizer.encode("abc ac", Special::add).ids, (Tokens{1, 3, 2, 3}));
+  EXPECT_EQ(tokenizer.encode("abd a", Special::add).ids, (Tokens{0, 2})) << "nothing of abd is left";
+  EXPECT_EQ(tokenizer.encode("acccc", Special::add).ids, (Tokens{0})) << "too long a word";
 }
 
 TEST(Tokenizer, unigram_takes_the_likeliest_cut_and_fuses_what_is_unknown) {
   Json json = Json::parse(R"({"model": {"type": "Unigram", "unk_id": 0, "vocab":
       [["<unk>", 0], ["a", -1], ["b", -1], ["ab", -1.5], ["abc", -9], ["c", -3]]}})");
-  EXPECT_EQ(Tokenizer(json, "t").encode("abc", Special::add).ids, (std::vector<std::int32_t>{3, 5}));
-  EXPECT_EQ(Tokenizer(json, "t").encode("axyb", Special::add).ids, (std::vector<std::int32_t>{1, 0, 2}));
-  EXPECT_EQ(Tokenizer(json, "t").encode("xy", Special::add).ids, (std::vector<std::int32_t>{0}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("abc", Special::add).ids, (Tokens{3, 5}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("axyb", Special::add).ids, (Tokens{1, 0, 2}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xy", Special::add).ids, (Tokens{0}));
   json["model"]["byte_fallback"] = true;
   json["model"]["vocab"].push_back(Json::array({"<0x78>", -5.0}));
-  EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (std::vector<std::int32_t>{6, 1}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("xa", Special::add).ids, (Tokens{6, 1}));
   json["model"]["unk_id"] = nullptr;
   EXPECT_THROW(Tokenizer(json, "t").encode("z", Special::add), InputError);
 }
@@ -144,15 +144,14 @@ TEST(Tokenizer, added_tokens_strip_the_space_they_say) {
   Json json = bpe({{"a", 0}, {" ", 1}}, Json::array());
   json["added_tokens"] = {{{"id", 9}, {"content", "<m>"}, {"lstrip", true}, {"rstrip", true}, {"special", true}}};
   Tokenizer tokenizer(json, "t");
-  EXPECT_EQ(tokenizer.encode("a  <m> a", Special::add).ids, (std::vector<std::int32_t>{0, 9, 0}));
+  EXPECT_EQ(tokenizer.encode("a  <m> a", Special::add).ids, (Tokens{0, 9, 0}));
   json["added_tokens"][0]["single_word"] = true;
-  EXPECT_EQ(Tokenizer(json, "t").encode("a<m>", Special::add).ids, std::vector<std::int32_t>{0})
-      << "inside a word it is text";
+  EXPECT_EQ(Tokenizer(json, "t").encode("a<m>", Special::add).ids, Tokens{0}) << "inside a word it is text";
 }
 
 TEST(Tokenizer, the_last_of_equal_merges_counts) {
   Tokenizer tokenizer(bpe({{"a", 0}, {"b", 1}, {"c", 2}, {"ab", 3}, {"bc", 4}}, {"a b", "b c", "a b"}), "t");
-  EXPECT_EQ(tokenizer.encode("abc", Special::add).ids, (std::vector<std::int32_t>{0, 4}));
+  EXPECT_EQ(tokenizer.encode("abc", Special::add).ids, (Tokens{0, 4}));
 }
 
 TEST(Tokenizer, names_what_it_does_not_support) {

@@ -40,8 +40,8 @@ std::vector<Request> requests() {
   std::vector<Request> all;
   for (int i = 0; i < 9; ++i)
     all.push_back({{"a question that is shared, number " + std::to_string(i / 3), " choice " + std::to_string(i)},
-                   {{"type", "loglikelihood"}}});
-  all.push_back({{"go on"}, {{"type", "generate_until"}, {"until", {"\x01"}}, {"max_gen_toks", 8}}});
+                   Loglikelihood{}});
+  all.push_back({{"go on"}, Generate{{"\x01"}, 8}});
   return all;
 }
 
@@ -79,7 +79,7 @@ TEST_F(Gpu, fifty_visits_bring_the_memory_back_to_its_baseline) {
     answer(gang, *device_);
     LedgerRow row;
     EXPECT_EQ(quiesce(gang, *device_), "");
-    tear_down(gang, *device_, before, Path::orderly, std::chrono::seconds(30), kQuiet, row);
+    row.set(tear_down(gang, *device_, before, Path::orderly, std::chrono::seconds(30), kQuiet).measures);
     EXPECT_GT(row.allocated_peak, row.allocated_before);
     const auto unclean = find_residue(row, 16u << 20);
     EXPECT_FALSE(unclean) << "visit " << visit << ": " << unclean->text;
@@ -118,8 +118,8 @@ TEST_F(Gpu, scores_are_the_cpus_to_rounding_in_float32_and_near_in_bfloat16) {
       Gang here = open_gang(model, *device_, dtype), there = open_gang(model, *cpu, DType::float32);
       const auto got = answer(here, *device_), expected = answer(there, *cpu);
       for (std::size_t i = 0; i + 1 < expected.size(); ++i)
-        EXPECT_NEAR(got[i].value[0].get<double>(), expected[i].value[0].get<double>(),
-                    rounding_of_log_probability(expected[i].value[2].get<std::int64_t>(), type))
+        EXPECT_NEAR(log_likelihood(got[i]), log_likelihood(expected[i]),
+                    rounding_of_log_probability(tokens(expected[i]), type))
             << model << " " << i;
     }
 }
@@ -130,16 +130,14 @@ TEST_F(Gpu, vectors_and_pair_scores_are_the_cpus_to_rounding) {
     const Gang gang = open_gang(model, device, DType::float32, make_solo_communicator(), kind);
     std::vector<Request> all;
     for (const std::string text : {"one", "a longer text than the one before it", "two", "another of those"})
-      all.push_back(kind == "embedding" ? Request{{text}, {{"type", "embed"}}}
-                                        : Request{{"what is asked", text}, {{"type", "score_pair"}}});
+      all.push_back(kind == "embedding" ? Request{{text}, Embed{}} : Request{{"what is asked", text}, ScorePair{}});
     BatchCleanup cleanup({}, device);
     return gang.module->run({all, 256}, cleanup, kQuiet);
   };
-  const auto floats = [](const nlohmann::json& value) {
-    if (value.is_number()) return std::vector<float>{value.get<float>()};
-    std::vector<float> vector(value.get_binary().size() / sizeof(float));
-    std::memcpy(vector.data(), value.get_binary().data(), vector.size() * sizeof(float));
-    return vector;
+  const auto floats = [](const Answer& answer) {
+    if (const auto* pair = std::get_if<ScorePairAnswer>(&answer))
+      return std::vector<float>{static_cast<float>(pair->score)};
+    return std::get<EmbedAnswer>(answer).vector;
   };
   for (const auto& [model, kind] :
        {std::pair("bert", "embedding"), std::pair("roberta", "embedding"), std::pair("bert_pairs", "cross_encoder"),
@@ -147,7 +145,7 @@ TEST_F(Gpu, vectors_and_pair_scores_are_the_cpus_to_rounding) {
     const auto got = run(model, kind, *device_), expected = run(model, kind, *cpu);
     for (std::size_t i = 0; i < expected.size(); ++i) {
       ASSERT_EQ(got[i].error, "");
-      const auto a = floats(got[i].value[0]), b = floats(expected[i].value[0]);
+      const auto a = floats(got[i].answer), b = floats(expected[i].answer);
       ASSERT_EQ(a.size(), b.size());
       for (std::size_t j = 0; j < a.size(); ++j) EXPECT_NEAR(a[j], b[j], 1e-4) << model << " " << i;
     }
@@ -166,7 +164,8 @@ TEST_F(Gpu, every_reranking_kind_scores_as_its_reference) {
     const auto got = open->run({pairs, 256}, cleanup, kQuiet);
     for (std::size_t i = 0; i < pairs.size(); ++i) {
       ASSERT_EQ(got[i].error, "");
-      EXPECT_NEAR(got[i].value[0].get<double>(), golden["scores"][i].get<double>(), 1e-4) << golden["kind"] << " " << i;
+      EXPECT_NEAR(std::get<ScorePairAnswer>(got[i].answer).score, golden["scores"][i].get<double>(), 1e-4)
+          << golden["kind"] << " " << i;
     }
   }
 }
@@ -243,12 +242,11 @@ int score_together(Device& device, const std::shared_ptr<Communicator>& communic
        gang = open_gang("llama", device, DType::float32, communicator);
   const auto expected = answer(alone, device), got = answer(gang, device);
   for (std::size_t i = 0; i + 1 < expected.size(); ++i)
-    if (std::abs(got[i].value[0].get<double>() - expected[i].value[0].get<double>()) > 2e-4) return 4;
+    if (std::abs(log_likelihood(got[i]) - log_likelihood(expected[i])) > 2e-4) return 4;
   alone.module.reset();
-  LedgerRow row;
-  if (tear_down(gang, device, before, Path::orderly, std::chrono::seconds(90), kQuiet, row) != Aftermath::measured)
-    return 5;
-  return row.communicators_left == 0 ? 0 : 6;
+  const TornDown down = tear_down(gang, device, before, Path::orderly, std::chrono::seconds(90), kQuiet);
+  if (down.aftermath != Aftermath::measured) return 5;
+  return down.measures.communicators_left == 0 ? 0 : 6;
 }
 
 int lose_a_peer(Device& device, const std::shared_ptr<Communicator>& communicator) {

@@ -28,7 +28,7 @@ class TroubledModule final : public OpenModule {
     if (now && trouble_ == Trouble::out_of_memory) TORCH_CHECK_WITH(OutOfMemoryError, false, "no memory");
     if (now && trouble_ == Trouble::exception) throw std::runtime_error("a poisoned request");
     gang_.all_reduce(sum);
-    return {Response{now && trouble_ == Trouble::other_answer ? 0.0 : sum[0].item<double>(), ""}};
+    return {Response{RollingAnswer{now && trouble_ == Trouble::other_answer ? 0.0 : sum[0].item<double>(), 1}, ""}};
   }
   void drop_batches() override {}
   Computed computed() const override { return {}; }
@@ -68,7 +68,7 @@ std::vector<Member> step_together(Trouble trouble, int tries) {
 TEST(Step, is_done_when_every_member_is) {
   for (const Member& member : step_together(Trouble::none, 0)) {
     EXPECT_EQ(member.outcome.gang, StepEnd::done);
-    EXPECT_EQ(member.outcome.responses.at(0).value, 9.0);
+    EXPECT_EQ(member.outcome.responses.at(0).answer, Answer(RollingAnswer{9.0, 1}));
     EXPECT_EQ(member.runs, 1);
   }
 }
@@ -76,7 +76,7 @@ TEST(Step, is_done_when_every_member_is) {
 TEST(Step, after_out_of_memory_in_one_member_all_empty_their_caches_and_try_once_more) {
   for (const Member& member : step_together(Trouble::out_of_memory, 1)) {
     EXPECT_EQ(member.outcome.gang, StepEnd::done);
-    EXPECT_EQ(member.outcome.responses.at(0).value, 9.0);
+    EXPECT_EQ(member.outcome.responses.at(0).answer, Answer(RollingAnswer{9.0, 1}));
     EXPECT_EQ(member.runs, 2);
     EXPECT_EQ(member.cleanups, 1u);
   }

@@ -37,14 +37,13 @@ TEST(Teardown, fifty_visits_leave_nothing_behind) {
     const bool embeds = visit % 2 == 1;
     Gang gang = embeds ? open_gang(*device, "embedding", "bert") : open_gang(*device);
     BatchCleanup cleanup({}, *device);
-    const std::vector<Request> texts = {{{"some text"}, {{"type", "embed"}}}};
-    const std::vector<Request> prompts = {
-        {{"context", "continuation"}, {{"type", "loglikelihood"}}},
-        {{"go on"}, {{"type", "generate_until"}, {"until", {"\n"}}, {"max_gen_toks", 4}}}};
+    const std::vector<Request> texts = {{{"some text"}, Embed{}}};
+    const std::vector<Request> prompts = {{{"context", "continuation"}, Loglikelihood{}},
+                                          {{"go on"}, Generate{{"\n"}, 4}}};
     const std::vector<Request>& requests = embeds ? texts : prompts;
     gang.module->run({requests, 256}, cleanup, kQuiet);
     LedgerRow row;
-    tear_down(gang, *device, before, Path::orderly, kLong, kQuiet, row);
+    row.set(tear_down(gang, *device, before, Path::orderly, kLong, kQuiet).measures);
     EXPECT_EQ(row.allocated_after, row.allocated_before) << "visit " << visit;
     EXPECT_GT(row.allocated_peak, row.allocated_before);
     EXPECT_FALSE(find_residue(row, 0));
@@ -59,9 +58,8 @@ TEST(Teardown, announces_its_steps_in_the_order_of_the_protocol) {
   const Baseline before = measure_baseline(*device, false);
   Gang gang = open_gang(*device);
   std::vector<std::string> steps;
-  LedgerRow row;
-  tear_down(
-      gang, *device, before, Path::orderly, kLong, [&](const ProgressUnit& unit) { steps.push_back(unit.text); }, row);
+  const auto listen = [&](const ProgressUnit& unit) { steps.push_back(unit.text); };
+  const TeardownMeasures row = tear_down(gang, *device, before, Path::orderly, kLong, listen).measures;
   EXPECT_EQ(steps, (std::vector<std::string>{"teardown drop_batches", "teardown graphs", "teardown communicators",
                                              "teardown drop_weights", "teardown clear_workspaces",
                                              "teardown empty_caches", "teardown measure"}));
@@ -71,9 +69,8 @@ TEST(Teardown, announces_its_steps_in_the_order_of_the_protocol) {
 TEST(Teardown, synchronises_before_it_empties_and_host_caches_come_first) {
   FakeDevice device;
   Gang gang = open_gang(device);
-  LedgerRow row;
   EXPECT_EQ(quiesce(gang, device), "");
-  tear_down(gang, device, measure_baseline(device, false), Path::orderly, kLong, kQuiet, row);
+  tear_down(gang, device, measure_baseline(device, false), Path::orderly, kLong, kQuiet);
   EXPECT_EQ(device.order, "swshes");
 }
 
@@ -84,7 +81,7 @@ TEST(Teardown, a_module_that_somebody_still_holds_is_seen) {
   Gang gang = open_gang(*device);
   const std::shared_ptr<OpenModule> leak = gang.module;
   LedgerRow row;
-  tear_down(gang, *device, before, Path::orderly, kLong, kQuiet, row);
+  row.set(tear_down(gang, *device, before, Path::orderly, kLong, kQuiet).measures);
   EXPECT_EQ(row.modules_left, 1u);
   EXPECT_GT(row.allocated_after, row.allocated_before);
   EXPECT_TRUE(find_residue(row, 1u << 30)->exact);
@@ -95,8 +92,7 @@ TEST(Teardown, a_lost_device_is_not_touched_and_the_process_has_to_leave) {
   Gang gang = open_gang(device);
   device.lost = true;
   EXPECT_NE(quiesce(gang, device).find("an illegal memory access"), std::string::npos);
-  LedgerRow row;
-  EXPECT_EQ(tear_down(gang, device, {}, Path::abort, kLong, kQuiet, row), Aftermath::leave);
+  EXPECT_EQ(tear_down(gang, device, {}, Path::abort, kLong, kQuiet).aftermath, Aftermath::leave);
   EXPECT_EQ(device.order, "") << "no further call";
 }
 
@@ -140,8 +136,10 @@ std::vector<Ended> end_gang(FakeNccl& nccl, const std::vector<Path>& paths, std:
       gang.communicator->join(after(kLong));
       gang.communicator->barrier();
       Ended mine;
-      if (rank < paths.size())
-        mine.aftermath = tear_down(gang, device, measure_baseline(device, false), paths[rank], time, kQuiet, mine.row);
+      if (rank >= paths.size()) return mine;
+      TornDown down = tear_down(gang, device, measure_baseline(device, false), paths[rank], time, kQuiet);
+      mine.aftermath = down.aftermath;
+      mine.row.set(std::move(down.measures));
       return mine;
     }));
   for (auto& member : members) ended.push_back(member.get());
@@ -217,7 +215,7 @@ TEST(TeardownOverNccl, bytes_that_stay_are_told_to_the_byte) {
   const Baseline before = measure_baseline(device, true);
   device.now.allocated_bytes = 4096;
   LedgerRow row;
-  tear_down(gang, device, before, Path::orderly, kLong, kQuiet, row);
+  row.set(tear_down(gang, device, before, Path::orderly, kLong, kQuiet).measures);
   EXPECT_EQ(find_residue(row, 1u << 30)->text, "4096 allocated bytes more than before");
 }
 

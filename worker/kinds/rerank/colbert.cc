@@ -81,7 +81,7 @@ class Colbert final : public EncoderModule {
     std::map<std::string, TextRow> queries;
     std::vector<TextRow> passages;
     std::vector<Response> responses = responses_with(errors_of_each(shard.requests.size(), [&](std::uint32_t i) {
-      const std::string& text = shard.requests[i].parts.at(0);
+      const std::string& text = text_of(shard.requests[i], 0);
       if (!queries.contains(text)) {
         TextRow query = query_row(text);
         TextModule::check(query);
@@ -119,7 +119,7 @@ class Colbert final : public EncoderModule {
     });
     for (std::uint32_t i = 0; i < query_of.size(); ++i)
       if (!query_of[i].defined() && !shard.left_out(i) && responses[i].error.empty())
-        responses[i] = {nullptr, "its query was set aside with another passage"};
+        responses[i] = {{}, "its query was set aside with another passage"};
     return responses;
   }
 
@@ -133,7 +133,7 @@ class Colbert final : public EncoderModule {
     return row;
   }
   TextRow row_of(const Request& request) override {
-    const std::string& text = request.parts.at(1);
+    const std::string& text = text_of(request, 1);
     return settings_.autorag ? TextRow{codec().encode_at_most(text, static_cast<std::size_t>(max_tokens_)), {}}
                              : marked(text, settings_.passage_id, max_tokens_);
   }

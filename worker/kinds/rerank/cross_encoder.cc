@@ -43,17 +43,19 @@ std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) 
 
 /// A query's passages follow each other and are in one shard. The largest is taken off first, as KoReranker does.
 void share_among_passages(std::span<const Request> requests, std::vector<Response>& responses) {
-  const auto has_score = [&](std::size_t i) { return responses[i].error.empty() && !responses[i].value.is_null(); };
+  const auto score_of = [&](std::size_t i) -> double* {
+    auto* answer = std::get_if<ScorePairAnswer>(&responses[i].answer);
+    return answer ? &answer->score : nullptr;
+  };
   for (std::size_t first = 0, last = 0; first < requests.size(); first = last) {
-    std::vector<double> scores;
+    std::vector<double*> scores;
     for (; last < requests.size() && same_query(requests[last], requests[first]); ++last)
-      if (has_score(last)) scores.push_back(responses[last].value[0]);
+      if (double* score = score_of(last)) scores.push_back(score);
     if (scores.empty()) continue;
-    const double best = *std::ranges::max_element(scores);
+    const double best = **std::ranges::max_element(scores, {}, [](const double* score) { return *score; });
     double sum = 0;
-    for (const double score : scores) sum += std::exp(score - best);
-    for (std::size_t i = first; i < last; ++i)
-      if (has_score(i)) responses[i].value[0] = std::exp(responses[i].value[0].get<double>() - best) / sum;
+    for (const double* score : scores) sum += std::exp(*score - best);
+    for (double* score : scores) *score = std::exp(*score - best) / sum;
   }
 }
 
@@ -73,7 +75,7 @@ class CrossEncoder final : public EncoderModule {
 
  private:
   TextRow row_of(const Request& request) override {
-    return {codec().encode_pair_at_most(request.parts.at(0), request.parts.at(1), static_cast<std::size_t>(max_tokens_),
+    return {codec().encode_pair_at_most(text_of(request, 0), text_of(request, 1), static_cast<std::size_t>(max_tokens_),
                                         truncation_),
             {}};
   }

@@ -29,7 +29,7 @@ Settings read_settings(const Module& module) {
 
 /// The token whose logit is the score.
 std::int32_t yes_token(const ModelFolder& folder, TextCodec& codec, const Module& module) {
-  const std::vector<std::int32_t> ids = codec.encode_without_specials("Yes");
+  const Tokens ids = codec.encode_without_specials("Yes");
   if (ids.empty() || ids[0] >= folder.vocabulary())
     refuse(module, folder.path + ": the model has no token for 'Yes', whose logit is the score");
   return ids[0];
@@ -77,15 +77,15 @@ class LlmReranker final : public DecoderModule {
  private:
   /// [begin] A: query \n B: passage \n prompt. The query keeps three quarters of the length at most; then the passage
   /// is cut, so that query, passage and first separator have max_length and what the separator and the prompt take.
-  std::vector<std::int32_t> row_of(const Request& request, std::int64_t& truncated) {
-    const auto cut_to = [&](std::vector<std::int32_t>& ids, std::int64_t most) {
+  Tokens row_of(const Request& request, std::int64_t& truncated) {
+    const auto cut_to = [&](Tokens& ids, std::int64_t most) {
       const std::int64_t more = static_cast<std::int64_t>(ids.size()) - std::max<std::int64_t>(0, most);
       if (more <= 0) return;
       truncated += more;
       ids.resize(ids.size() - static_cast<std::size_t>(more));
     };
-    std::vector<std::int32_t> row = codec().encode_without_specials("A: " + request.parts.at(0));
-    std::vector<std::int32_t> passage = codec().encode_without_specials("B: " + request.parts.at(1));
+    Tokens row = codec().encode_without_specials("A: " + text_of(request, 0));
+    Tokens passage = codec().encode_without_specials("B: " + text_of(request, 1));
     cut_to(row, max_length_ * 3 / 4);
     cut_to(passage, max_length_);
     if (codec().bos_id() >= 0 && !codec().pads_with_bos()) row.insert(row.begin(), codec().bos_id());
@@ -94,11 +94,11 @@ class LlmReranker final : public DecoderModule {
     for (const auto* part : {&passage, &separator_, &prompt_}) row.insert(row.end(), part->begin(), part->end());
     return row;
   }
-  static std::int64_t size(const std::vector<std::int32_t>& ids) { return static_cast<std::int64_t>(ids.size()); }
+  static std::int64_t size(const Tokens& ids) { return static_cast<std::int64_t>(ids.size()); }
 
   Settings settings_;
   std::int64_t max_length_;
-  std::vector<std::int32_t> separator_, prompt_;
+  Tokens separator_, prompt_;
   std::int32_t yes_;
 };
 

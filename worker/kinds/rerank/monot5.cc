@@ -42,7 +42,7 @@ class MonoT5 final : public T5Module {
  private:
   /// AutoRAG leaves out the last words, which the model was trained with.
   TextRow row_of(const Request& request) override {
-    const std::string text = "Query: " + request.parts.at(0) + " Document: " + request.parts.at(1);
+    const std::string text = "Query: " + text_of(request, 0) + " Document: " + text_of(request, 1);
     return {
         codec().encode_at_most(settings_.autorag ? text : text + " Relevant:", static_cast<std::size_t>(max_tokens_)),
         {}};
@@ -58,7 +58,7 @@ class MonoT5 final : public T5Module {
                       responses);
       return;
     }
-    const std::vector<std::int32_t> start(rows.size(), t5().config().start_token);
+    const Tokens start(rows.size(), t5().config().start_token);
     const std::vector<std::int64_t> ones(rows.size(), 1);
     answer_scores(rows, share_of_yes(t5().decode(start, ones, states, all.lengths)), responses);
   }
@@ -72,8 +72,8 @@ class MonoT5 final : public T5Module {
   /// on until their slowest row ends; here each text ends by itself, so that no other one matters. [1, hidden]
   at::Tensor last_states(const at::Tensor& states) const {
     const std::int64_t length = states.size(0);
-    const std::vector<std::int32_t>& ends = folder().generation.eos_ids;
-    std::vector<std::int32_t> tokens = {t5().config().start_token};
+    const Tokens& ends = folder().generation.eos_ids;
+    Tokens tokens = {t5().config().start_token};
     for (;;) {
       const auto count = static_cast<std::int64_t>(tokens.size());
       const at::Tensor last = t5().decode(tokens, {&count, 1}, states, {&length, 1}).narrow(0, count - 1, 1);

@@ -70,7 +70,7 @@ class RankGpt final : public DecoderModule {
       for (std::size_t place = 0; place < query.order.size(); ++place) {
         Response& response = responses[query.requests[query.order[place]]];
         const double last = static_cast<double>(std::max<std::size_t>(2, query.order.size()) - 1);
-        if (response.error.empty()) response.value = {1 - static_cast<double>(place) / last, query.tokens, 0};
+        if (response.error.empty()) answer_score(response, 1 - static_cast<double>(place) / last, query.tokens, 0);
       }
     return responses;
   }
@@ -143,8 +143,8 @@ class RankGpt final : public DecoderModule {
   GenerationRow row_of(Query& query, std::size_t index, std::span<const Request> requests) {
     std::vector<std::string> passages;
     for (std::int64_t place = window_begin(query); place < query.end; ++place)
-      passages.push_back(requests[query.requests[query.order[static_cast<std::size_t>(place)]]].parts.at(1));
-    const std::string text = permutation_prompt(requests[query.requests[0]].parts.at(0), passages);
+      passages.push_back(text_of(requests[query.requests[query.order[static_cast<std::size_t>(place)]]], 1));
+    const std::string text = permutation_prompt(text_of(requests[query.requests[0]], 0), passages);
     GenerationRow row;
     row.request = index;
     row.prompt = rows().in_range(codec().encode(text));

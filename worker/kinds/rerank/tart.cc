@@ -42,7 +42,7 @@ class Tart final : public T5Module {
  private:
   /// "[SEP]" is text to T5's tokenizer.
   TextRow row_of(const Request& request) override {
-    return {codec().encode_pair_at_most(settings_.instruction + " [SEP] " + request.parts.at(0), request.parts.at(1),
+    return {codec().encode_pair_at_most(settings_.instruction + " [SEP] " + text_of(request, 0), text_of(request, 1),
                                         static_cast<std::size_t>(max_tokens_), Truncation::longest_first_python),
             {}};
   }

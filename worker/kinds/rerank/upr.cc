@@ -32,10 +32,10 @@ class Upr final : public T5Module {
  private:
   /// The decoder is given the question behind its start token, and predicts it with its end token.
   TextRow row_of(const Request& request) override {
-    const std::string text = settings_.prefix + " " + request.parts.at(1) + " " + settings_.suffix;
+    const std::string text = settings_.prefix + " " + text_of(request, 1) + " " + settings_.suffix;
     TextRow row{codec().encode_at_most(text, static_cast<std::size_t>(max_tokens_)),
                 {},
-                codec().encode_at_most(request.parts.at(0), kQuestionTokens).ids};
+                codec().encode_at_most(text_of(request, 0), kQuestionTokens).ids};
     if (row.decoder.empty()) throw InputError("the question has no token");
     return row;
   }
@@ -43,7 +43,7 @@ class Upr final : public T5Module {
   /// The sum of the question's log-probabilities: AutoRAG sorts by its negative, upwards.
   void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const override {
     const PackedRows all = packed(rows);
-    std::vector<std::int32_t> given, wanted;
+    Tokens given, wanted;
     std::vector<std::int64_t> lengths;
     for (const TextRow& row : rows) {
       given.push_back(t5().config().start_token);

@@ -1,9 +1,10 @@
-#include "orchestrator/task_types/generation_ask.h"
+#include "orchestrator/task_types/generation.h"
 
 #include <cmath>
 #include <unordered_map>
 
 #include "orchestrator/metrics/hashes.h"
+#include "sharding/protocol/ask_json.h"
 
 namespace proctor {
 
@@ -23,40 +24,42 @@ std::optional<WrongKey> wrong_sampling(const Generation& generation) {
   return std::nullopt;
 }
 
-nlohmann::json ask_to_generate(const Generation& generation, bool fail_on_long) {
-  nlohmann::json ask = {{"type", "generate_until"},
-                        {"until", generation.until.value_or(std::vector<std::string>{})},
-                        {"max_gen_toks", generation.max_gen_toks},
-                        {"fail_on_long", fail_on_long}};
-  if (generation.repetition_penalty) ask["repetition_penalty"] = *generation.repetition_penalty;
-  if (generation.temperature == 0) return ask;
-  ask["temperature"] = generation.temperature;
-  if (generation.top_p < 1) ask["top_p"] = generation.top_p;
-  if (generation.top_k > 0) ask["top_k"] = generation.top_k;
-  return ask;
+Generate generation_of(const Generation& generation, OnLong on_long) {
+  Generate generate;
+  generate.until = generation.until.value_or(std::vector<std::string>{});
+  generate.max_gen_toks = generation.max_gen_toks;
+  generate.on_long = on_long;
+  generate.repetition_penalty = generation.repetition_penalty;
+  if (generation.temperature > 0) generate.draw = {generation.temperature, generation.top_p, generation.top_k};
+  return generate;
 }
 
-nlohmann::json ask_to_generate(const Task& task) {
+Generate generation_of(const Task& task) {
   Generation generation = task.generation;
   if (!generation.until) generation.until = {task.fewshot.delimiter};
-  return ask_to_generate(generation, task.fail_on_long);
+  return generation_of(generation, task.on_long);
 }
 
-nlohmann::ordered_json generation_kwargs(const nlohmann::json& ask) {
+nlohmann::ordered_json generation_kwargs(const Generate& generate) {
   nlohmann::ordered_json kwargs = {
-      {"until", ask.at("until")}, {"max_gen_toks", ask.at("max_gen_toks")}, {"do_sample", ask.contains("temperature")}};
-  for (const char* key : {"temperature", "top_p", "top_k", "repetition_penalty"})
-    if (const auto found = ask.find(key); found != ask.end()) kwargs[key] = *found;
+      {"until", generate.until}, {"max_gen_toks", generate.max_gen_toks}, {"do_sample", generate.draw.has_value()}};
+  if (generate.draw) {
+    kwargs["temperature"] = generate.draw->temperature;
+    if (generate.draw->top_p < 1) kwargs["top_p"] = generate.draw->top_p;
+    if (generate.draw->top_k > 0) kwargs["top_k"] = generate.draw->top_k;
+  }
+  if (generate.repetition_penalty) kwargs["repetition_penalty"] = *generate.repetition_penalty;
   return kwargs;
 }
 
 void seed_draws(std::vector<Request>& requests, std::uint64_t seed, const std::string& task) {
   std::unordered_map<std::string, std::uint64_t> seen;
   for (Request& request : requests) {
-    if (!request.ask.contains("temperature")) continue;
+    auto* generate = std::get_if<Generate>(&request.ask);
+    if (!generate || !generate->draw) continue;
     const std::string content = nlohmann::json(request).dump();
     const nlohmann::json key = {seed, task, content, seen[content]++};
-    request.ask["seed"] = std::stoull(xxh3_hex(key.dump()).substr(0, 16), nullptr, 16);
+    generate->draw->seed = std::stoull(xxh3_hex(key.dump()).substr(0, 16), nullptr, 16);
   }
 }
 

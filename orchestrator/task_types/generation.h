@@ -2,6 +2,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "orchestrator/task_types/task_type.h"
 
@@ -13,12 +15,12 @@ struct WrongKey {
 /// A value of no meaning; nothing if all are well.
 std::optional<WrongKey> wrong_sampling(const Generation& generation);
 
-/// The request's `ask`, without seed. Keys that say nothing are left out.
-nlohmann::json ask_to_generate(const Generation& generation, bool fail_on_long);
+/// Without seed.
+Generate generation_of(const Generation& generation, OnLong on_long);
 /// Of a task, whose stop string is the few-shot delimiter where it names none.
-nlohmann::json ask_to_generate(const Task& task);
-/// An `ask` as lm-eval's generation_kwargs.
-nlohmann::ordered_json generation_kwargs(const nlohmann::json& ask);
+Generate generation_of(const Task& task);
+/// As lm-eval's generation_kwargs.
+nlohmann::ordered_json generation_kwargs(const Generate& generate);
 
 /// Gives each request that draws its seed: from the suite's seed, the task, the request itself and how many equal ones
 /// came before it (its repeat), so that the text is the same whoever computes it and whatever else is asked.
