@@ -14,7 +14,7 @@ ROOMS = {
     "sharding/conductor": "sharding/protocol sharding/planning",
     "sharding/simulation": "sharding/conductor",
     #
-    "orchestrator/base": "sharding/protocol",
+    "orchestrator/base": "",
     "orchestrator/spec": "sharding/protocol",
     "orchestrator/cpython": "",
     "orchestrator/prompts": "cpython sharding/protocol",
@@ -53,6 +53,27 @@ HOMES = {
     r"boost/": "orchestrator/commands",
     r"yaml-cpp/": "orchestrator/suite",
     r"ATen/|c10/|torch/|cuda|nccl\.h": "worker/",
+}
+# Where JSON may be included: encoders, whose names end in _json; what reads files that are JSON; what keeps values that
+# only a user's file gives their form. Everywhere else values have types.
+JSON_FILES = {
+    "sharding/protocol/module.h": "options, which the module's kind alone understands",
+    "orchestrator/spec/suite.h": "options of metrics and filters",
+    "orchestrator/prompts/document.h": "a row of the user's data",
+    "orchestrator/cpython/python_text.h": "Python's str, repr and json.dumps of such values",
+    "orchestrator/metrics/text_metrics.h": "options",
+    "orchestrator/suite/yaml_fields.h": "values of YAML",
+    "orchestrator/store/run_lock.h": "owner.json",
+    "orchestrator/store/store_fault_hook.cc": "what a test plants",
+    "orchestrator/commands/worker_facts.h": "what the worker binary prints",
+    "orchestrator/report/ledger_view.h": "a part of manifest.json",
+    "orchestrator/report/timeline.h": "lines of turns.jsonl",
+    "worker/base/json_file.h": "files of a model folder",
+    "worker/checkpoint/config_reader.h": "config.json",
+    "worker/checkpoint/safetensors.cc": "a safetensors header",
+    "worker/commands/tokenize_command.cc": "lines in and out",
+    "worker/visit/fault_hook.cc": "what a test plants",
+    **{f"worker/tokenizer/{name}.h": "tokenizer.json" for name in ("decoder", "normalizer", "pattern", "post_processor", "pre_tokenizer", "token_model")},
 }
 
 
@@ -95,6 +116,19 @@ def wrong_includes(root, used):
                 yield f"{name}:{number}: {room} must build without LibTorch, but includes {header}"
 
 
+def wrong_json(root):
+    """JSON includes outside the list, and entries of the list that include none."""
+    unused = set(JSON_FILES)
+    for _, path in sources(root):
+        name = str(path.relative_to(root))
+        lines = [number for number, header in includes(path) if header.startswith("nlohmann/")]
+        unused.discard(name if lines else "")
+        if lines and name not in JSON_FILES and not path.stem.endswith("_json"):
+            yield f"{name}:{lines[0]}: includes JSON; give the value a type and its JSON form a *_json file, or a line in JSON_FILES (tests/layering.py) that says why"
+    for name in sorted(unused):
+        yield f"tests/layering.py: {name} is in JSON_FILES and includes no JSON"
+
+
 def circles():
     done = set()
 
@@ -128,6 +162,7 @@ def cmake_differences(root):
 def problems(root):
     used = set()
     yield from wrong_includes(root, used)
+    yield from wrong_json(root)
     yield from circles()
     yield from cmake_differences(root)
     for room in ROOMS:

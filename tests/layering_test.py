@@ -45,6 +45,12 @@ class Layering(unittest.TestCase):
         for file, header in (("orchestrator/run/resume.cc", "mpi.h"), ("orchestrator/ranks/agent.cc", "sqlite3.h"), ("sharding/protocol/wire.cc", "torch/torch.h")):
             self.assertTrue(any("belongs to" in line for line in self.plant(file, f"#include <{header}>")), header)
 
+    def test_json_outside_its_encoders_is_found(self):
+        found = self.plant("sharding/protocol/request.h", "#include <nlohmann/json.hpp>")
+        self.assertEqual(len(found), 1)
+        self.assertIn("sharding/protocol/request.h:", found[0])
+        self.assertIn("a *_json file", found[0])
+
     def test_a_circle_in_the_table_is_found(self):
         before = layering.ROOMS["worker/base"]
         layering.ROOMS["worker/base"] = before + " kinds"

@@ -1,7 +1,5 @@
-// INTERFACE: the exit codes, in one place.
+// What proctor's exit code may be. Those of errors are exit_code()'s (sharding/protocol/error.h).
 #pragma once
-
-#include "sharding/protocol/error.h"
 
 namespace proctor {
 
@@ -15,19 +13,5 @@ enum ExitCode {
   kStoppedEarly = 75,
   kInterrupted = 130
 };
-
-inline int exit_code(Fault fault) {
-  switch (fault) {
-    case Fault::usage:
-      return kUsage;
-    case Fault::environment:
-      return kEnvironment;
-    case Fault::input:
-      return kInput;
-    case Fault::internal:
-      break;
-  }
-  return kInternal;
-}
 
 }  // namespace proctor

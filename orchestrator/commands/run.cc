@@ -53,6 +53,9 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
   WorkerFacts facts(options.device, file.suite.deadlines.load);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts);
+  for (std::size_t m = 0; m < work.facts.size(); ++m)
+    for (const std::string& note : work.facts[m].notes)
+      tell("proctor: module " + work.suite.modules[m].name + ": " + note);
   LockPatience patience;
   patience.give_up = [] { return asked() != Asked::nothing; };
   if (options.fresh && std::filesystem::exists(directory.root())) {

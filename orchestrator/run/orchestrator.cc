@@ -133,6 +133,12 @@ void Orchestrator::assign(std::span<const SlotId> members, const Assignment& ass
 }
 
 void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
+  const Shard& asked = work_.shards[shard.value];
+  for (std::size_t i = 0; i < responses.size(); ++i) {
+    const Ask& ask = work_.requests[asked.task.value].requests[asked.requests[i]].ask;
+    if (responses[i].error.empty() && !answers(responses[i].answer, ask))
+      responses[i] = {{}, std::string("the worker did not answer what was asked (") + to_string(type_of(ask)) + ")"};
+  }
   store_thread_.put(
       {StoreRow::Table::log, "answer", work_.shard_hashes[shard.value], encode_responses(responses), shard});
   unstored_[shard] = std::move(responses);
@@ -315,9 +321,10 @@ void Orchestrator::flush_store() {
 
 /// Scores and files; they are written when the store's thread has stopped.
 int Orchestrator::finish() {
-  bool told = false;
+  bool told = false, logged = false;
   const auto scored = [&, begin = now()] {
     scoreboard_.collect(false);
+    if (scoreboard_.has_all_results() && !std::exchange(logged, true)) report_.log("every module has its results");
     const bool long_wait = !scoreboard_.idle() && now() - begin > kSilentScoring;
     if (long_wait && !std::exchange(told, true)) report_.tell_what_is_scored();
     return scoreboard_.idle();

@@ -240,7 +240,6 @@ CellScore CellScorer::finish() {
   Sha256 hashes;
   for (std::size_t f = 0; f < tables_.size(); ++f) {
     Table& table = tables_[f];
-    score.samples += spool_.text(table.lines);
     for (const SampleHashes& of_document : hashes_)
       for (const Digest* one : {&of_document.document, &of_document.prompt, &of_document.target}) hashes.add_hex(*one);
     for (auto& [name, column] : table.columns) {
@@ -260,13 +259,21 @@ CellScore CellScorer::finish() {
   return score;
 }
 
+std::string CellScorer::samples() {
+  std::string all;
+  for (const Table& table : tables_) all += spool_.text(table.lines);
+  return all;
+}
+
 CellScore score_cell(const TaskTemplates& task, const CellRequests& cell, std::span<const Response> responses,
                      const StderrOptions& options) {
   CellScorer scorer(task, cell, std::filesystem::temp_directory_path(), options);
   std::vector<std::uint32_t> all(responses.size());
   std::iota(all.begin(), all.end(), 0u);
   scorer.add(all, {responses.begin(), responses.end()});
-  return scorer.finish();
+  CellScore score = scorer.finish();
+  score.samples += scorer.samples();
+  return score;
 }
 
 }  // namespace proctor

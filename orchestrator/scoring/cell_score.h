@@ -29,8 +29,10 @@ class CellScorer {
              StderrOptions options);
   /// Answers of these requests of the cell, each once. Throws what a full disk makes the spool throw.
   void add(std::span<const std::uint32_t> requests, std::vector<Response> responses);
-  /// Once every request was answered.
+  /// Once every request was answered: the figures, and of a set its samples.
   CellScore finish();
+  /// After finish(): the sample lines of the others, in the documents' order.
+  std::string samples();
 
  private:
   /// What one filter makes of the documents.

@@ -93,9 +93,15 @@ void Scoreboard::carry_out(Job& job) {
   }
   if (job.shard) return scorer->add(job.shard->requests, std::move(job.responses));
   CellScore score = scorer->finish();
+  std::string samples = std::move(score.samples);
+  {
+    const std::lock_guard lock(mutex_);
+    done_.push_back({job.cell, std::move(score), ""});
+  }
+  samples += scorer->samples();
   scorer.reset();
   const std::lock_guard lock(mutex_);
-  done_.push_back({job.cell, std::move(score)});
+  done_.push_back({job.cell, std::nullopt, std::move(samples)});
 }
 
 void Scoreboard::collect(bool wait) {
@@ -107,7 +113,14 @@ void Scoreboard::collect(bool wait) {
       if (failure_) std::rethrow_exception(failure_);
       done = std::exchange(done_, {});
     }
-    for (Scored& one : done) finish(one.cell, std::move(one.score));
+    for (Scored& one : done) {
+      if (one.score) {
+        finish(one.cell, std::move(*one.score));
+      } else {
+        write_(answers_file(directory_, work_.suite, work_.cells[one.cell]), std::move(one.samples));
+        ++written_;
+      }
+    }
   } while (wait && !idle());
 }
 
@@ -116,7 +129,6 @@ void Scoreboard::finish(std::size_t index, CellScore score) {
   cells_[index].scored = true;
   const auto [module, task] = std::pair(work_.cells[index].module.value, work_.cells[index].task.value);
   const Module& spec = work_.suite.modules[module];
-  write_(answers_file(directory_, work_.suite, work_.cells[index]), std::move(score.samples));
   for (const std::string& failure : score.failures)
     failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
   if (task_type_of(work_.suite.tasks[task]).is_scored()) scores_[module].emplace(task, std::move(score));

@@ -1,6 +1,6 @@
 // Answers, scored as they come: a thread of low priority scores each shard's documents, so that little is left when the
-// last answer is in; a cell's samples are written as soon as it is complete, a module's results as soon as its last
-// cell is. Main thread, but for the scoring itself.
+// last answer is in; a module's results are written as soon as its last cell is complete, a cell's samples next. Main
+// thread, but for the scoring itself.
 #pragma once
 
 #include <condition_variable>
@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,8 +39,10 @@ class Scoreboard {
   void add(const Shard& shard, std::vector<Response> responses);
   /// Hands out the files of what has been scored since. Throws what scoring threw (StoreFailure of a full disk).
   void collect(bool wait);
-  /// Every complete cell is scored and handed out.
-  bool idle() const { return scored_ == complete_; }
+  /// Every module's results, if it has some, are handed out; samples may follow.
+  bool has_all_results() const { return scored_ == cells_.size(); }
+  /// Every complete cell is scored, and all of it handed out.
+  bool idle() const { return written_ == complete_; }
   /// Cells that are complete and not scored yet.
   std::vector<std::size_t> left_to_score() const;
 
@@ -65,9 +68,10 @@ class Scoreboard {
     const Shard* shard = nullptr;  // nullptr: all has come, finish
     std::vector<Response> responses;
   };
-  struct Scored {
+  struct Scored {  ///< a cell's figures, or then its samples
     std::size_t cell = 0;
-    CellScore score;
+    std::optional<CellScore> score;
+    std::string samples;
   };
   void put(Job job);
   void work_off();
@@ -81,7 +85,7 @@ class Scoreboard {
   std::vector<CellState> cells_;
   std::map<std::uint32_t, std::map<std::uint32_t, CellScore>> scores_;  // module -> task
   std::map<std::uint32_t, std::string> tables_;
-  std::size_t complete_ = 0, scored_ = 0;  // cells
+  std::size_t complete_ = 0, scored_ = 0, written_ = 0;  // cells
   std::size_t failed_requests_ = 0;
   std::vector<std::string> failures_;
 

@@ -59,6 +59,7 @@ struct Task {
   std::string description;
   std::string prompt;
   std::optional<TemplateList> choices;
+  std::optional<TemplateList> labels;  ///< multiple_choice: of each choice, where answers are labels
   std::vector<std::string> contexts;   ///< multiple choice where the choices are in the context; compress: the passages
   std::string answer;                  ///< multiple_choice: template of the gold answer
   std::optional<TemplateList> target;  ///< loglikelihood, generate_until, contexts

@@ -1,6 +1,9 @@
 #include "sharding/conductor/visit.h"
 
 #include <algorithm>
+#include <iterator>
+
+#include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {
@@ -24,7 +27,39 @@ std::string deadline_name(VisitState state) {
   return "abort";
 }
 
+constexpr VisitTransition kTransitions[] = {
+    {VisitState::opening, VisitEvent::all_opened, VisitState::serving},
+    {VisitState::serving, VisitEvent::shard_given, VisitState::serving},
+    {VisitState::serving, VisitEvent::shard_done, VisitState::serving},
+    {VisitState::serving, VisitEvent::no_more_shards, VisitState::closing},
+    {VisitState::closing, VisitEvent::all_well, VisitState::tearing_down},
+    {VisitState::tearing_down, VisitEvent::all_closed, VisitState::ended},
+    {VisitState::opening, VisitEvent::trouble, VisitState::aborting},
+    {VisitState::serving, VisitEvent::trouble, VisitState::aborting},
+    {VisitState::closing, VisitEvent::trouble, VisitState::aborting},
+    {VisitState::tearing_down, VisitEvent::trouble, VisitState::aborting},
+    {VisitState::aborting, VisitEvent::all_closed, VisitState::ended},
+};
+
 }  // namespace
+
+std::span<const VisitTransition> visit_transitions() { return kTransitions; }
+
+std::string to_string(VisitState state) {
+  static constexpr const char* kNames[] = {"opening", "serving", "closing", "tearing_down", "aborting", "ended"};
+  return kNames[static_cast<std::size_t>(state)];
+}
+
+std::string to_string(VisitEvent event) {
+  static constexpr const char* kNames[] = {"every member has opened",
+                                           "a shard is given",
+                                           "the shard is answered, or is taken back",
+                                           "no shard is left for it",
+                                           "every member says that it is well",
+                                           "a member died, is late, or failed",
+                                           "every member that is left has closed"};
+  return kNames[static_cast<std::size_t>(event)];
+}
 
 std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t tolerance_bytes,
                                     const std::set<std::string>& tolerated) {
@@ -62,11 +97,22 @@ std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t toleranc
 Visit::Visit(VisitId id, ModuleId module, std::span<const Member> members, Moment now, const Deadlines& deadlines)
     : id_(id), module_(module), deadlines_(deadlines), allowance_(deadlines.load) {
   for (const Member& member : members) members_.emplace_back().member = member;
-  begin(VisitState::opening, now, deadlines.load);
+  wait_for_members(now, deadlines.load);
 }
 
-void Visit::begin(VisitState state, Moment now, Moment allowance) {
-  state_ = state;
+void Visit::go(VisitEvent event) {
+  const auto way = std::ranges::find_if(
+      kTransitions, [&](const VisitTransition& one) { return one.from == state_ && one.event == event; });
+  PROCTOR_CHECK(way != std::end(kTransitions), "a visit goes from state to state by its table");
+  state_ = way->to;
+}
+
+void Visit::begin(VisitEvent event, Moment now, Moment allowance) {
+  go(event);
+  wait_for_members(now, allowance);
+}
+
+void Visit::wait_for_members(Moment now, Moment allowance) {
   allowance_ = allowance;
   for (MemberState& member : members_) {
     member.done = member.row.has_value();  // measured already: an abort asks nothing more of it
@@ -95,7 +141,7 @@ bool Visit::on_opened(std::uint32_t member, Moment now) {
   if (state_ != VisitState::opening) return false;
   members_[member].done = true;
   if (!all_done()) return false;
-  begin(VisitState::serving, now, deadlines_.progress);
+  begin(VisitEvent::all_opened, now, deadlines_.progress);
   return true;
 }
 
@@ -103,7 +149,7 @@ Moment Visit::on_shard(ShardId shard, std::uint32_t attempt, Moment now, Moment 
   shard_ = shard;
   attempt_ = attempt;
   for (MemberState& member : members_) member.place = {};
-  begin(VisitState::serving, now, std::max(Moment(deadlines_.progress), kPatience * expected));
+  begin(VisitEvent::shard_given, now, std::max(Moment(deadlines_.progress), kPatience * expected));
   return allowance_;
 }
 
@@ -126,7 +172,7 @@ void Visit::resume(Moment now) {
 
 void Visit::on_shard_done(Moment now) {
   shard_.reset();
-  begin(VisitState::serving, now, deadlines_.progress);
+  begin(VisitEvent::shard_done, now, deadlines_.progress);
 }
 
 Visit::Agreement Visit::on_quiesced(std::uint32_t member, bool ok) {
@@ -140,13 +186,13 @@ void Visit::on_aborting(Moment now, const std::string& reason) {
   forced_ = Verdict::aborted;
   reason_ = reason;
   shard_.reset();
-  begin(VisitState::aborting, now, std::min(Moment(deadlines_.teardown), kAbortPatience));
+  begin(VisitEvent::trouble, now, std::min(Moment(deadlines_.teardown), kAbortPatience));
 }
 
 bool Visit::on_gone(std::uint32_t member) {
   members_[member].here = false;
   if (state_ != VisitState::aborting || !all_done()) return false;
-  state_ = VisitState::ended;
+  go(VisitEvent::all_closed);
   return true;
 }
 
@@ -155,7 +201,7 @@ bool Visit::on_closed(std::uint32_t member, const LedgerRow& row) {
   if (!members_[member].row) members_[member].row = row;  // an abort that came too late is answered without numbers
   members_[member].done = true;
   if (!all_done()) return false;
-  state_ = VisitState::ended;
+  go(VisitEvent::all_closed);
   return true;
 }
 

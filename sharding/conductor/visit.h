@@ -19,6 +19,17 @@
 namespace proctor {
 
 enum class VisitState { opening, serving, closing, tearing_down, aborting, ended };
+enum class VisitEvent { all_opened, shard_given, shard_done, no_more_shards, all_well, trouble, all_closed };
+std::string to_string(VisitState state);
+std::string to_string(VisitEvent event);  ///< in words
+
+/// Every way from one state to another; there is no other. docs/teardown.md shows them, and a test compares.
+struct VisitTransition {
+  VisitState from;
+  VisitEvent event;
+  VisitState to;
+};
+std::span<const VisitTransition> visit_transitions();
 /// What a member left behind.
 struct Residue {
   std::string counter;  ///< the ledger field that tells
@@ -75,11 +86,11 @@ class Visit {
   /// It waits for another member in a collective, until it announces its next unit.
   void on_waiting(std::uint32_t member) { members_[member].waits = true; }
   void on_shard_done(Moment now);
-  void on_closing(Moment now) { begin(VisitState::closing, now, deadlines_.teardown); }
+  void on_closing(Moment now) { begin(VisitEvent::no_more_shards, now, deadlines_.teardown); }
   enum class Agreement { pending, orderly, abort };
   /// Orderly when the last member said that it is well; abort at the first that is not.
   Agreement on_quiesced(std::uint32_t member, bool ok);
-  void on_tearing_down(Moment now) { begin(VisitState::tearing_down, now, deadlines_.teardown); }
+  void on_tearing_down(Moment now) { begin(VisitEvent::all_well, now, deadlines_.teardown); }
   void on_aborting(Moment now, const std::string& reason);
   /// The member died or was killed: nothing is expected of it. True when this ends an aborted visit.
   bool on_gone(std::uint32_t member);
@@ -113,7 +124,9 @@ class Visit {
     Moment due{0};
     std::optional<LedgerRow> row;
   };
-  void begin(VisitState state, Moment now, Moment allowance);
+  void go(VisitEvent event);
+  void begin(VisitEvent event, Moment now, Moment allowance);
+  void wait_for_members(Moment now, Moment allowance);
   bool all_done() const;
 
   VisitId id_;

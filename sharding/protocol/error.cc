@@ -5,6 +5,20 @@
 
 namespace proctor {
 
+int exit_code(Fault fault) {
+  switch (fault) {
+    case Fault::usage:
+      return 2;
+    case Fault::environment:
+      return 4;
+    case Fault::input:
+      return 5;
+    case Fault::internal:
+      break;
+  }
+  return 1;
+}
+
 std::string to_string(Fault fault) {
   switch (fault) {
     case Fault::usage:

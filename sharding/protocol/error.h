@@ -7,8 +7,10 @@
 
 namespace proctor {
 
-/// What kind of thing is wrong; decides the exit code (orchestrator/base/exit_code.h).
+/// What kind of thing is wrong.
 enum class Fault { internal, usage, environment, input };
+/// Of a process that ends by it: 1, 2, 4, 5 (docs/results.md).
+int exit_code(Fault fault);
 
 /// Message grammar: problem (why it is one); what to do.
 class Error : public std::runtime_error {

@@ -20,6 +20,7 @@ struct ModelFacts {
   std::string eos_text, bos_text;  ///< special tokens as text, for the results file
   bool shares_beginnings = true;   ///< what texts begin with alike is computed once
   std::vector<std::string> kinds = {"generator"};  ///< what it can be used as
+  std::vector<std::string> notes = {};             ///< what its user should know, and nothing is wrong with
 };
 
 struct DeviceFacts {

@@ -93,7 +93,8 @@ class OrchestratorTest : public testing::Test {
   void after_answers(FakeTransport& transport, int count, const std::function<void()>& act) {
     transport.pass = [=, seen = 0](AgentId, AgentReport& report) mutable {
       const auto* worker = std::get_if<FromWorker>(&report);
-      if (worker && std::holds_alternative<ShardAnswered>(decode_worker_report(worker->frame)) && ++seen == count) act();
+      if (worker && std::holds_alternative<ShardAnswered>(decode_worker_report(worker->frame)) && ++seen == count)
+        act();
       return true;
     };
   }
@@ -296,6 +297,18 @@ TEST_F(OrchestratorTest, failed_requests_are_counted_named_and_an_exit_code_of_t
   EXPECT_EQ(run(transport), kSomeFailed);
   EXPECT_NE(results.str().find("it is too long"), std::string::npos);
   EXPECT_EQ(Json::parse(file("run/status.json"))["failed_requests"], 2);
+}
+
+TEST_F(OrchestratorTest, an_answer_to_another_question_fails_its_request) {
+  FakeTransport transport(1);
+  transport.answer = [](const RunShard& shard) {
+    std::vector<Response> responses = answers(shard);
+    for (std::size_t i = 0; i < responses.size(); ++i)
+      if (text_of(shard.requests[i], 0) == "question 7") responses[i].answer = RollingAnswer{-1, 1};
+    return responses;
+  };
+  EXPECT_EQ(run(transport), kSomeFailed);
+  EXPECT_NE(results.str().find("the worker did not answer what was asked (loglikelihood)"), std::string::npos);
 }
 
 TEST_F(OrchestratorTest, ranks_that_never_say_hello_are_gone_on_without) {

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+
 namespace proctor {
 namespace {
 
@@ -21,6 +24,21 @@ Visit visit_tearing_down() {
   visit.on_quiesced(1, true);
   visit.on_tearing_down(Moment(3));
   return visit;
+}
+
+TEST(Visit, goes_the_ways_that_the_documentation_shows_and_no_other) {
+  std::ifstream file(PROCTOR_SOURCE "/docs/teardown.md");
+  std::vector<std::string> shown, expected = {"| from | when | to |", "|---|---|---|"};
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("| from |") || (!shown.empty() && line.starts_with("|"))) shown.push_back(line);
+  for (const VisitTransition& way : visit_transitions())
+    expected.push_back("| `" + to_string(way.from) + "` | " + to_string(way.event) + " | `" + to_string(way.to) +
+                       "` |");
+  shown.resize(std::min(shown.size(), expected.size()));
+  EXPECT_EQ(shown, expected);
+  Visit aborted = serving_visit();
+  aborted.on_aborting(Moment(2), "why");
+  EXPECT_DEATH(aborted.on_shard(ShardId{0}, 1, Moment(3)), "by its table");
 }
 
 TEST(Visit, serves_when_the_last_member_has_opened) {
