@@ -2,9 +2,12 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 
 namespace proctor::python {
 namespace {
@@ -120,6 +123,172 @@ void dump(std::string& out, const Json& value, Ascii ascii, int indent, int dept
   out += object ? '}' : ']';
 }
 
+void append(std::string& out, char32_t c) {
+  utf8proc_uint8_t buffer[4];
+  const auto n = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), buffer);
+  out.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(n));
+}
+
+/// Unicode's Cased: letters with a case, and a few symbols and modifiers that have one.
+bool is_cased(char32_t c) {
+  const auto of = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  if (of == UTF8PROC_CATEGORY_LU || of == UTF8PROC_CATEGORY_LL || of == UTF8PROC_CATEGORY_LT) return true;
+  return c == 0xAA || c == 0xBA || (c >= 0x2B0 && c <= 0x2B8) || c == 0x2C0 || c == 0x2C1 ||
+         (c >= 0x2E0 && c <= 0x2E4) || c == 0x345 || c == 0x37A || (c >= 0x1D2C && c <= 0x1D6A) || c == 0x1D78 ||
+         (c >= 0x1D9B && c <= 0x1DBF) || c == 0x2071 || c == 0x207F || (c >= 0x2090 && c <= 0x209C) ||
+         (c >= 0x2160 && c <= 0x217F) || (c >= 0x24B6 && c <= 0x24E9) || c == 0x2C7C || c == 0x2C7D || c == 0xA69C ||
+         c == 0xA69D || c == 0xA770 || (c >= 0xA7F2 && c <= 0xA7F4) || c == 0xA7F8 || c == 0xA7F9 ||
+         (c >= 0xAB5C && c <= 0xAB5F) || c == 0xAB69 || (c >= 0x1F130 && c <= 0x1F149) ||
+         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+}
+
+/// Unicode's Case_Ignorable: marks, formats, modifiers, and what may stand within a word.
+bool is_case_ignorable(char32_t c) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
+      return true;
+    default:
+      break;
+  }
+  static constexpr char32_t kWithin[] = {0x27,   0x2E,   0x3A,   0xB7,   0x387,  0x55F,  0x5F4,  0x2018, 0x2019,
+                                         0x2024, 0x2027, 0xFE13, 0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A};
+  return std::ranges::find(kWithin, c) != std::end(kWithin);
+}
+
+/// Whether the capital sigma between `begin` and `end` ends a word: a cased letter before it, none behind it, what is
+/// case-ignorable not counted.
+bool is_final_sigma(std::string_view text, std::size_t begin, std::size_t end) {
+  std::size_t length = 0;
+  for (;;) {
+    if (begin == 0) return false;
+    begin = before(text, begin);
+    const char32_t c = decode(text, begin, length);
+    if (is_case_ignorable(c)) continue;
+    if (!is_cased(c)) return false;
+    break;
+  }
+  for (; end < text.size(); end += length) {
+    const char32_t c = decode(text, end, length);
+    if (!is_case_ignorable(c)) return !is_cased(c);
+  }
+  return true;
+}
+
+/// Of a title case letter, too, which utf8proc leaves as it is.
+char32_t simple_upper(char32_t c) { return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))); }
+
+struct SeveralUpper {
+  char32_t from;
+  std::array<char32_t, 3> to;
+};
+/// Code points whose upper case is several, ascending (Unicode's SpecialCasing.txt, the lines without a condition).
+constexpr SeveralUpper kSeveralUpper[] = {{0xDF, {0x53, 0x53}},
+                                          {0x149, {0x2BC, 0x4E}},
+                                          {0x1F0, {0x4A, 0x30C}},
+                                          {0x390, {0x399, 0x308, 0x301}},
+                                          {0x3B0, {0x3A5, 0x308, 0x301}},
+                                          {0x587, {0x535, 0x552}},
+                                          {0x1E96, {0x48, 0x331}},
+                                          {0x1E97, {0x54, 0x308}},
+                                          {0x1E98, {0x57, 0x30A}},
+                                          {0x1E99, {0x59, 0x30A}},
+                                          {0x1E9A, {0x41, 0x2BE}},
+                                          {0x1F50, {0x3A5, 0x313}},
+                                          {0x1F52, {0x3A5, 0x313, 0x300}},
+                                          {0x1F54, {0x3A5, 0x313, 0x301}},
+                                          {0x1F56, {0x3A5, 0x313, 0x342}},
+                                          {0x1F80, {0x1F08, 0x399}},
+                                          {0x1F81, {0x1F09, 0x399}},
+                                          {0x1F82, {0x1F0A, 0x399}},
+                                          {0x1F83, {0x1F0B, 0x399}},
+                                          {0x1F84, {0x1F0C, 0x399}},
+                                          {0x1F85, {0x1F0D, 0x399}},
+                                          {0x1F86, {0x1F0E, 0x399}},
+                                          {0x1F87, {0x1F0F, 0x399}},
+                                          {0x1F88, {0x1F08, 0x399}},
+                                          {0x1F89, {0x1F09, 0x399}},
+                                          {0x1F8A, {0x1F0A, 0x399}},
+                                          {0x1F8B, {0x1F0B, 0x399}},
+                                          {0x1F8C, {0x1F0C, 0x399}},
+                                          {0x1F8D, {0x1F0D, 0x399}},
+                                          {0x1F8E, {0x1F0E, 0x399}},
+                                          {0x1F8F, {0x1F0F, 0x399}},
+                                          {0x1F90, {0x1F28, 0x399}},
+                                          {0x1F91, {0x1F29, 0x399}},
+                                          {0x1F92, {0x1F2A, 0x399}},
+                                          {0x1F93, {0x1F2B, 0x399}},
+                                          {0x1F94, {0x1F2C, 0x399}},
+                                          {0x1F95, {0x1F2D, 0x399}},
+                                          {0x1F96, {0x1F2E, 0x399}},
+                                          {0x1F97, {0x1F2F, 0x399}},
+                                          {0x1F98, {0x1F28, 0x399}},
+                                          {0x1F99, {0x1F29, 0x399}},
+                                          {0x1F9A, {0x1F2A, 0x399}},
+                                          {0x1F9B, {0x1F2B, 0x399}},
+                                          {0x1F9C, {0x1F2C, 0x399}},
+                                          {0x1F9D, {0x1F2D, 0x399}},
+                                          {0x1F9E, {0x1F2E, 0x399}},
+                                          {0x1F9F, {0x1F2F, 0x399}},
+                                          {0x1FA0, {0x1F68, 0x399}},
+                                          {0x1FA1, {0x1F69, 0x399}},
+                                          {0x1FA2, {0x1F6A, 0x399}},
+                                          {0x1FA3, {0x1F6B, 0x399}},
+                                          {0x1FA4, {0x1F6C, 0x399}},
+                                          {0x1FA5, {0x1F6D, 0x399}},
+                                          {0x1FA6, {0x1F6E, 0x399}},
+                                          {0x1FA7, {0x1F6F, 0x399}},
+                                          {0x1FA8, {0x1F68, 0x399}},
+                                          {0x1FA9, {0x1F69, 0x399}},
+                                          {0x1FAA, {0x1F6A, 0x399}},
+                                          {0x1FAB, {0x1F6B, 0x399}},
+                                          {0x1FAC, {0x1F6C, 0x399}},
+                                          {0x1FAD, {0x1F6D, 0x399}},
+                                          {0x1FAE, {0x1F6E, 0x399}},
+                                          {0x1FAF, {0x1F6F, 0x399}},
+                                          {0x1FB2, {0x1FBA, 0x399}},
+                                          {0x1FB3, {0x391, 0x399}},
+                                          {0x1FB4, {0x386, 0x399}},
+                                          {0x1FB6, {0x391, 0x342}},
+                                          {0x1FB7, {0x391, 0x342, 0x399}},
+                                          {0x1FBC, {0x391, 0x399}},
+                                          {0x1FC2, {0x1FCA, 0x399}},
+                                          {0x1FC3, {0x397, 0x399}},
+                                          {0x1FC4, {0x389, 0x399}},
+                                          {0x1FC6, {0x397, 0x342}},
+                                          {0x1FC7, {0x397, 0x342, 0x399}},
+                                          {0x1FCC, {0x397, 0x399}},
+                                          {0x1FD2, {0x399, 0x308, 0x300}},
+                                          {0x1FD3, {0x399, 0x308, 0x301}},
+                                          {0x1FD6, {0x399, 0x342}},
+                                          {0x1FD7, {0x399, 0x308, 0x342}},
+                                          {0x1FE2, {0x3A5, 0x308, 0x300}},
+                                          {0x1FE3, {0x3A5, 0x308, 0x301}},
+                                          {0x1FE4, {0x3A1, 0x313}},
+                                          {0x1FE6, {0x3A5, 0x342}},
+                                          {0x1FE7, {0x3A5, 0x308, 0x342}},
+                                          {0x1FF2, {0x1FFA, 0x399}},
+                                          {0x1FF3, {0x3A9, 0x399}},
+                                          {0x1FF4, {0x38F, 0x399}},
+                                          {0x1FF6, {0x3A9, 0x342}},
+                                          {0x1FF7, {0x3A9, 0x342, 0x399}},
+                                          {0x1FFC, {0x3A9, 0x399}},
+                                          {0xFB00, {0x46, 0x46}},
+                                          {0xFB01, {0x46, 0x49}},
+                                          {0xFB02, {0x46, 0x4C}},
+                                          {0xFB03, {0x46, 0x46, 0x49}},
+                                          {0xFB04, {0x46, 0x46, 0x4C}},
+                                          {0xFB05, {0x53, 0x54}},
+                                          {0xFB06, {0x53, 0x54}},
+                                          {0xFB13, {0x544, 0x546}},
+                                          {0xFB14, {0x544, 0x535}},
+                                          {0xFB15, {0x544, 0x53B}},
+                                          {0xFB16, {0x54E, 0x546}},
+                                          {0xFB17, {0x544, 0x53D}}};
+
 }  // namespace
 
 std::size_t length(std::string_view text) {
@@ -160,16 +329,43 @@ std::size_t count_words(std::string_view text) {
   return runs + 1;
 }
 
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> words;
+  bool in_word = false;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    const bool space = is_space(decode(text, at, length));
+    if (!space && !in_word) words.emplace_back();
+    if (!space) words.back() += text.substr(at, length);
+    in_word = !space;
+  }
+  return words;
+}
+
 std::string lower(std::string_view text) {
   std::string out;
   for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
-    const auto c = static_cast<utf8proc_int32_t>(decode(text, at, length));
-    utf8proc_uint8_t buffer[4];
-    const auto n = utf8proc_encode_char(utf8proc_tolower(c), buffer);
+    const char32_t c = decode(text, at, length);
     if (c == 0x130)
       out += "i\xCC\x87";
+    else if (c == 0x3A3)
+      append(out, is_final_sigma(text, at, at + length) ? 0x3C2 : 0x3C3);
     else
-      out.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(n));
+      append(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+  }
+  return out;
+}
+
+std::string upper(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    const char32_t c = decode(text, at, length);
+    const auto several = std::ranges::lower_bound(kSeveralUpper, c, {}, &SeveralUpper::from);
+    if (several == std::end(kSeveralUpper) || several->from != c) {
+      append(out, simple_upper(c));
+      continue;
+    }
+    for (const char32_t one : several->to)
+      if (one) append(out, one);
   }
   return out;
 }

@@ -16,10 +16,12 @@ bool is_space(char32_t code_point);         ///< str.isspace() of one character
 std::string strip(std::string_view text);   ///< text.strip()
 bool begins_with_space(std::string_view text);
 bool ends_with_space(std::string_view text);
-std::size_t count_words(std::string_view text);  ///< len(re.split(r"\s+", text))
-std::string lower(std::string_view text);        ///< ASCII and simple case mappings
-std::string float_repr(double value);            ///< repr(value)
-std::string str(const Json& value);              ///< str(value), as Jinja renders it
+std::size_t count_words(std::string_view text);         ///< len(re.split(r"\s+", text))
+std::vector<std::string> split(std::string_view text);  ///< text.split()
+std::string lower(std::string_view text);               ///< text.lower(), with the final sigma
+std::string upper(std::string_view text);               ///< text.upper(): "ß" becomes "SS"
+std::string float_repr(double value);                   ///< repr(value)
+std::string str(const Json& value);                     ///< str(value), as Jinja renders it
 std::string repr(const Json& value);
 enum class Ascii { escape, keep };
 /// json.dumps(value, ensure_ascii=..., indent=...); indent < 0: none, with ", " and ": ".

@@ -1,7 +1,6 @@
 #include "orchestrator/metrics/filters.h"
 
 #include <algorithm>
-#include <cctype>
 #include <functional>
 #include <map>
 
@@ -66,11 +65,6 @@ Filter map_values(const Json& options, const std::string&) {
   });
 }
 
-std::string upper(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return text;
-}
-
 struct Row {
   const char* name;
   std::vector<std::string> options;
@@ -87,7 +81,7 @@ const Row kTable[] = {
     {"regex", {"regex_pattern", "group_select", "fallback"}, regex},
     {"remove_whitespace", {}, [](const Json&, const std::string&) { return each(python::strip); }},
     {"lowercase", {}, [](const Json&, const std::string&) { return each(python::lower); }},
-    {"uppercase", {}, [](const Json&, const std::string&) { return each(upper); }},
+    {"uppercase", {}, [](const Json&, const std::string&) { return each(python::upper); }},
     {"map", {"mapping_dict", "default_value"}, map_values},
 };
 

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "orchestrator/metrics/python_regex.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -22,18 +23,6 @@ struct Regex::Compiled {
 
 namespace {
 
-/// Python's \Z is PCRE's \z; the rest of what filters use is spelt alike.
-std::string translated(const std::string& pattern) {
-  std::string out;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    out += pattern[i];
-    if (pattern[i] != '\\' || i + 1 == pattern.size()) continue;
-    ++i;
-    out += pattern[i] == 'Z' ? 'z' : pattern[i];
-  }
-  return out;
-}
-
 std::string words(int error) {
   std::array<PCRE2_UCHAR, 200> text{};
   pcre2_get_error_message(error, text.data(), text.size());
@@ -45,9 +34,12 @@ std::string words(int error) {
 Regex::Regex(const std::string& pattern, const std::string& where) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  const std::string text = translated(pattern);
+  const std::string text = pcre2_pattern(pattern, where);
+  pcre2_compile_context* settings = pcre2_compile_context_create(nullptr);
+  pcre2_set_newline(settings, PCRE2_NEWLINE_LF);  // whatever PCRE2 was built with
   pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), PCRE2_UTF | PCRE2_UCP,
-                                   &error, &offset, nullptr);
+                                   &error, &offset, settings);
+  pcre2_compile_context_free(settings);
   if (!code)
     throw UsageError(where + ": regular expression '" + pattern + "' at " + std::to_string(offset) + ": " +
                      words(error));

@@ -1,6 +1,7 @@
 #include "orchestrator/metrics/retrieval_metrics.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -83,10 +84,11 @@ constexpr Row kTable[] = {
     {"P", Cut::needed, [](const Gains& g, std::size_t cut) { return hits(g, cut) / static_cast<double>(cut); }},
     {"success", Cut::needed, [](const Gains& g, std::size_t cut) { return hits(g, cut) > 0 ? 1.0 : 0.0; }},
     {"Rprec", Cut::none, [](const Gains& g, std::size_t) { return over_relevant(hits(g, g.relevant()), g); }},
-    {"recip_rank", Cut::none,
-     [](const Gains& g, std::size_t) {
+    {"recip_rank", Cut::optional,
+     [](const Gains& g, std::size_t cut) {
        const auto first = std::ranges::find_if(g.found, [](int gain) { return gain > 0; });
-       return first == g.found.end() ? 0.0 : 1.0 / static_cast<double>(first - g.found.begin() + 1);
+       const auto rank = static_cast<std::size_t>(first - g.found.begin()) + 1;
+       return first == g.found.end() || rank > cut ? 0.0 : 1.0 / static_cast<double>(rank);
      }},
     {"autorag_recall", Cut::optional, autorag_recall},
     {"autorag_precision", Cut::optional, autorag_precision},
@@ -101,7 +103,26 @@ struct Found {
   std::size_t cut = kNoCut;
 };
 
-Found find(const std::string& name) {
+/// What ir_measures, BEIR and MTEB call the same: "nDCG@10", "ndcg_at_10", "MRR@10", "R@100", "AP", "Success@5".
+std::string trec_eval_name(const std::string& name) {
+  std::string base = name, cut;
+  for (const std::string mark : {"@", "_at_"})
+    if (const auto at = name.find(mark); at != std::string::npos) {
+      base = name.substr(0, at);
+      cut = "_" + name.substr(at + mark.size());
+      break;
+    }
+  std::ranges::transform(base, base.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (base == "ndcg") return cut.empty() ? "ndcg" : "ndcg_cut" + cut;
+  if (base == "map" || base == "ap") return cut.empty() ? "map" : "map_cut" + cut;
+  if (base == "mrr" || base == "rr" || base == "recip_rank") return "recip_rank" + cut;
+  if (base == "recall" || base == "r") return "recall" + cut;
+  if (base == "precision" || base == "p") return "P" + cut;
+  if (base == "success" || base == "rprec") return (base == "rprec" ? "Rprec" : base) + cut;
+  return name;
+}
+
+Found find_by(const std::string& name) {
   for (const Row& row : kTable) {
     if (row.cut != Cut::needed && name == row.name) return {&row, kNoCut};
     const std::string stem = std::string(row.name) + "_";
@@ -112,6 +133,11 @@ Found find(const std::string& name) {
     if (error == std::errc() && stop == end && cut > 0) return {&row, cut};
   }
   return {};
+}
+
+Found find(const std::string& name) {
+  const Found found = find_by(name);
+  return found.row ? found : find_by(trec_eval_name(name));
 }
 
 std::vector<double> mean_ranks(std::span<const double> values) {
@@ -143,7 +169,8 @@ std::vector<std::string> retrieval_metric_examples() {
   return names;
 }
 
-double retrieval_metric(const std::string& name, std::span<const Ranked> ranking, const Judgments& judgments) {
+std::optional<double> retrieval_metric(const std::string& name, std::span<const Ranked> ranking,
+                                       const Judgments& judgments) {
   const Found found = find(name);
   Gains gains;
   for (const Ranked& one : ranking) {
@@ -153,7 +180,9 @@ double retrieval_metric(const std::string& name, std::span<const Ranked> ranking
   for (const auto& [passage, gain] : judgments)
     if (gain > 0) gains.ideal.push_back(gain);
   std::ranges::sort(gains.ideal, std::greater());
-  return gains.relevant() == 0 ? 0 : found.row->measure(gains, found.cut);
+  if (gains.relevant() > 0) return found.row->measure(gains, found.cut);
+  if (std::string_view(found.row->name).starts_with("autorag_")) return std::nullopt;
+  return 0;
 }
 
 double pearson(std::span<const double> a, std::span<const double> b) {

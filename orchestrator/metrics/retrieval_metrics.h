@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,8 +25,9 @@ void sort_as_trec_eval(std::vector<Ranked>& ranking);
 bool is_retrieval_metric(const std::string& name);
 /// The names to show a user.
 std::vector<std::string> retrieval_metric_examples();
-/// `ranking`: sorted. 0 where nothing is relevant.
-double retrieval_metric(const std::string& name, std::span<const Ranked> ranking, const Judgments& judgments);
+/// `ranking`: sorted. Where nothing is relevant: 0 as trec_eval has it, and none of AutoRAG's, which leave it out.
+std::optional<double> retrieval_metric(const std::string& name, std::span<const Ranked> ranking,
+                                       const Judgments& judgments);
 
 /// Pearson's r; of ranks, equal values sharing their mean rank, Spearman's. NaN where a column has one value only.
 double pearson(std::span<const double> a, std::span<const double> b);

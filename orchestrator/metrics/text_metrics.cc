@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <sstream>
 #include <vector>
 
 #include "orchestrator/cpython/python_text.h"
@@ -31,8 +30,7 @@ std::map<std::string, int> words_of(const std::string& text) {
   std::string clean = python::lower(text);
   std::erase_if(clean, is_punctuation);
   std::map<std::string, int> words;
-  std::istringstream stream(clean);
-  for (std::string word; stream >> word;)
+  for (const std::string& word : python::split(clean))
     if (word != "a" && word != "an" && word != "the") ++words[word];
   return words;
 }

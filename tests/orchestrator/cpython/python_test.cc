@@ -60,6 +60,11 @@ TEST(PythonText, lengths_and_words) {
   EXPECT_EQ(count_words(""), 1u);
   EXPECT_EQ(strip("\xC2\xA0 x \x1C"), "x");
   EXPECT_EQ(lower("AÉ\xC4\xB0"), "aéi\xCC\x87");
+  EXPECT_EQ(lower("ΣΑΣ ΑΣ. Σ ΑΣ'Β"), "σας ας. σ ασ'β") << "the sigma that ends a word";
+  EXPECT_EQ(upper("straße ﬁ ŉ ǆ ΐ"), "STRASSE FI ʼN Ǆ Ι\xCC\x88\xCC\x81");
+  EXPECT_EQ(split("a\xC2\xA0"
+                  "b\xE3\x80\x80\x1C c\n"),
+            (std::vector<std::string>{"a", "b", "c"}));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ TEST(Filters, the_others) {
   EXPECT_EQ(run("majority_vote", {}, {"b", "a", "a", "b"}), Texts{"b"}) << "the first seen among equals";
   EXPECT_EQ(run("remove_whitespace", {}, {" x\n"}), Texts{"x"});
   EXPECT_EQ(run("lowercase", {}, {"ÀB"}), Texts{"àb"});
-  EXPECT_EQ(run("uppercase", {}, {"ab"}), Texts{"AB"});
+  EXPECT_EQ(run("uppercase", {}, {"aß"}), Texts{"ASS"});
   EXPECT_EQ(run("map", {{"mapping_dict", {{"A", "0"}}}, {"default_value", "?"}}, {"A", "Z"}), (Texts{"0", "?"}));
 }
 
@@ -70,6 +70,11 @@ TEST(ExactMatch, ignores_what_it_is_told_in_lm_evals_order) {
 TEST(TokenF1, is_squads) {
   EXPECT_EQ(token_f1("the cat sat", "a cat"), 2 * 0.5 * 1.0 / 1.5);
   EXPECT_EQ(token_f1("", ""), 1.0);
+  EXPECT_EQ(token_f1("a\xC2\xA0"
+                     "b c",
+                     "b c"),
+            1.0)
+      << "white space as Python's str.split has it";
   EXPECT_EQ(token_f1("dog", "cat"), 0.0);
 }
 
