@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
+#include <utility>
 
 #include "orchestrator/cpython/python_text.h"
 #include "sharding/protocol/error.h"
@@ -10,9 +12,27 @@ namespace proctor {
 namespace {
 
 constexpr const char* kBridge =
-    "; templates hold {{field}}, {{a.b}} and {{a[0]}} only. For Jinja use the lm-eval bridge";
+    "; templates hold {{name}}, {{a.b}}, {{a[0]}} and, of a column of any name, {{field[\"Any name\"]}}. For Jinja use "
+    "the "
+    "lm-eval bridge";
 
-bool name_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-'; }
+/// Of a name without quotation marks. Letters outside ASCII are bytes from 0x80 on.
+bool name_character(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || static_cast<unsigned char>(c) >= 0x80;
+}
+
+/// The text in quotation marks at `at`, which is behind it afterwards; nothing where it is not closed. \" and \\ stand
+/// for themselves.
+std::optional<std::string> quoted(const std::string& expression, std::size_t& at) {
+  const char mark = expression[at];
+  std::string text;
+  for (++at; at < expression.size(); ++at) {
+    if (expression[at] == mark) return ++at, text;
+    if (expression[at] == '\\' && at + 1 < expression.size()) ++at;
+    text += expression[at];
+  }
+  return std::nullopt;
+}
 
 std::string trimmed(std::string text) {
   text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
@@ -27,10 +47,19 @@ std::vector<Template::Step> Template::parse_path(const std::string& raw, const s
   std::vector<Step> path;
   std::size_t at = 0;
   const auto bad = [&] { return UsageError(where + ": '{{" + raw + "}}' is not a field" + kBridge); };
+  if (expression.starts_with("field[\"") || expression.starts_with("field['")) at = 5;  // the row itself
+  const bool of_row = at > 0;
   while (at < expression.size()) {
     if (expression[at] == '[') {
+      if (path.empty() && !of_row) throw bad();
+      if (++at < expression.size() && (expression[at] == '"' || expression[at] == '\'')) {
+        std::optional<std::string> name = quoted(expression, at);
+        if (!name || at >= expression.size() || expression[at++] != ']') throw bad();
+        path.emplace_back(std::move(*name));
+        continue;
+      }
       const std::size_t end = expression.find(']', at);
-      const std::string index = end == std::string::npos ? "" : expression.substr(at + 1, end - at - 1);
+      const std::string index = end == std::string::npos ? "" : expression.substr(at, end - at);
       if (path.empty() || index.empty() || index.size() > 9 ||
           !std::all_of(index.begin(), index.end(), [](char c) { return c >= '0' && c <= '9'; }))
         throw bad();

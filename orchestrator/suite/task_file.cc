@@ -88,6 +88,9 @@ std::vector<FilterPipeline> read_filters(YamlFields& fields) {
     }
     entry.finish();
     check_filter(pipeline, fields.where(item));
+    if (pipeline.name.ends_with("_stderr") || pipeline.name.find(',') != std::string::npos)
+      entry.refuse("name",
+                   "'" + pipeline.name + "' would be taken for something else in the results' keys (metric,filter)");
     for (const FilterPipeline& other : filters)
       if (other.name == pipeline.name) entry.refuse("name", "two filters are named '" + pipeline.name + "'");
     filters.push_back(std::move(pipeline));
@@ -181,13 +184,23 @@ void check_task(YamlFields& fields, const Task& task) {
   if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
   if (task.type == "loglikelihood_rolling") {
     need(!task.text.empty(), "text");
-    if (task.fewshot.count > 0) fields.refuse("fewshot", "a rolling task has no examples");
-    return need_placeholder(*compiled.text, "text");
+    need_placeholder(*compiled.text, "text");
+    return only({"text", "metrics", "group"}, ": its texts stand alone");
   }
   if (task.contexts.empty()) {
     need(!task.prompt.empty(), "prompt");
     need_placeholder(*compiled.prompt, "prompt");
   }
+  std::set<std::string> read = {"description", "target_delimiter", "fewshot", "metrics", "group", "on_long"};
+  if (task.type == "multiple_choice") {
+    read.merge(std::set<std::string>{"answer", "labels"});
+    read.merge(task.contexts.empty() ? std::set<std::string>{"prompt", "choices"}
+                                     : std::set<std::string>{"contexts", "target"});
+  } else {
+    read.merge(std::set<std::string>{"prompt", "target"});
+  }
+  if (task.type == "generate_until") read.merge(std::set<std::string>{"filters", "generation"});
+  only(read, "");
   if (task.fewshot.count > 0 && !task.data.contains(task.fewshot.split))
     fields.refuse("fewshot", "its split '" + task.fewshot.split + "' is not under data");
 }
@@ -207,6 +220,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.description = fields.text("description", "");
   task.prompt = fields.text("prompt", "");
   task.choices = template_list(fields, "choices");
+  task.labels = template_list(fields, "labels");
   task.contexts = fields.texts("contexts");
   task.answer = fields.text("answer", "");
   task.target = template_list(fields, "target");

@@ -91,25 +91,46 @@ class MultipleChoice final : public TaskType {
     return render_list(task.target, document).at(0);
   }
 
-  /// Indices of the right choices: an index, digits, a choice's text, or a list of them.
+  /// Indices of the right choices: of a label, a number, digits, a choice's text, or of each in a list of them.
   static std::vector<std::size_t> gold(const TaskTemplates& task, const Document& document) {
     const nlohmann::ordered_json value = task.answer->value(document);
     const std::vector<std::string> texts = options(task, document);
     std::vector<std::size_t> out;
     for (const auto& one : value.is_array() ? value : nlohmann::ordered_json::array({value}))
-      out.push_back(index(task, document, one, texts));
+      out.push_back(task.labels.empty() ? index(task, document, one, texts) : labelled(task, document, one, texts));
     if (out.empty())
       throw InputError(document.where() + ": the answer is an empty list (task " + task.task->name + ")");
     return out;
   }
+
+  static std::size_t labelled(const TaskTemplates& task, const Document& document, const nlohmann::ordered_json& value,
+                              const std::vector<std::string>& texts) {
+    const std::vector<std::string> labels = render_list(task.labels, document);
+    if (labels.size() != texts.size())
+      throw InputError(document.where() + ": " + std::to_string(labels.size()) + " labels for " +
+                       std::to_string(texts.size()) + " choices (task " + task.task->name + ")");
+    const auto found = std::ranges::find(labels, python::str(value));
+    if (found == labels.end())
+      throw InputError(document.where() + ": answer " + value.dump() + " is none of the labels " + quoted_list(labels) +
+                       " (task " + task.task->name + ")");
+    return static_cast<std::size_t>(found - labels.begin());
+  }
+
+  /// A number is an index. Digits are an index too, unless they are another choice's text: then nobody can tell.
   static std::size_t index(const TaskTemplates& task, const Document& document, const nlohmann::ordered_json& value,
                            const std::vector<std::string>& texts) {
     const std::string text = python::str(value);
     const bool digits =
         !text.empty() && text.size() < 10 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-    if (digits && std::stoul(text) < texts.size()) return std::stoul(text);
-    if (const auto found = std::ranges::find(texts, text); found != texts.end())
-      return static_cast<std::size_t>(found - texts.begin());
+    const std::size_t number = digits ? std::stoul(text) : texts.size();
+    const auto same = static_cast<std::size_t>(std::ranges::find(texts, text) - texts.begin());
+    if (number < texts.size() && same < texts.size() && number != same && !value.is_number())
+      throw InputError(document.where() + ": answer " + value.dump() + " is the text of choice " +
+                       std::to_string(same) + " and the index of choice " + std::to_string(number) +
+                       " (from 0): make it a number, which is an index, or give `labels` (task " + task.task->name +
+                       ")");
+    if (number < texts.size()) return number;
+    if (same < texts.size()) return same;
     throw InputError(document.where() + ": answer " + value.dump() + " is neither one of the " +
                      std::to_string(texts.size()) + " choices nor an index below that (task " + task.task->name + ")");
   }

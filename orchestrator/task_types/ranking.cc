@@ -145,8 +145,10 @@ void RankingScore::add(const Document& query, std::vector<Ranked> ranking) {
   for (std::size_t i = 0; i < std::min(kShown, ranking.size()); ++i)
     line["ranking"].push_back({ranking[i].passage, ranking[i].score});
   for (const Metric& metric : task_.metrics) {
-    columns_[metric.name].push_back(retrieval_metric(metric.name, ranking, judgments_.at(id_of(query))));
-    line[metric.name] = columns_[metric.name].back();
+    std::vector<double>& column = columns_[metric.name];
+    const std::optional<double> value = retrieval_metric(metric.name, ranking, judgments_.at(id_of(query)));
+    line[metric.name] = value ? Json(*value) : Json(nullptr);
+    if (value) column.push_back(*value);
   }
   ++score_.effective;
   end_line(std::move(line), query);

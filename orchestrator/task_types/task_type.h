@@ -23,7 +23,8 @@ struct TaskTemplates {
   const Task* task = nullptr;
   std::unique_ptr<Template> prompt, answer, text;
   std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
-  std::vector<Template> choices, target, contexts;  ///< one placeholder that gives a list, or a list of templates
+  std::vector<Template> choices, labels, target,
+      contexts;  ///< one placeholder that gives a list, or a list of templates
 };
 
 /// What lm-eval puts on a sample line, beside the scores.

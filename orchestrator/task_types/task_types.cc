@@ -59,6 +59,7 @@ TaskTemplates compile(const Task& task) {
   out.score = std::make_unique<Template>(task.score, where("score"));
   out.question = std::make_unique<Template>(task.question, where("question"));
   out.choices = compile_list(task.choices, where("choices"));
+  out.labels = compile_list(task.labels, where("labels"));
   out.target = compile_list(task.target, where("target"));
   for (const std::string& text : task.contexts) out.contexts.emplace_back(text, where("contexts"));
   return out;

@@ -17,6 +17,18 @@ TEST(Template, renders_fields_paths_and_indices_as_python_would) {
             "why? {x} 2.0/None");
 }
 
+TEST(Template, a_column_of_any_name_can_be_named) {
+  const char* json =
+      R"({"Correct Answer": "one", "option#1": "two", "q.text": "three", "gr\u00f6\u00dfe": 4, "a": {"b c": [5]}})";
+  EXPECT_EQ(render(R"({{field["Correct Answer"]}}|{{ field['option#1'] }}|{{field["q.text"]}}|{{größe}})", json),
+            "one|two|three|4");
+  EXPECT_EQ(render(R"({{a["b c"][0]}}|{{field["a"]["b c"]}})", json), "5|[5]");
+  EXPECT_EQ(render(R"({{field["say \"hi\""]}})", R"({"say \"hi\"": 1})"), "1");
+  EXPECT_EQ(render("{{field[0]}}", R"({"field": [7]})"), "7") << "a column of that name";
+  for (const char* text : {R"({{field["x})", R"({{field["x"}})", R"({{["x"]}})", R"({{field["x"]y}})"})
+    EXPECT_THROW(Template(text, "t"), UsageError) << text;
+}
+
 TEST(Template, one_placeholder_keeps_its_type) {
   EXPECT_TRUE(Template("{{c}}", "t").value(row(R"({"c": ["a", "b"]})")).is_array());
   EXPECT_TRUE(Template(" {{c}}", "t").value(row(R"({"c": 1})")).is_string());

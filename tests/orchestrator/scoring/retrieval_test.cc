@@ -37,9 +37,9 @@ TEST(RetrievalMetrics, are_trec_evals_to_four_digits) {
     double mean = 0;
     for (const auto& [one, ranking] : rankings)
       if (query == "all")
-        mean += retrieval_metric(name, ranking, judgments[one]) / static_cast<double>(rankings.size());
+        mean += *retrieval_metric(name, ranking, judgments[one]) / static_cast<double>(rankings.size());
       else if (query == one)
-        mean = retrieval_metric(name, ranking, judgments[one]);
+        mean = *retrieval_metric(name, ranking, judgments[one]);
     char text[32];
     std::snprintf(text, sizeof text, "%.4f", mean);
     EXPECT_EQ(text, value) << name << " of " << query;
@@ -57,7 +57,7 @@ TEST(RetrievalMetrics, equal_scores_go_by_name_downwards_and_nothing_relevant_is
   EXPECT_EQ(retrieval_metric("map", ranking, {{"a", 0}}), 0);
   EXPECT_EQ(retrieval_metric("recip_rank", ranking, {{"a", 1}}), 1.0 / 3);
   EXPECT_EQ(retrieval_metric("P_10", ranking, {{"a", 2}}), 0.1) << "of ten places, however few are filled";
-  for (const char* wrong : {"P", "P_", "P_0", "P_x", "ndcg_cut", "map_10", "MAP"})
+  for (const char* wrong : {"P", "P_", "P_0", "P_x", "ndcg_cut", "map_10", "MAP10"})
     EXPECT_FALSE(is_retrieval_metric(wrong)) << wrong;
 }
 
@@ -65,7 +65,7 @@ TEST(RetrievalMetrics, equal_scores_go_by_name_downwards_and_nothing_relevant_is
 TEST(RetrievalMetrics, autorags_are_by_its_formulas) {
   const std::vector<Ranked> ranking = {{"a", 4}, {"b", 3}, {"c", 2}, {"d", 1}};
   const Judgments judgments = {{"a", 1}, {"c", 3}, {"x", 1}, {"b", 0}};
-  const auto metric = [&](const char* name) { return retrieval_metric(name, ranking, judgments); };
+  const auto metric = [&](const char* name) { return retrieval_metric(name, ranking, judgments).value(); };
   EXPECT_NEAR(metric("autorag_recall"), 2.0 / 3, 1e-12);
   EXPECT_NEAR(metric("autorag_precision"), 2.0 / 4, 1e-12);
   EXPECT_NEAR(metric("autorag_f1"), 4.0 / 7, 1e-12);
@@ -76,6 +76,7 @@ TEST(RetrievalMetrics, autorags_are_by_its_formulas) {
   EXPECT_NEAR(metric("autorag_precision_2"), 1.0 / 2, 1e-12);
   EXPECT_NEAR(metric("autorag_ndcg_2"), 1 / (1 + 1 / std::log2(3.0)), 1e-12);
   EXPECT_FALSE(is_retrieval_metric("autorag_ndcg_cut_10"));
+  EXPECT_FALSE(retrieval_metric("autorag_recall", ranking, {{"a", 0}})) << "a question that has no answer";
 }
 
 TEST(Correlations, are_scipys) {
@@ -83,6 +84,23 @@ TEST(Correlations, are_scipys) {
   EXPECT_NEAR(spearman(a, b), 0.9486832980505138, 1e-15) << "scipy.stats.spearmanr: equal values share their rank";
   EXPECT_NEAR(pearson(a, b), 0.9590164793316034, 1e-15);
   EXPECT_TRUE(std::isnan(pearson(std::vector<double>{1, 1}, std::vector<double>{1, 2})));
+}
+
+TEST(RetrievalMetrics, other_tools_names_are_the_same_measures) {
+  const std::vector<Ranked> ranking = {{"a", 3}, {"b", 2}, {"c", 1}};
+  const Judgments judgments = {{"b", 1}, {"c", 2}, {"d", 1}};
+  for (const auto& [name, same] :
+       {std::pair("nDCG@2", "ndcg_cut_2"), std::pair("ndcg_at_2", "ndcg_cut_2"), std::pair("MRR", "recip_rank"),
+        std::pair("MAP@2", "map_cut_2"), std::pair("AP", "map"), std::pair("R@2", "recall_2"),
+        std::pair("recall_at_2", "recall_2"), std::pair("P@2", "P_2"), std::pair("precision_at_2", "P_2"),
+        std::pair("Success@1", "success_1"), std::pair("Rprec", "Rprec")}) {
+    ASSERT_TRUE(is_retrieval_metric(name)) << name;
+    EXPECT_EQ(retrieval_metric(name, ranking, judgments), retrieval_metric(same, ranking, judgments)) << name;
+  }
+  EXPECT_EQ(retrieval_metric("MRR@10", ranking, judgments), 0.5);
+  EXPECT_EQ(retrieval_metric("recip_rank_1", ranking, judgments), 0) << "not within the cut";
+  for (const char* name : {"ndcg@", "ndcg@x", "ERR@20", "Judged@10", "R", "P"})
+    EXPECT_FALSE(is_retrieval_metric(name)) << name;
 }
 
 class EmbedTasks : public testing::Test {
@@ -245,6 +263,16 @@ TEST_F(EmbedTasks, rows_that_would_be_misread_are_named) {
   has(refused("a.csv", "a,b\n1,2\n\xff,2\n"), "a.csv:3: the row is not UTF-8");
   EXPECT_EQ(refused("a.csv", "\xEF\xBB\xBFq,b\n1,2\n"), "accepted");
   EXPECT_TRUE(read_documents((root_ / "a.csv").string())[0].row.contains("q")) << "without the byte order mark";
+  has(refused("a.csv", "a,b\none\rtwo,3\n"), "a.csv:2: a carriage return stands within a field");
+  EXPECT_EQ(refused("a.csv", "a,b\r\n\"one\rtwo\",3\r\n\r\n"), "accepted") << "quoted, and at the end of lines";
+  EXPECT_EQ(read_documents((root_ / "a.csv").string())[0].row["a"], "one\rtwo");
+  EXPECT_EQ(refused("a.tsv", "a\tb\n\"open\t\"closed\"\nsaid \"so\"\t\"\"\n"), "accepted") << "marks are text";
+  EXPECT_EQ(read_documents((root_ / "a.tsv").string())[0].row["a"], "\"open");
+  EXPECT_EQ(read_documents((root_ / "a.tsv").string())[0].row["b"], "\"closed\"");
+  has(refused("a.tsv", "a\tb\n\"he \"\"said\"\"\"\t1\n"), "a.tsv:2: the field \"he \"\"said\"\"\" is quoted as in CSV");
+  write("one.csv", "a\n\"\"\n\nx\n");
+  EXPECT_EQ(read_documents((root_ / "one.csv").string()).size(), 2u)
+      << "a quoted empty field is a row, a blank line none";
   const std::string deep(60000, '[');
   has(refused("a.jsonl", "{\"a\": " + deep + std::string(60000, ']') + "}\n"), "a.jsonl:1: nested deeper than 256");
   EXPECT_EQ(refused("a.jsonl", "{\"a\": \"" + deep + "\\\"[\"}\n"), "accepted") << "brackets in a text";

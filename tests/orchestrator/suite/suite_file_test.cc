@@ -170,6 +170,27 @@ TEST_F(SuiteFileTest, what_would_be_left_unread_is_refused) {
          "two filters are named 'f'");
 }
 
+/// Accepted and without effect, each was believed to do something.
+TEST_F(SuiteFileTest, keys_that_would_do_nothing_are_refused) {
+  const std::string rolling = "task: t\ntype: loglikelihood_rolling\ndata: {test: rows.jsonl}\ntext: \"{{q}}\"\n";
+  for (const char* key :
+       {"prompt: \"{{q}}\"", "target: a", "description: d", "fewshot: {count: 1}", "on_long: truncate"})
+    expect(task_refusal(rolling + key + "\n"), "is not read by task type loglikelihood_rolling");
+  const std::string choice =
+      "task: t\ntype: multiple_choice\ndata: {test: rows.jsonl}\nprompt: \"{{q}}\"\nchoices: [a, b]\nanswer: \"0\"\n";
+  for (const char* key :
+       {"generation: {max_gen_toks: 4}", "target: a", "filters: [{name: f, filter: [{function: lowercase}]}]",
+        "text: \"{{q}}\"", "contexts: [a, b]\ntarget: a"})
+    expect(task_refusal(choice + key + "\n"), "is not read by task type multiple_choice");
+  const std::string generate =
+      "task: t\ntype: generate_until\ndata: {test: rows.jsonl}\nprompt: \"{{q}}\"\ntarget: a\n";
+  for (const char* key : {"choices: [a]", "answer: \"0\"", "text: \"{{q}}\"", "labels: [a]"})
+    expect(task_refusal(generate + key + "\n"), "is not read by task type generate_until");
+  for (const char* name : {"x_stderr", "\"a,b\""})
+    expect(task_refusal(generate + "filters: [{name: " + name + ", filter: [{function: lowercase}]}]\n"),
+           "would be taken for something else");
+}
+
 TEST_F(SuiteFileTest, what_will_be_missing_from_the_results_is_noted) {
   EXPECT_EQ(suite(kSuite).notes, std::vector<std::string>{});
   write("roll.yaml", "task: r\ntype: loglikelihood_rolling\ndata: rows.jsonl\ntext: '{{q}}'\n");

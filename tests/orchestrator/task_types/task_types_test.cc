@@ -90,6 +90,40 @@ TEST(MultipleChoice, an_answer_is_an_index_digits_a_text_or_a_list_and_nothing_e
     }
 }
 
+TEST(MultipleChoice, digits_that_are_an_index_and_another_choice_are_refused) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  const auto gold = [&](const nlohmann::ordered_json& answer) {
+    return multiple_choice().example_answer(compiled,
+                                            row({{"q", "x"}, {"c", {"1", "2", "3", "4"}}, {"gold", answer}}, 3));
+  };
+  EXPECT_EQ(gold(2), "3") << "a number is an index";
+  EXPECT_EQ(gold("4"), "4") << "no index, so a text";
+  try {
+    gold("2");
+    ADD_FAILURE();
+  } catch (const InputError& error) {
+    EXPECT_NE(
+        std::string(error.what()).find("d.jsonl:3: answer \"2\" is the text of choice 1 and the index of choice 2"),
+        std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(MultipleChoice, an_answer_may_be_a_label) {
+  Task task = choice_task();
+  task.labels = TemplateList("{{labels}}");
+  const auto compiled = compile(task);
+  const auto gold = [&](const nlohmann::ordered_json& labels, const nlohmann::ordered_json& answer) {
+    return multiple_choice().example_answer(
+        compiled, row({{"q", "x"}, {"c", {"1", "2"}}, {"labels", labels}, {"gold", answer}}, 3));
+  };
+  EXPECT_EQ(gold({"A", "B"}, "B"), "2");
+  EXPECT_EQ(gold({"2", "1"}, "2"), "1") << "labels alone decide";
+  EXPECT_THROW(gold({"A", "B"}, "C"), InputError);
+  EXPECT_THROW(gold({"A"}, "A"), InputError) << "a label for each choice";
+}
+
 TEST(MultipleChoice, choices_may_stand_in_the_context) {
   Task task = choice_task();
   task.prompt = "";
