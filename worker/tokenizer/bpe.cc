@@ -32,7 +32,7 @@ Bpe::Bpe(const nlohmann::json& json)
       ignore_merges_(flag(json, "ignore_merges")) {
   if (json.contains("dropout") && json.at("dropout").is_number() && json.at("dropout").get<double>() != 0)
     throw InputError("BPE dropout is not supported (it makes token ids random)");
-  for (const auto& [token, id] : json.at("vocab").items()) add_token(token, id.get<std::int64_t>());
+  for (const auto& [token, id] : json.at("vocab").items()) add_token(token, whole_id(token, id));
   read_merges(json.at("merges"));
   if (const std::string unknown = text_or_empty(json, "unk_token"); !unknown.empty()) unknown_ = id(unknown);
   byte_ids_ = byte_ids();

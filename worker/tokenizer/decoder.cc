@@ -1,5 +1,6 @@
 #include "worker/tokenizer/decoder.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <unordered_map>
@@ -119,17 +120,35 @@ TokenDecoder bpe_suffix(const nlohmann::json& json) {
   };
 }
 
+std::string clean_up_word_piece(std::string token) {
+  token = clean_up_spaces(std::move(token));
+  replace_all(token, " do not", " don't");
+  return token;
+}
+
 /// Continuations join; then, where asked, no space before punctuation and English contractions.
 TokenDecoder word_piece(const nlohmann::json& json) {
   return [prefix = json.value("prefix", "##"), cleanup = json.value("cleanup", true)](Pieces tokens) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       std::string& token = tokens[i];
       if (i > 0) token = token.starts_with(prefix) ? token.substr(prefix.size()) : " " + token;
-      if (cleanup) {
-        token = clean_up_spaces(std::move(token));
-        replace_all(token, " do not", " don't");
-      }
+      if (cleanup) token = clean_up_word_piece(std::move(token));
     }
+    return tokens;
+  };
+}
+
+/// Connectionist temporal classification: repeated tokens are one, padding is nothing.
+TokenDecoder ctc(const nlohmann::json& json) {
+  return [pad = Pattern::literal(json.value("pad_token", "<pad>")),
+          space = Pattern::literal(json.value("word_delimiter_token", "|")),
+          cleanup = json.value("cleanup", true)](Pieces tokens) {
+    tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+    for (std::string& token : tokens) {
+      token = pad.replace_all(token, "");
+      if (cleanup) token = space.replace_all(clean_up_word_piece(std::move(token)), " ");
+    }
+    std::erase(tokens, "");
     return tokens;
   };
 }
@@ -162,6 +181,7 @@ TokenDecoder make_token_decoder(const nlohmann::json& json) {
   if (type == "Fuse") return [](Pieces tokens) { return Pieces{join(tokens)}; };
   if (type == "Strip") return strip(json);
   if (type == "Metaspace") return metaspace(json);
+  if (type == "CTC") return ctc(json);
   if (type == "WordPiece") return word_piece(json);
   if (type == "BPEDecoder") return bpe_suffix(json);
   if (type == "Replace")

@@ -5,6 +5,7 @@
 
 #include "sharding/protocol/error.h"
 #include "worker/tokenizer/pattern.h"
+#include "worker/tokenizer/pre_tokenizer.h"
 #include "worker/tokenizer/precompiled.h"
 #include "worker/tokenizer/unicode.h"
 
@@ -63,6 +64,30 @@ std::string bert_space_cjk(const std::string& text) {
   return out;
 }
 
+/// What sentencepiece's nmt rules drop, and what they make a space.
+std::string nmt(const std::string& text) {
+  std::string out;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    const char32_t c = code_point_at(text, at, length);
+    const bool dropped =
+        (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+    const bool space = c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 ||
+                       (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF ||
+                       c == 0xFFFD;
+    if (space)
+      out += ' ';
+    else if (!dropped)
+      out.append(text, at, length);
+  }
+  return out;
+}
+
+std::string byte_characters(const std::string& text) {
+  std::string out;
+  for (const char byte : text) out += byte_character(static_cast<unsigned char>(byte));
+  return out;
+}
+
 Normalizer bert(const nlohmann::json& json) {
   const bool clean = json.value("clean_text", true), cjk = json.value("handle_chinese_chars", true),
              lower = json.value("lowercase", true);
@@ -104,6 +129,8 @@ Normalizer make_normalizer(const nlohmann::json& json) {
     return [left = json.value("strip_left", true), right = json.value("strip_right", true)](std::string text) {
       return strip(text, left, right);
     };
+  if (type == "Nmt") return [](std::string text) { return nmt(text); };
+  if (type == "ByteLevel") return [](std::string text) { return byte_characters(text); };
   if (type == "BertNormalizer") return bert(json);
   if (type == "Precompiled")
     return [map = CharacterMap(json.at("precompiled_charsmap"))](std::string text) { return map.apply(text); };

@@ -4,8 +4,10 @@
 #include <pcre2.h>
 
 #include <array>
+#include <optional>
 
 #include "sharding/protocol/error.h"
+#include "worker/tokenizer/oniguruma.h"
 
 namespace proctor {
 
@@ -30,14 +32,22 @@ std::string pcre2_words(int error) {
 }
 }  // namespace
 
-Pattern Pattern::regex(const std::string& expression) {
+Pattern Pattern::regex(const std::string& expression) { return compiled(pcre2_of_oniguruma(expression), expression); }
+
+Pattern Pattern::pcre2(const std::string& expression) { return compiled(expression, expression); }
+
+/// `shown`: as its user wrote it.
+Pattern Pattern::compiled(const std::string& expression, const std::string& shown) {
   int error = 0;
   PCRE2_SIZE offset = 0;
+  pcre2_compile_context* settings = pcre2_compile_context_create(nullptr);
+  pcre2_set_newline(settings, PCRE2_NEWLINE_LF);  // whatever PCRE2 was built with
   pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
-                                   PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
+                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset, settings);
+  pcre2_compile_context_free(settings);
   if (!code)
-    throw InputError("regular expression '" + expression + "' at " + std::to_string(offset) + ": " +
-                     pcre2_words(error));
+    throw InputError("regular expression '" + shown + "': " + pcre2_words(error) +
+                     (shown == expression ? " at " + std::to_string(offset) : ""));
   pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where there is no JIT, pcre2_match interprets
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_set_match_limit(context, kMatchLimit);
@@ -70,7 +80,9 @@ void Pattern::find_all(std::string_view text, std::vector<std::pair<std::uint32_
       matches.emplace_back(at, at + literal_.size());
     return;
   }
-  for (PCRE2_SIZE at = 0; at < text.size();) {
+  if (text.empty()) return;
+  std::optional<PCRE2_SIZE> last_end;
+  for (PCRE2_SIZE at = 0; at <= text.size();) {
     const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
                                   PCRE2_NO_UTF_CHECK, compiled_->match, compiled_->context);
     if (found == PCRE2_ERROR_NOMATCH) return;
@@ -78,9 +90,13 @@ void Pattern::find_all(std::string_view text, std::vector<std::pair<std::uint32_
       throw InputError("tokenizer's regular expression on a text of " + std::to_string(text.size()) +
                        " bytes: " + pcre2_words(found));
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(compiled_->match);
-    if (range[1] > range[0]) matches.emplace_back(range[0], range[1]);
-    at = range[1] > range[0] ? range[1] : range[1] + 1;
-    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
+    if (range[0] < range[1] || last_end != range[1]) {
+      matches.emplace_back(range[0], range[1]);
+      last_end = at = range[1];
+      continue;
+    }
+    do ++at;  // of an empty match behind the last one only the place is passed
+    while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
   }
 }
 

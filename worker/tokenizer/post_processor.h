@@ -22,6 +22,7 @@ struct TemplatePart {
 struct PostProcessor {
   std::vector<TemplatePart> single = {{TemplatePart::What::first, {}, 0}};
   std::vector<TemplatePart> pair = {{TemplatePart::What::first, {}, 0}, {TemplatePart::What::second, {}, 1}};
+  std::string no_pair;  ///< why it cannot process a pair; "": it can
 };
 
 /// `json` may be null. Throws InputError naming a type that is not supported.

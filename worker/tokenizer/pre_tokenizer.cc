@@ -3,6 +3,7 @@
 #include <array>
 
 #include "sharding/protocol/error.h"
+#include "worker/tokenizer/oniguruma.h"
 #include "worker/tokenizer/pattern.h"
 #include "worker/tokenizer/unicode.h"
 
@@ -79,6 +80,7 @@ void split(Words& words, Behavior behavior, bool invert, FindAll&& find_all) {
     find_all(std::string_view(words.text).substr(begin, end - begin), matches);
     append_pieces(pieces_of(end - begin, matches, invert), behavior, begin, out);
   }
+  std::erase_if(out, [](const Range& range) { return range.first == range.second; });  // an empty match cuts, no more
   words.ranges = std::move(out);
 }
 
@@ -88,6 +90,22 @@ auto code_points(Is is) {
   return [is](std::string_view text, std::vector<Range>& matches) {
     for (std::size_t at = 0, length = 0; at < text.size(); at += length)
       if (is(code_point_at(text, at, length))) matches.emplace_back(at, at + length);
+  };
+}
+
+/// Cuts of `length` code points; what is left over is the last.
+PreTokenizer fixed_length(const nlohmann::json& json) {
+  const std::size_t length = json.value("length", std::size_t{5});
+  if (length == 0) throw InputError("pre_tokenizer FixedLength: length is 0");
+  return [length](Words& words) {
+    split(words, Behavior::isolated, false, [&](std::string_view text, std::vector<Range>& matches) {
+      for (std::size_t at = 0; at < text.size();) {
+        const std::size_t begin = at;
+        for (std::size_t i = 0, bytes = 0; i < length && at < text.size(); ++i, at += bytes)
+          code_point_at(text, at, bytes);
+        matches.emplace_back(begin, at);
+      }
+    });
   };
 }
 
@@ -137,6 +155,14 @@ PreTokenizer byte_level(const nlohmann::json& json) {
             [&](std::string_view text, std::vector<Range>& matches) { gpt2.find_all(text, matches); });
     to_byte_characters(words);
   };
+}
+
+/// \w+|[^\w\s]+ of Rust's regex crate.
+Pattern rust_words() {
+  const std::string word = kRustWord,
+                    space =
+                        R"(\t-\r\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
+  return Pattern::pcre2("[" + word + "]+|[^" + word + space + "]+");
 }
 
 PreTokenizer metaspace(const nlohmann::json& json) {
@@ -200,10 +226,15 @@ PreTokenizer make_pre_tokenizer(const nlohmann::json& json) {
       marks(words);
     };
   if (type == "WhitespaceSplit") return splitting(Behavior::removed, false, code_points(is_white_space));
+  if (type == "CharDelimiterSplit")
+    return splitting(Behavior::removed, false,
+                     [pattern = Pattern::literal(json.at("delimiter"))](auto text, auto& matches) {
+                       pattern.find_all(text, matches);
+                     });
+  if (type == "FixedLength") return fixed_length(json);
   if (type == "Whitespace")
-    return splitting(Behavior::removed, true, [pattern = Pattern::regex(R"(\w+|[^\w\s]+)")](auto text, auto& matches) {
-      pattern.find_all(text, matches);
-    });
+    return splitting(Behavior::removed, true,
+                     [pattern = rust_words()](auto text, auto& matches) { pattern.find_all(text, matches); });
   throw InputError("pre_tokenizer '" + type + "' is not supported");
 }
 

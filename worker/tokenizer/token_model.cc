@@ -5,11 +5,18 @@
 #include "sharding/protocol/error.h"
 #include "worker/tokenizer/bpe.h"
 #include "worker/tokenizer/unigram.h"
+#include "worker/tokenizer/word_level.h"
 #include "worker/tokenizer/word_piece.h"
 
 namespace proctor {
 namespace {
 constexpr std::int32_t kMaxId = 1 << 26;
+}
+
+std::int64_t TokenModel::whole_id(const std::string& token, const nlohmann::json& id) {
+  if (!id.is_number_integer())
+    throw InputError("token '" + token + "' has id " + id.dump() + ", which is no whole number");
+  return id.get<std::int64_t>();
 }
 
 void TokenModel::add_token(const std::string& token, std::int64_t id) {
@@ -48,7 +55,8 @@ std::unique_ptr<TokenModel> make_token_model(const nlohmann::json& json) {
   if (type == "BPE") return std::make_unique<Bpe>(json);
   if (type == "WordPiece") return std::make_unique<WordPiece>(json);
   if (type == "Unigram") return std::make_unique<Unigram>(json);
-  throw InputError("tokenizer model '" + type + "' is not supported (BPE, WordPiece and Unigram are)");
+  if (type == "WordLevel") return std::make_unique<WordLevel>(json);
+  throw InputError("tokenizer model '" + type + "' is not known (BPE, WordPiece, WordLevel and Unigram are)");
 }
 
 }  // namespace proctor

@@ -1,4 +1,4 @@
-// What turns a word into token ids: one of BPE, WordPiece, Unigram.
+// What turns a word into token ids: one of BPE, WordPiece, WordLevel, Unigram.
 #pragma once
 
 #include <array>
@@ -31,11 +31,14 @@ class TokenModel {
   virtual void encode(std::string_view word, Tokens& ids) = 0;
   std::optional<std::int32_t> id(std::string_view token) const;
   const std::string* token(std::int32_t id) const;  ///< null if there is none
+  std::size_t size() const { return vocabulary_.size(); }
 
  protected:
   /// Of "<0x41>" for each byte; -1 where there is none.
   using ByteIds = std::array<std::int32_t, 256>;
   ByteIds byte_ids() const;
+  /// Throws InputError for a fraction, or what is no number.
+  static std::int64_t whole_id(const std::string& token, const nlohmann::json& id);
   /// Throws InputError for an id that no vocabulary can hold.
   void add_token(const std::string& token, std::int64_t id);
 

@@ -22,7 +22,6 @@ std::size_t room_in(std::span<const TemplatePart> parts, std::size_t most) {
 
 AddedToken read_added(const Json& json) {
   AddedToken token;
-  token.id = json.at("id");
   token.content = json.at("content");
   token.single_word = json.value("single_word", false);
   token.lstrip = json.value("lstrip", false);
@@ -53,7 +52,14 @@ Tokenizer::Tokenizer(const Json& json, const std::string& file) try
 Tokenizer Tokenizer::read(const std::string& path) { return Tokenizer(read_json_file(path), path); }
 
 void Tokenizer::add_tokens(const std::vector<AddedToken>& tokens) {
-  for (const AddedToken& token : tokens) added_[token.id] = token;
+  for (AddedToken token : tokens) {
+    if (token.content.empty()) continue;
+    const TokenId known = id(token.content);
+    token.id = known >= 0 ? known : std::max(next_added_, static_cast<TokenId>(model_->size()));
+    next_added_ = std::max(next_added_, token.id + 1);
+    added_ids_[token.content] = token.id;
+    added_[token.id] = std::move(token);
+  }
   raw_added_ = normalized_added_ = AddedTokenMatcher();
   for (const auto& [id, added] : added_) {
     AddedToken token = added;
@@ -117,12 +123,14 @@ Encoding Tokenizer::encode_at_most(std::string_view text, std::size_t most) {
 }
 
 Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, Special special) {
+  if (!post_.no_pair.empty()) throw InputError(post_.no_pair);
   const auto a = ids_of(first), b = ids_of(second);
   return assemble(post_.pair, a, b, special);
 }
 
 Encoding Tokenizer::encode_pair_at_most(std::string_view first, std::string_view second, std::size_t most,
                                         Truncation truncation) {
+  if (!post_.no_pair.empty()) throw InputError(post_.no_pair);
   Tokens a = ids_of(first), b = ids_of(second);
   const std::size_t before = a.size() + b.size(), room = room_in(post_.pair, most);
   if (truncation == Truncation::only_second) {
@@ -160,8 +168,7 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, Decoding decoding) c
 }
 
 std::int32_t Tokenizer::id(std::string_view token) const {
-  for (const auto& [id, added] : added_)
-    if (added.content == token) return id;
+  if (const auto added = added_ids_.find(token); added != added_ids_.end()) return added->second;
   return model_->id(token).value_or(-1);
 }
 

@@ -51,9 +51,10 @@ class Tokenizer {
   std::string decode(std::span<const TokenId> ids, Decoding decoding) const;
   std::int32_t id(std::string_view token) const;  ///< -1 if there is none
 
-  /// tokenizer_config.json's additions and changes; a token with the id of an earlier one takes its place.
+  /// In their order, as tokenizers adds them: each gets the id that its content has, or else the next that is free,
+  /// whatever a file says; one whose content was added before takes its place.
   void add_tokens(const std::vector<AddedToken>& tokens);
-  bool is_added(std::int32_t id) const { return added_.contains(id); }
+  bool is_added(std::string_view content) const { return added_ids_.find(content) != added_ids_.end(); }
   /// add_bos_token: puts `id` before (or leaves nothing before) the first text.
   void set_single_template(std::vector<TemplatePart> parts) { post_.single = std::move(parts); }
   void set_pair_template(std::vector<TemplatePart> parts) { post_.pair = std::move(parts); }
@@ -70,7 +71,9 @@ class Tokenizer {
   PostProcessor post_;
   TokenDecoder decoder_;
   AddedTokenMatcher raw_added_, normalized_added_;
-  std::unordered_map<std::int32_t, AddedToken> added_;
+  std::unordered_map<TokenId, AddedToken> added_;
+  StringMap<TokenId> added_ids_;  // by content
+  TokenId next_added_ = 0;        // above every added id
 };
 
 }  // namespace proctor

@@ -8,7 +8,7 @@ namespace proctor {
 WordPiece::WordPiece(const nlohmann::json& json)
     : prefix_(json.value("continuing_subword_prefix", "##")),
       max_characters_(json.value("max_input_chars_per_word", std::size_t{100})) {
-  for (const auto& [token, id] : json.at("vocab").items()) add_token(token, id.get<std::int64_t>());
+  for (const auto& [token, id] : json.at("vocab").items()) add_token(token, whole_id(token, id));
   const std::string unknown = json.value("unk_token", "[UNK]");
   const auto found = id(unknown);
   if (!found) throw InputError("WordPiece's unknown token '" + unknown + "' is not in its vocabulary");

@@ -1,0 +1,19 @@
+// The WordLevel model of a tokenizer.json: a word is a token of the vocabulary, or the unknown one.
+#pragma once
+
+#include "sharding/protocol/tokens.h"
+#include "worker/tokenizer/token_model.h"
+
+namespace proctor {
+
+class WordLevel final : public TokenModel {
+ public:
+  explicit WordLevel(const nlohmann::json& json);
+  /// Throws InputError where neither the word nor the unknown token is in the vocabulary.
+  void encode(std::string_view word, Tokens& ids) override;
+
+ private:
+  std::string unknown_;
+};
+
+}  // namespace proctor
