@@ -27,6 +27,7 @@ QUERIES = ["who wrote it", "a longer question about the capital of France, and w
 PASSAGES = ["Paris", "the capital of France is Paris, on the Seine", "", "a passage that is so long that it has to be cut: it goes on and on, and on, and on after that",
             "12.5 apples"]
 PAIRS = [[query, passage] for query in QUERIES for passage in PASSAGES]
+WRITTEN_PADDING = [["who [PAD] wrote it", "the capital [PAD] of [PAD] France"], ["who wrote it", "[PAD]"], ["[PAD]", "12.5 apples"]]
 
 
 def tokenizer_of(folder):
@@ -96,16 +97,17 @@ def tart(folder):
     return scores
 
 
-def colbert(folder, autorag):
+def colbert(folder, autorag, pairs=None):
     """As colbert-ai: '. ' before a text gives way to a marker, a query is filled up with [MASK], which is matched and not attended, a
-    passage's punctuation is not matched; the sum of the largest cosines. AutoRAG: the mean of a plain encoder's."""
+    passage's punctuation is not matched; the sum of the largest cosines. A padding token written in a text is not matched in a passage and
+    becomes [MASK] in a query. AutoRAG: the mean of a plain encoder's."""
     tokenizer = tokenizer_of(folder)
     vocab = tokenizer.get_vocab()
     config = transformers.BertConfig.from_pretrained(folder)
     tensors = safetensors.torch.load_file(f"{folder}/model.safetensors")
     model = transformers.BertModel(config, add_pooling_layer=False).eval()
     model.load_state_dict({name.removeprefix("bert."): tensor for name, tensor in tensors.items() if name != "linear.weight"})
-    skipped = {tokenizer.encode(symbol, add_special_tokens=False)[0] for symbol in string.punctuation}
+    skipped = {tokenizer.encode(symbol, add_special_tokens=False)[0] for symbol in string.punctuation} | {vocab["[PAD]"]}
 
     def vectors(ids, attended):
         states = model(torch.tensor([ids]), attention_mask=torch.tensor([attended])).last_hidden_state[0]
@@ -116,13 +118,13 @@ def colbert(folder, autorag):
         return ids[:1] + [vocab[marker]] + ids[2:]
 
     scores = []
-    for query, passage in PAIRS:
+    for query, passage in pairs or PAIRS:
         if autorag:
             both = [tokenizer(text, truncation=True, max_length=64)["input_ids"] for text in (query, passage)]
             q, d = (vectors(ids, [1] * len(ids)) for ids in both)
             scores.append(float((q @ d.T).amax(1).mean()))
             continue
-        ids = marked(query, "[unused0]", 24)
+        ids = [vocab["[MASK]"] if token == vocab["[PAD]"] else token for token in marked(query, "[unused0]", 24)]
         q = vectors(ids + [vocab["[MASK]"]] * (24 - len(ids)), [1] * len(ids) + [0] * (24 - len(ids)))
         ids = marked(passage, "[unused1]", 48)
         d = vectors(ids, [1] * len(ids))[[i for i, token in enumerate(ids) if token not in skipped]]
@@ -206,6 +208,7 @@ def main():
         case("upr", "mt5", upr(f"{root}/mt5"))
         case("tart", "enc_t5", tart(f"{root}/enc_t5"))
         case("colbert", "colbert", colbert(f"{root}/colbert", False))
+        padding = {"kind": "colbert", "model": "colbert", "pairs": WRITTEN_PADDING, "scores": colbert(f"{root}/colbert", False, WRITTEN_PADDING)}
         case("colbert", "bert", colbert(f"{root}/bert", True), options={"compat": "autorag"})
         for model in ("llama", "qwen3"):
             case("llm_reranker", model, llm_reranker(f"{root}/{model}", False), options={"prompt": LLM_PROMPT}, max_length=64)
@@ -214,7 +217,7 @@ def main():
         case("cross_encoder", "bert_pairs", only_second(f"{root}/bert_pairs"), options={"activation": "identity", "truncation": "only_second"}, max_length=ONLY_SECOND)
         case("rankgpt", "llama_long", rankgpt(f"{root}/llama_long"))
     versions = f"transformers {transformers.__version__}, torch {torch.__version__}, FlagEmbedding {metadata.version('FlagEmbedding')}"
-    print(json.dumps({"made_with": versions, "pairs": PAIRS, "cases": cases}))
+    print(json.dumps({"made_with": versions, "pairs": PAIRS, "cases": cases, "written_padding": padding}))
 
 
 if __name__ == "__main__":

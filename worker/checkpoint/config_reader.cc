@@ -65,6 +65,14 @@ void ConfigReader::require(const std::string& key, const nlohmann::json& allowed
   if (value && !value->is_null() && *value != allowed) refuse(key, why);
 }
 
+double ConfigReader::positive(const std::string& key, double fallback, double most) {
+  const auto value = get<double>(key, fallback);
+  if (!(value > 0 && value < most))
+    refuse(key,
+           "is " + nlohmann::json(value).dump() + ", which is not above 0 and below " + nlohmann::json(most).dump());
+  return value;
+}
+
 void ConfigReader::require_unquantized() {
   require("quantization_config", nlohmann::json(),
           "marks a quantised checkpoint; quantised models are not supported, use the original weights");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace proctor {
@@ -21,11 +22,13 @@ class ConfigReader {
     const nlohmann::json* value = find(key);
     if (!value || value->is_null()) return fallback;
     try {
-      return value->get<T>();
+      if (holds<T>(*value)) return value->get<T>();
     } catch (const nlohmann::json::exception&) {
-      refuse(key, "has the wrong type: " + value->dump());
     }
+    refuse(key, "has the wrong type: " + value->dump());
   }
+  /// A number above 0 and below `most`.
+  double positive(const std::string& key, double fallback, double most);
   /// Null where the key is absent; counts as read.
   const nlohmann::json* find(const std::string& key);
   /// Throws InputError unless the key is absent, null or `allowed`.
@@ -40,6 +43,13 @@ class ConfigReader {
   const std::string& file() const { return file_; }
 
  private:
+  /// A fraction is no whole number, a number no truth value: nlohmann would convert them.
+  template <class T>
+  static bool holds(const nlohmann::json& value) {
+    if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
+    if constexpr (std::is_integral_v<T>) return value.is_number_integer();
+    return true;
+  }
   nlohmann::json json_;
   std::string file_;
   std::set<std::string> read_;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "sharding/protocol/error.h"
 
@@ -12,32 +13,63 @@ using Json = nlohmann::json;
 
 constexpr std::int64_t kMaxHeads = 1 << 16;
 
+constexpr double kMostTheta = 1e12;
+
+/// A number of such an object, above 0.
+double rope_number(ConfigReader& reader, const std::string& key, const Json& json, const char* name, double most) {
+  if (!json.contains(name)) reader.refuse(key, std::string("has no ") + name);
+  const Json& value = json.at(name);
+  if (!value.is_number() || !(value.get<double>() > 0 && value.get<double>() < most))
+    reader.refuse(key, std::string("has ") + name + " " + value.dump() + ", which is no such number");
+  return value;
+}
+
+/// Everything in such an object decides numbers, so that what is not understood is refused.
 RopeScaling read_rope_scaling(ConfigReader& reader, const std::string& key, const Json& json) {
+  for (const auto& [name, value] : json.items())
+    if (value.is_object())
+      reader.refuse(key, "gives each kind of layer its own ('" + name + "'), which is not implemented");
+  // transformers 4.57.1 takes "type" where both are there.
+  const char* const named = json.contains("type") ? "type" : "rope_type";
+  if (!json.contains(named))
+    reader.refuse(key, "has neither rope_type nor type, so that nobody can tell what it asks for");
+  if (!json.at(named).is_string())
+    reader.refuse(key, std::string("has a ") + named + " that is no text: " + json.at(named).dump());
+  const std::string type = json.at(named);
+  std::set<std::string> known = {"rope_type", "type", "rope_theta", "partial_rotary_factor"};
   RopeScaling scaling;
-  const std::string type = json.contains("rope_type") ? json.at("rope_type") : json.value("type", Json("default"));
-  if (type == "default") return scaling;
-  if (type != "linear" && type != "llama3")
-    reader.refuse(key, "asks for '" + type + "' (linear and llama3 are implemented)");
-  scaling.kind = type == "linear" ? RopeScaling::Kind::linear : RopeScaling::Kind::llama3;
-  scaling.factor = json.at("factor");
-  if (scaling.kind == RopeScaling::Kind::llama3) {
-    scaling.low_freq_factor = json.at("low_freq_factor");
-    scaling.high_freq_factor = json.at("high_freq_factor");
-    scaling.original_max_position = json.at("original_max_position_embeddings");
+  if (type == "linear" || type == "llama3") {
+    scaling.kind = type == "linear" ? RopeScaling::Kind::linear : RopeScaling::Kind::llama3;
+    scaling.factor = rope_number(reader, key, json, "factor", 1e6);
+    known.insert({"factor", "original_max_position_embeddings"});
   }
+  if (type == "llama3") {
+    scaling.low_freq_factor = rope_number(reader, key, json, "low_freq_factor", 1e6);
+    scaling.high_freq_factor = rope_number(reader, key, json, "high_freq_factor", 1e6);
+    scaling.original_max_position = rope_number(reader, key, json, "original_max_position_embeddings", 1e9);
+    if (!(scaling.high_freq_factor > scaling.low_freq_factor))
+      reader.refuse(key, "has a high_freq_factor that is not above its low_freq_factor");
+    known.insert({"low_freq_factor", "high_freq_factor"});
+  }
+  if (type != "default" && type != "linear" && type != "llama3")
+    reader.refuse(key, "asks for '" + type + "' (linear and llama3 are implemented)");
+  for (const auto& [name, value] : json.items())
+    if (!known.contains(name) && !value.is_null())
+      reader.refuse(key, "has the key '" + name + "', which rope type " + type + " does not read here");
   return scaling;
 }
 
 /// transformers 5 writes rope_parameters; older files rope_theta and rope_scaling.
 void read_rope(ConfigReader& reader, DecoderConfig& config) {
-  config.rope_theta = reader.get("rope_theta", config.rope_theta);
+  config.rope_theta = reader.positive("rope_theta", config.rope_theta, kMostTheta);
   config.rope_interleaved = reader.get("rope_interleaved", false);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     const Json* json = reader.find(key);
     if (!json || json->is_null()) continue;
+    if (!json->is_object()) reader.refuse(key, "is no object: " + json->dump());
     try {
       config.rope_scaling = read_rope_scaling(reader, key, *json);
-      if (json->contains("rope_theta")) config.rope_theta = json->at("rope_theta");
+      if (json->contains("rope_theta")) config.rope_theta = rope_number(reader, key, *json, "rope_theta", kMostTheta);
       if (json->value("partial_rotary_factor", 1.0) != 1.0)
         reader.refuse(key, "rotates a part of a head only (not implemented)");
     } catch (const Json::exception& error) {
@@ -59,7 +91,7 @@ void read_sizes(ConfigReader& reader, DecoderConfig& config, std::int64_t defaul
     reader.refuse("num_attention_heads", "is " + std::to_string(config.heads) + ", which is no number of heads");
   reader.require_layers("num_hidden_layers", config.layers);
   config.head_dim = reader.get("head_dim", default_head_dim ? default_head_dim : config.hidden / config.heads);
-  config.norm_epsilon = reader.get("rms_norm_eps", config.norm_epsilon);
+  config.norm_epsilon = reader.positive("rms_norm_eps", config.norm_epsilon, 1);
   config.max_position = reader.get("max_position_embeddings", config.max_position);
   config.tied_embeddings = reader.get("tie_word_embeddings", false);
   reader.require("hidden_act", "silu", "is not silu (the only activation these families have)");

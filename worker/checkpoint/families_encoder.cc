@@ -82,7 +82,7 @@ EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader&
   c.heads = reader.get("num_attention_heads", c.heads);
   c.positions = reader.get("max_position_embeddings", c.positions);
   c.types = reader.get("type_vocab_size", c.types);
-  c.norm_epsilon = reader.get("layer_norm_eps", c.norm_epsilon);
+  c.norm_epsilon = reader.positive("layer_norm_eps", c.norm_epsilon, 1);
   c.activation = read_activation(reader);
   const Family& family = table().at(architecture);
   const auto padding = reader.get<std::int64_t>("pad_token_id", family.positions == Positions::from_zero ? 0 : 1);

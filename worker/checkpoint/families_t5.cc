@@ -50,7 +50,7 @@ T5Config read_t5_config(const std::string& architecture, ConfigReader& reader) {
   c.decoder_layers = reader.get("num_decoder_layers", c.layers);
   c.buckets = reader.get("relative_attention_num_buckets", c.buckets);
   c.max_distance = reader.get("relative_attention_max_distance", c.max_distance);
-  c.norm_epsilon = reader.get("layer_norm_epsilon", c.norm_epsilon);
+  c.norm_epsilon = reader.positive("layer_norm_epsilon", c.norm_epsilon, 1);
   c.tied_embeddings = reader.get("tie_word_embeddings", !multilingual);
   read_feed_forward(reader, c, multilingual ? "gated-gelu" : "relu");
   const auto pad = reader.get<std::int32_t>("pad_token_id", 0);

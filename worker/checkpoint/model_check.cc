@@ -1,8 +1,10 @@
 // check_model: a folder's weight files against its configuration; the model's hash and facts.
 #include <xxhash.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "sharding/protocol/error.h"
@@ -15,7 +17,7 @@ namespace {
 
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
-constexpr std::uint64_t kHashedBytes = 64 << 10;  // of each tensor, beside the headers
+constexpr std::uint64_t kPiece = 8 << 20;  // bytes read at once
 
 void check_shape(const WeightSource& source, const TensorEntry& entry, const std::string& file) {
   const auto text = [](const std::vector<std::int64_t>& shape) { return Json(shape).dump(); };
@@ -27,27 +29,44 @@ void check_shape(const WeightSource& source, const TensorEntry& entry, const std
                      " (F32, BF16 and F16 are read); is this a quantised checkpoint?");
 }
 
-void add_file(XXH3_state_t* state, const fs::path& path) {
-  std::ifstream stream(path, std::ios::binary);
+/// `name`: within the model's folder.
+void add_file(XXH3_state_t* state, const fs::path& folder, const std::string& name) {
+  std::ifstream stream(folder / name, std::ios::binary);
   std::ostringstream text;
-  text << path.filename().string() << '\0' << stream.rdbuf();
+  text << name << '\0' << stream.rdbuf();
   XXH3_128bits_update(state, text.str().data(), text.str().size());
 }
 
+/// Of the folders that modules.json may name (1_Pooling/config.json), by name.
+std::vector<std::string> configurations_below(const std::string& folder) {
+  std::vector<std::string> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none))
+    if (entry.is_directory(none) && fs::exists(entry.path() / "config.json"))
+      found.push_back(entry.path().filename().string() + "/config.json");
+  std::ranges::sort(found);
+  return found;
+}
+
+/// Of everything that decides a number: the whole of every file and tensor.
 std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
   XXH3_state_t* state = XXH3_createState();
   XXH3_128bits_reset(state);
   for (const char* name :
        {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "artifact.metadata", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+        "added_tokens.json", "artifact.metadata", "modules.json", "sentence_bert_config.json",
         "sentence_roberta_config.json", "sentence_xlm-roberta_config.json", "config_sentence_transformers.json"})
-    add_file(state, fs::path(folder.path) / name);
+    add_file(state, folder.path, name);
+  for (const std::string& config : configurations_below(folder.path)) add_file(state, folder.path, config);
   std::string buffer;
   for (const auto& [name, found] : checkpoint.tensors()) {
-    buffer.resize(std::min(kHashedBytes, found.entry->end - found.entry->begin));
-    found.file->read(found.entry->begin, buffer.size(), buffer.data());
-    buffer += name + Json(found.entry->shape).dump() + found.entry->dtype;
-    XXH3_128bits_update(state, buffer.data(), buffer.size());
+    const std::string header = name + Json(found.entry->shape).dump() + found.entry->dtype;
+    XXH3_128bits_update(state, header.data(), header.size());
+    for (std::uint64_t at = found.entry->begin; at < found.entry->end; at += buffer.size()) {
+      buffer.resize(std::min(kPiece, found.entry->end - at));
+      found.file->read(at, buffer.size(), buffer.data());
+      XXH3_128bits_update(state, buffer.data(), buffer.size());
+    }
   }
   const XXH128_hash_t hash = XXH3_128bits_digest(state);
   XXH3_freeState(state);
@@ -55,6 +74,54 @@ std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
   std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
                 static_cast<unsigned long long>(hash.low64));
   return text;
+}
+
+bool same_bytes(const Checkpoint::Found& a, const Checkpoint::Found& b) {
+  const std::uint64_t size = a.entry->end - a.entry->begin;
+  if (a.entry->dtype != b.entry->dtype || size != b.entry->end - b.entry->begin) return false;
+  std::string one, other;
+  for (std::uint64_t at = 0; at < size; at += one.size()) {
+    one.resize(std::min(kPiece, size - at));
+    other.resize(one.size());
+    a.file->read(a.entry->begin + at, one.size(), one.data());
+    b.file->read(b.entry->begin + at, other.size(), other.data());
+    if (one != other) return false;
+  }
+  return true;
+}
+
+/// Buffers that transformers makes anew, an encoder's heads that its kinds have no use for, other names of shared
+/// weights.
+bool is_expendable(const std::string& tensor) {
+  for (const char* end : {"rotary_emb.inv_freq", "position_ids", "embed_tokens.weight", "lm_head.decoder.bias"})
+    if (tensor.ends_with(end)) return true;
+  for (const char* part : {"pooler.", "cls.", "lm_head."})
+    if (tensor.find(part) != std::string::npos) return true;
+  return false;
+}
+
+/// What the checkpoint holds and nothing reads, and a head that is not the embedding although the model ties the two.
+std::vector<std::string> notes_on(const ModelFolder& folder, const Checkpoint& checkpoint,
+                                  const std::vector<WeightSource>& sources) {
+  std::set<const TensorEntry*> read;
+  for (const WeightSource& source : sources) read.insert(checkpoint.find(source.tensor).entry);
+  std::vector<std::string> notes, unread;
+  for (const auto& [name, found] : checkpoint.tensors())
+    if (!read.contains(found.entry) && !is_expendable(name)) unread.push_back(name);
+  if (!unread.empty()) {
+    std::string names;
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, unread.size()); ++i) names += (i ? ", " : "") + unread[i];
+    notes.push_back(folder.path + ": nothing reads " + std::to_string(unread.size()) + " of its tensors (" + names +
+                    (unread.size() > 3 ? ", ...)" : ")"));
+  }
+  const char *const head = "lm_head.weight", *const embedding = "model.embed_tokens.weight";
+  const bool is_decoder = !folder.encoder && !folder.t5;
+  if (is_decoder && folder.decoder.has_head && folder.decoder.tied_embeddings && checkpoint.has(head) &&
+      checkpoint.has(embedding) && !same_bytes(checkpoint.find(head), checkpoint.find(embedding)))
+    notes.push_back(folder.path +
+                    ": lm_head.weight is not the embedding, which tie_word_embeddings (config.json) makes "
+                    "the head; it is not read, as in transformers 4.57 (transformers 5 reads it)");
+  return notes;
 }
 
 template <class Config>
@@ -101,7 +168,8 @@ ModelFacts check_model(const ModelFolder& folder) {
     add_sizes(facts, *folder.t5);
   else
     add_sizes(facts, folder.decoder);
-  for (const WeightSource& source : folder_sources(folder)) {
+  const std::vector<WeightSource> sources = folder_sources(folder);
+  for (const WeightSource& source : sources) {
     const auto found = checkpoint.find(source.tensor);
     check_shape(source, *found.entry, found.file->path());
     std::uint64_t elements = 1;
@@ -116,6 +184,7 @@ ModelFacts check_model(const ModelFolder& folder) {
   facts.model_hash = hash_of(folder, checkpoint);
   facts.bos_text = folder.tokenizer.bos_token;
   facts.eos_text = folder.tokenizer.eos_token;
+  facts.notes = notes_on(folder, checkpoint, sources);
   return facts;
 }
 

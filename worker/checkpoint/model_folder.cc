@@ -1,7 +1,9 @@
 #include "worker/checkpoint/model_folder.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <map>
 
 #include "sharding/protocol/error.h"
 #include "worker/base/json_file.h"
@@ -15,7 +17,8 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 constexpr const char* kNotAsExpected = ": a configuration file is not as expected: ";
-constexpr std::int64_t kT5Tokens = 512;  // T5 was trained on; positions are relative, so the network has no limit
+constexpr std::int64_t kMostId = 1 << 26;  // of a token
+constexpr std::int64_t kT5Tokens = 512;    // T5 was trained on; positions are relative, so the network has no limit
 
 Json read_json(const fs::path& path, bool required) {
   if (!required && !fs::exists(path)) return Json::object();
@@ -24,17 +27,32 @@ Json read_json(const fs::path& path, bool required) {
 
 /// "dtype" of transformers 5, "torch_dtype" before; the first tensor's own where neither is there.
 std::string checkpoint_dtype(const Json& config, const std::string& folder) {
-  for (const char* key : {"dtype", "torch_dtype"})
-    if (config.contains(key) && config.at(key).is_string()) return config.at(key);
+  for (const char* key : {"dtype", "torch_dtype"}) {
+    if (!config.contains(key) || config.at(key).is_null()) continue;
+    std::string name = config.at(key).is_string() ? config.at(key).get<std::string>() : config.at(key).dump();
+    if (name.starts_with("torch.")) name.erase(0, 6);
+    if (name != "float32" && name != "bfloat16" && name != "float16")
+      throw InputError((fs::path(folder) / "config.json").string() + ": \"" + key + "\" is " + config.at(key).dump() +
+                       " (float32, bfloat16 and float16 are computed)");
+    return name;
+  }
   const Checkpoint checkpoint(folder);
   const std::string first = checkpoint.tensors().empty() ? "F32" : checkpoint.tensors().begin()->second.entry->dtype;
   return first == "BF16" ? "bfloat16" : first == "F16" ? "float16" : "float32";
 }
 
-Tokens int_or_list(const Json& json) {
-  if (json.is_number_integer()) return {json.get<std::int32_t>()};
-  if (json.is_array()) return json.get<Tokens>();
-  return {};
+TokenId token_id(const Json& json, const std::string& file, const char* key) {
+  if (!json.is_number_integer() || json.get<std::int64_t>() < 0 || json.get<std::int64_t>() > kMostId)
+    throw InputError(file + ": \"" + key + "\" has " + json.dump() + ", which is no token id");
+  return json.get<TokenId>();
+}
+
+Tokens token_ids(const Json& json, const std::string& file, const char* key) {
+  if (json.is_null()) return {};
+  Tokens ids;
+  if (!json.is_array()) return {token_id(json, file, key)};
+  for (const Json& one : json) ids.push_back(token_id(one, file, key));
+  return ids;
 }
 
 /// Processors that change greedy text and are not implemented; each with the value that means "off".
@@ -81,22 +99,102 @@ GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
   const Json json = read_json(path, false);
   GenerationDefaults defaults;
   refuse_other_processors(json, path.string());
-  const Json* source = fs::exists(path) ? &json : &config;
-  if (source->contains("eos_token_id")) defaults.eos_ids = int_or_list(source->at("eos_token_id"));
+  const bool there = fs::exists(path);
+  const Json& source = there ? json : config;
+  const std::string file = there ? path.string() : (folder / "config.json").string();
+  if (source.contains("eos_token_id")) defaults.eos_ids = token_ids(source.at("eos_token_id"), file, "eos_token_id");
   if (!fs::exists(path) && !config.contains("eos_token_id")) defaults.eos_ids = default_eos_ids(config);
-  if (json.contains("max_new_tokens") && json.at("max_new_tokens").is_number_integer())
-    defaults.max_new_tokens = json.at("max_new_tokens").get<std::int64_t>();
-  if (json.contains("repetition_penalty") && json.at("repetition_penalty").is_number())
-    defaults.repetition_penalty = json.at("repetition_penalty");
+  const auto given = [&](const char* key) { return json.contains(key) && !json.at(key).is_null(); };
+  const auto refuse = [&](const char* key, const char* why) {
+    throw InputError(file + ": \"" + key + "\" is " + json.at(key).dump() + why);
+  };
+  if (given("max_new_tokens")) {
+    const Json& value = json.at("max_new_tokens");
+    if (!value.is_number_integer() || value.get<std::int64_t>() < 1)
+      refuse("max_new_tokens", ", which is no number of tokens");
+    defaults.max_new_tokens = value.get<std::int64_t>();
+  }
+  if (given("repetition_penalty")) {
+    const Json& value = json.at("repetition_penalty");
+    if (!value.is_number() || !(value.get<double>() > 0)) refuse("repetition_penalty", ", which is no number above 0");
+    defaults.repetition_penalty = value;
+  }
   return defaults;
 }
 
-/// A special token is a string, or an object with "content", or null.
+/// A special token is a string, or an object with "content", or null: "" then.
+AddedToken special_token(const Json& json) {
+  AddedToken token;
+  token.special = true;
+  if (json.is_string()) token.content = json;
+  if (!json.is_object()) return token;
+  token.content = json.value("content", "");
+  token.single_word = json.value("single_word", false);
+  token.lstrip = json.value("lstrip", false);
+  token.rstrip = json.value("rstrip", false);
+  token.normalized = json.value("normalized", false);
+  return token;
+}
+
 std::string token_text(const Json& json, const char* key) {
-  if (!json.contains(key)) return "";
-  const Json& value = json.at(key);
-  if (value.is_object()) return value.value("content", "");
-  return value.is_string() ? value.get<std::string>() : "";
+  return json.contains(key) ? special_token(json.at(key)).content : "";
+}
+
+/// added_tokens_decoder's key: a whole number and nothing else.
+std::int64_t id_of_key(const std::string& key, const std::string& file) {
+  std::int64_t id = -1;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+  if (error != std::errc() || end != key.data() + key.size() || id < 0 || id > kMostId)
+    throw InputError(file + ": added_tokens_decoder has '" + key + "', which is no token id");
+  return id;
+}
+
+/// As transformers 4.57.1 reads them. With added_tokens_decoder, tokenizer_config.json alone says which tokens are
+/// special; without it, special_tokens_map.json wins, and added_tokens.json tells of others.
+void read_tokens(const fs::path& folder, const Json& config, TokenizerSettings& settings) {
+  const bool legacy = !config.contains("added_tokens_decoder");
+  const Json map = legacy ? read_json(folder / "special_tokens_map.json", false) : Json::object();
+  const auto of = [&](const char* key) -> Json {
+    if (map.contains(key)) return map.at(key);
+    return config.contains(key) ? config.at(key) : Json();
+  };
+  settings.bos_token = special_token(of("bos_token")).content;
+  settings.eos_token = special_token(of("eos_token")).content;
+  settings.pad_token = special_token(of("pad_token")).content;
+  const auto add_special = [&](const Json& json) {
+    if (AddedToken token = special_token(json); !token.content.empty())
+      settings.special_tokens.push_back(std::move(token));
+  };
+  for (const char* key : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+    add_special(of(key));
+  for (const Json* source : {&config, &map})
+    if (source->contains("additional_special_tokens") && source->at("additional_special_tokens").is_array())
+      for (const Json& token : source->at("additional_special_tokens")) add_special(token);
+  if (config.contains("extra_special_tokens") && config.at("extra_special_tokens").is_object())
+    for (const auto& [name, token] : config.at("extra_special_tokens").items()) add_special(token);
+
+  std::map<std::int64_t, AddedToken> by_id;
+  if (!legacy) {
+    const std::string file = (folder / "tokenizer_config.json").string();
+    for (const auto& [key, json] : config.at("added_tokens_decoder").items()) {
+      AddedToken token = special_token(json);
+      token.special = json.value("special", false);
+      token.normalized = json.value("normalized", !token.special);
+      by_id[id_of_key(key, file)] = std::move(token);
+    }
+  } else {
+    const fs::path file = folder / "added_tokens.json";
+    const Json added = read_json(file, false);
+    for (const auto& [content, id] : added.items()) {
+      AddedToken token;
+      token.content = content;
+      token.special =
+          std::ranges::find(settings.special_tokens, content, &AddedToken::content) != settings.special_tokens.end();
+      token.normalized = !token.special;
+      by_id[token_id(id, file.string(), content.c_str())] = std::move(token);
+    }
+  }
+  for (auto& [id, token] : by_id) settings.added_tokens.push_back(std::move(token));
 }
 
 /// config.json's own, else what AutoTokenizer picks for the model's class.
@@ -107,6 +205,16 @@ std::string default_tokenizer_class(const Json& config) {
   const std::string architecture = config.at("architectures").at(0);
   if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return "LlamaTokenizerFast";
   return architecture.starts_with("Bert") ? "BertTokenizerFast" : "";
+}
+
+/// Whether a class of transformers 4.57.1 makes token type ids: its model_input_names.
+bool class_gives_types(const std::string& name) {
+  static const char* const kWithout[] = {"DistilBert", "Roberta", "XLMRoberta", "MPNet", "Camembert", "Longformer",
+                                         "Bart",       "BART",    "MBart",      "Llama", "CodeLlama", "GPT2",
+                                         "Qwen2",      "T5",      "Gemma",      "CLIP",  "Whisper",   "ModernBert"};
+  for (const char* without : kWithout)
+    if (name.starts_with(without)) return false;
+  return true;
 }
 
 /// The network's own limit where it has one; else, or below it, the tokenizer's.
@@ -122,14 +230,11 @@ std::int64_t max_length_of(const ModelFolder& folder) {
 TokenizerSettings read_tokenizer_settings(const std::string& path) try {
   const fs::path folder = path;
   const Json json = read_json(folder / "tokenizer_config.json", false);
-  const Json map = read_json(folder / "special_tokens_map.json", false),
-             config = read_json(folder / "config.json", false);
+  const Json config = read_json(folder / "config.json", false);
   TokenizerSettings settings;
   settings.tokenizer_class = token_text(json, "tokenizer_class");
   if (settings.tokenizer_class.empty()) settings.tokenizer_class = default_tokenizer_class(config);
-  settings.bos_token = token_text(json.contains("bos_token") ? json : map, "bos_token");
-  settings.eos_token = token_text(json.contains("eos_token") ? json : map, "eos_token");
-  settings.pad_token = token_text(json.contains("pad_token") ? json : map, "pad_token");
+  read_tokens(folder, json, settings);
   const auto flag = [&](const char* key) -> std::optional<bool> {
     if (json.contains(key) && json.at(key).is_boolean()) return json.at(key).get<bool>();
     return std::nullopt;
@@ -141,6 +246,7 @@ TokenizerSettings read_tokenizer_settings(const std::string& path) try {
   settings.strip_accents = flag("strip_accents");
   settings.tokenize_chinese_chars = flag("tokenize_chinese_chars");
   settings.truncates_left = token_text(json, "truncation_side") == "left";
+  settings.gives_types = class_gives_types(settings.tokenizer_class);
   if (json.contains("model_input_names") && json.at("model_input_names").is_array())
     settings.gives_types =
         std::ranges::find(json.at("model_input_names"), "token_type_ids") != json.at("model_input_names").end();
@@ -148,7 +254,8 @@ TokenizerSettings read_tokenizer_settings(const std::string& path) try {
   if (json.contains("model_max_length") && json.at("model_max_length").is_number() &&
       json.at("model_max_length").get<double>() < 1e18)
     settings.model_max_length = static_cast<std::int64_t>(json.at("model_max_length").get<double>());
-  if (json.contains("added_tokens_decoder")) settings.added_tokens = json.at("added_tokens_decoder");
+  if (flag("split_special_tokens").value_or(false))
+    throw InputError((folder / "tokenizer_config.json").string() + ": split_special_tokens true is not supported");
   return settings;
 } catch (const Json::exception& error) {
   throw InputError(path + kNotAsExpected + error.what());

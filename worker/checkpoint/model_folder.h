@@ -2,7 +2,6 @@
 // the headers of the weight files. No weights are read and no device is touched. Includes no torch.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "sharding/protocol/facts.h"
 #include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/tensor_parallel.h"
+#include "worker/tokenizer/added_tokens.h"
 
 namespace proctor {
 
@@ -20,7 +20,7 @@ struct GenerationDefaults {
   std::optional<std::int64_t> max_new_tokens;  ///< wins over what a task asks for, as in transformers
 };
 
-/// tokenizer_config.json.
+/// tokenizer_config.json, and what stands beside it.
 struct TokenizerSettings {
   std::string tokenizer_class, bos_token, eos_token, pad_token;
   std::optional<bool> add_bos_token, add_eos_token, add_prefix_space;
@@ -29,7 +29,9 @@ struct TokenizerSettings {
   bool truncates_left = false;
   bool gives_types = true;  ///< token type ids are among model_input_names
   std::optional<std::int64_t> model_max_length;
-  nlohmann::json added_tokens;  ///< added_tokens_decoder: id -> token
+  /// To be added in this order where tokenizer.json has them not, or otherwise: added_tokens_decoder's or
+  /// added_tokens.json's; then the special tokens, of which one that was added before is left as it is.
+  std::vector<AddedToken> added_tokens, special_tokens;
 };
 
 /// Of a folder with a tokenizer; config.json, if it is there, says whose it is. Throws InputError.

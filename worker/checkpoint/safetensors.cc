@@ -10,7 +10,6 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "sharding/protocol/error.h"
 
@@ -139,30 +138,55 @@ void SafetensorsFile::read(std::uint64_t offset, std::uint64_t bytes, void* buff
   }
 }
 
-Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
-  const std::filesystem::path index = std::filesystem::path(folder) / "model.safetensors.index.json";
-  std::set<std::string> names;
-  if (std::ifstream stream(index); stream) {
-    try {
-      const Json json = Json::parse(stream);
-      for (const auto& [tensor, file] : json.at("weight_map").items()) names.insert(file.get<std::string>());
-    } catch (const Json::exception& error) {
-      throw InputError(index.string() + ": " + error.what());
-    }
-  } else {
-    names.insert("model.safetensors");
+namespace {
+
+/// weight_map: tensor -> file, of a folder without model.safetensors.
+std::map<std::string, std::string> read_index(const std::filesystem::path& index) {
+  try {
+    std::ifstream stream(index);
+    auto map = Json::parse(stream).at("weight_map").get<std::map<std::string, std::string>>();
+    for (const auto& [tensor, file] : map)
+      if (file.find('/') != std::string::npos)
+        throw InputError(index.string() + ": names '" + file + "', which is not in its folder");
+    return map;
+  } catch (const Json::exception& error) {
+    throw InputError(index.string() + ": " + error.what());
   }
-  for (const std::string& name : names) {
-    if (name.find('/') != std::string::npos)
-      throw InputError(index.string() + ": names '" + name + "', which is not in its folder");
-    const auto path = std::filesystem::path(folder) / name;
-    if (!std::filesystem::exists(path))
-      throw InputError(
-          path.string() +
-          ": no such file (weights are read from safetensors only); convert the checkpoint, or complete the download");
-    files_.push_back(std::make_unique<SafetensorsFile>(path.string()));
+}
+
+}  // namespace
+
+/// As transformers: model.safetensors, whatever an index beside it says; else what the index maps, and nothing else.
+Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
+  namespace fs = std::filesystem;
+  const fs::path whole = fs::path(folder) / "model.safetensors",
+                 index = fs::path(folder) / "model.safetensors.index.json";
+  if (fs::exists(whole)) {
+    files_.push_back(std::make_unique<SafetensorsFile>(whole.string()));
     for (const auto& [tensor, entry] : files_.back()->tensors())
       where_.emplace(tensor, Found{files_.back().get(), &entry});
+    return;
+  }
+  if (!fs::exists(index))
+    throw InputError(whole.string() +
+                     ": no such file (weights are read from safetensors only); convert the checkpoint, or complete the "
+                     "download");
+  std::map<std::string, const SafetensorsFile*> opened;
+  for (const auto& [tensor, name] : read_index(index)) {
+    const fs::path path = fs::path(folder) / name;
+    if (!opened.contains(name)) {
+      if (!fs::exists(path))
+        throw InputError(path.string() + ": no such file, which " + index.filename().string() + " names for tensor " +
+                         tensor + "; complete the download");
+      files_.push_back(std::make_unique<SafetensorsFile>(path.string()));
+      opened[name] = files_.back().get();
+    }
+    const SafetensorsFile* const file = opened.at(name);
+    const auto entry = file->tensors().find(tensor);
+    if (entry == file->tensors().end())
+      throw InputError(path.string() + ": has no tensor " + tensor + ", which " + index.filename().string() +
+                       " says is there");
+    where_.emplace(tensor, Found{file, &entry->second});
   }
 }
 

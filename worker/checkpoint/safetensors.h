@@ -43,7 +43,7 @@ class SafetensorsFile {
   std::map<std::string, TensorEntry> tensors_;
 };
 
-/// A checkpoint: model.safetensors, or the files that model.safetensors.index.json names.
+/// A checkpoint: model.safetensors, or the tensors that model.safetensors.index.json maps to files.
 class Checkpoint {
  public:
   explicit Checkpoint(const std::string& folder);

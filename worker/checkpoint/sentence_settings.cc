@@ -22,9 +22,12 @@ std::vector<std::string> pooling_modes(const Json& json) {
     const Json& mode = json.at("pooling_mode");
     return mode.is_array() ? mode.get<std::vector<std::string>>() : std::vector{mode.get<std::string>()};
   }
+  const std::string mean = "pooling_mode_mean_tokens";  // on unless the file says no
   std::vector<std::string> modes;
+  if (json.value(mean, true)) modes.push_back(mean);
   for (const auto& [key, value] : json.items())
-    if (key.starts_with("pooling_mode_") && value.is_boolean() && value.get<bool>()) modes.push_back(key);
+    if (key.starts_with("pooling_mode_") && key != mean && value.is_boolean() && value.get<bool>())
+      modes.push_back(key);
   return modes;
 }
 
@@ -60,6 +63,51 @@ void read_modules(const fs::path& folder, SentenceSettings& settings) {
       throw InputError(path.string() + ": module " + type + (where.empty() ? "" : " in " + where) +
                        " is not supported (Transformer in the folder itself, Pooling, Normalize)");
   }
+}
+
+/// A number of tokens that a file gives; absent where it is null or not there.
+std::optional<std::int64_t> token_count(const Json& json, const char* key, const std::string& file) {
+  if (!json.contains(key) || json.at(key).is_null()) return std::nullopt;
+  if (!json.at(key).is_number_integer() || json.at(key).get<std::int64_t>() < 1)
+    throw InputError(file + ": " + key + " is " + json.at(key).dump() + ", which is no number of tokens");
+  return json.at(key).get<std::int64_t>();
+}
+
+/// How sentence-transformers 5.7 hands texts to the tokenizer; every key of it decides something.
+void read_processing(const Json& json, const std::string& file, SentenceSettings& settings) {
+  for (const auto& [modality, given] : json.items())
+    if (modality != "text" && modality != "common" && !given.empty())
+      throw InputError(file + ": processing_kwargs for " + modality + " are not supported (texts are embedded)");
+  for (const char* part : {"common", "text"}) {
+    if (!json.contains(part)) continue;
+    const Json& text = json.at(part);
+    for (const auto& [key, value] : text.items()) {
+      const bool usual = value.is_null() || (key == "truncation" && value == true) || key == "padding" ||
+                         (key == "return_tensors" && value == "pt");
+      if (key != "max_length" && !usual)
+        throw InputError(file + ": processing_kwargs: " + key + " = " + value.dump() + " is not supported");
+    }
+    if (const auto most = token_count(text, "max_length", file)) settings.max_tokens = most;
+  }
+}
+
+/// sentence_bert_config.json: what a Transformer module is given. A key that is not known may change every vector.
+void read_transformer(const std::string& file, SentenceSettings& settings) {
+  const Json json = read_json_file(file);
+  const Json usual = {
+      {"transformer_task", "feature-extraction"},
+      {"module_output_name", "token_embeddings"},
+      {"modality_config", {{"text", {{"method", "forward"}, {"method_output_name", "last_hidden_state"}}}}}};
+  for (const auto& [key, value] : json.items()) {
+    const bool read = key == "max_seq_length" || key == "do_lower_case" || key == "processing_kwargs";
+    const bool says_nothing = value.is_null() || (value.is_structured() && value.empty());
+    if (!read && !says_nothing && (!usual.contains(key) || usual.at(key) != value))
+      throw InputError(file + ": " + key + " = " + value.dump() + " is not supported");
+  }
+  if (const auto most = token_count(json, "max_seq_length", file)) settings.max_tokens = most;
+  settings.lower_case = json.value("do_lower_case", false);
+  if (json.contains("processing_kwargs") && json.at("processing_kwargs").is_object())
+    read_processing(json.at("processing_kwargs"), file, settings);
 }
 
 /// What would change vectors or how they are compared.
@@ -115,13 +163,9 @@ SentenceSettings read_sentence_settings(const ModelFolder& model) try {
   SentenceSettings settings;
   if (model.architecture.ends_with("ForCausalLM")) settings.pooling = Pooling::last_token;
   if (fs::exists(folder / "modules.json")) read_modules(folder, settings);
-  Json transformer;
   for (const char* file :
        {"sentence_xlm-roberta_config.json", "sentence_roberta_config.json", "sentence_bert_config.json"})
-    if (fs::exists(folder / file)) transformer = read_json_file((folder / file).string());
-  if (transformer.contains("max_seq_length") && transformer.at("max_seq_length").is_number())
-    settings.max_tokens = transformer.at("max_seq_length").get<std::int64_t>();
-  settings.lower_case = !transformer.is_null() && transformer.value("do_lower_case", false);
+    if (fs::exists(folder / file)) read_transformer((folder / file).string(), settings);
   const Json own = read_if_there(folder / kOwnFile);
   refuse_other_settings(own, (folder / kOwnFile).string(), settings.normalize);
   if (own.contains("prompts") && own.at("prompts").is_object())

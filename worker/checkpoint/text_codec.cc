@@ -57,18 +57,12 @@ Tokenizer read_tokenizer(const ModelFolder& folder) {
   return Tokenizer(json, path);
 }
 
-/// added_tokens_decoder's tokens, then BOS and EOS where they are in the vocabulary only: all special tokens are found
-/// in the text as they stand.
 void add_configured_tokens(Tokenizer& tokenizer, const TokenizerSettings& settings) {
-  std::vector<AddedToken> tokens;
-  for (const auto& [id, token] : settings.added_tokens.items())
-    tokens.push_back({std::stoi(id), token.value("content", ""), token.value("single_word", false),
-                      token.value("lstrip", false), token.value("rstrip", false), token.value("normalized", false),
-                      token.value("special", false)});
-  tokenizer.add_tokens(tokens);
-  for (const std::string& content : {settings.bos_token, settings.eos_token})
-    if (const std::int32_t id = content.empty() ? -1 : tokenizer.id(content); id >= 0 && !tokenizer.is_added(id))
-      tokenizer.add_tokens({{id, content, false, false, false, false, true}});
+  tokenizer.add_tokens(settings.added_tokens);
+  std::vector<AddedToken> special;  // those that are in the vocabulary only, or nowhere yet
+  for (const AddedToken& token : settings.special_tokens)
+    if (!tokenizer.is_added(token.content)) special.push_back(token);
+  tokenizer.add_tokens(special);
 }
 
 bool python_space(char32_t c) { return is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
@@ -85,6 +79,13 @@ std::size_t trailing_white_space(std::string_view text) {
   return text.size() - end;
 }
 
+std::string stripped(std::string_view text) {
+  std::size_t length = 0;
+  text.remove_suffix(trailing_white_space(text));
+  while (!text.empty() && python_space(code_point_at(text, 0, length))) text.remove_prefix(length);
+  return std::string(text);
+}
+
 TextCodec::TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_token) try
     : tokenizer_(read_tokenizer(folder)), settings_(folder.tokenizer), add_bos_token_(add_bos_token) {
   add_configured_tokens(tokenizer_, settings_);
@@ -95,8 +96,6 @@ TextCodec::TextCodec(const ModelFolder& folder, std::optional<bool> add_bos_toke
   prefix_text_ = bos_id_ >= 0 ? settings_.bos_token : settings_.eos_token;
 } catch (const nlohmann::json::exception& error) {
   throw InputError(folder.path + ": tokenizer_config.json is not as expected: " + error.what());
-} catch (const std::logic_error& error) {  // an id that is no number
-  throw InputError(folder.path + ": tokenizer_config.json: added_tokens_decoder has an id that is no number");
 }
 
 std::int32_t TextCodec::prefix_id() const {
@@ -144,7 +143,7 @@ std::string TextCodec::decode(std::span<const TokenId> ids) const {
 }
 
 std::string TextCodec::decode_whole(std::span<const TokenId> ids) const {
-  std::string text = decode_with_specials(ids);
+  std::string text = tokenizer_.decode(ids, Decoding::keep_special);
   return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;
 }
 

@@ -41,15 +41,14 @@ class TextCodec {
   Tokens encode_without_specials(std::string_view text) { return tokenizer_.encode(text, Special::leave_out).ids; }
   /// Special tokens skipped, spaces cleaned up where tokenizer_config.json says so.
   std::string decode(std::span<const TokenId> ids) const;
-  /// With special tokens, spaces cleaned up as in decode().
+  /// With special tokens, spaces cleaned up as in decode(): where stop strings are looked for, too.
   std::string decode_whole(std::span<const TokenId> ids) const;
-  /// With special tokens: where stop strings are looked for.
-  std::string decode_with_specials(std::span<const TokenId> ids) const {
-    return tokenizer_.decode(ids, Decoding::keep_special);
-  }
   std::int32_t prefix_id() const;                  ///< BOS, else EOS; throws InputError if there is neither
   std::int32_t bos_id() const { return bos_id_; }  ///< -1: none
   bool pads_with_bos() const { return !settings_.pad_token.empty() && settings_.pad_token == settings_.bos_token; }
+  std::int32_t pad_id() const {  ///< -1: none
+    return tokenizer_.id(settings_.pad_token);
+  }
   std::int32_t eos_id() const { return eos_id_; }  ///< -1: none
   const std::string& eos_text() const { return settings_.eos_token; }
   Tokenizer& tokenizer() { return tokenizer_; }
@@ -69,5 +68,6 @@ class TextCodec {
 
 /// Python's len(text) - len(text.rstrip()), in bytes.
 std::size_t trailing_white_space(std::string_view text);
+std::string stripped(std::string_view text);  ///< Python's str.strip()
 
 }  // namespace proctor

@@ -114,20 +114,6 @@ void check_module(const ModelFolder& folder, ModelFacts& facts, TextCodec& codec
     facts.max_length = kind.check(folder, codec, module);
 }
 
-int exit_code(Fault fault) {
-  switch (fault) {
-    case Fault::usage:
-      return 2;
-    case Fault::environment:
-      return 4;
-    case Fault::input:
-      return 5;
-    case Fault::internal:
-      break;
-  }
-  return 1;
-}
-
 ModelFacts check_folder(const std::string& path, const std::optional<Module>& module) {
   const ModelFolder folder = read_model_folder(path);
   ModelFacts facts = check_model(folder);

@@ -218,7 +218,7 @@ class GenerationLoop::Lanes {
     std::size_t longest = 0;
     for (const std::string& stop : row.stops) longest = std::max(longest, stop.size());
     const std::size_t looked_at = std::min(all.size(), longest + kSlackTokens);
-    return has_stop(loop_.codec_.decode_with_specials(std::span(all).last(looked_at)), row.stops);
+    return has_stop(loop_.codec_.decode_whole(std::span(all).last(looked_at)), row.stops);
   }
 
   GenerationLoop& loop_;

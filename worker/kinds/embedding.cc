@@ -28,7 +28,7 @@ std::int64_t max_tokens(const ModelFolder& folder, const Module& module, const S
 Encoding encoded(TextCodec& codec, const SentenceSettings& settings, const Request& request, std::int64_t max_tokens) {
   const auto* embed = std::get_if<Embed>(&request.ask);
   std::string text = settings.prompt(embed ? embed->prompts : std::vector<std::string>{});
-  text += text_of(request, 0);
+  text = stripped(text + text_of(request, 0));  // as sentence-transformers
   return codec.encode_at_most(settings.lower_case ? lower_case(text) : text, static_cast<std::size_t>(max_tokens));
 }
 

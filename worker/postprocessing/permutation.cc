@@ -1,5 +1,7 @@
 #include "worker/postprocessing/permutation.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <charconv>
 #include <iterator>
@@ -16,6 +18,31 @@ std::string first_words(const std::string& text) {
   std::string word;
   for (std::size_t i = 0; i < kWords && stream >> word; ++i) out += (out.empty() ? "" : " ") + word;
   return out;
+}
+
+bool is_decimal(utf8proc_int32_t c) { return utf8proc_category(c) == UTF8PROC_CATEGORY_ND; }
+
+/// Of a decimal digit of any script: sets of ten follow each other from a code point that ends in 0 or 6, but for the
+/// mathematical ones.
+int digit_value(utf8proc_int32_t c) {
+  constexpr utf8proc_int32_t kMathematical = 0x1D7CE, kBehind = 0x1D800;
+  if (c >= kMathematical && c < kBehind) return (c - kMathematical) % 10;
+  const utf8proc_int32_t row = c & ~0xF;
+  return is_decimal(row) ? c - row : c - row - 6;
+}
+
+/// The decimal digits as ASCII has them, everything else as a blank: what Python's isdigit() and int() make of them.
+std::string decimal_digits(const std::string& text) {
+  std::string digits;
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  const auto size = static_cast<utf8proc_ssize_t>(text.size());
+  for (utf8proc_ssize_t at = 0; at < size;) {
+    utf8proc_int32_t c = -1;
+    const utf8proc_ssize_t length = utf8proc_iterate(bytes + at, size - at, &c);
+    digits += length > 0 && is_decimal(c) ? static_cast<char>('0' + digit_value(c)) : ' ';
+    at += length > 0 ? length : 1;
+  }
+  return digits;
 }
 
 }  // namespace
@@ -39,10 +66,7 @@ std::string permutation_prompt(const std::string& query, std::span<const std::st
 }
 
 std::vector<std::size_t> read_permutation(const std::string& written, std::size_t count) {
-  std::string digits = written;
-  for (char& c : digits)
-    if (c < '0' || c > '9') c = ' ';
-  std::istringstream stream(digits);
+  std::istringstream stream(decimal_digits(written));
   std::vector<std::size_t> places;
   std::vector<bool> named(count, false);
   const auto add = [&](std::size_t place) {

@@ -85,6 +85,15 @@ TEST(Checkpoint, joins_the_files_of_an_index_and_names_a_missing_one) {
   EXPECT_THROW(Checkpoint again(folder.string()), InputError);
   write("model.safetensors.index.json", R"({"weight_map":{"a":"../1.safetensors"}})");
   EXPECT_THROW(Checkpoint again(folder.string()), InputError);
+  write("2.safetensors", with_header(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8));
+  write("model.safetensors.index.json", R"({"weight_map":{"a":"2.safetensors"}})");
+  EXPECT_EQ(Checkpoint(folder.string()).find("a").entry->shape, std::vector<std::int64_t>{2})
+      << "the index decides, though the first file has one too";
+  write("model.safetensors.index.json", R"({"weight_map":{"a":"1.safetensors","z":"2.safetensors"}})");
+  EXPECT_THROW(Checkpoint again(folder.string()), InputError) << "no z there";
+  write("model.safetensors", with_header(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}})", 12));
+  EXPECT_EQ(Checkpoint(folder.string()).find("a").entry->shape, std::vector<std::int64_t>{3})
+      << "beside model.safetensors an index is not read, stale or not";
   std::filesystem::remove_all(folder);
 }
 

@@ -11,6 +11,8 @@
 namespace proctor {
 namespace {
 
+namespace fs = std::filesystem;
+
 ModelFolder tiny(const char* model = "llama") {
   return read_model_folder((std::filesystem::path(PROCTOR_TINY_MODELS) / model).string());
 }
@@ -94,14 +96,67 @@ TEST(TextCodec, decodes_without_specials_and_cleans_up_only_where_asked) {
   EXPECT_EQ(TextCodec(folder, std::nullopt).decode(ids), "Hi,");
 }
 
-TEST(TextCodec, takes_tokens_from_tokenizer_config_and_says_what_is_wrong_there) {
-  ModelFolder folder = tiny();
-  folder.tokenizer.added_tokens = nlohmann::json{{"300", {{"content", "<x>"}, {"special", true}}}};
-  EXPECT_EQ(TextCodec(folder, std::nullopt).encode("a<x>"), (Ids{'a', 300}));
-  folder.tokenizer.added_tokens = nlohmann::json{{"abc", {{"content", "<x>"}}}};
-  EXPECT_THROW(TextCodec(folder, std::nullopt), InputError);
-  folder.tokenizer.added_tokens = "text";
-  EXPECT_THROW(TextCodec(folder, std::nullopt), InputError);
+/// The tiny tokenizer (258 ids, bytes and <s>, </s>) with other files beside it.
+struct Beside {
+  fs::path root = fs::temp_directory_path() / ("proctor-tokens-" + std::to_string(::getpid()));
+  Beside() {
+    fs::create_directories(root);
+    fs::copy_file(fs::path(tiny().path) / "tokenizer.json", root / "tokenizer.json",
+                  fs::copy_options::overwrite_existing);
+  }
+  ~Beside() { fs::remove_all(root); }
+  Ids encode(const std::string& text, const nlohmann::json& config, const nlohmann::json& map = {},
+             const nlohmann::json& added = {}) const {
+    for (const auto& [name, content] :
+         {std::pair("tokenizer_config.json", config), std::pair("special_tokens_map.json", map),
+          std::pair("added_tokens.json", added)}) {
+      fs::remove(root / name);
+      if (!content.is_null()) std::ofstream(root / name) << content.dump();
+    }
+    ModelFolder folder;
+    folder.path = root.string();
+    folder.tokenizer = read_tokenizer_settings(folder.path);
+    return TextCodec(folder, std::nullopt).encode_without_specials(text);
+  }
+};
+
+/// Expected: PreTrainedTokenizerFast of transformers 4.57.1 on the same files.
+TEST(TextCodec, takes_tokens_from_the_files_beside_as_transformers_does) {
+  const Beside beside;
+  const nlohmann::json decoder = {{"added_tokens_decoder", {{"300", {{"content", "<x>"}, {"special", true}}}}}};
+  EXPECT_EQ(beside.encode("a<x>", decoder), (Ids{'a', 258})) << "the next free id, whatever the file says";
+  EXPECT_EQ(beside.encode("a<p>", {{"pad_token", "<p>"}}), (Ids{'a', 258})) << "every special token is one";
+  EXPECT_EQ(beside.encode("a<u><p>", {{"pad_token", "<p>"}, {"additional_special_tokens", {"<u>"}}}),
+            (Ids{'a', 259, 258}));
+  EXPECT_EQ(beside.encode("a  <p>", nlohmann::json::object(), {{"pad_token", {{"content", "<p>"}, {"lstrip", true}}}}),
+            (Ids{'a', 258}))
+      << "special_tokens_map.json, with its flags";
+  nlohmann::json both = decoder;
+  both["pad_token"] = "<p>";
+  EXPECT_EQ(beside.encode("<q>", both, {{"pad_token", "<q>"}}), (Ids{'<', 'q', '>'}))
+      << "with added_tokens_decoder the map is not read";
+  EXPECT_EQ(beside.encode("<two><one>", nlohmann::json::object(), {}, {{"<two>", 301}, {"<one>", 300}}),
+            (Ids{259, 258}))
+      << "added_tokens.json, in the order of its ids";
+}
+
+TEST(TextCodec, says_what_is_wrong_in_the_files_beside) {
+  const Beside beside;
+  const auto refusal = [&](const nlohmann::json& config) -> std::string {
+    try {
+      beside.encode("a", config);
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  for (const char* key : {"abc", "12x", "1.5", "-1"})
+    EXPECT_NE(refusal({{"added_tokens_decoder", {{key, {{"content", "<x>"}}}}}})
+                  .find(std::string("'") + key + "', which is no token id"),
+              std::string::npos)
+        << key;
+  EXPECT_NE(refusal({{"split_special_tokens", true}}).find("split_special_tokens"), std::string::npos);
+  EXPECT_NE(refusal({{"added_tokens_decoder", "text"}}).find("not as expected"), std::string::npos);
 }
 
 TEST(CleanUpSpaces, is_transformers_list) {

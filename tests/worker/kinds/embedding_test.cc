@@ -275,6 +275,24 @@ TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
                          }),
             "accepted")
       << "as sentence-transformers 5.7 saves it";
+  has("1_Pooling/config.json", "beside pooling_mode", [](Json& c) { c.erase("pooling_mode_mean_tokens"); });
+  const char* transformer = "sentence_bert_config.json";
+  has(transformer, "max_seq_length is 12.5", [](Json& c) { c["max_seq_length"] = 12.5; });
+  has(transformer, "padding_side = \"left\" is not supported", [](Json& c) {
+    c["processing_kwargs"] = {{"text", {{"padding_side", "left"}}}};
+  });
+  has(transformer, "processing_kwargs for image are not supported", [](Json& c) {
+    c["processing_kwargs"] = {{"image", {{"size", 224}}}};
+  });
+  has(transformer, "module_output_name = \"sentence_embedding\" is not supported",
+      [](Json& c) { c["module_output_name"] = "sentence_embedding"; });
+  has(transformer, "do_lowercase = true is not supported", [](Json& c) { c["do_lowercase"] = true; });
+  EXPECT_EQ(bert.refusal(transformer,
+                         [](Json& c) {
+                           c["processing_kwargs"] = {{"text", {{"truncation", true}, {"max_length", 5}}}};
+                         }),
+            "accepted")
+      << "as sentence-transformers 5.7 writes it";
   const char* own = "config_sentence_transformers.json";
   has(own, "truncate_dim", [](Json& c) { c["truncate_dim"] = 4; });
   has(own, "similarity_fn_name \"euclidean\"", [](Json& c) { c["similarity_fn_name"] = "euclidean"; });

@@ -63,6 +63,13 @@ TEST(Rerank, scores_and_order_are_the_references_at_every_batch_size) {
     }
 }
 
+TEST(Rerank, colbert_takes_padding_tokens_in_a_text_as_colbert_ai_does) {
+  const Json golden = rerank_goldens()["written_padding"];
+  const std::vector<Response> got = answers(module_of(golden), pairs_of(golden), 256);
+  for (std::size_t i = 0; i < got.size(); ++i)
+    EXPECT_NEAR(pair_score(got[i]), golden["scores"][i].get<double>(), tolerance_of(golden["scores"][i])) << i;
+}
+
 TEST(Rerank, scores_are_the_references_in_gangs_of_two_and_four) {
   const Json all = rerank_goldens();
   const std::vector<Request> requests = pairs_of(all);

@@ -11,6 +11,9 @@ TEST(Permutation, is_read_as_rankgpt_reads_it) {
   EXPECT_EQ(read_permutation("[2] > [1] > [3]", 3), (Places{1, 0, 2}));
   EXPECT_EQ(read_permutation("[3] > [3] > [9] > [0]", 3), (Places{2, 0, 1})) << "twice, too far, from nought";
   EXPECT_EQ(read_permutation("the best is 2, then 3.", 3), (Places{1, 2, 0}));
+  EXPECT_EQ(read_permutation("[３] > [１] > [２]", 3), (Places{2, 0, 1})) << "full-width digits, as int() reads them";
+  EXPECT_EQ(read_permutation("[٣] > [१] > [𝟚]", 3), (Places{2, 0, 1})) << "Arabic-Indic, Devanagari, mathematical";
+  EXPECT_EQ(read_permutation("[²] > [½]", 2), (Places{0, 1})) << "no decimal digits";
   EXPECT_EQ(read_permutation("", 2), (Places{0, 1}));
   EXPECT_EQ(read_permutation("[99999999999999999999999] > [2]", 2), (Places{1, 0}));
   EXPECT_EQ(read_permutation("[1]", 0), Places{});

@@ -1,6 +1,7 @@
 // ColBERT (Khattab and Zaharia 2020, arXiv:2004.12832): every token of a query finds its nearest of a passage, and the
-// likenesses are added up. Markers, masks and punctuation as colbert-ai has them; with compat: autorag the mean over
-// the query's tokens of a plain encoder's states, as AutoRAG has it (without the padding that it lets in).
+// likenesses are added up. Markers, masks, punctuation and written padding tokens as colbert-ai has them; with compat:
+// autorag the mean over the query's tokens of a plain encoder's states, as AutoRAG has it (without the padding that it
+// lets in).
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/matmul.h>
@@ -27,7 +28,7 @@ constexpr std::size_t kFramed = 3;  // [CLS], the marker, [SEP]
 
 struct Settings : ColbertSettings {
   bool autorag = false;
-  std::int32_t query_id = -1, passage_id = -1, mask_id = -1;  ///< tokens; -1: none
+  std::int32_t query_id = -1, passage_id = -1, mask_id = -1, pad_id = -1;  ///< tokens; -1: none
 };
 
 Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module& module) {
@@ -42,6 +43,7 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
   settings.query_id = codec.id(settings.query_marker);
   settings.passage_id = codec.id(settings.passage_marker);
   settings.mask_id = codec.id("[MASK]");
+  settings.pad_id = codec.pad_id() >= 0 ? codec.pad_id() : codec.id("[PAD]");
   for (const auto& [token, id] :
        {std::pair(settings.query_marker, settings.query_id), std::pair(settings.passage_marker, settings.passage_id),
         std::pair(std::string("[MASK]"), settings.mask_id)})
@@ -72,6 +74,7 @@ class Colbert final : public EncoderModule {
         const auto ids = codec().encode_without_specials({symbol, 1});
         if (!ids.empty()) skipped_.insert(ids[0]);
       }
+    if (!settings_.autorag) skipped_.insert(settings_.pad_id);
   }
 
   /// Queries first, each distinct one once; then the passages, each scored as soon as its batch is computed.
@@ -127,6 +130,7 @@ class Colbert final : public EncoderModule {
   TextRow query_row(const std::string& text) {
     if (settings_.autorag) return {codec().encode_at_most(text, static_cast<std::size_t>(max_tokens_)), {}};
     TextRow row = marked(text, settings_.query_id, settings_.query_tokens);
+    std::ranges::replace(row.encoding.ids, settings_.pad_id, settings_.mask_id);  // as written in a text
     if (!settings_.attend_to_masks) row.attended = row.encoding.ids.size();
     row.encoding.ids.resize(static_cast<std::size_t>(settings_.query_tokens), settings_.mask_id);
     row.encoding.type_ids.resize(row.encoding.ids.size(), 0);
