@@ -100,8 +100,8 @@ class BadInput(RunCase):
     def test_tokenizer(self):
         path = self.root / "llama/tokenizer.json"
         tokenizer = json.loads(path.read_text())
-        path.write_text(json.dumps({**tokenizer, "model": {"type": "WordLevel", "vocab": {}}}))
-        self.refused(5, "tokenizer model 'WordLevel' is not supported")
+        path.write_text(json.dumps({**tokenizer, "model": {"type": "Letters", "vocab": {}}}))
+        self.refused(5, "tokenizer model 'Letters' is not known")
 
     def test_command_line(self):
         self.refused(2, "--workers 0: expected 1 to 1024", more=("--workers", "0"))

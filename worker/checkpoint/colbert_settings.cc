@@ -4,6 +4,7 @@
 
 #include "sharding/protocol/error.h"
 #include "worker/base/json_file.h"
+#include "worker/checkpoint/known_keys.h"
 
 namespace proctor {
 
@@ -13,6 +14,7 @@ ColbertSettings read_colbert_settings(const std::string& folder) {
   if (!std::filesystem::exists(path)) return settings;
   try {
     const nlohmann::json json = read_json_file(path.string());
+    refuse_unknown_keys(json, "artifact.metadata", path.string());
     settings.dim = json.value("dim", settings.dim);
     settings.query_tokens = json.value("query_maxlen", settings.query_tokens);
     settings.passage_tokens = json.value("doc_maxlen", settings.passage_tokens);
@@ -20,9 +22,12 @@ ColbertSettings read_colbert_settings(const std::string& folder) {
     settings.passage_marker = json.value("doc_token_id", settings.passage_marker);
     settings.skip_punctuation = json.value("mask_punctuation", settings.skip_punctuation);
     settings.attend_to_masks = json.value("attend_to_mask_tokens", settings.attend_to_masks);
-    if (json.value("similarity", "cosine") != "cosine")
-      throw InputError(path.string() + ": similarity " + json.at("similarity").dump() +
-                       " is not supported (cosine is)");
+    const std::pair<const char*, nlohmann::json> alone[] = {
+        {"similarity", "cosine"}, {"interaction", "colbert"}, {"relu", false}};
+    for (const auto& [key, value] : alone)
+      if (json.contains(key) && !json.at(key).is_null() && json.at(key) != value)
+        throw InputError(path.string() + ": " + key + " " + json.at(key).dump() + " is not supported (" + value.dump() +
+                         " is)");
   } catch (const nlohmann::json::exception& error) {
     throw InputError(path.string() + ": not as expected: " + error.what());
   }

@@ -8,7 +8,9 @@
 #include <sstream>
 
 #include "sharding/protocol/error.h"
+#include "worker/base/json_file.h"
 #include "worker/checkpoint/families.h"
+#include "worker/checkpoint/known_keys.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/safetensors.h"
 
@@ -100,6 +102,18 @@ bool is_expendable(const std::string& tensor) {
   return false;
 }
 
+/// Of files whose other keys transformers passes by, too.
+void note_unknown_keys(const fs::path& folder, std::vector<std::string>& notes) {
+  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json", "generation_config.json"}) {
+    const fs::path path = folder / file;
+    if (!fs::exists(path)) continue;
+    std::string names;
+    for (const std::string& key : unknown_keys(read_json_file(path.string()), file))
+      names += (names.empty() ? "" : ", ") + key;
+    if (!names.empty()) notes.push_back(path.string() + ": not known and not read: " + names);
+  }
+}
+
 /// What the checkpoint holds and nothing reads, and a head that is not the embedding although the model ties the two.
 std::vector<std::string> notes_on(const ModelFolder& folder, const Checkpoint& checkpoint,
                                   const std::vector<WeightSource>& sources) {
@@ -114,6 +128,7 @@ std::vector<std::string> notes_on(const ModelFolder& folder, const Checkpoint& c
     notes.push_back(folder.path + ": nothing reads " + std::to_string(unread.size()) + " of its tensors (" + names +
                     (unread.size() > 3 ? ", ...)" : ")"));
   }
+  note_unknown_keys(folder.path, notes);
   const char *const head = "lm_head.weight", *const embedding = "model.embed_tokens.weight";
   const bool is_decoder = !folder.encoder && !folder.t5;
   if (is_decoder && folder.decoder.has_head && folder.decoder.tied_embeddings && checkpoint.has(head) &&

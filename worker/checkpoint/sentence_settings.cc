@@ -5,6 +5,7 @@
 
 #include "sharding/protocol/error.h"
 #include "worker/base/json_file.h"
+#include "worker/checkpoint/known_keys.h"
 
 namespace proctor {
 namespace {
@@ -39,6 +40,7 @@ Pooling read_pooling(const fs::path& path) {
                                                        {"lasttoken", Pooling::last_token},
                                                        {"pooling_mode_lasttoken", Pooling::last_token}};
   const Json json = read_json_file(path.string());
+  refuse_unknown_keys(json, "1_Pooling/config.json", path.string());
   const std::vector<std::string> modes = pooling_modes(json);
   if (modes.empty()) throw InputError(path.string() + ": no pooling mode is set");
   if (modes.size() > 1) throw InputError(path.string() + ": " + modes[1] + " beside " + modes[0] + " is not supported");
@@ -52,6 +54,9 @@ Pooling read_pooling(const fs::path& path) {
 void read_modules(const fs::path& folder, SentenceSettings& settings) {
   const fs::path path = folder / "modules.json";
   for (const Json& module : read_json_file(path.string())) {
+    refuse_unknown_keys(module, "modules.json", path.string());
+    if (module.contains("kwargs") && !module.at("kwargs").empty())
+      throw InputError(path.string() + ": kwargs " + module.at("kwargs").dump() + " of a module are not supported");
     const std::string type = module.at("type"), name = type.substr(type.rfind('.') + 1);
     const std::string where = module.value("path", "");
     if (name == "Transformer" && where.empty()) continue;
@@ -92,16 +97,17 @@ void read_processing(const Json& json, const std::string& file, SentenceSettings
 }
 
 /// sentence_bert_config.json: what a Transformer module is given. A key that is not known may change every vector.
-void read_transformer(const std::string& file, SentenceSettings& settings) {
+/// `pairs`: of a cross-encoder.
+void read_transformer(const std::string& file, bool pairs, SentenceSettings& settings) {
   const Json json = read_json_file(file);
-  const Json usual = {
-      {"transformer_task", "feature-extraction"},
-      {"module_output_name", "token_embeddings"},
-      {"modality_config", {{"text", {{"method", "forward"}, {"method_output_name", "last_hidden_state"}}}}}};
+  refuse_unknown_keys(json, "sentence_bert_config.json", file);
+  const char* const output = pairs ? "logits" : "last_hidden_state";
+  const Json usual = {{"transformer_task", pairs ? "sequence-classification" : "feature-extraction"},
+                      {"module_output_name", pairs ? "scores" : "token_embeddings"},
+                      {"modality_config", {{"text", {{"method", "forward"}, {"method_output_name", output}}}}}};
   for (const auto& [key, value] : json.items()) {
-    const bool read = key == "max_seq_length" || key == "do_lower_case" || key == "processing_kwargs";
     const bool says_nothing = value.is_null() || (value.is_structured() && value.empty());
-    if (!read && !says_nothing && (!usual.contains(key) || usual.at(key) != value))
+    if (usual.contains(key) && !says_nothing && usual.at(key) != value)
       throw InputError(file + ": " + key + " = " + value.dump() + " is not supported");
   }
   if (const auto most = token_count(json, "max_seq_length", file)) settings.max_tokens = most;
@@ -110,9 +116,16 @@ void read_transformer(const std::string& file, SentenceSettings& settings) {
     read_processing(json.at("processing_kwargs"), file, settings);
 }
 
+void read_transformer_files(const fs::path& folder, bool pairs, SentenceSettings& settings) {
+  for (const char* file :
+       {"sentence_xlm-roberta_config.json", "sentence_roberta_config.json", "sentence_bert_config.json"})
+    if (fs::exists(folder / file)) read_transformer((folder / file).string(), pairs, settings);
+}
+
 /// What would change vectors or how they are compared.
 void refuse_other_settings(const Json& own, const std::string& file, bool normalized) {
   const auto given = [&](const char* key) { return own.contains(key) && !own.at(key).is_null(); };
+  refuse_unknown_keys(own, kOwnFile, file);
   if (given("truncate_dim")) throw InputError(file + ": truncate_dim is not supported");
   const bool product = normalized && given("similarity_fn_name") && own.at("similarity_fn_name") == "dot";  // the same
   if (given("similarity_fn_name") && own.at("similarity_fn_name") != "cosine" && !product)
@@ -137,6 +150,7 @@ PairActivation read_pair_activation(const std::string& folder, std::int64_t labe
     throw InputError(path + ": a cross_encoder has one output or two, this head has " + std::to_string(labels));
   if (labels == 2) return PairActivation::softmax;
   const Json json = read_json_file(path), own = read_if_there(fs::path(folder) / kOwnFile);
+  refuse_unknown_keys(own, kOwnFile, (fs::path(folder) / kOwnFile).string());
   if (own.contains("default_prompt_name") && !own.at("default_prompt_name").is_null())
     throw InputError((fs::path(folder) / kOwnFile).string() + ": prompts of a cross-encoder are not supported");
   std::string name;
@@ -148,6 +162,15 @@ PairActivation read_pair_activation(const std::string& folder, std::int64_t labe
   if (name.empty() || name.ends_with(".Sigmoid")) return PairActivation::sigmoid;
   if (name.ends_with(".Identity")) return PairActivation::identity;
   throw InputError(path + ": activation function " + name + " is not supported (Sigmoid and Identity are)");
+}
+
+std::optional<std::int64_t> read_pair_tokens(const std::string& folder) try {
+  SentenceSettings settings;
+  read_transformer_files(folder, /*pairs=*/true, settings);
+  if (settings.lower_case) throw InputError(folder + ": do_lower_case of a cross-encoder is not supported");
+  return settings.max_tokens;
+} catch (const Json::exception& error) {
+  throw InputError(folder + ": a sentence-transformers file is not as expected: " + error.what());
 }
 
 const std::string& SentenceSettings::prompt(const std::vector<std::string>& names) const {
@@ -163,9 +186,7 @@ SentenceSettings read_sentence_settings(const ModelFolder& model) try {
   SentenceSettings settings;
   if (model.architecture.ends_with("ForCausalLM")) settings.pooling = Pooling::last_token;
   if (fs::exists(folder / "modules.json")) read_modules(folder, settings);
-  for (const char* file :
-       {"sentence_xlm-roberta_config.json", "sentence_roberta_config.json", "sentence_bert_config.json"})
-    if (fs::exists(folder / file)) read_transformer((folder / file).string(), settings);
+  read_transformer_files(folder, /*pairs=*/false, settings);
   const Json own = read_if_there(folder / kOwnFile);
   refuse_other_settings(own, (folder / kOwnFile).string(), settings.normalize);
   if (own.contains("prompts") && own.at("prompts").is_object())

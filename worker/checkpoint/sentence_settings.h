@@ -41,4 +41,8 @@ std::optional<PairActivation> pair_activation_named(const std::string& name);
 /// second one is "relevant". Throws InputError naming another function, a default prompt, or more outputs.
 PairActivation read_pair_activation(const std::string& folder, std::int64_t labels);
 
+/// How many tokens of a pair a cross-encoder's sentence_bert_config.json (sentence-transformers 5.4 and later) keeps,
+/// where there is one that says it. Throws InputError for a setting that is not supported.
+std::optional<std::int64_t> read_pair_tokens(const std::string& folder);
+
 }  // namespace proctor

@@ -1,4 +1,7 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include "worker/tokenizer/oniguruma.h"
+
+#include <pcre2.h>
 
 #include <algorithm>
 #include <array>
@@ -6,20 +9,19 @@
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "sharding/protocol/error.h"
+#include "worker/tokenizer/unicode_tables.h"
 
 // Circled and squared letters, which are alphabetic and no letters.
 #define PROCTOR_CIRCLED R"(\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169}\x{1f170}-\x{1f189})"
 #define PROCTOR_WORD R"(\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc})" PROCTOR_CIRCLED
 
 namespace proctor {
-
-const char* const kRustWord = PROCTOR_WORD R"(\x{200c}\x{200d})";
-
 namespace {
 
 // What stands between [ and ] for each class.
@@ -101,10 +103,66 @@ std::string loose(std::string_view name) {
   return out;
 }
 
+bool is_script(const std::string& name) {
+  const std::string pattern = "\\p{sc:" + name + "}";
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  pcre2_code* code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF, &error, &offset, nullptr);
+  pcre2_code_free(code);
+  return code != nullptr;
+}
+
 std::string braced(std::uint32_t code_point) {
   std::array<char, 16> text{};
   std::snprintf(text.data(), text.size(), "\\x{%x}", code_point);
   return text.data();
+}
+
+/// Ranges of a table whose names `wanted` takes, to stand between [ and ].
+template <class Wanted>
+std::string members(std::span<const NamedRange> table, Wanted wanted) {
+  std::vector<CodePointRange> ranges;
+  for (const NamedRange& one : table) {
+    if (!wanted(std::string(one.name))) continue;
+    if (!ranges.empty() && ranges.back().last + 1 == one.first)
+      ranges.back().last = one.last;
+    else
+      ranges.push_back({one.first, one.last});
+  }
+  std::string out;
+  for (const auto& [first, last] : ranges) out += braced(first) + (last > first ? "-" + braced(last) : "");
+  return out;
+}
+
+/// \p{NAME} of PCRE2, whose tables may be those of Unicode 14, and what is newer. A script is one of its own; PCRE2's
+/// plain \p{Han} would have what several scripts share.
+std::string property_class(const std::string& name) {
+  const std::string plain = loose(name);
+  const bool category = plain.size() <= 2 && std::string_view("lmnpszc").find(plain[0]) != std::string_view::npos;
+  if (category)
+    return "\\p{" + name + "}" +
+           members(later_categories(), [&](const std::string& of) { return loose(of).starts_with(plain); });
+  const auto same = [&](const std::string& of) { return loose(of) == plain; };
+  if (is_script(name)) return "\\p{sc:" + name + "}" + members(later_scripts(), same);
+  return "\\p{" + name + "}" + members(later_properties(), same);
+}
+
+/// Each \p{...} of a pattern for PCRE2, all of which stand between [ and ], made whole.
+std::string with_whole_properties(const std::string& pattern) {
+  std::string out;
+  for (std::size_t at = 0; at < pattern.size();) {
+    const std::size_t end = pattern.compare(at, 3, "\\p{") == 0 ? pattern.find('}', at) : std::string::npos;
+    if (end != std::string::npos) {
+      out += property_class(pattern.substr(at + 3, end - at - 3));
+      at = end + 1;
+    } else {
+      const std::size_t taken = pattern[at] == '\\' && at + 1 < pattern.size() ? 2 : 1;
+      out += pattern.substr(at, taken);
+      at += taken;
+    }
+  }
+  return out;
 }
 
 /// Of one character: what may stand between [ and ], `inside`; or, where that does not do, a pattern that takes one.
@@ -131,7 +189,7 @@ class Translator {
 
   std::string run() {
     while (at_ < pattern_.size()) step();
-    return out_;
+    return with_whole_properties(out_);
   }
 
  private:

@@ -3,7 +3,6 @@
 #include <array>
 
 #include "sharding/protocol/error.h"
-#include "worker/tokenizer/oniguruma.h"
 #include "worker/tokenizer/pattern.h"
 #include "worker/tokenizer/unicode.h"
 
@@ -158,11 +157,19 @@ PreTokenizer byte_level(const nlohmann::json& json) {
 }
 
 /// \w+|[^\w\s]+ of Rust's regex crate.
-Pattern rust_words() {
-  const std::string word = kRustWord,
-                    space =
-                        R"(\t-\r\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-  return Pattern::pcre2("[" + word + "]+|[^" + word + space + "]+");
+void rust_words(std::string_view text, std::vector<Range>& matches) {
+  enum class Kind { none, space, word, other };
+  Kind before = Kind::none;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    const char32_t c = code_point_at(text, at, length);
+    const Kind kind = is_word_character(c) ? Kind::word : is_white_space(c) ? Kind::space : Kind::other;
+    const auto end = static_cast<std::uint32_t>(at + length);
+    if (kind == before && kind != Kind::space)
+      matches.back().second = end;
+    else if (kind != Kind::space)
+      matches.emplace_back(at, end);
+    before = kind;
+  }
 }
 
 PreTokenizer metaspace(const nlohmann::json& json) {
@@ -232,9 +239,7 @@ PreTokenizer make_pre_tokenizer(const nlohmann::json& json) {
                        pattern.find_all(text, matches);
                      });
   if (type == "FixedLength") return fixed_length(json);
-  if (type == "Whitespace")
-    return splitting(Behavior::removed, true,
-                     [pattern = rust_words()](auto text, auto& matches) { pattern.find_all(text, matches); });
+  if (type == "Whitespace") return splitting(Behavior::removed, true, rust_words);
   throw InputError("pre_tokenizer '" + type + "' is not supported");
 }
 

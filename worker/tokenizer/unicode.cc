@@ -2,9 +2,13 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
+#include <bitset>
 #include <cstdlib>
+#include <memory>
 
 #include "sharding/protocol/error.h"
+#include "worker/tokenizer/unicode_tables.h"
 
 namespace proctor {
 namespace {
@@ -58,8 +62,26 @@ std::string each_code_point(std::string_view text, Map&& map) {
   return out;
 }
 
-utf8proc_category_t category(char32_t code_point) {
-  return utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+/// Asked of every character, so a bit each.
+class CodePointSet {
+ public:
+  explicit CodePointSet(std::span<const CodePointRange> ranges) { add(ranges); }
+  template <class Range>
+  CodePointSet& add(std::span<const Range> ranges) {
+    for (const Range& range : ranges)
+      for (char32_t point = range.first; point <= range.last; ++point) (*bits_)[point] = true;
+    return *this;
+  }
+  bool contains(char32_t point) const { return point < kPoints && (*bits_)[point]; }
+
+ private:
+  static constexpr std::size_t kPoints = 0x110000;
+  std::unique_ptr<std::bitset<kPoints>> bits_ = std::make_unique<std::bitset<kPoints>>();
+};
+
+bool is_inert(char32_t point) {
+  static const CodePointSet set = std::move(CodePointSet(inert_in_normal_forms()).add(later_categories()));
+  return set.contains(point);
 }
 
 }  // namespace
@@ -137,8 +159,8 @@ std::size_t grapheme_length(std::string_view text, std::size_t at) {
 }
 
 bool is_other(char32_t c) {
-  const auto of = category(c);
-  return of == UTF8PROC_CATEGORY_CC || of == UTF8PROC_CATEGORY_CF || of == UTF8PROC_CATEGORY_CO;
+  static const CodePointSet set(rust_other());
+  return set.contains(c);
 }
 
 bool is_ascii(std::string_view text) {
@@ -153,46 +175,61 @@ bool is_white_space(char32_t c) {
 }
 
 bool is_word_character(char32_t c) {
-  const auto of = category(c);
-  return (of >= UTF8PROC_CATEGORY_LU && of <= UTF8PROC_CATEGORY_NO) || of == UTF8PROC_CATEGORY_PC;
+  static const CodePointSet set(rust_word());
+  return set.contains(c);
 }
 
 bool is_punctuation(char32_t c) {
-  if ((c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126)) return true;
-  const auto of = category(c);
-  return of >= UTF8PROC_CATEGORY_PC && of <= UTF8PROC_CATEGORY_PO;
+  static const CodePointSet set(rust_punctuation());
+  return set.contains(c);
 }
 
 bool is_numeric(char32_t c) {
-  const auto of = category(c);
-  return of >= UTF8PROC_CATEGORY_ND && of <= UTF8PROC_CATEGORY_NO;
+  static const CodePointSet set(rust_numeric());
+  return set.contains(c);
 }
 
+/// Between code points that its tables do not know, each of which stands alone.
 std::string normalized(std::string_view text, NormalForm form) {
-  const bool compatibility = form == NormalForm::nfkc || form == NormalForm::nfkd;
   if (is_ascii(text)) return std::string(text);
+  const bool compatibility = form == NormalForm::nfkc || form == NormalForm::nfkd;
   const bool compose = form == NormalForm::nfc || form == NormalForm::nfkc;
-  return mapped(text, UTF8PROC_STABLE | (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
-                          (compatibility ? UTF8PROC_COMPAT : 0));
+  const int options =
+      UTF8PROC_STABLE | (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) | (compatibility ? UTF8PROC_COMPAT : 0);
+  std::string out;
+  std::size_t begin = 0;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    if (!is_inert(code_point_at(text, at, length))) continue;
+    out += mapped(text.substr(begin, at - begin), options);
+    out += text.substr(at, length);
+    begin = at + length;
+  }
+  return out + mapped(text.substr(begin), options);
 }
 
 std::string lower_case(std::string_view text) {
-  return each_code_point(text, [](std::string& out, char32_t c) {
+  const auto later = later_lower_cases();
+  return each_code_point(text, [&](std::string& out, char32_t c) {
     if (c == 0x130) return void(out += "i\xCC\x87");  // the one code point whose lower case is two
+    if (c >= later.front().from)
+      if (const auto found = std::ranges::lower_bound(later, c, {}, &LowerCase::from);
+          found != later.end() && found->from == c)
+        return append_utf8(out, found->to);
     append_utf8(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
   });
 }
 
 std::string without_nonspacing_marks(std::string_view text) {
+  static const CodePointSet marks(rust_nonspacing_marks());
   return each_code_point(text, [](std::string& out, char32_t c) {
-    if (category(c) != UTF8PROC_CATEGORY_MN) append_utf8(out, c);
+    if (!marks.contains(c)) append_utf8(out, c);
   });
 }
 
 std::string without_marks(std::string_view text) {
+  static const CodePointSet marks(rust_marks());
   return each_code_point(text, [](std::string& out, char32_t c) {
-    const auto of = category(c);
-    if (of != UTF8PROC_CATEGORY_MN && of != UTF8PROC_CATEGORY_MC && of != UTF8PROC_CATEGORY_ME) append_utf8(out, c);
+    if (!marks.contains(c)) append_utf8(out, c);
   });
 }
 

@@ -1,4 +1,5 @@
-// UTF-8 as the tokenizers need it: Rust's rules (String::from_utf8_lossy, char::is_whitespace), utf8proc's tables.
+// UTF-8 as the tokenizers need it: Rust's rules (String::from_utf8_lossy, char::is_whitespace), and what tokenizers 0.22
+// takes a code point for (unicode_tables.h).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ std::size_t grapheme_length(std::string_view text, std::size_t at);
 
 bool is_ascii(std::string_view text);
 bool is_white_space(char32_t code_point);     ///< Unicode White_Space
-bool is_word_character(char32_t code_point);  ///< letters, marks, numbers, connectors: regex \w
+bool is_word_character(char32_t code_point);  ///< \w of Rust's regex crate
 bool is_punctuation(char32_t code_point);     ///< Unicode P, and ASCII's symbols
 bool is_numeric(char32_t code_point);         ///< Unicode N
 bool is_other(char32_t code_point);           ///< Unicode Cc, Cf, Co

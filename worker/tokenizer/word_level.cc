@@ -4,18 +4,16 @@
 
 namespace proctor {
 
-WordLevel::WordLevel(const nlohmann::json& json) : unknown_(json.value("unk_token", "<unk>")) {
+WordLevel::WordLevel(const nlohmann::json& json) {
   for (const auto& [token, id] : json.at("vocab").items()) add_token(token, whole_id(token, id));
+  const std::string unknown = json.value("unk_token", "<unk>");
+  const auto found = id(unknown);
+  if (!found) throw InputError("WordLevel's unknown token '" + unknown + "' is not in its vocabulary");
+  unknown_ = *found;
 }
 
 void WordLevel::encode(std::string_view word, Tokens& ids) {
-  if (word.empty()) return;
-  auto found = id(word);
-  if (!found) found = id(unknown_);
-  if (!found)
-    throw InputError("WordLevel: '" + std::string(word) + "' and the unknown token '" + unknown_ +
-                     "' are not in the vocabulary");
-  ids.push_back(*found);
+  if (!word.empty()) ids.push_back(id(word).value_or(unknown_));
 }
 
 }  // namespace proctor

@@ -9,11 +9,10 @@ namespace proctor {
 class WordLevel final : public TokenModel {
  public:
   explicit WordLevel(const nlohmann::json& json);
-  /// Throws InputError where neither the word nor the unknown token is in the vocabulary.
   void encode(std::string_view word, Tokens& ids) override;
 
  private:
-  std::string unknown_;
+  std::int32_t unknown_ = 0;
 };
 
 }  // namespace proctor

@@ -286,13 +286,17 @@ TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
   });
   has(transformer, "module_output_name = \"sentence_embedding\" is not supported",
       [](Json& c) { c["module_output_name"] = "sentence_embedding"; });
-  has(transformer, "do_lowercase = true is not supported", [](Json& c) { c["do_lowercase"] = true; });
+  has(transformer, "\"do_lowercase\" = true is a key that is not known", [](Json& c) { c["do_lowercase"] = true; });
   EXPECT_EQ(bert.refusal(transformer,
                          [](Json& c) {
                            c["processing_kwargs"] = {{"text", {{"truncation", true}, {"max_length", 5}}}};
                          }),
             "accepted")
       << "as sentence-transformers 5.7 writes it";
+  has("1_Pooling/config.json", "\"scale\" = 2 is a key that is not known", [](Json& c) { c["scale"] = 2; });
+  has("modules.json", "of a module are not supported", [](Json& c) { c[0]["kwargs"] = {"task"}; });
+  has("config_sentence_transformers.json", "\"precision\" = \"int8\" is a key that is not known",
+      [](Json& c) { c["precision"] = "int8"; });
   const char* own = "config_sentence_transformers.json";
   has(own, "truncate_dim", [](Json& c) { c["truncate_dim"] = 4; });
   has(own, "similarity_fn_name \"euclidean\"", [](Json& c) { c["similarity_fn_name"] = "euclidean"; });
@@ -300,6 +304,23 @@ TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
       << "the cosine, of vectors of length 1";
   has(own, "is none of its prompts", [](Json& c) { c["default_prompt_name"] = "retrieval"; });
   has("modules.json", "models.Dense", [](Json& c) { c[2]["type"] = "sentence_transformers.models.Dense"; });
+}
+
+TEST(CrossEncoder, follows_sentence_transformers_settings_or_refuses_them) {
+  const Changed pairs("bert_pairs", "cross_encoder");
+  const char* file = "sentence_bert_config.json";
+  std::ofstream(pairs.path / file) << "{}";
+  EXPECT_EQ(pairs.refusal(file, [](Json& c) { c["transformer_task"] = "sequence-classification"; }), "accepted");
+  EXPECT_NE(pairs.refusal(file, [](Json& c) { c["transformer_task"] = "feature-extraction"; }).find("transformer_task"),
+            std::string::npos);
+  EXPECT_NE(pairs.refusal(file,
+                          [](Json& c) {
+                            c["processing_kwargs"] = {{"text", {{"padding_side", "left"}}}};
+                          })
+                .find("padding_side"),
+            std::string::npos);
+  std::ofstream(pairs.path / file) << Json{{"processing_kwargs", {{"text", {{"max_length", 7}}}}}};
+  EXPECT_EQ(read_pair_tokens(pairs.path.string()), 7);
 }
 
 }  // namespace

@@ -245,14 +245,14 @@ TEST_F(GeneratorTest, a_token_the_model_lacks_costs_its_request_only) {
   fs::copy(tiny_model("llama"), copy, fs::copy_options::recursive);
   std::ofstream(copy / "tokenizer_config.json")
       << R"({"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>",
-             "added_tokens_decoder": {"400": {"content": "[PAD]", "special": true}}})";
+             "added_tokens_decoder": {"258": {"content": "[PAD]", "special": true}}})";
   Module module;
   module.path = copy.string();
   const auto open = find_kind("generator").open(module, *device_, *solo_, kQuiet);
   BatchCleanup cleanup({}, *device_);
   const std::vector<Request> requests = {score("a[PAD]", "b"), score("a", "b")};
   const auto responses = open->run({requests, 4096}, cleanup, kQuiet);
-  EXPECT_EQ(responses[0].error, "token id 400 is outside the model's vocabulary of 258");
+  EXPECT_EQ(responses[0].error, "token id 258 is outside the model's vocabulary of 258");
   EXPECT_EQ(responses[1].error, "");
   fs::remove_all(copy);
 }

@@ -163,15 +163,17 @@ TEST(Tokenizer, names_what_it_does_not_support) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(refusal({{"model", {{"type", "WordLevel"}}}}),
-            "file.json: tokenizer model 'WordLevel' is not supported (BPE, WordPiece and Unigram are)");
+  EXPECT_EQ(refusal({{"model", {{"type", "Letters"}}}}),
+            "file.json: tokenizer model 'Letters' is not known (BPE, WordPiece, WordLevel and Unigram are)");
   EXPECT_NE(refusal({{"model", {{"type", "WordPiece"}, {"vocab", {{"a", 0}}}}}}).find("unknown token '[UNK]'"),
+            std::string::npos);
+  EXPECT_NE(refusal({{"model", {{"type", "WordLevel"}, {"vocab", {{"a", 0}}}}}}).find("unknown token '<unk>'"),
             std::string::npos);
   EXPECT_NE(refusal(Json::parse(R"({"model": {"vocab": [["a", -1]], "unk_id": 1}})")).find("unk_id 1"),
             std::string::npos);
   Json json = bpe({{"a", 0}}, Json::array());
-  json["normalizer"] = {{"type", "Nmt"}};
-  EXPECT_NE(refusal(json).find("normalizer 'Nmt'"), std::string::npos);
+  json["normalizer"] = {{"type", "NFX"}};
+  EXPECT_NE(refusal(json).find("normalizer 'NFX'"), std::string::npos);
   for (const char* map : {"!", "", "CAAAAAAAAAA="}) {
     json["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", map}};
     EXPECT_NE(refusal(json).find("precompiled_charsmap"), std::string::npos) << map;

@@ -34,11 +34,15 @@ Truncation truncation_of(const Module& module) {
   refuse_option(module, "truncation: expected longest_first or only_second, found '" + name + "'");
 }
 
+std::int64_t max_tokens(const ModelFolder& folder, const Module& module) {
+  return token_limit(folder, module, read_pair_tokens(folder.path).value_or(folder.max_length));
+}
+
 std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
   refuse_bos(module);
   (void)activation_of(folder, module);
   (void)truncation_of(module);
-  return token_limit(folder, module, folder.max_length);
+  return max_tokens(folder, module);
 }
 
 /// A query's passages follow each other and are in one shard. The largest is taken off first, as KoReranker does.
@@ -65,7 +69,7 @@ class CrossEncoder final : public EncoderModule {
       : EncoderModule(module, device, gang, announce),
         activation_(activation_of(folder(), module)),
         truncation_(truncation_of(module)),
-        max_tokens_(token_limit(folder(), module, folder().max_length)) {}
+        max_tokens_(max_tokens(folder(), module)) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     std::vector<Response> responses = TextModule::run(shard, cleanup, announce);
