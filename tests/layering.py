@@ -70,6 +70,7 @@ JSON_FILES = {
     "orchestrator/report/timeline.h": "lines of turns.jsonl",
     "worker/base/json_file.h": "files of a model folder",
     "worker/checkpoint/config_reader.h": "config.json",
+    "worker/checkpoint/known_keys.h": "files of a model folder",
     "worker/checkpoint/safetensors.cc": "a safetensors header",
     "worker/commands/tokenize_command.cc": "lines in and out",
     "worker/visit/fault_hook.cc": "what a test plants",

@@ -29,8 +29,9 @@ RopeScaling read_rope_scaling(ConfigReader& reader, const std::string& key, cons
   for (const auto& [name, value] : json.items())
     if (value.is_object())
       reader.refuse(key, "gives each kind of layer its own ('" + name + "'), which is not implemented");
-  // transformers 4.57.1 takes "type" where both are there.
   const char* const named = json.contains("type") ? "type" : "rope_type";
+  if (json.contains("rope_type") && json.at(named) != json.at("rope_type"))
+    reader.refuse(key, "has a type " + json.at(named).dump() + " and a rope_type " + json.at("rope_type").dump());
   if (!json.contains(named))
     reader.refuse(key, "has neither rope_type nor type, so that nobody can tell what it asks for");
   if (!json.at(named).is_string())

@@ -17,8 +17,7 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 constexpr const char* kNotAsExpected = ": a configuration file is not as expected: ";
-constexpr std::int64_t kMostId = 1 << 26;  // of a token
-constexpr std::int64_t kT5Tokens = 512;    // T5 was trained on; positions are relative, so the network has no limit
+constexpr std::int64_t kT5Tokens = 512;  // T5 was trained on; positions are relative, so the network has no limit
 
 Json read_json(const fs::path& path, bool required) {
   if (!required && !fs::exists(path)) return Json::object();
@@ -42,7 +41,7 @@ std::string checkpoint_dtype(const Json& config, const std::string& folder) {
 }
 
 TokenId token_id(const Json& json, const std::string& file, const char* key) {
-  if (!json.is_number_integer() || json.get<std::int64_t>() < 0 || json.get<std::int64_t>() > kMostId)
+  if (!json.is_number_integer() || json.get<std::int64_t>() < 0 || json.get<std::int64_t>() > kMostTokenId)
     throw InputError(file + ": \"" + key + "\" has " + json.dump() + ", which is no token id");
   return json.get<TokenId>();
 }
@@ -144,7 +143,7 @@ std::string token_text(const Json& json, const char* key) {
 std::int64_t id_of_key(const std::string& key, const std::string& file) {
   std::int64_t id = -1;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-  if (error != std::errc() || end != key.data() + key.size() || id < 0 || id > kMostId)
+  if (error != std::errc() || end != key.data() + key.size() || id < 0 || id > kMostTokenId)
     throw InputError(file + ": added_tokens_decoder has '" + key + "', which is no token id");
   return id;
 }

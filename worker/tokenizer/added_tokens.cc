@@ -1,5 +1,7 @@
 #include "worker/tokenizer/added_tokens.h"
 
+#include <algorithm>
+
 #include "worker/tokenizer/unicode.h"
 
 namespace proctor {
@@ -60,11 +62,12 @@ std::vector<AddedTokenMatcher::Span> AddedTokenMatcher::cut(std::string_view tex
       at = end > at ? end : at + 1;
       continue;
     }
-    const std::size_t begin = token->lstrip ? skip_space_left(text, at, done) : at;
+    const std::size_t begin = token->lstrip ? std::max(skip_space_left(text, at, done), done) : at;
+    at = end;  // white space that a token takes may be the next one's content, too
     if (token->rstrip) end = skip_space_right(text, end);
     if (begin > done) spans.push_back({done, begin, nullptr});
     spans.push_back({begin, end, token});
-    at = done = end;
+    done = end;
   }
   if (done < text.size()) spans.push_back({done, text.size(), nullptr});
   return spans;

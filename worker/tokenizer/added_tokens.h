@@ -11,8 +11,10 @@
 
 namespace proctor {
 
+constexpr std::int32_t kMostTokenId = 1 << 26;  ///< past what any vocabulary holds
+
 struct AddedToken {
-  std::int32_t id = 0;
+  std::int32_t id = -1;  ///< as its file says, where it does; in a tokenizer, the one it got
   std::string content;
   bool single_word = false, lstrip = false, rstrip = false, normalized = false, special = false;
 };
@@ -25,7 +27,7 @@ class AddedTokenMatcher {
     std::size_t begin, end;
     const AddedToken* token;  ///< null: text between tokens
   };
-  /// The whole text, cut; never an empty span.
+  /// The whole text, cut; no text's span is empty, and tokens' may overlap.
   std::vector<Span> cut(std::string_view text) const;
 
  private:

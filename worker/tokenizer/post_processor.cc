@@ -56,7 +56,7 @@ Pieces apply_bert(const nlohmann::json& json, Pieces pieces, bool roberta) {
   const Tokens cls = {json.at("cls").at(1)}, sep = {json.at("sep").at(1)};
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const std::int32_t type = roberta || i == 0 ? 0 : 1;
-    pieces[i] = with_type(std::move(pieces[i]), type);
+    if (roberta) pieces[i] = with_type(std::move(pieces[i]), 0);
     if (i == 0) pieces[i].insert(pieces[i].begin(), {What::special, cls, type});
     if (i > 0 && roberta) pieces[i].insert(pieces[i].begin(), {What::special, sep, type});
     pieces[i].push_back({What::special, sep, type});

@@ -190,7 +190,15 @@ PreTokenizer metaspace(const nlohmann::json& json) {
   };
 }
 
+/// Which pieces begin the text is asked of the text before it was normalised, and a character of it may be several.
+void refuse_first_after_others(const nlohmann::json& parts) {
+  for (std::size_t i = 1; i < parts.size(); ++i)
+    if (parts[i].at("type") == "Metaspace" && parts[i].value("prepend_scheme", "always") == "first")
+      throw InputError("pre_tokenizer Metaspace with prepend_scheme 'first' behind another is not supported");
+}
+
 PreTokenizer sequence(const nlohmann::json& parts) {
+  refuse_first_after_others(parts);
   std::vector<PreTokenizer> steps;
   for (const auto& part : parts) steps.push_back(make_pre_tokenizer(part));
   return [steps](Words& words) {

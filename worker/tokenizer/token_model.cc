@@ -3,16 +3,13 @@
 #include <cstdio>
 
 #include "sharding/protocol/error.h"
+#include "worker/tokenizer/added_tokens.h"
 #include "worker/tokenizer/bpe.h"
 #include "worker/tokenizer/unigram.h"
 #include "worker/tokenizer/word_level.h"
 #include "worker/tokenizer/word_piece.h"
 
 namespace proctor {
-namespace {
-constexpr std::int32_t kMaxId = 1 << 26;
-}
-
 std::int64_t TokenModel::whole_id(const std::string& token, const nlohmann::json& id) {
   if (!id.is_number_integer())
     throw InputError("token '" + token + "' has id " + id.dump() + ", which is no whole number");
@@ -20,7 +17,7 @@ std::int64_t TokenModel::whole_id(const std::string& token, const nlohmann::json
 }
 
 void TokenModel::add_token(const std::string& token, std::int64_t id) {
-  if (id < 0 || id > kMaxId)
+  if (id < 0 || id > kMostTokenId)
     throw InputError("token '" + token + "' has id " + std::to_string(id) + ", past what a vocabulary can hold");
   if (tokens_.size() <= static_cast<std::size_t>(id)) tokens_.resize(static_cast<std::size_t>(id) + 1);
   tokens_[static_cast<std::size_t>(id)] = token;
@@ -33,7 +30,9 @@ std::optional<std::int32_t> TokenModel::id(std::string_view token) const {
 }
 
 const std::string* TokenModel::token(std::int32_t id) const {
-  return id < 0 || static_cast<std::size_t>(id) >= tokens_.size() ? nullptr : &tokens_[static_cast<std::size_t>(id)];
+  if (id < 0 || static_cast<std::size_t>(id) >= tokens_.size()) return nullptr;
+  const std::string& found = tokens_[static_cast<std::size_t>(id)];
+  return found.empty() && this->id(found) != id ? nullptr : &found;  // a hole in the vocabulary
 }
 
 TokenModel::ByteIds TokenModel::byte_ids() const {

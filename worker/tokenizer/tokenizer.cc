@@ -1,6 +1,7 @@
 #include "worker/tokenizer/tokenizer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sharding/protocol/error.h"
 #include "worker/base/json_file.h"
@@ -23,6 +24,10 @@ std::size_t room_in(std::span<const TemplatePart> parts, std::size_t most) {
 AddedToken read_added(const Json& json) {
   AddedToken token;
   token.content = json.at("content");
+  const Json& id = json.at("id");
+  if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() > kMostTokenId)
+    throw InputError("added token '" + token.content + "' has id " + id.dump() + ", which is no token id");
+  token.id = id.get<TokenId>();
   token.single_word = json.value("single_word", false);
   token.lstrip = json.value("lstrip", false);
   token.rstrip = json.value("rstrip", false);
@@ -55,7 +60,10 @@ void Tokenizer::add_tokens(const std::vector<AddedToken>& tokens) {
   for (AddedToken token : tokens) {
     if (token.content.empty()) continue;
     const TokenId known = id(token.content);
-    token.id = known >= 0 ? known : std::max(next_added_, static_cast<TokenId>(model_->size()));
+    const TokenId said = std::exchange(token.id, known);
+    if (known < 0) token.id = std::max(next_added_, static_cast<TokenId>(model_->size()));
+    const std::string* const other = model_->token(token.id);
+    if (said >= 0 && said != token.id && other && *other != token.content) contested_.insert(token.id);
     next_added_ = std::max(next_added_, token.id + 1);
     added_ids_[token.content] = token.id;
     added_[token.id] = std::move(token);
@@ -156,7 +164,7 @@ Encoding Tokenizer::encode_pair_at_most(std::string_view first, std::string_view
 std::string Tokenizer::decode(std::span<const TokenId> ids, Decoding decoding) const {
   std::vector<std::string> tokens;
   for (std::int32_t id : ids) {
-    if (const auto added = added_.find(id); added != added_.end()) {
+    if (const auto added = added_.find(id); added != added_.end() && !contested_.contains(id)) {
       if (decoding == Decoding::keep_special || !added->second.special) tokens.push_back(added->second.content);
     } else if (const std::string* token = model_->token(id)) {
       tokens.push_back(*token);

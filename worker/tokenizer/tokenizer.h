@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,7 +53,8 @@ class Tokenizer {
   std::int32_t id(std::string_view token) const;  ///< -1 if there is none
 
   /// In their order, as tokenizers adds them: each gets the id that its content has, or else the next that is free,
-  /// whatever a file says; one whose content was added before takes its place.
+  /// whatever a file says; one whose content was added before takes its place. Where that id is the vocabulary's for
+  /// another token, decode() gives the vocabulary's.
   void add_tokens(const std::vector<AddedToken>& tokens);
   bool is_added(std::string_view content) const { return added_ids_.find(content) != added_ids_.end(); }
   /// add_bos_token: puts `id` before (or leaves nothing before) the first text.
@@ -73,6 +75,7 @@ class Tokenizer {
   AddedTokenMatcher raw_added_, normalized_added_;
   std::unordered_map<TokenId, AddedToken> added_;
   StringMap<TokenId> added_ids_;  // by content
+  std::set<TokenId> contested_;   // a token of the vocabulary, too, and its file gave the added one another id
   TokenId next_added_ = 0;        // above every added id
 };
 

@@ -1,5 +1,5 @@
-// UTF-8 as the tokenizers need it: Rust's rules (String::from_utf8_lossy, char::is_whitespace), and what tokenizers 0.22
-// takes a code point for (unicode_tables.h).
+// UTF-8 as the tokenizers need it: Rust's rules (String::from_utf8_lossy, char::is_whitespace), and what tokenizers
+// 0.22 takes a code point for (unicode_tables.h).
 #pragma once
 
 #include <cstdint>

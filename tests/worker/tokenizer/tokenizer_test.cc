@@ -55,6 +55,39 @@ Counts expect_exact(const std::filesystem::path& file, const std::filesystem::pa
   return counts;
 }
 
+/// tools/fuzz_tokenizers --golden: random normalisers, pre-tokenizers, models, post-processors, decoders, added tokens.
+TEST(Tokenizer, random_ones_are_exact_or_refused_by_name) {
+  std::istringstream lines(
+      read(std::filesystem::path(PROCTOR_SOURCE) / "tests/data/goldens/random_tokenizers.jsonl.gz"));
+  int exact = 0, refused = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const Json golden = Json::parse(line);
+    std::optional<Tokenizer> tokenizer;
+    try {
+      tokenizer.emplace(golden["tokenizer"], "random");
+    } catch (const InputError& error) {
+      const std::string why = error.what();
+      EXPECT_TRUE(why.find("UnicodeScripts") != std::string::npos ||
+                  why.find("'first' behind another") != std::string::npos)
+          << why;
+      ++refused;
+      continue;
+    }
+    for (const Json& one : golden["cases"]) {
+      const std::string text = one["input"];
+      const Encoding encoding = tokenizer->encode(text, Special::add);
+      EXPECT_EQ(encoding.ids, one["ids"].get<Tokens>()) << one;
+      EXPECT_EQ(encoding.type_ids, one["types"].get<Tokens>()) << one;
+      EXPECT_EQ(tokenizer->encode(text, Special::leave_out).ids, one["plain"].get<Tokens>()) << one;
+      EXPECT_EQ(tokenizer->decode(encoding.ids, Decoding::skip_special), one["text"].get<std::string>()) << one;
+      EXPECT_EQ(tokenizer->decode(encoding.ids, Decoding::keep_special), one["whole"].get<std::string>()) << one;
+      ++exact;
+    }
+  }
+  EXPECT_GT(exact, 400);
+  EXPECT_LT(refused, 6);
+}
+
 /// Small tokenizers of each family, trained for this test (tests/oracle/make_tokenizer_goldens.py).
 class Family : public testing::TestWithParam<const char*> {};
 
@@ -140,11 +173,24 @@ TEST(Tokenizer, unigram_takes_the_likeliest_cut_and_fuses_what_is_unknown) {
   EXPECT_THROW(Tokenizer(json, "t").encode("z", Special::add), InputError);
 }
 
+/// tokenizers gives "<m>" 2; the model's own token of that id, which its file means, is what the model writes.
+TEST(Tokenizer, an_id_that_two_tokens_claim_is_decoded_as_the_vocabularys) {
+  Json json = bpe({{"a", 0}, {"b", 2}}, Json::array());
+  json["added_tokens"] = {{{"id", 1}, {"content", "<m>"}, {"special", true}}};
+  Tokenizer tokenizer(json, "t");
+  EXPECT_EQ(tokenizer.encode("<m>a", Special::add).ids, (Tokens{2, 0}));
+  EXPECT_EQ(tokenizer.decode(Tokens{2, 0}, Decoding::skip_special), "b a");
+}
+
 TEST(Tokenizer, added_tokens_strip_the_space_they_say) {
   Json json = bpe({{"a", 0}, {" ", 1}}, Json::array());
   json["added_tokens"] = {{{"id", 9}, {"content", "<m>"}, {"lstrip", true}, {"rstrip", true}, {"special", true}}};
   Tokenizer tokenizer(json, "t");
   EXPECT_EQ(tokenizer.encode("a  <m> a", Special::add).ids, (Tokens{0, 2, 0})) << "the next id, whatever it says";
+  json["added_tokens"].push_back({{"id", 9}, {"content", "  b"}, {"special", true}});
+  EXPECT_EQ(Tokenizer(json, "t").encode("a<m>  ba", Special::add).ids, (Tokens{0, 2, 3, 0}))
+      << "white space that one took is another's, too";
+  json["added_tokens"].erase(1);
   json["added_tokens"][0]["single_word"] = true;
   EXPECT_EQ(Tokenizer(json, "t").encode("a<m>", Special::add).ids, Tokens{0}) << "inside a word it is text";
 }
