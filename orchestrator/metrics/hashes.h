@@ -22,7 +22,7 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
   void add(std::string_view bytes);
   void add_hex(const Digest& digest);  ///< as text
-  std::string hex();  ///< once, at the end
+  std::string hex();                   ///< once, at the end
 
  private:
   struct State;
