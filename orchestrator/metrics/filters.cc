@@ -1,6 +1,7 @@
 #include "orchestrator/metrics/filters.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <map>
 
@@ -23,9 +24,20 @@ Filter each(Map map) {
   };
 }
 
+/// nlohmann would make a whole number of a fraction.
+std::int64_t whole_option(const Json& options, const char* name, std::int64_t fallback, const std::string& where) {
+  if (!options.contains(name)) return fallback;
+  const Json& value = options.at(name);
+  constexpr std::int64_t kMost = 1 << 20;
+  if (!value.is_number_integer() || value.get<std::int64_t>() < -kMost || value.get<std::int64_t>() > kMost)
+    throw UsageError(where + ": " + name + " is " + value.dump() + ", expected a whole number");
+  return value;
+}
+
 Filter take_first_k(const Json& options, const std::string& where) {
-  if (options.value("k", 1) < 1) throw UsageError(where + ": filter take_first_k: k must be at least 1");
-  return [k = options.value("k", std::size_t{1})](Responses responses) {
+  const std::int64_t first = whole_option(options, "k", 1, where + ": filter take_first_k");
+  if (first < 1) throw UsageError(where + ": filter take_first_k: k must be at least 1");
+  return [k = static_cast<std::size_t>(first)](Responses responses) {
     responses.resize(std::min(k, responses.size()));
     return responses;
   };
@@ -43,7 +55,7 @@ Filter majority_vote(const Json&, const std::string&) {
 
 Filter regex(const Json& options, const std::string& where) {
   const Regex pattern(options.value("regex_pattern", std::string(R"(#### (\-?[0-9\.\,]+))")), where);
-  const int select = options.value("group_select", 0);
+  const auto select = static_cast<int>(whole_option(options, "group_select", 0, where + ": filter regex"));
   const std::string fallback = options.value("fallback", std::string("[invalid]"));
   return each([=](const std::string& response) {
     const auto matches = pattern.find_all(response);

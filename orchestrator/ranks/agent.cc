@@ -35,6 +35,15 @@ DeviceFacts probe(const std::string& worker_binary, const Configure& order) {
   return nlohmann::json::parse(probe.output).get<DeviceFacts>();
 }
 
+/// More threads than that on a core are a slip; some more than cores may be asked for, for their last digits.
+void refuse_many_threads(const Configure& order) {
+  constexpr std::uint32_t kMostOfACore = 8;
+  const std::uint32_t cores = usable_cores();
+  if (order.cpu_threads > kMostOfACore * cores)
+    throw UsageError("machine.cpu_threads is " + std::to_string(order.cpu_threads) + ", and " + host_name() + " has " +
+                     counted(cores, "core") + " to use; at most " + std::to_string(kMostOfACore) + " threads a core");
+}
+
 }  // namespace
 
 Agent::Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report,
@@ -54,6 +63,7 @@ void Agent::handle(const AgentOrder& order) {
 void Agent::on(const Configure& order) {
   configuration_ = order;
   try {
+    refuse_many_threads(order);
     const DeviceFacts facts = known_ ? *known_ : probe(worker_binary_, order);
     std::uint32_t workers = order.workers;
     if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;

@@ -1,6 +1,7 @@
 #include "orchestrator/suite/yaml_fields.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <numeric>
 
@@ -25,17 +26,14 @@ struct Unit {
 
 /// "10 min" -> number times unit's factor.
 std::optional<double> with_unit(const std::string& text, std::initializer_list<Unit> units) {
-  std::size_t used = 0;
+  constexpr double kMost = 9e18;  // bytes or seconds; nothing here is longer
   double number = 0;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    return std::nullopt;
-  }
-  std::string unit = text.substr(used);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit(end, text.data() + text.size());
   std::erase(unit, ' ');
+  if (error != std::errc() || !(number >= 0)) return std::nullopt;
   for (const Unit& known : units)
-    if (unit == known.name && number >= 0) return number * known.factor;
+    if (unit == known.name && number * known.factor < kMost) return number * known.factor;
   return std::nullopt;
 }
 

@@ -107,6 +107,12 @@ class BadInput(RunCase):
         self.refused(2, "--workers 0: expected 1 to 1024", more=("--workers", "0"))
         self.refused(2, "--devices", more=("--devices", "cpu"))
 
+    def test_threads_that_no_node_has(self):
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--workers", "1", "--set", "machine.cpu_threads=4096")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("machine.cpu_threads is 4096, and ", done.stderr)
+        self.assertIn("at most 8 threads a core", done.stderr)
+
     def test_a_run_directory_of_another_suite(self):
         self.run_suite("other", "--limit", "2")
         self.write("suite.yaml", self.suite(suite="else"))

@@ -6,17 +6,42 @@
 #include <charconv>
 #include <iterator>
 #include <sstream>
+#include <string_view>
 
 namespace proctor {
 namespace {
 
 constexpr std::size_t kWords = 300;
 
+/// What Python's str.split() parts words by.
+bool is_blank(utf8proc_int32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+/// Calls `act` with each code point (-1 where there is none) and its bytes.
+template <class Act>
+void each_code_point(const std::string& text, Act act) {
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  const auto size = static_cast<utf8proc_ssize_t>(text.size());
+  for (utf8proc_ssize_t at = 0; at < size;) {
+    utf8proc_int32_t c = -1;
+    const auto length = std::max<utf8proc_ssize_t>(1, utf8proc_iterate(bytes + at, size - at, &c));
+    act(c, std::string_view(text).substr(static_cast<std::size_t>(at), static_cast<std::size_t>(length)));
+    at += length;
+  }
+}
+
 std::string first_words(const std::string& text) {
-  std::istringstream stream(text);
   std::string out;
-  std::string word;
-  for (std::size_t i = 0; i < kWords && stream >> word; ++i) out += (out.empty() ? "" : " ") + word;
+  std::size_t words = 0;
+  bool within = false;
+  each_code_point(text, [&](utf8proc_int32_t c, std::string_view bytes) {
+    const bool begins = !is_blank(c) && !within;
+    within = !is_blank(c);
+    if (begins && ++words > 1 && words <= kWords) out += ' ';
+    if (within && words <= kWords) out += bytes;
+  });
   return out;
 }
 
@@ -34,14 +59,9 @@ int digit_value(utf8proc_int32_t c) {
 /// The decimal digits as ASCII has them, everything else as a blank: what Python's isdigit() and int() make of them.
 std::string decimal_digits(const std::string& text) {
   std::string digits;
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  const auto size = static_cast<utf8proc_ssize_t>(text.size());
-  for (utf8proc_ssize_t at = 0; at < size;) {
-    utf8proc_int32_t c = -1;
-    const utf8proc_ssize_t length = utf8proc_iterate(bytes + at, size - at, &c);
-    digits += length > 0 && is_decimal(c) ? static_cast<char>('0' + digit_value(c)) : ' ';
-    at += length > 0 ? length : 1;
-  }
+  each_code_point(text, [&](utf8proc_int32_t c, std::string_view) {
+    digits += c >= 0 && is_decimal(c) ? static_cast<char>('0' + digit_value(c)) : ' ';
+  });
   return digits;
 }
 

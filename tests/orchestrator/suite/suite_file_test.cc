@@ -205,6 +205,15 @@ TEST_F(SuiteFileTest, values_out_of_all_bounds_are_refused) {
   expect(refusal(std::string(kSuite) + "machine: {workers: 300000}\n"), "at most 4096, found 300000");
   for (const char* time : {"1e30 h", "inf s", "nan s", "0 s"})
     expect(refusal(std::string(kSuite) + "deadlines: {load: " + time + "}\n"), "expected a time such as '30 s'");
+  for (const char* size : {"inf", "nan", "1e300", "1e15 GiB", "-1", "0x10"})
+    expect(refusal(std::string(kSuite) + "cleanup: {leak_tolerance: " + size + "}\n"),
+           "expected a size such as '16 MiB'");
+  for (const char* k : {"1.5", "'2'", "1e9", "9999999999"})
+    expect(
+        task_refusal("task: t\ntype: generate_until\ndata: rows.jsonl\nprompt: \"{{q}}\"\ntarget: a\nfilters: [{name: "
+                     "f, filter: [{function: take_first_k, k: " +
+                     std::string(k) + "}]}]\n"),
+        "expected a whole number");
   expect(refusal("suite: " + std::string(300, 'a') + "\n"), "is longer than 200 bytes");
   expect(refusal("suite: \"a\\nb\"\n"), "cannot name a file");
   expect(task_refusal("task: t\ntype: generate_until\ndata: rows.jsonl\nprompt: \"{{q}}\"\ntarget: []\n"),

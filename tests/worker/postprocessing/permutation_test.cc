@@ -22,7 +22,8 @@ TEST(Permutation, is_read_as_rankgpt_reads_it) {
 TEST(Permutation, the_prompt_shows_three_hundred_words_of_each_passage) {
   std::string longer;
   for (int i = 0; i < 400; ++i) longer += "w" + std::to_string(i) + " ";
-  const std::string prompt = permutation_prompt("who", std::vector<std::string>{"one  passage", longer});
+  const std::string prompt =
+      permutation_prompt("who", std::vector<std::string>{" one\u2003\x1c passage\u3000", longer});
   EXPECT_NE(prompt.find("user: [1] one passage\nassistant: Received passage [1].\n"), std::string::npos);
   EXPECT_NE(prompt.find("w299\nassistant: Received passage [2].\n"), std::string::npos);
   EXPECT_NE(prompt.find("Rank the 2 passages above"), std::string::npos);
