@@ -2,8 +2,11 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <new>
+#include <system_error>
 
 #include "orchestrator/base/exit_code.h"
+#include "orchestrator/base/machine.h"
 #include "orchestrator/commands/options.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/run.h"
@@ -11,6 +14,7 @@
 #include "orchestrator/commands/version.h"
 #include "orchestrator/ranks/launcher.h"
 #include "orchestrator/store/store_thread.h"
+#include "sharding/protocol/standard_streams.h"
 
 namespace proctor {
 namespace {
@@ -41,6 +45,7 @@ int command(int argc, char** argv) {
 }  // namespace proctor
 
 int main(int argc, char** argv) {
+  proctor::hold_standard_streams();
   const bool speaks = proctor::launcher_rank() == 0;
   try {
     return proctor::command(argc, argv);
@@ -50,6 +55,15 @@ int main(int argc, char** argv) {
   } catch (const proctor::Error& error) {
     if (speaks) std::fprintf(stderr, "proctor: %s\n", error.what());
     return proctor::exit_code(error.fault());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "proctor: %s has no memory left for rank 0 (see ulimit -v, and the job's memory)\n",
+                 proctor::host_name().c_str());
+    return proctor::kStoppedEarly;
+  } catch (const std::system_error& error) {  // of a thread that cannot be made, or of a path
+    const bool processes = error.code() == std::errc::resource_unavailable_try_again;
+    std::fprintf(stderr, "proctor: %s%s\n", error.what(),
+                 processes ? ": no further thread or process may be made; see ulimit -u" : "");
+    return proctor::kStoppedEarly;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "proctor: internal error: %s\n", error.what());
     return proctor::kInternal;

@@ -45,9 +45,7 @@ void remove_leftovers(const RunDirectory& directory, const Work& work) {
 int run_suite(const RunOptions& options, MpiSession& mpi) {
   SuiteFile file = read_suite(options.suite, options.settings);
   if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
-    throw UsageError(std::to_string(mpi.ranks_on_node()) +
-                     " ranks share a node, so 'auto' cannot tell how many workers each may have; give --workers N (per "
-                     "rank), or start one rank per node");
+    throw UsageError(std::to_string(mpi.ranks_on_node()) + " ranks share a node" + kNoAutomaticWorkers);
   if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) tell("proctor: " + idle);
   for (const std::string& note : file.notes) tell("proctor: " + note);
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);

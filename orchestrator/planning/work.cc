@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <iterator>
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/planning/fewshot.h"
+#include "orchestrator/planning/message_size.h"
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/planning/cost.h"
@@ -138,10 +140,20 @@ std::vector<CheckedModule> FactSource::check_each(std::span<const Module> module
   return all;
 }
 
+/// A row's requests travel together.
+void refuse_past_message(std::span<const Request> requests, const std::string& where) {
+  if (const std::size_t bytes = message_bytes(requests); bytes > kMostMessageBytes)
+    throw InputError(where + ": asks with texts of " + std::to_string(bytes >> 20) + " MiB, past the " +
+                     std::to_string(kMostMessageBytes >> 20) + " MiB that a worker is sent at once");
+}
+
 CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   const Task& spec = *task.task;
   const TaskType& type = task_type_of(spec);
-  if (std::optional<CellRequests> whole = type.build(task, limit)) return std::move(*whole);
+  if (std::optional<CellRequests> whole = type.build(task, limit)) {
+    for (const Request& request : whole->requests) refuse_past_message({&request, 1}, "task " + spec.name);
+    return std::move(*whole);
+  }
   CellRequests cell;
   std::vector<Document> all = read_documents(spec.data.at("test"));
   const bool same_split = spec.fewshot.split == "test";
@@ -153,7 +165,9 @@ CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   for (std::size_t d = 0; d < count; ++d) {
     const std::string prompt = assemble_prompt(task, type, sampler.draw(all[d]), all[d]);
     cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
-    for (Request& request : type.requests(task, all[d], prompt)) cell.requests.push_back(std::move(request));
+    std::vector<Request> requests = type.requests(task, all[d], prompt);
+    refuse_past_message(requests, all[d].where());
+    std::ranges::move(requests, std::back_inserter(cell.requests));
   }
   cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
   all.resize(count);

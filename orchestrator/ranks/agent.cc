@@ -46,10 +46,10 @@ void refuse_many_threads(const Configure& order) {
 
 }  // namespace
 
-Agent::Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report,
+Agent::Agent(std::string worker_binary, NodePlace place, std::function<void(AgentReport)> report,
              std::optional<DeviceFacts> known)
     : worker_binary_(std::move(worker_binary)),
-      node_rank_(node_rank),
+      place_(place),
       report_(std::move(report)),
       known_(std::move(known)),
       out_of_memory_kills_(out_of_memory_kills()) {
@@ -64,11 +64,13 @@ void Agent::on(const Configure& order) {
   configuration_ = order;
   try {
     refuse_many_threads(order);
+    if (place_.ranks > 1 && order.workers == 0)
+      throw UsageError(host_name() + " has " + counted(place_.ranks, "rank") + kNoAutomaticWorkers);
     const DeviceFacts facts = known_ ? *known_ : probe(worker_binary_, order);
     std::uint32_t workers = order.workers;
     if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
-    if (facts.kind != "cpu" && (node_rank_ + 1) * workers > facts.count)
-      throw UsageError(counted(workers, "worker") + " for rank " + std::to_string(node_rank_) +
+    if (facts.kind != "cpu" && (place_.rank + 1) * workers > facts.count)
+      throw UsageError(counted(workers, "worker") + " for rank " + std::to_string(place_.rank) +
                        " of this node, which has " + counted(facts.count, "device") +
                        "; there is one worker per device");
     workers_ = workers;
@@ -89,13 +91,13 @@ void Agent::on(const StartWorker& order) {
 
 void Agent::start(const StartWorker& order) {
   const std::string log = configuration_.log_folder + "/worker-" + host_name() + "-" +
-                          std::to_string(node_rank_ * workers_ + order.slot) + ".log";
+                          std::to_string(place_.rank * workers_ + order.slot) + ".log";
   out_of_memory_kills_ = out_of_memory_kills();
   try {
     append_file(log, "");  // a full disk is no failure of the worker or its device
     Slot slot;
     slot.process = std::make_unique<WorkerProcess>(
-        WorkerCommand{worker_binary_, configuration_.device, node_rank_ * workers_ + order.slot,
+        WorkerCommand{worker_binary_, configuration_.device, place_.rank * workers_ + order.slot,
                       configuration_.cpu_threads, configuration_.memory_limit_bytes, log});
     slot.incarnation = order.incarnation;
     slots_.emplace(order.slot, std::move(slot));

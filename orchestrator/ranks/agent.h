@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/ranks/node_place.h"
 #include "orchestrator/ranks/worker_process.h"
 #include "sharding/protocol/message.h"
 
@@ -19,10 +20,8 @@ constexpr std::chrono::milliseconds kBeat{500};  ///< between signs of life, bot
 
 class Agent {
  public:
-  /// `node_rank`: this agent's place among those of its node, which decides which devices are its own. `report` is
-  /// called from handle() and poll().
-  /// `known`: what a probe of this machine has said already.
-  Agent(std::string worker_binary, std::uint32_t node_rank, std::function<void(AgentReport)> report,
+  /// `report` is called from handle() and poll(). `known`: what a probe of this machine has said already.
+  Agent(std::string worker_binary, NodePlace place, std::function<void(AgentReport)> report,
         std::optional<DeviceFacts> known = std::nullopt);
 
   void handle(const AgentOrder& order);
@@ -58,7 +57,7 @@ class Agent {
   void reap();
 
   std::string worker_binary_;
-  std::uint32_t node_rank_;
+  NodePlace place_;
   std::function<void(AgentReport)> report_;
   std::optional<DeviceFacts> known_;
   std::uint64_t out_of_memory_kills_;  // of the kernel, when the last worker was started

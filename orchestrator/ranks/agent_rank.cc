@@ -16,8 +16,7 @@ constexpr Moment kLeaveDeadline{10};
 }
 
 int run_agent(MpiSession& mpi, const std::string& worker_binary) {
-  Agent agent(worker_binary, static_cast<std::uint32_t>(mpi.node_rank()),
-              [&](AgentReport report) { mpi.send(0, encode(report)); });
+  Agent agent(worker_binary, mpi.place(), [&](AgentReport report) { mpi.send(0, encode(report)); });
   const auto begin = std::chrono::steady_clock::now();
   PatientClock clock;
   Moment last_beat{0}, heard{0};

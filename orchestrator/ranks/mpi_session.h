@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "orchestrator/ranks/mpi.h"
+#include "orchestrator/ranks/node_place.h"
 
 namespace proctor {
 
@@ -21,7 +22,10 @@ class MpiSession {
   int rank() const { return world_.rank; }
   int size() const { return world_.size; }
   int ranks_on_node() const { return world_.ranks_on_node; }
-  int node_rank() const { return world_.node_rank; }
+  /// Of this rank, on its node.
+  NodePlace place() const {
+    return {static_cast<std::uint32_t>(world_.node_rank), static_cast<std::uint32_t>(world_.ranks_on_node)};
+  }
 
   void send(int rank, std::string bytes);
   /// The next message that has come, from any rank.

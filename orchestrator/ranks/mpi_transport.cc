@@ -7,7 +7,7 @@ namespace proctor {
 MpiTransport::MpiTransport(MpiSession& mpi, std::string worker_binary, DeviceFacts device)
     : mpi_(mpi),
       local_(
-          std::move(worker_binary), static_cast<std::uint32_t>(mpi.node_rank()),
+          std::move(worker_binary), mpi.place(),
           [this](AgentReport report) {
             came_.push_back({kLocal, std::move(report)});
           },

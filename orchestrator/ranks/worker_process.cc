@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,10 +174,9 @@ CommandResult run_command(const std::vector<std::string>& arguments, std::chrono
   if (pipe2(ends.data(), O_CLOEXEC) != 0) throw EnvironmentError(std::string("pipe: ") + std::strerror(errno));
   const Descriptor out(ends[0]);
   std::optional<Descriptor> in(std::in_place, ends[1]);
-  char name[] = "/tmp/proctor-XXXXXX";  // standard error goes to a file: two pipes could fill each other
-  const Descriptor error(mkostemp(name, O_CLOEXEC));
-  if (error.value() < 0) throw EnvironmentError(std::string("mkostemp: ") + std::strerror(errno));
-  unlink(name);
+  // Standard error goes to a file, which needs no folder: two pipes could fill each other.
+  const Descriptor error(memfd_create("proctor-standard-error", MFD_CLOEXEC));
+  if (error.value() < 0) throw EnvironmentError(std::string("memfd_create: ") + std::strerror(errno));
   const FileActions files;
   auto* actions = const_cast<posix_spawn_file_actions_t*>(&files.actions);
   posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);

@@ -5,6 +5,7 @@
 #include "orchestrator/base/exit_code.h"
 #include "orchestrator/base/machine.h"
 #include "orchestrator/planning/calibration_file.h"
+#include "orchestrator/planning/message_size.h"
 #include "sharding/planning/tensor_parallel.h"
 #include "sharding/protocol/wording.h"
 
@@ -127,8 +128,12 @@ void Orchestrator::assign(std::span<const SlotId> members, const Assignment& ass
   order.unit_s = assignment.unit.count();
   std::optional<ShardId>& ahead = sent_ahead_[assignment.visit];
   if (ahead != assignment.shard) order.requests = requests_of(assignment.shard);
-  ahead = order.next_shard = assignment.next;
+  ahead.reset();
   if (assignment.next) order.next = requests_of(*assignment.next);
+  if (message_bytes(order.requests) + message_bytes(order.next) <= kMostMessageBytes)
+    ahead = order.next_shard = assignment.next;
+  else
+    order.next.clear();
   agents_.to_workers(members, order);
 }
 

@@ -17,6 +17,7 @@
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/facts_json.h"
 #include "sharding/protocol/module_json.h"
+#include "sharding/protocol/standard_streams.h"
 #include "worker/base/instruction_set.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
@@ -177,6 +178,7 @@ int run(Arguments arguments) {
 }  // namespace proctor
 
 int main(int argc, char** argv) {
+  proctor::hold_standard_streams();
   try {
     proctor::limit_libraries_to_test_isa();
     return proctor::run({argv + 1, argv + argc});

@@ -69,7 +69,7 @@ class AgentTest : public testing::Test {
     const fs::path binary = root_ / "worker";
     std::ofstream(binary) << "#!/bin/sh\n" << script;
     fs::permissions(binary, fs::perms::owner_all);
-    return Agent(binary.string(), 0, [this](AgentReport report) { reports_.push_back(std::move(report)); });
+    return Agent(binary.string(), place_, [this](AgentReport report) { reports_.push_back(std::move(report)); });
   }
   template <class Report>
   const Report* wait_for(Agent& agent) {
@@ -86,7 +86,25 @@ class AgentTest : public testing::Test {
       "\"nccl_version\":\"\",\"cuda_driver\":\"\",\"numerics\":\"n\",\"numa_nodes\":[-1]}'; exit 0; fi\n";
   fs::path root_ = fs::temp_directory_path() / ("proctor-agent-" + std::to_string(::getpid()));
   std::vector<AgentReport> reports_;
+  NodePlace place_;
 };
+
+TEST_F(AgentTest, several_ranks_of_its_node_need_a_number_of_workers) {
+  place_ = {1, 3};
+  Agent one = agent(kProbe);
+  one.handle(Configure{"cpu", 0, 1, 0, 1, root_.string()});
+  const auto* failed = wait_for<AgentFailed>(one);
+  ASSERT_TRUE(failed);
+  EXPECT_NE(failed->message.find(" has 3 ranks, so 'auto' cannot tell"), std::string::npos) << failed->message;
+}
+
+TEST_F(AgentTest, more_threads_than_any_node_has_are_refused) {
+  Agent one = agent(kProbe);
+  one.handle(Configure{"cpu", 1, 1 << 20, 0, 1, root_.string()});
+  const auto* failed = wait_for<AgentFailed>(one);
+  ASSERT_TRUE(failed);
+  EXPECT_NE(failed->message.find("at most 8 threads a core"), std::string::npos) << failed->message;
+}
 
 TEST_F(AgentTest, says_hello_with_its_slots) {
   Agent one = agent(kProbe);

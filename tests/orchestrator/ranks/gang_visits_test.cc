@@ -73,7 +73,8 @@ class GangVisits : public testing::Test {
   fs::path root_ = fs::temp_directory_path() / ("proctor-visits-" + std::to_string(::getpid()));
   bool leaving_ = false;
   std::map<std::uint32_t, std::deque<WorkerReport>> heard_;
-  Agent agent_{(fs::read_symlink("/proc/self/exe").parent_path() / "proctor-worker").string(), 0,
+  Agent agent_{(fs::read_symlink("/proc/self/exe").parent_path() / "proctor-worker").string(),
+               {},
                [this](const AgentReport& report) { on(report); }};
 };
 
