@@ -64,6 +64,11 @@ class Values {
 
   bool has(const char* name) const { return values_.count(name) > 0; }
   std::string text(const char* name) const { return has(name) ? values_[name].as<std::string>() : ""; }
+  /// Of a file or folder; "" where it was not given.
+  std::string path(const char* name) const {
+    if (has(name) && text(name).empty()) throw UsageError("--" + std::string(name) + ": expected a name, found ''");
+    return text(name);
+  }
   std::vector<std::string> texts(const char* name) const {
     return has(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{};
   }
@@ -111,7 +116,7 @@ class Values {
 RunOptions read_run(const Values& values) {
   RunOptions run;
   run.suite = values.operand();
-  run.out = values.text("out");
+  run.out = values.path("out");
   run.workers = values.workers();
   run.device = values.device();
   run.limit = values.limit();
@@ -148,14 +153,14 @@ PlanOptions read_plan(const Values& values) {
   plan.workers = values.workers();
   plan.memory_limit_bytes = values.bytes("memory-limit");
   if (values.has("gpus")) plan.gpus = read_gpus(values.text("gpus"));
-  plan.svg = values.text("svg");
-  plan.calibrated_by = values.text("calibrated-by");
+  plan.svg = values.path("svg");
+  plan.calibrated_by = values.path("calibrated-by");
   return plan;
 }
 
 ShowOptions read_show(const Values& values) {
   return {values.operand(),       values.has("ledger"), values.has("failures"),
-          values.has("timeline"), values.text("trace"), values.text("svg")};
+          values.has("timeline"), values.path("trace"), values.path("svg")};
 }
 
 bool asks_for_help(const std::string& argument) { return argument == "--help" || argument == "-h"; }

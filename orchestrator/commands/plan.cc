@@ -84,7 +84,7 @@ void plan(const PlanOptions& options, std::ostream& out) {
   const Forecast forecast(work, {work.device.kind, known});
   const std::vector<std::uint32_t> gpus = devices_to_plan_for(options, work);
   out << plan_report(work, forecast, gpus, source);
-  if (!options.svg.empty()) write_file(options.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));
+  if (!options.svg.empty()) write_output(options.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));
 }
 
 }  // namespace proctor

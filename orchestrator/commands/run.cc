@@ -29,17 +29,31 @@ std::string default_directory(const Suite& suite) {
   return "runs/" + suite.name + (index ? std::string("-") + index : "");
 }
 
-/// Modules and tasks that the suite no longer has leave the results.
-void remove_leftovers(const RunDirectory& directory, const Work& work) {
+/// Through links lie files of other folders.
+bool lies_behind_a_link(const std::filesystem::path& root, const std::filesystem::path& name) {
+  std::filesystem::path path = root;
+  std::error_code none;
+  for (const auto& part : name)
+    if (std::filesystem::is_symlink(path /= part, none)) return true;
+  return false;
+}
+
+/// Modules and tasks that the suite no longer has leave the results: of what this run wrote, nothing else.
+void remove_leftovers(const RunDirectory& directory, const Work& work, RunStore& store) {
   std::set<std::filesystem::path> wanted;
   for (const Cell& cell : work.cells) {
     if (task_type_of(work.suite.tasks[cell.task.value]).is_scored())
       wanted.insert(directory.results(work.suite.modules[cell.module.value].name));
     wanted.insert(answers_file(directory, work.suite, cell));
   }
-  for (const char* part : {"results", "samples", "responses"})
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory.root() / part))
-      if (entry.is_regular_file() && !wanted.contains(entry.path())) std::filesystem::remove(entry.path());
+  const std::set<std::string> results = {"results", "samples", "responses"};
+  for (const auto& [name, payload] : store.all(kWrittenFile)) {
+    const std::filesystem::path path = directory.root() / name;
+    std::error_code none;
+    if (results.contains(std::filesystem::path(name).begin()->string()) && !wanted.contains(path) &&
+        !lies_behind_a_link(directory.root(), name) && std::filesystem::is_regular_file(path, none))
+      std::filesystem::remove(path, none);
+  }
 }
 
 int run_suite(const RunOptions& options, MpiSession& mpi) {
@@ -56,11 +70,11 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
       tell("proctor: module " + work.suite.modules[m].name + ": " + note);
   LockPatience patience;
   patience.give_up = [] { return asked() != Asked::nothing; };
+  directory.refuse_foreign();
   if (options.fresh && std::filesystem::exists(directory.root())) {
     const RunLock lock(directory, patience, tell);  // a live run keeps its directory
     directory.set_aside();
   }
-  directory.refuse_foreign();
   directory.create();
   RunLock lock(directory, patience, tell);
   const bool begun = std::filesystem::exists(directory.suite());
@@ -73,7 +87,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
                  store_vfs());
   lock.verify();
   Resumed resumed = resume(store, work, options.redo_changed);
-  remove_leftovers(directory, work);
+  remove_leftovers(directory, work, store);
   write_file(directory.suite(), file.resolved);
   beating.reset();
   MpiTransport transport(mpi, worker_binary_path(), work.device);

@@ -46,8 +46,8 @@ void show_ledger(const RunDirectory& directory, std::ostream& out) {
 void show_timeline(const RunDirectory& directory, const ShowOptions& options, std::ostream& out) {
   const Timeline timeline =
       run_timeline(directory.root().string(), ledger_of(directory), json_lines(directory.turns()));
-  if (!options.trace.empty()) write_file(options.trace, timeline_trace(timeline));
-  if (!options.svg.empty()) write_file(options.svg, timeline_svg(timeline));
+  if (!options.trace.empty()) write_output(options.trace, timeline_trace(timeline));
+  if (!options.svg.empty()) write_output(options.svg, timeline_svg(timeline));
   if (options.timeline) out << timeline_text(timeline);
 }
 

@@ -33,18 +33,27 @@ RunDirectory::RunDirectory(const fs::path& root) : root_(root.lexically_normal()
 }
 
 void RunDirectory::refuse_foreign() const {
-  if (fs::exists(suite()) || fs::exists(database())) return;
-  for (const fs::path& own :
-       {root_ / "results", root_ / "samples", root_ / "responses", manifest(), ledger(), turns(), status()}) {
-    std::error_code none;
-    if (fs::exists(own) && !fs::is_empty(own, none))
-      throw UsageError(root_.string() + ": is no run directory, but has " + own.filename().string() +
-                       " already, which a run would replace; give --out another folder");
+  std::error_code error;
+  if (!fs::exists(root_, error) || fs::exists(marker(), error)) return;
+  if (!fs::is_directory(root_, error)) throw UsageError(root_.string() + ": is no folder; give --out another name");
+  if (fs::exists(suite(), error) && fs::exists(database(), error)) return;  // made before there was a marker
+  fs::directory_iterator entries(root_, error);
+  if (error) throw UsageError(root_.string() + ": cannot be read: " + error.message());
+  for (const fs::directory_entry& entry : entries) {
+    const std::string name = entry.path().filename().string();
+    const bool made_first = name == logs().filename() || name.starts_with(owner().filename().string());
+    const bool results = name == "results" || name == "samples" || name == "responses";
+    if (!made_first && !(results && fs::is_empty(entry.path(), error)))
+      throw UsageError(root_.string() + ": is no run directory, and holds " + name +
+                       "; a run takes an empty folder, or its own: give --out another");
   }
 }
 
 void RunDirectory::create() const {
   std::error_code error;
+  fs::create_directories(root_, error);
+  if (!error && !fs::exists(marker(), error))
+    write_file(marker(), "a run directory of proctor, format " + std::to_string(kRunFormat) + "\n");
   for (const fs::path& folder : {root_, root_ / "results", root_ / "samples", root_ / "responses", logs()}) {
     fs::create_directories(folder, error);
     if (!error) continue;
@@ -101,7 +110,19 @@ bool holds(const fs::path& path, const std::string& content) {
   return true;
 }
 
-void write_and_rename(const fs::path& path, const std::string& content, Sync sync) {
+/// What a path stands for; a name that only links have is kept.
+fs::path behind_links(fs::path path) {
+  constexpr int kMostLinks = 40;
+  std::error_code none;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(path, none); ++i) {
+    const fs::path target = fs::read_symlink(path, none);
+    path = target.is_absolute() ? target : path.parent_path() / target;
+  }
+  return path;
+}
+
+void write_and_rename(const fs::path& named, const std::string& content, Sync sync) {
+  const fs::path path = behind_links(named);
   const fs::path temporary = path.string() + ".tmp";
   std::error_code ignored;
   fs::create_directories(path.parent_path(), ignored);
@@ -123,6 +144,18 @@ void append_file(const fs::path& path, const std::string& text) {
 
 void write_file(const fs::path& path, const std::string& content) {
   if (!holds(path, content)) write_and_rename(path, content, Sync::yes);
+}
+
+void write_output(const fs::path& path, const std::string& content) {
+  std::error_code none;
+  const fs::file_status status = fs::status(path, none);
+  if (fs::is_directory(status)) throw UsageError(path.string() + ": is a folder; give the name of a file");
+  if (fs::is_fifo(status) || fs::is_socket(status))
+    throw UsageError(path.string() + ": is a pipe, and whoever reads it may never come; give the name of a file");
+  if (!fs::is_character_file(status) && !fs::is_block_file(status)) return write_file(path, content);
+  const Descriptor device(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (device.value() < 0) throw_errno(path, "cannot be opened");
+  write_all(device.value(), content, path);
 }
 
 void write_status_file(const fs::path& path, const std::string& content) {

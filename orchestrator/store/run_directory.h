@@ -8,6 +8,8 @@
 
 namespace proctor {
 
+inline constexpr int kRunFormat = 3;  ///< of a run directory; 3: answers by the names of their fields
+
 class RunDirectory {
  public:
   explicit RunDirectory(const std::filesystem::path& root);
@@ -28,9 +30,11 @@ class RunDirectory {
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path owner() const { return root_ / "owner.json"; }
 
-  /// Throws UsageError if there are results of something else in it, which a run would replace or remove.
+  std::filesystem::path marker() const { return root_ / ".proctor-run"; }  ///< says that the folder is a run's
+
+  /// Throws UsageError for a folder that is neither empty nor a run directory. Logs may be there before a run.
   void refuse_foreign() const;
-  void create() const;  ///< the folders
+  void create() const;  ///< the marker and the folders
   /// --fresh: renames what is there, never deletes. The caller holds its lock.
   void set_aside() const;
 
@@ -54,9 +58,13 @@ constexpr char kMakeRoom[] = "; what was acknowledged is kept. Make room and run
 /// Of a failed call on a path, by errno: StoreFailure where the disk is full or fails, else EnvironmentError.
 [[noreturn]] void throw_errno(const std::filesystem::path& path, const char* what);
 
-/// To a temporary name, synced, renamed; a file that holds just that already is left as it is. Throws StoreFailure
-/// where the disk is full or fails, else EnvironmentError.
+/// To a temporary name, synced, renamed; where the path is a link, what it points to; a file that holds just that
+/// already is left as it is. Throws StoreFailure where the disk is full or fails, else EnvironmentError.
 void write_file(const std::filesystem::path& path, const std::string& content);
+
+/// A file that a user named: written where a link points, and into a device. Throws UsageError for a folder or a pipe,
+/// else as write_file.
+void write_output(const std::filesystem::path& path, const std::string& content);
 
 /// As write_file, but not synced and without a word if it fails: a stalled or full disk must not stop the loop.
 void write_status_file(const std::filesystem::path& path, const std::string& content);

@@ -9,8 +9,7 @@ namespace proctor {
 namespace {
 
 constexpr char kRemedy[] = "; its answers cannot be trusted: put a good copy back, or use --fresh to begin anew";
-constexpr int kFormat = 3;                            // of what is stored: answers by the names of their fields since 3
-constexpr int kApplicationId = 0x50524330 + kFormat;  // "PRC3": marks the file as ours, with its format
+constexpr int kApplicationId = 0x50524330 + kRunFormat;  // "PRC3": marks the file as ours, with its format
 constexpr char kTables[] =
     "CREATE TABLE records (kind BLOB, key BLOB, payload BLOB, sum INTEGER, PRIMARY KEY (kind, key)) WITHOUT ROWID;"
     "CREATE TABLE log (id INTEGER PRIMARY KEY, kind BLOB, key BLOB, payload BLOB, sum INTEGER)";
@@ -62,7 +61,7 @@ void RunStore::open(Open open_as) {
   const int id = empty ? kApplicationId : std::stoi(pragma("PRAGMA application_id"));
   if (id != kApplicationId && id >> 8 == kApplicationId >> 8)
     throw EnvironmentError(path_ + ": is of format " + std::to_string((id & 0xff) - '0') +
-                           ", this proctor reads and writes format " + std::to_string(kFormat) +
+                           ", this proctor reads and writes format " + std::to_string(kRunFormat) +
                            "; go on with the proctor that wrote it, or use --fresh, which begins anew and keeps the "
                            "old directory beside (`proctor show` still reads that)");
   if (id != kApplicationId)

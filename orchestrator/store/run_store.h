@@ -19,6 +19,8 @@ struct sqlite3_stmt;
 
 namespace proctor {
 
+inline constexpr const char* kWrittenFile = "file";  ///< a record: what a run wrote beside its database, by name
+
 class RunStore {
  public:
   enum class Open { new_or_existing, existing };
@@ -32,7 +34,10 @@ class RunStore {
   void begin();
   void commit();
 
-  /// Records: `kind` is "meta", "pair", "level", "isolated" or "aside".
+  /// Where the database lies: the run directory.
+  std::filesystem::path folder() const { return std::filesystem::path(path_).parent_path(); }
+
+  /// Records: `kind` is "meta", "pair", "shape" or "file".
   void put(std::string_view kind, std::string_view key, std::string_view payload);
   std::optional<std::string> get(std::string_view kind, std::string_view key);
   /// All good rows of a kind, by key.

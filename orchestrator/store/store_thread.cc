@@ -77,13 +77,30 @@ void StoreThread::run() {
   }
 }
 
+std::set<std::string> StoreThread::recorded_files(RunStore& store) {
+  std::set<std::string> names;
+  for (const auto& [name, payload] : store.all(kWrittenFile)) names.insert(name);
+  return names;
+}
+
+/// Of the run directory, to be written whole; counted as recorded from here on.
+std::vector<std::string> StoreThread::unrecorded_files(const Jobs& jobs) {
+  std::vector<std::string> names;
+  for (const auto& [path, job] : jobs.files) {
+    const std::string name = path.lexically_relative(store_.folder()).string();
+    if (job.mode == Mode::whole && recorded_.insert(name).second) names.push_back(name);
+  }
+  return names;
+}
+
 /// Rows first: a file never tells of what is not durable.
 void StoreThread::carry_out(const Jobs& jobs) {
   if (Clock::now() - beaten_ >= RunLock::kBeat) {
     if (lock_) lock_->verify(), lock_->beat();
     beaten_ = Clock::now();
   }
-  if (!jobs.rows.empty()) {
+  const std::vector<std::string> files = unrecorded_files(jobs);
+  if (!jobs.rows.empty() || !files.empty()) {
     if (lock_) lock_->verify();
     store_.begin();
     for (const StoreRow& row : jobs.rows)
@@ -91,6 +108,7 @@ void StoreThread::carry_out(const Jobs& jobs) {
         store_.append(row.kind, row.key, row.payload);
       else
         store_.put(row.kind, row.key, row.payload);
+    for (const std::string& file : files) store_.put(kWrittenFile, file, "");
     store_.commit();
   }
   for (const auto& [path, job] : jobs.files) switch (job.mode) {

@@ -35,11 +35,12 @@ class StoreThread {
 
   /// `lock`: beaten, and verified before each commit; may be nullptr.
   explicit StoreThread(RunStore& store, RunLock* lock = nullptr)
-      : store_(store), lock_(lock), thread_([this] { run(); }) {}
+      : store_(store), lock_(lock), recorded_(recorded_files(store)), thread_([this] { run(); }) {}
   ~StoreThread() { stop(); }
 
   void put(StoreRow row);
-  /// A file of its own, written whole; of several waiting contents of one path only the last is written.
+  /// A file of its own, written whole; of several waiting contents of one path only the last is written. The database
+  /// has its name before it is there (record "file"), so that a later run knows whose it is.
   void write(const std::filesystem::path& path, std::string content);
   /// The same without a sync, and failing silently: what tells of a run is not the run.
   void write_status(const std::filesystem::path& path, std::string content);
@@ -68,9 +69,12 @@ class StoreThread {
   void file(const std::filesystem::path& path, Mode mode, std::string content);
   void run();
   void carry_out(const Jobs& jobs);
+  static std::set<std::string> recorded_files(RunStore& store);
+  std::vector<std::string> unrecorded_files(const Jobs& jobs);
 
   RunStore& store_;
   RunLock* lock_;
+  std::set<std::string> recorded_;  // files, by their names in the run directory
   std::chrono::steady_clock::time_point beaten_ = std::chrono::steady_clock::now();
   std::mutex mutex_;
   std::condition_variable filled_, emptied_;

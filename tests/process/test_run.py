@@ -54,8 +54,31 @@ class Run(RunCase):
     def test_results_of_something_else_are_not_touched(self):
         (self.root / "mine/results").mkdir(parents=True)
         (self.root / "mine/results/table.json").write_text("1")
-        self.assertIn("is no run directory, but has results already", self.run_suite("mine", code=2).stderr)
+        self.assertIn("is no run directory, and holds results", self.run_suite("mine", code=2).stderr)
+        self.assertIn("is no run directory, and holds results", self.run_suite("mine", "--fresh", code=2).stderr)
+        self.assertIn("is no run directory, and holds ", self.run_suite(".", "--fresh", code=2).stderr, "a project with its suite.yaml")
+        self.assertIn("--out: expected a name", self.run_suite("", code=2).stderr)
         self.assertEqual((self.root / "mine/results/table.json").read_text(), "1")
+
+    def test_a_users_own_files_are_not_touched(self):
+        """Notes in a run directory, and folders that links in it lead to: before a run, when modules leave, when it is printed again."""
+        self.run_suite("run")
+        elsewhere = self.root / "elsewhere"
+        elsewhere.mkdir()
+        mine = [self.root / "run/results/notes.txt", self.root / "run/samples/a/mine.jsonl", self.root / "run/notes.md", elsewhere / "deep/table.json"]
+        for path in mine:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("mine\n")
+        (self.root / "run/responses/linked").symlink_to(elsewhere)
+        (self.root / "run/results/b.json").rename(elsewhere / "b.json")
+        (self.root / "run/results/b.json").symlink_to(elsewhere / "b.json")
+        self.write("suite.yaml", self.suite(modules=self.suite()["modules"][:1]))
+        self.run_suite("run")
+        self.assertFalse((self.root / "run/samples/b").is_dir() and list((self.root / "run/samples/b").iterdir()), "what the run wrote of b is gone")
+        for path in (*mine, elsewhere / "b.json"):
+            self.assertTrue(path.exists(), path)
+        self.assertEqual({path.read_text() for path in mine}, {"mine\n"})
+        self.assertTrue((self.root / "run/results/b.json").is_symlink())
 
     def test_results_have_lm_evals_keys(self):
         self.run_suite("run")

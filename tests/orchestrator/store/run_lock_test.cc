@@ -2,6 +2,7 @@
 #include "orchestrator/store/run_lock.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,13 +136,52 @@ TEST_F(RunLockTest, it_is_beaten_while_a_database_is_read) {
   while (read_owner(directory_).value_or(Owner()).counter < before + 3) std::this_thread::yield();
 }
 
-/// A run removes from its results what is not its own.
-TEST_F(RunLockTest, a_folder_with_results_of_something_else_is_refused) {
-  directory_.refuse_foreign();  // its own folders, empty
-  std::ofstream(directory_.root() / "results/table.json") << "1";
-  EXPECT_THROW(directory_.refuse_foreign(), UsageError);
-  std::ofstream(directory_.suite()) << "suite: s\n";
-  directory_.refuse_foreign();  // a run directory
+TEST_F(RunLockTest, a_folder_is_taken_over_that_is_empty_or_a_runs) {
+  const RunDirectory other(directory_.root() / "other");
+  const auto refused = [&] {
+    try {
+      other.refuse_foreign();
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(refused(), "") << "there is none";
+  fs::create_directories(other.root() / "results");
+  fs::create_directories(other.root() / "logs");
+  std::ofstream(other.root() / "logs/slurm-1.out") << "1";
+  EXPECT_EQ(refused(), "") << "as good as empty";
+  std::ofstream(other.root() / "results/table.json") << "1";
+  EXPECT_NE(refused().find("is no run directory, and holds results"), std::string::npos) << refused();
+  fs::remove(other.root() / "results/table.json");
+  std::ofstream(other.suite()) << "suite: s\n";
+  EXPECT_NE(refused().find("holds suite.yaml"), std::string::npos) << "somebody's project";
+  std::ofstream(other.database()) << "";
+  EXPECT_EQ(refused(), "") << "a run of before the marker";
+  fs::remove(other.database());
+  fs::remove(other.suite());
+  other.create();
+  std::ofstream(other.suite()) << "suite: s\n";
+  EXPECT_EQ(refused(), "") << "its marker is there";
+  std::ofstream(directory_.root() / "file") << "1";
+  EXPECT_THROW(RunDirectory(directory_.root() / "file").refuse_foreign(), UsageError);
+}
+
+TEST_F(RunLockTest, files_that_a_user_names_are_written_where_they_lead) {
+  const fs::path root = directory_.root(), link = root / "link.svg";
+  fs::create_symlink("target.svg", link);
+  write_output(link, "one");
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_TRUE(fs::is_regular_file(root / "target.svg"));
+  write_output(link, "two");
+  std::string text;
+  std::ifstream(root / "target.svg") >> text;
+  EXPECT_EQ(text, "two");
+  write_output("/dev/null", "nothing");
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  ASSERT_EQ(::mkfifo((root / "pipe").c_str(), 0600), 0);
+  EXPECT_THROW(write_output(root / "pipe", "x"), UsageError);
+  EXPECT_THROW(write_output(root, "x"), UsageError);
 }
 
 TEST_F(RunLockTest, fresh_renames_the_folder_behind_a_link) {
