@@ -167,7 +167,7 @@ TEST_F(OrchestratorTest, a_silent_nodes_shards_run_elsewhere_and_it_may_come_bac
   transport.answer_s = 3;
   FakeTransport with(1, 1);
   with.node(1).silent_from = 2;
-  with.node(1).silent_until = 40;
+  with.node(1).silent_until = 30;
   with.answer_s = 3;
   EXPECT_EQ(run(transport, "whole"), kDone);
   EXPECT_EQ(run(with), kDone);
