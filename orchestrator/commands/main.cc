@@ -58,12 +58,12 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "proctor: %s has no memory left for rank 0 (see ulimit -v, and the job's memory)\n",
                  proctor::host_name().c_str());
-    return proctor::kStoppedEarly;
+    return proctor::kEnvironment;
   } catch (const std::system_error& error) {  // of a thread that cannot be made, or of a path
     const bool processes = error.code() == std::errc::resource_unavailable_try_again;
     std::fprintf(stderr, "proctor: %s%s\n", error.what(),
                  processes ? ": no further thread or process may be made; see ulimit -u" : "");
-    return proctor::kStoppedEarly;
+    return proctor::kEnvironment;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "proctor: internal error: %s\n", error.what());
     return proctor::kInternal;

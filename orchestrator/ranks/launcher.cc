@@ -1,6 +1,8 @@
 #include "orchestrator/ranks/launcher.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "sharding/protocol/error.h"
 
@@ -23,6 +25,14 @@ bool under_launcher() {
 int launcher_rank() {
   const int in_step = std::getenv("SLURM_STEP_ID") ? number("SLURM_PROCID", 0) : 0;
   return number("OMPI_COMM_WORLD_RANK", number("PMIX_RANK", number("PMI_RANK", in_step)));
+}
+
+NodePlace launcher_place() {
+  for (const auto& [rank, ranks] : {std::pair("OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"),
+                                    std::pair("MPI_LOCALRANKID", "MPI_LOCALNRANKS")})
+    if (const int count = number(ranks, 0); count > 0)
+      return {static_cast<std::uint32_t>(std::max(0, number(rank, 0))), static_cast<std::uint32_t>(count)};
+  return {};
 }
 
 LauncherEnvironment launcher_environment() {

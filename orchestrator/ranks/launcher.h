@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "orchestrator/ranks/node_place.h"
+
 namespace proctor {
 
 struct LauncherEnvironment {
@@ -19,6 +21,8 @@ std::string idle_nodes(int world_size);
 
 /// Started by mpirun or srun with PMI or PMIx (by its environment).
 bool under_launcher();
+/// Of this rank on its node, as Open MPI's or Hydra's environment has it; alone where it says nothing.
+NodePlace launcher_place();
 /// The rank that the launcher's environment names, before MPI_Init; 0 without one.
 int launcher_rank();
 

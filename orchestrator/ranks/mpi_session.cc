@@ -38,6 +38,11 @@ MpiSession::MpiSession(int& argc, char**& argv) {
   if (under_launcher()) {
     Mpi& mpi = open_mpi();
     world_ = mpi.init(argc, argv);
+    // Open MPI's split by shared memory leaves ranks alone on a node where its transport is not to be had.
+    if (const NodePlace place = launcher_place(); static_cast<int>(place.ranks) > world_.ranks_on_node) {
+      world_.node_rank = static_cast<int>(place.rank);
+      world_.ranks_on_node = static_cast<int>(place.ranks);
+    }
     mpi_ = &mpi;
   }
   refuse_singletons(launcher_environment(), size());

@@ -17,6 +17,10 @@ constexpr const char* kNames[] = {"OMPI_COMM_WORLD_SIZE",
                                   "SLURM_HET_SIZE",
                                   "SLURM_JOB_NUM_NODES",
                                   "OMPI_COMM_WORLD_RANK",
+                                  "OMPI_COMM_WORLD_LOCAL_RANK",
+                                  "OMPI_COMM_WORLD_LOCAL_SIZE",
+                                  "MPI_LOCALRANKID",
+                                  "MPI_LOCALNRANKS",
                                   "PMIX_RANK",
                                   "PMI_RANK"};
 
@@ -57,6 +61,14 @@ TEST_F(Launch, mpirun_in_an_allocation_is_not_confused_by_the_step_of_its_daemon
   set("SLURM_STEP_NUM_TASKS", "2");
   set("OMPI_COMM_WORLD_SIZE", "1");
   EXPECT_EQ(refusal(1), "");
+}
+
+TEST_F(Launch, the_place_on_a_node_is_told_by_each_launcher) {
+  EXPECT_EQ(launcher_place().ranks, 1u);
+  set("OMPI_COMM_WORLD_LOCAL_RANK", "2");
+  set("OMPI_COMM_WORLD_LOCAL_SIZE", "3");
+  EXPECT_EQ(launcher_place().rank, 2u);
+  EXPECT_EQ(launcher_place().ranks, 3u);
 }
 
 TEST_F(Launch, without_a_launcher_one_rank_is_right) {
