@@ -2,6 +2,8 @@
 // is the launcher's). USR1, USR2: drain. TERM, HUP: leave, resumable; an inherited ignored HUP stays ignored.
 #pragma once
 
+#include <sys/types.h>
+
 namespace proctor {
 
 enum class Asked { nothing, drain, leave, interrupt };
@@ -10,5 +12,27 @@ void install_signals(bool under_launcher);
 /// What the signals so far ask for.
 Asked asked();
 int last_signal();
+
+/// While one lives, nothing is begun that could be lost: each of those signals, and one that has come before, ends the
+/// process at once, with what it asked of children (EndsWithUs). At most one at a time.
+class NothingBegun {
+ public:
+  NothingBegun();
+  ~NothingBegun();
+  NothingBegun(const NothingBegun&) = delete;
+  NothingBegun& operator=(const NothingBegun&) = delete;
+};
+
+/// A child, first of its process group, that is killed where a signal ends this process.
+class EndsWithUs {
+ public:
+  explicit EndsWithUs(pid_t child);
+  ~EndsWithUs();
+  EndsWithUs(const EndsWithUs&) = delete;
+  EndsWithUs& operator=(const EndsWithUs&) = delete;
+
+ private:
+  int place_;  ///< -1: there was none left
+};
 
 }  // namespace proctor

@@ -57,6 +57,7 @@ void remove_leftovers(const RunDirectory& directory, const Work& work, RunStore&
 }
 
 int run_suite(const RunOptions& options, MpiSession& mpi) {
+  std::optional<NothingBegun> preparing(std::in_place);
   SuiteFile file = read_suite(options.suite, options.settings);
   if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
     throw UsageError(std::to_string(mpi.ranks_on_node()) + " ranks share a node" + kNoAutomaticWorkers);
@@ -68,6 +69,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   for (std::size_t m = 0; m < work.facts.size(); ++m)
     for (const std::string& note : work.facts[m].notes)
       tell("proctor: module " + work.suite.modules[m].name + ": " + note);
+  preparing.reset();
   LockPatience patience;
   patience.give_up = [] { return asked() != Asked::nothing; };
   directory.refuse_foreign();

@@ -10,6 +10,7 @@
 #include "orchestrator/store/run_directory.h"
 #include "orchestrator/store/run_lock.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 #include "sharding/protocol/ledger_json.h"
 
 namespace proctor {
@@ -19,11 +20,13 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 Json read_json(const fs::path& path) {
+  if (why_no_file(path.string())) return Json::value_t::discarded;
   std::ifstream stream(path);
   return Json::parse(stream, nullptr, /*allow_exceptions=*/false);
 }
 
 std::vector<Json> json_lines(const fs::path& path) {
+  if (why_no_file(path.string())) return {};
   std::ifstream stream(path);
   std::vector<Json> rows;
   for (std::string line; std::getline(stream, line);)

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -144,6 +145,7 @@ void skip_byte_order_mark(std::istream& stream) {
 }
 
 std::vector<Document> read_documents(const std::string& path) {
+  if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
   std::ifstream stream(path);
   if (!stream) throw UsageError(path + ": no such data file");
   skip_byte_order_mark(stream);

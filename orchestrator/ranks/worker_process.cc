@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "orchestrator/base/signals.h"
 #include "sharding/protocol/error.h"
 
 extern char** environ;
@@ -183,6 +184,7 @@ CommandResult run_command(const std::vector<std::string>& arguments, std::chrono
   posix_spawn_file_actions_adddup2(actions, in->value(), 1);
   posix_spawn_file_actions_adddup2(actions, error.value(), 2);
   const pid_t pid = spawn(arguments, files);
+  const EndsWithUs ends(pid);
   in.reset();
   const std::optional<std::string> output = read_all(out.value(), until);
   const std::optional<int> status = output ? wait_for(pid, until) : std::nullopt;

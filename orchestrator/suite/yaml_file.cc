@@ -5,6 +5,8 @@
 #include <fstream>
 
 #include "orchestrator/suite/yaml_fields.h"
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -53,7 +55,9 @@ void refuse_keys_used_twice(const YAML::Node& node, const std::string& file, Bou
 }  // namespace
 
 YAML::Node load_yaml(const std::string& path) {
-  if (!std::filesystem::is_regular_file(path)) throw UsageError(path + ": no such file");
+  if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
+  std::error_code none;
+  if (!std::filesystem::exists(path, none)) throw UsageError(path + ": no such file");
   try {
     YAML::Node document = YAML::LoadFile(path);
     refuse_second_document(path);

@@ -13,6 +13,7 @@
 #include "orchestrator/cpython/python_text.h"
 #include "orchestrator/metrics/hashes.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -90,6 +91,7 @@ std::optional<std::string> as_id(const Json& value) {
 
 void each_line(const std::string& path, std::span<const std::size_t> sizes,
                const std::function<void(std::size_t number, const std::vector<std::string>& fields)>& act) {
+  if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
   std::ifstream stream(path);
   skip_byte_order_mark(stream);
   std::string text;

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -72,6 +73,8 @@ std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view hea
                                                             const std::string& file) {
   if (head.size() < 8)
     throw InputError(file + ": " + std::to_string(file_bytes) + " bytes are too few for a safetensors file");
+  if (head.starts_with("version "))
+    throw InputError(file + ": is a git-lfs pointer, not the weights; git lfs pull fetches them");
   std::uint64_t header_bytes = 0;
   for (int i = 7; i >= 0; --i)
     header_bytes = header_bytes << 8 | static_cast<unsigned char>(head[static_cast<std::size_t>(i)]);
@@ -98,6 +101,7 @@ std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view hea
 }
 
 SafetensorsFile::SafetensorsFile(std::string path) : path_(std::move(path)) {
+  if (const auto why = why_no_file(path_)) throw InputError(path_ + ": " + *why);
   descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status {};
   if (descriptor_ < 0 || ::fstat(descriptor_, &status) != 0) {
