@@ -184,7 +184,7 @@ CommandResult run_command(const std::vector<std::string>& arguments, std::chrono
   posix_spawn_file_actions_adddup2(actions, in->value(), 1);
   posix_spawn_file_actions_adddup2(actions, error.value(), 2);
   const pid_t pid = spawn(arguments, files);
-  const EndsWithUs ends(pid);
+  const EndsWithUs child(pid);
   in.reset();
   const std::optional<std::string> output = read_all(out.value(), until);
   const std::optional<int> status = output ? wait_for(pid, until) : std::nullopt;
