@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <initializer_list>
 
 #include "orchestrator/base/exit_code.h"
 
@@ -20,7 +21,7 @@ std::array<std::atomic<pid_t>, 256> children{};
 [[noreturn]] void end_now(int number) {
   for (const auto& child : children)
     if (const pid_t pid = child; pid > 0) kill(-pid, SIGKILL);
-  constexpr char kSaid[] = "proctor: ended by a signal before anything was begun; the same command begins\n";
+  constexpr char kSaid[] = "proctor: ended by a signal before anything was begun\n";
   (void)!write(STDERR_FILENO, kSaid, sizeof kSaid - 1);
   _exit(number == SIGINT ? kInterrupted : kStoppedEarly);
 }
@@ -36,20 +37,26 @@ void on_signal(int number) {
     ++leaves;
 }
 
-}  // namespace
-
-void install_signals(bool under_launcher) {
+void handle(std::initializer_list<int> numbers) {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  if (!under_launcher) sigaction(SIGINT, &action, nullptr);
-  for (int number : {SIGUSR1, SIGUSR2, SIGTERM}) sigaction(number, &action, nullptr);
+  for (const int number : numbers) sigaction(number, &action, nullptr);
   struct sigaction before {};
   sigaction(SIGHUP, nullptr, &before);
   if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
+}
+
+}  // namespace
+
+void install_signals(bool under_launcher) {
+  handle({SIGUSR1, SIGUSR2, SIGTERM});
+  if (!under_launcher) handle({SIGINT});
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is a failed write
 }
+
+void install_ending_signals() { handle({SIGINT, SIGTERM}); }
 
 Asked asked() {
   if (interrupts >= 2) return Asked::interrupt;

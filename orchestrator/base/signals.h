@@ -9,6 +9,8 @@ namespace proctor {
 enum class Asked { nothing, drain, leave, interrupt };
 
 void install_signals(bool under_launcher);
+/// INT, TERM and HUP alone, for a command that begins nothing (NothingBegun).
+void install_ending_signals();
 /// What the signals so far ask for.
 Asked asked();
 int last_signal();

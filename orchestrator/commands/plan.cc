@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "orchestrator/base/machine.h"
+#include "orchestrator/base/signals.h"
 #include "orchestrator/base/tell.h"
 #include "orchestrator/commands/worker_facts.h"
 #include "orchestrator/planning/calibration_file.h"
@@ -61,6 +62,8 @@ std::vector<std::uint32_t> devices_to_plan_for(const PlanOptions& options, const
 }  // namespace
 
 void plan(const PlanOptions& options, std::ostream& out) {
+  install_ending_signals();
+  const NothingBegun nothing;
   std::optional<DeviceFacts> device;
   Calibration known;
   std::string source;

@@ -1,5 +1,6 @@
 """Bad input: each with its message and exit code, before any work starts; nothing is left behind."""
 import json
+import os
 import struct
 import subprocess
 import unittest
@@ -106,6 +107,31 @@ class BadInput(RunCase):
     def test_command_line(self):
         self.refused(2, "--workers 0: expected 1 to 1024", more=("--workers", "0"))
         self.refused(2, "--devices", more=("--devices", "cpu"))
+
+    def test_pipes_folders_and_links_in_a_circle(self):
+        """None is opened: whoever writes a pipe may never come."""
+        places = [("suite.yaml", 2), ("choice.jsonl", 2), ("choice.yaml", 2), ("llama/config.json", 5), ("llama/tokenizer.json", 5), ("llama/model.safetensors", 5),
+                  ("llama/generation_config.json", 5)]
+        for name, code in places:
+            path = self.root / name
+            kept = path.read_bytes() if path.exists() else None
+            path.unlink(missing_ok=True)
+            for make, said in ((os.mkfifo, "is a pipe"), (os.mkdir, "is a folder"), (lambda p: os.symlink(p.name, p), "Too many levels of symbolic links")):
+                with self.subTest(name=name, said=said):
+                    make(path)
+                    self.refused(code, name.split("/")[-1], said)
+                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            if kept is not None:
+                path.write_bytes(kept)
+
+    def test_git_lfs_pointers(self):
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+        for name in ("llama/model.safetensors", "llama/tokenizer.json"):
+            path = self.root / name
+            kept = path.read_bytes()
+            path.write_text(pointer)
+            self.refused(5, "git-lfs pointer")
+            path.write_bytes(kept)
 
     def test_threads_that_no_node_has(self):
         done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--workers", "1", "--set", "machine.cpu_threads=4096")

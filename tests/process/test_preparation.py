@@ -1,0 +1,59 @@
+"""Signals while a suite is prepared: nothing is begun, so each ends the run at once, and what was asked of children."""
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from support import BIN, RunCase
+
+WORKER = """#!/bin/sh
+trap '' INT TERM HUP
+echo $$ > {pid}.tmp && mv {pid}.tmp {pid}
+while :; do sleep 1; done
+"""
+
+
+class Preparation(RunCase):
+    def setUp(self):
+        super().setUp()
+        self.bin = self.root / "bin"
+        self.bin.mkdir()
+        shutil.copy(BIN / "proctor", self.bin)
+        self.pid = self.root / "pid"
+        worker = self.bin / "proctor-worker"
+        worker.write_text(WORKER.format(pid=self.pid))
+        worker.chmod(0o755)
+
+    def alive(self, pid):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+
+    def test_each_signal_ends_a_check_of_models_that_hangs(self):
+        for command, out in (("run", ["--out", "run", "--workers", "1"]), ("plan", [])):
+            for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGHUP, 75)):
+                with self.subTest(command=command, signal=number):
+                    self.pid.unlink(missing_ok=True)
+                    process = subprocess.Popen([self.bin / "proctor", command, "suite.yaml", "--device", "cpu", *out], cwd=self.root, stdout=subprocess.PIPE,
+                                               stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "XDG_CACHE_HOME": str(self.root / "cache")})
+                    while not self.pid.exists() and process.poll() is None:
+                        pass
+                    child = int(self.pid.read_text())
+                    process.send_signal(number)
+                    said = process.communicate(timeout=30)[1]
+                    self.assertEqual(process.returncode, code, said)
+                    self.assertIn("before anything was begun", said)
+                    for _ in range(10000):
+                        if not self.alive(child):
+                            break
+                        os.sched_yield()
+                    self.assertFalse(self.alive(child), "the check has outlived it")
+        self.assertFalse((self.root / "run").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
