@@ -1,6 +1,8 @@
 #include "orchestrator/base/signals.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,9 +18,15 @@ std::atomic<int> interrupts{0}, drains{0}, leaves{0}, last{0};
 
 std::atomic<bool> nothing_begun{false};
 std::array<std::atomic<pid_t>, 256> children{};
+std::atomic<int> spawning{0};
+std::atomic<bool> ending{false};
 
-/// Safe in a handler. 128 + the signal of an interrupt, else what stopped early ends with.
+/// Safe in a handler. 128 + the signal of an interrupt, else what stopped early ends with. A thread that begins a child
+/// has these signals blocked, so waiting for it is not waiting for ourselves; one that a file system holds is left.
 [[noreturn]] void end_now(int number) {
+  ending = true;
+  constexpr timespec kInstant{0, 1'000'000};
+  for (int i = 0; i < 2000 && spawning > 0; ++i) nanosleep(&kInstant, nullptr);
   for (const auto& child : children)
     if (const pid_t pid = child; pid > 0) kill(-pid, SIGKILL);
   constexpr char kSaid[] = "proctor: ended by a signal before anything was begun\n";
@@ -73,9 +81,29 @@ NothingBegun::NothingBegun() {
 
 NothingBegun::~NothingBegun() { nothing_begun = false; }
 
-EndsWithUs::EndsWithUs(pid_t child) : place_(-1) {
+EndsWithUs::EndsWithUs(const std::function<pid_t()>& spawn) {
+  sigset_t ours, before;
+  sigemptyset(&ours);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) sigaddset(&ours, number);
+  pthread_sigmask(SIG_BLOCK, &ours, &before);
+  ++spawning;
+  const auto end = [&before] {
+    --spawning;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  };
+  if (ending) {  // another thread is in the handler: it ends the process, with no child more
+    end();
+    for (;;) pause();
+  }
+  try {
+    pid_ = spawn();
+  } catch (...) {
+    end();
+    throw;
+  }
   for (std::size_t i = 0; i < children.size() && place_ < 0; ++i)
-    if (pid_t free = 0; children[i].compare_exchange_strong(free, child)) place_ = static_cast<int>(i);
+    if (pid_t free = 0; children[i].compare_exchange_strong(free, pid_)) place_ = static_cast<int>(i);
+  end();
 }
 
 EndsWithUs::~EndsWithUs() {

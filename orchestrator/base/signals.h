@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <functional>
+
 namespace proctor {
 
 enum class Asked { nothing, drain, leave, interrupt };
@@ -25,16 +27,19 @@ class NothingBegun {
   NothingBegun& operator=(const NothingBegun&) = delete;
 };
 
-/// A child, first of its process group, that is killed where a signal ends this process.
+/// A child, first of its process group, that is killed where a signal ends this process: `spawn` begins it, with those
+/// signals held back in this thread, so that none ends us between its beginning and our knowing it.
 class EndsWithUs {
  public:
-  explicit EndsWithUs(pid_t child);
+  explicit EndsWithUs(const std::function<pid_t()>& spawn);
   ~EndsWithUs();
   EndsWithUs(const EndsWithUs&) = delete;
   EndsWithUs& operator=(const EndsWithUs&) = delete;
+  pid_t pid() const { return pid_; }
 
  private:
-  int place_;  ///< -1: there was none left
+  pid_t pid_ = -1;
+  int place_ = -1;  ///< -1: there was none left
 };
 
 }  // namespace proctor

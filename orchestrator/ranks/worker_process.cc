@@ -183,8 +183,8 @@ CommandResult run_command(const std::vector<std::string>& arguments, std::chrono
   posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(actions, in->value(), 1);
   posix_spawn_file_actions_adddup2(actions, error.value(), 2);
-  const pid_t pid = spawn(arguments, files);
-  const EndsWithUs child(pid);
+  const EndsWithUs child([&] { return spawn(arguments, files); });
+  const pid_t pid = child.pid();
   in.reset();
   const std::optional<std::string> output = read_all(out.value(), until);
   const std::optional<int> status = output ? wait_for(pid, until) : std::nullopt;

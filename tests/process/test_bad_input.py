@@ -119,8 +119,10 @@ class BadInput(RunCase):
             for make, said in ((os.mkfifo, "is a pipe"), (os.mkdir, "is a folder"), (lambda p: os.symlink(p.name, p), "Too many levels of symbolic links")):
                 with self.subTest(name=name, said=said):
                     make(path)
-                    self.refused(code, name.split("/")[-1], said)
-                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+                    try:
+                        self.refused(code, name.split("/")[-1], said)
+                    finally:
+                        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
             if kept is not None:
                 path.write_bytes(kept)
 

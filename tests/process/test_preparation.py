@@ -3,13 +3,14 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from support import BIN, RunCase
 
 WORKER = """#!/bin/sh
 trap '' INT TERM HUP
-echo $$ > {pid}.tmp && mv {pid}.tmp {pid}
+echo $$ > {pids}/$$.tmp && mv {pids}/$$.tmp {pids}/$$
 while :; do sleep 1; done
 """
 
@@ -20,9 +21,9 @@ class Preparation(RunCase):
         self.bin = self.root / "bin"
         self.bin.mkdir()
         shutil.copy(BIN / "proctor", self.bin)
-        self.pid = self.root / "pid"
+        self.pids = self.root / "pids"
         worker = self.bin / "proctor-worker"
-        worker.write_text(WORKER.format(pid=self.pid))
+        worker.write_text(WORKER.format(pids=self.pids))
         worker.chmod(0o755)
 
     def alive(self, pid):
@@ -33,25 +34,28 @@ class Preparation(RunCase):
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
 
+    def children(self):
+        return [int(path.name) for path in self.pids.iterdir() if path.suffix != ".tmp"]
+
     def test_each_signal_ends_a_check_of_models_that_hangs(self):
+        """Models are checked several at once: each check ends, one that was just begun, too."""
         for command, out in (("run", ["--out", "run", "--workers", "1"]), ("plan", [])):
             for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGHUP, 75)):
                 with self.subTest(command=command, signal=number):
-                    self.pid.unlink(missing_ok=True)
+                    self.pids.mkdir()
                     process = subprocess.Popen([self.bin / "proctor", command, "suite.yaml", "--device", "cpu", *out], cwd=self.root, stdout=subprocess.PIPE,
                                                stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "XDG_CACHE_HOME": str(self.root / "cache")})
-                    while not self.pid.exists() and process.poll() is None:
+                    while not self.children() and process.poll() is None:
                         pass
-                    child = int(self.pid.read_text())
                     process.send_signal(number)
-                    said = process.communicate(timeout=30)[1]
+                    said = process.communicate(timeout=60)[1]
                     self.assertEqual(process.returncode, code, said)
                     self.assertIn("before anything was begun", said)
-                    for _ in range(10000):
-                        if not self.alive(child):
-                            break
+                    until = time.monotonic() + 60
+                    while any(map(self.alive, self.children())) and time.monotonic() < until:
                         os.sched_yield()
-                    self.assertFalse(self.alive(child), "the check has outlived it")
+                    self.assertEqual([pid for pid in self.children() if self.alive(pid)], [], "checks have outlived it")
+                    shutil.rmtree(self.pids)
         self.assertFalse((self.root / "run").exists())
 
 
