@@ -41,7 +41,7 @@ ROOMS = {
     "worker/attention": "base checkpoint batching kernels models sharding/protocol",
     "worker/inference": "checkpoint batching postprocessing kernels models attention sharding/protocol sharding/planning",
     "worker/kinds": "base tokenizer checkpoint batching postprocessing device communicator kernels models attention inference sharding/protocol",
-    "worker/visit": "base device communicator kinds sharding/protocol",
+    "worker/visit": "base checkpoint device communicator kinds sharding/protocol",
     "worker/commands": "base checkpoint device kinds visit sharding/protocol",
 }
 # What must build without LibTorch, so that sanitizers and fuzzers reach it.

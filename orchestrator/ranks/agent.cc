@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "orchestrator/base/machine.h"
@@ -44,6 +45,20 @@ void refuse_many_threads(const Configure& order) {
                      counted(cores, "core") + " to use; at most " + std::to_string(kMostOfACore) + " threads a core");
 }
 
+std::vector<LackingModule> lacking(const std::vector<std::string>& paths) {
+  std::vector<LackingModule> all;
+  for (std::uint32_t m = 0; m < paths.size(); ++m) {
+    std::error_code error;
+    const bool there = std::filesystem::exists(paths[m], error);
+    const bool empty =
+        there && std::filesystem::is_directory(paths[m], error) && std::filesystem::is_empty(paths[m], error);
+    if (there && !empty) continue;
+    const std::string why = error ? error.message() : empty ? "is an empty folder" : "is not there";
+    all.push_back({ModuleId{m}, paths[m] + ": " + why});
+  }
+  return all;
+}
+
 }  // namespace
 
 Agent::Agent(std::string worker_binary, NodePlace place, std::function<void(AgentReport)> report,
@@ -74,7 +89,7 @@ void Agent::on(const Configure& order) {
                        " of this node, which has " + counted(facts.count, "device") +
                        "; there is one worker per device");
     workers_ = workers;
-    report_(AgentHello{host_name(), workers, facts});
+    report_(AgentHello{host_name(), workers, facts, lacking(order.module_paths)});
   } catch (const Error& error) {
     report_(AgentFailed{host_name(), to_string(error.fault()), error.what()});
   } catch (const nlohmann::json::exception& error) {

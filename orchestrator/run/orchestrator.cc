@@ -24,6 +24,8 @@ std::uint64_t bytes_per_worker(const Work& work) {
 }
 
 Configure configuration(const Work& work, const RunOptions& options, const RunDirectory& directory) {
+  std::vector<std::string> paths;
+  for (const Module& module : work.suite.modules) paths.push_back(module.path);
   return {options.device,
           options.workers.value_or(work.suite.machine.workers.value_or(0)),
           work.suite.machine.cpu_threads,
@@ -31,15 +33,17 @@ Configure configuration(const Work& work, const RunOptions& options, const RunDi
           bytes_per_worker(work),
           std::filesystem::absolute(directory.logs()).string(),
           kOrphanDeadlines * work.suite.deadlines.agent.count(),
-          work.suite.deadlines.load.count()};
+          work.suite.deadlines.load.count(),
+          std::move(paths)};
 }
 
-Conductor::Options conductor_options(const Work& work, std::uint32_t next_visit) {
+Conductor::Options conductor_options(const Work& work, std::uint32_t next_visit, std::uint32_t agents) {
   Conductor::Options options{work.suite.deadlines,
                              work.suite.cleanup.leak_tolerance_bytes,
                              VisitId{next_visit},
                              {},
-                             work.device.kind == "cpu" ? Reach::node : Reach::nodes};
+                             work.device.kind == "cpu" ? Reach::node : Reach::nodes,
+                             agents};
   for (const Module& module : work.suite.modules) options.module_names.push_back(module.name);
   return options;
 }
@@ -66,7 +70,8 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
       forecast_(work, {work.device.kind, read_calibration(surroundings_.learned, work.device.kind)}),
       report_(work, {options.progress, options.command_line}, directory, store_thread_, scoreboard_, forecast_,
               earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
-      conductor_(conductor_options(work, resumed.next_visit), forecast_.outlooks(), work.shards, *this) {
+      conductor_(conductor_options(work, resumed.next_visit, agents_.count()), forecast_.outlooks(), work.shards,
+                 *this) {
   report_.log("# started by host " + host_name() + ", pid " + std::to_string(getpid()));
   for (auto& [shard, responses] : resumed.answers) {
     conductor_.restore_answered(ShardId{shard});
@@ -98,9 +103,10 @@ void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId
     agents_.send(members[0].agent, memory);
   }
   for (std::uint32_t rank = 0; rank < size; ++rank)
-    agents_.to_workers(members.subspan(rank, 1),
-                       OpenVisit{visit, work_.suite.modules[module.value], rank, size,
-                                 work_.max_batch_tokens[module.value], work_.suite.cleanup, work_.suite.deadlines});
+    agents_.to_workers(
+        members.subspan(rank, 1),
+        OpenVisit{visit, work_.suite.modules[module.value], rank, size, work_.max_batch_tokens[module.value],
+                  work_.suite.cleanup, work_.suite.deadlines, work_.facts[module.value].folder_hash});
 }
 
 std::vector<Request> Orchestrator::requests_of(ShardId id) const {
@@ -169,6 +175,12 @@ void Orchestrator::record(const LedgerEntry& entry) {
 
 void Orchestrator::on(AgentId agent, const AgentHello& hello) {
   agents_.on_hello(hello);
+  for (const auto& [module, why] : hello.lacking) {
+    conductor_.on_lacking(agent, module, why);
+    if (conductor_.has_work(module))
+      warn("node " + hello.host + " has not got module " + work_.suite.modules.at(module.value).name +
+           " and is not asked for it: " + why);
+  }
   conductor_.on_agent(agent, hello.host, hello.slots, clock_.now());
   if (agents_.all_here()) refuse_gangs_without_a_place();
 }
@@ -252,9 +264,11 @@ void Orchestrator::step() {
 /// Throws EnvironmentError where nothing can go on.
 bool Orchestrator::goes_on() {
   if (conductor_.finished() && (conductor_.unstored() == 0 || !drain_reason_.empty())) return false;
-  if (!agents_.all_here() && now() > kHelloDeadline && !std::exchange(incomplete_, true))
+  if (!agents_.all_here() && now() > kHelloDeadline && !std::exchange(incomplete_, true)) {
+    conductor_.go_on_without_the_missing();
     warn(std::to_string(agents_.count() - agents_.hosts().size()) + " of " + std::to_string(agents_.count()) +
          " ranks have not said what they have; the run goes on without them");
+  }
   if (const auto stuck = agents_.all_here() || incomplete_ ? conductor_.stuck(clock_.now()) : std::nullopt)
     throw EnvironmentError(*stuck + "; " + (report_.events().empty() ? "" : "last: " + report_.events().back()) +
                            "; the workers' logs are in " + directory_.logs().string());

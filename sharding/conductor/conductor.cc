@@ -21,7 +21,6 @@ Conductor::Conductor(Options options, std::vector<ModuleOutlook> modules, std::v
       attempts_(shards_.size()),
       state_(shards_.size(), ShardState::waiting),
       holder_(shards_.size()),
-      open_failures_(modules_.size(), 0),
       outside_kills_(modules_.size()),
       unanswered_(modules_.size(), 0),
       unstored_(shards_.size()),
@@ -65,7 +64,8 @@ void Conductor::handle(SlotId, Visit& visit, const GangAddress& report, Moment) 
 
 void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened& report, Moment now) {
   if (!visit.on_opened(*visit.member(slot), now)) return;
-  open_failures_[visit.module().value] = 0, outside_kills_[visit.module().value] = {};
+  forget_failed_loads(visit);
+  outside_kills_[visit.module().value] = {};
   schedule_.on_loaded(visit.module(), report.load_s);
   hungry_.insert(visit.id());
 }
@@ -131,6 +131,8 @@ void Conductor::on_tick(Moment now) {
     executor_.kill(slot);
     roster_.on_death(slot, nullptr, "did not start in time", dispensable(slot), now);
   }
+  for (auto next = failed_loads_.begin(); next != failed_loads_.end();)
+    (void)give_up_without_a_node((next++)->first);  // which may forget it
   start_due(now);
   reconsider_ = true;
   assign(now);
@@ -194,6 +196,13 @@ void Conductor::feed(Visit& visit, Moment now) {
   executor_.assign(visit.slots(), assignment);
 }
 
+/// Where a gang that had loaded its module is gone, that node may be asked for it again.
+void Conductor::gang_gone(const Visit& visit) {
+  schedule_.on_gang_gone(visit.module());
+  if (visit.was_opened()) forget_failed_loads(visit);
+  reconsider_ = true;
+}
+
 /// A gang without shards keeps its module only while a lost shard of it might come back and nobody else wants it.
 bool Conductor::needed_elsewhere(const Visit& visit) const {
   if (unanswered_[visit.module().value] == 0) return true;
@@ -208,7 +217,7 @@ void Conductor::close(Visit& visit, Moment now) {
 void Conductor::end(VisitId id, Moment now) {
   Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
-  if (!visit.suspended()) gang_gone(visit.module());
+  if (!visit.suspended()) gang_gone(visit);
   const Verdict verdict = visit.verdict(options_.leak_tolerance_bytes, tolerated_);
   std::set<std::string> unclean;
   for (std::uint32_t m = 0; m < visit.size(); ++m) unclean.insert(end_member(visit, m, verdict, now));

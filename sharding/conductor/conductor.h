@@ -75,6 +75,7 @@ class Conductor {
     VisitId first_visit;
     std::vector<std::string> module_names;  ///< for messages
     Reach reach = Reach::node;              ///< of a gang
+    std::uint32_t agents = 1;               ///< that are expected; a module is given up only when all are here
   };
   Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Executor& executor);
 
@@ -83,6 +84,12 @@ class Conductor {
   void restore_overrides(ShardId shard, ShardOverrides overrides) { attempts_.restore(shard, std::move(overrides)); }
 
   void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
+  /// Before its on_agent: that node has not got a module's files, and is never asked for it.
+  void on_lacking(AgentId agent, ModuleId module, const std::string& why) {
+    failed_loads_[module][agent] = {kFailedLoads, why, true};
+  }
+  /// Agents that never came are no longer expected.
+  void go_on_without_the_missing() { options_.agents = 0; }
   /// Any sign of life of an agent. One that was silent for the deadline `agent` is suspect: its shards are run
   /// elsewhere and nothing new is sent to it, until it is heard again.
   void on_heard(AgentId agent, Moment now);
@@ -110,6 +117,12 @@ class Conductor {
 
  private:
   enum class ShardState { waiting, running, answered, stored };
+  static constexpr std::uint32_t kFailedLoads = 2;  // of a module on a node, before it is not asked for it again
+  struct FailedLoads {
+    std::uint32_t in_a_row = 0;
+    std::string why;
+    bool lacking = false;  // for good
+  };
 
   void handle(SlotId slot, Visit& visit, const GangAddress& report, Moment now);
   void handle(SlotId slot, Visit& visit, const VisitOpened& report, Moment now);
@@ -132,10 +145,8 @@ class Conductor {
   Visit* visit_of(SlotId slot) { return const_cast<Visit*>(std::as_const(*this).visit_of(slot)); }
   const Visit* visit_of(SlotId slot) const;
   bool holds_shard(const Visit& visit) const;
-  void gang_gone(ModuleId module) {
-    schedule_.on_gang_gone(module);
-    reconsider_ = true;
-  }
+  void gang_gone(const Visit& visit);
+  std::optional<std::vector<SlotId>> place(std::span<const NodeSlots> nodes, ModuleId module) const;
   std::string name_of(SlotId slot) const;
   void start_due(Moment now);
   void assign(Moment now);
@@ -162,7 +173,9 @@ class Conductor {
   void run_again(ShardId shard);
   enum class Durable { no, yes };
   void fail_requests(ShardId shard, const std::string& reason, Durable durable);
-  void count_open_failure(ModuleId module, EndedBy by, const std::string& why);
+  void on_load_failed(ModuleId module, SlotId slot, EndedBy by, const std::string& why);
+  void forget_failed_loads(const Visit& visit);
+  bool give_up_without_a_node(ModuleId module);
   bool held(ModuleId module) const;
   Moment expected_seconds(ShardId shard) const;
   const std::string& name(ModuleId module) const { return options_.module_names.at(module.value); }
@@ -186,8 +199,8 @@ class Conductor {
   std::set<VisitId> idle_;                  // looked at, and without a shard still: until something is reconsidered
   bool reconsider_ = false;                 // shards came back, or gangs, modules or estimates changed
   std::vector<ShardState> state_;
-  std::vector<VisitId> holder_;                        // of each running shard
-  std::vector<std::uint32_t> open_failures_;           // of each module, in a row
+  std::vector<VisitId> holder_;  // of each running shard
+  std::map<ModuleId, std::map<AgentId, FailedLoads>> failed_loads_;
   std::vector<OutsideKills> outside_kills_;            // of each module while it was loaded, in a row
   std::vector<std::size_t> unanswered_;                // shards of each module
   std::map<std::string, std::uint32_t> recycled_for_;  // visits in a row that a counter made unclean

@@ -32,7 +32,7 @@ void Conductor::suspect(AgentId agent, Moment now) {
       continue;
     }
     visit.suspend();
-    if (visit.state() != VisitState::aborting) gang_gone(visit.module());
+    if (visit.state() != VisitState::aborting) gang_gone(visit);
     if (!holds_shard(visit)) continue;
     run_again(*visit.shard());
     ++reissued;

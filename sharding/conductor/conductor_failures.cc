@@ -5,30 +5,58 @@
 #include "sharding/protocol/error.h"
 
 namespace proctor {
-namespace {
-constexpr std::uint32_t kOpenFailures = 2;  // gangs that may fail to load a module before its requests are failed
-}  // namespace
-
 void Conductor::handle(SlotId slot, Visit& visit, const OpenFailed& report, Moment now) {
   if (visit.state() != VisitState::opening) return;
   const ModuleId module = visit.module();
   const std::string who = visit.size() > 1 ? name_of(slot) + ": " : "";
   abort(visit.id(), "load failed: " + who + report.message, std::nullopt, now);
-  count_open_failure(module, EndedBy::itself, report.message);
+  on_load_failed(module, slot, EndedBy::itself, report.message);
 }
 
-/// A module that two visits in a row could not load, and that no gang holds, fails its requests by name. That is not
-/// stored as an answer: with more memory, or a mended file system, the same command computes them.
-void Conductor::count_open_failure(ModuleId module, EndedBy by, const std::string& why) {
+/// A node that twice running could not load a module is not asked for it again, while others are or a gang holds it.
+void Conductor::on_load_failed(ModuleId module, SlotId slot, EndedBy by, const std::string& why) {
   if (by == EndedBy::order || (by == EndedBy::outside && !outside_kills_[module.value].counts())) return;
-  if (++open_failures_[module.value] < kOpenFailures || held(module)) return;
+  FailedLoads& failed = failed_loads_[module][slot.agent];
+  failed.why = why;
+  if (++failed.in_a_row != kFailedLoads) return;
+  reconsider_ = true;
+  if (!give_up_without_a_node(module))
+    executor_.warn("node " + roster_.host(slot.agent) + " could not load module " + name(module) + " " +
+                   std::to_string(kFailedLoads) + " times in a row and is not asked for it again: " + why);
+}
+
+void Conductor::forget_failed_loads(const Visit& visit) {
+  const auto module = failed_loads_.find(visit.module());
+  if (module == failed_loads_.end()) return;
+  for (std::uint32_t m = 0; m < visit.size(); ++m)
+    if (const auto node = module->second.find(visit.slot(m).agent);
+        node != module->second.end() && !node->second.lacking)
+      module->second.erase(node);
+  if (module->second.empty()) failed_loads_.erase(module);
+}
+
+/// A module that no node can load, and that no gang holds, fails its requests by name. That is not stored as an answer:
+/// with more memory, or a mended file system, the same command computes them. True if it is given up here.
+bool Conductor::give_up_without_a_node(ModuleId module) {
+  const auto all = roster_.nodes([](SlotId, const SlotRecord&) { return true; });
+  if (all.size() < options_.agents || !has_work(module) || held(module) || place(all, module)) return false;
+  const std::uint32_t width = modules_[module.value].tensor_parallel;
+  if (!place_gang(all, width, options_.reach)) return false;  // for want of workers, not of loads
+  std::string reasons;
+  for (const auto& [agent, failed] : failed_loads_[module])
+    if (roster_.knows(agent) && failed.in_a_row >= kFailedLoads)
+      reasons +=
+          (reasons.empty() ? "" : "; ") + (all.size() > 1 ? "node " + roster_.host(agent) + ": " : "") + failed.why;
+  failed_loads_.erase(module);
   schedule_.drop(module);
   reconsider_ = true;
-  executor_.warn("module " + name(module) + " could not be loaded " + std::to_string(kOpenFailures) +
-                 " times in a row; its requests fail: " + why);
+  executor_.warn("module " + name(module) + " could not be loaded " +
+                 (all.size() > 1 ? "on any node" : std::to_string(kFailedLoads) + " times in a row") +
+                 "; its requests fail: " + reasons);
   for (std::uint32_t s = 0; s < shards_.size(); ++s)
     if (shards_[s].module == module && state_[s] == ShardState::waiting)
-      fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + why, Durable::no);
+      fail_requests(ShardId{s}, name(module) + " cannot be loaded: " + reasons, Durable::no);
+  return true;
 }
 
 bool Conductor::held(ModuleId module) const {
@@ -97,7 +125,7 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, cons
     const bool struck = by == EndedBy::itself || (by == EndedBy::outside && shard && attempts_.on_outside_kill(*shard));
     if (aborting && last) end_aborted(id, now);
     if (!aborting) abort(id, who, struck ? std::optional(member) : std::nullopt, now);
-    if (opening) count_open_failure(module, by, who);
+    if (opening) on_load_failed(module, slot, by, who);
   }
   start_due(now);  // not on_tick: after a stall, news of progress may still wait behind this event
   assign(now);
@@ -118,9 +146,10 @@ void Conductor::on_late(VisitId id, const Late& late, Moment now) {
     return;
   }
   const bool opening = visit.state() == VisitState::opening;
+  const SlotId first = visit.slot(late.members.front());
   const auto culprit = late.what == "progress" ? std::optional(late.members.front()) : std::nullopt;
   abort(id, reason, culprit, now, late.members);
-  if (opening) count_open_failure(module, EndedBy::itself, reason);
+  if (opening) on_load_failed(module, first, EndedBy::itself, reason);
 }
 
 /// Twice running for the same cache counter: fresh workers do not help, so it no longer costs one.
@@ -140,7 +169,7 @@ void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::
   executor_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
   const auto lost = holds_shard(visit) ? visit.shard() : std::nullopt;
   visit.on_aborting(now, reason);
-  if (!visit.suspended()) gang_gone(visit.module());
+  if (!visit.suspended()) gang_gone(visit);
   if (lost && culprit) strike(*lost, visit.slot(*culprit), visit.place(*culprit), reason);
   if (lost && !culprit) run_again(*lost);
   for (std::uint32_t member : hung) kill(visit, member, now);

@@ -29,7 +29,7 @@ std::optional<std::string> Conductor::stuck(Moment now) const {
   std::string wanting;
   for (std::uint32_t m = 0; m < modules_.size(); ++m) {
     if (unanswered_[m] == 0) continue;
-    if (place_gang(usable, modules_[m].tensor_parallel, options_.reach)) return std::nullopt;
+    if (place(usable, ModuleId{m})) return std::nullopt;
     wanting = name(ModuleId{m});
   }
   if (wanting.empty()) return std::nullopt;  // only the store is being waited for
@@ -44,11 +44,24 @@ std::uint32_t Conductor::widest_place(std::uint32_t most) const {
   return most;
 }
 
+/// A gang's slots, on nodes that may be asked for the module.
+std::optional<std::vector<SlotId>> Conductor::place(std::span<const NodeSlots> nodes, ModuleId module) const {
+  const std::uint32_t width = modules_[module.value].tensor_parallel;
+  const auto failed = failed_loads_.find(module);
+  if (failed == failed_loads_.end()) return place_gang(nodes, width, options_.reach);
+  std::vector<NodeSlots> asked(nodes.begin(), nodes.end());
+  for (NodeSlots& node : asked)
+    if (const auto of_node = failed->second.find(node.agent);
+        of_node != failed->second.end() && of_node->second.in_a_row >= kFailedLoads)
+      node.free.assign(node.free.size(), false);
+  return place_gang(asked, width, options_.reach);
+}
+
 /// Every module with work could still be placed without this slot.
 bool Conductor::dispensable(SlotId slot) const {
   const auto rest = roster_.nodes([&](SlotId id, const SlotRecord& r) { return id != slot && usable(id, r); });
   for (std::uint32_t m = 0; m < modules_.size(); ++m)
-    if (unanswered_[m] > 0 && !place_gang(rest, modules_[m].tensor_parallel, options_.reach)) return false;
+    if (unanswered_[m] > 0 && !place(rest, ModuleId{m})) return false;
   return true;
 }
 
@@ -58,16 +71,16 @@ bool Conductor::open_one(Moment now) {
   if (!wanted) return false;
   std::vector<NodeSlots> buffer;
   const std::vector<NodeSlots>& free = unreserved_slots(*wanted, buffer);
-  std::map<std::uint32_t, std::optional<std::vector<SlotId>>> places;  // by width
-  const auto place = [&](ModuleId m) -> const std::optional<std::vector<SlotId>>& {
-    const std::uint32_t width = modules_[m.value].tensor_parallel;
-    const auto found = places.find(width);
-    return found != places.end() ? found->second
-                                 : places.emplace(width, place_gang(free, width, options_.reach)).first->second;
+  std::map<std::uint32_t, bool> wide_enough;  // by width, of modules that no node failed to load
+  const auto fits = [&](ModuleId m) {
+    if (failed_loads_.contains(m)) return place(free, m).has_value();
+    const auto [known, fresh] = wide_enough.try_emplace(modules_[m.value].tensor_parallel);
+    if (fresh) known->second = place(free, m).has_value();
+    return known->second;
   };
-  const auto module = schedule_.choose(std::nullopt, [&](ModuleId m) { return place(m).has_value(); });
+  const auto module = schedule_.choose(std::nullopt, fits);
   if (!module) return false;
-  const std::vector<SlotId> slots = *place(*module);
+  const std::vector<SlotId> slots = *place(free, *module);
   const VisitId id{next_visit_++};
   std::vector<Member> members;
   for (SlotId slot : slots) {
@@ -86,10 +99,10 @@ bool Conductor::open_one(Moment now) {
 const std::vector<NodeSlots>& Conductor::unreserved_slots(ModuleId wanted, std::vector<NodeSlots>& buffer) const {
   const std::vector<NodeSlots>& free = roster_.free_nodes();
   const std::uint32_t width = modules_[wanted.value].tensor_parallel;
-  if (!schedule_.unserved(wanted) || width == 1 || place_gang(free, width, options_.reach)) return free;
+  if (!schedule_.unserved(wanted) || width == 1 || place(free, wanted)) return free;
   buffer = free;
   const auto soon = roster_.nodes([&](SlotId id, const SlotRecord& r) { return frees_soon(id, r); });
-  for (SlotId kept : place_gang(soon, width, options_.reach).value_or(std::vector<SlotId>{}))
+  for (SlotId kept : place(soon, wanted).value_or(std::vector<SlotId>{}))
     for (NodeSlots& node : buffer)
       if (node.agent == kept.agent) node.free[kept.slot] = false;
   return buffer;

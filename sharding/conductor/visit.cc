@@ -141,6 +141,7 @@ bool Visit::on_opened(std::uint32_t member, Moment now) {
   if (state_ != VisitState::opening) return false;
   members_[member].done = true;
   if (!all_done()) return false;
+  was_opened_ = true;
   begin(VisitEvent::all_opened, now, deadlines_.progress);
   return true;
 }

@@ -75,6 +75,7 @@ class Visit {
   std::optional<ShardId> shard() const { return shard_; }
   std::uint32_t attempt() const { return attempt_; }
 
+  bool was_opened() const { return was_opened_; }
   /// True when the last member has opened: the gang serves.
   bool on_opened(std::uint32_t member, Moment now);
   /// `expected`: estimated seconds of the whole shard; units of it may take 20 times that. Returns what one may take.
@@ -137,6 +138,7 @@ class Visit {
   Moment allowance_;  // how long one unit may take
   std::optional<ShardId> shard_;
   std::uint32_t attempt_ = 0;
+  bool was_opened_ = false;
   bool suspended_ = false;
   std::optional<Verdict> forced_;  // whatever is measured
   std::string reason_;             // of forced_

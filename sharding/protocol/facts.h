@@ -16,7 +16,8 @@ struct ModelFacts {
   std::uint64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, intermediate = 0, vocabulary = 0;
   std::int64_t max_length = 0;     ///< tokens: of the module that was asked for, else as lm-eval finds it
   double bytes_per_token = 4.0;    ///< estimate, of English text
-  std::string model_hash;          ///< config, tokenizer and weight headers
+  std::string model_hash;          ///< of every byte that decides a number
+  std::string folder_hash = {};    ///< of as much as every node can compare before it loads (folder_hash.h)
   std::string eos_text, bos_text;  ///< special tokens as text, for the results file
   bool shares_beginnings = true;   ///< what texts begin with alike is computed once
   std::vector<std::string> kinds = {"generator"};  ///< what it can be used as

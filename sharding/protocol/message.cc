@@ -13,7 +13,8 @@
 namespace proctor {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(GangMemory, visit)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenVisit, visit, module, gang_rank, gang_size, max_batch_tokens, cleanup, deadlines)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OpenVisit, visit, module, gang_rank, gang_size, max_batch_tokens, cleanup, deadlines,
+                                   folder_hash)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(JoinGang, visit, address)
 
 void to_json(nlohmann::json& json, const RunShard& order) {
@@ -49,12 +50,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardFailed, visit, shard, attempt, out_of_me
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Quiesced, visit, ok, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitClosed, visit, row)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configure, device, workers, cpu_threads, memory_limit_bytes, bytes_per_worker,
-                                   log_folder, orphan_s, probe_s)
+                                   log_folder, orphan_s, probe_s, module_paths)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentFailed, host, fault, message, disk)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KillWorker, slot)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShareMemory, visit, slots)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentHello, host, slots, facts)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LackingModule, module, why)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentHello, host, slots, facts, lacking)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(WorkerExited, slot, incarnation, by, how)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DrainAsked, signal)
 

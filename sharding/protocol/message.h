@@ -28,6 +28,7 @@ struct OpenVisit {
   std::int64_t max_batch_tokens = 0;
   Cleanup cleanup;
   Deadlines deadlines;
+  std::string folder_hash = {};  ///< what rank 0 found in the module's folder (ModelFacts); empty: nobody compares
 };
 struct JoinGang {  ///< a gang of GPU workers: where member 0 is met; then the communicator is made and the module
                    ///< loaded
@@ -118,8 +119,9 @@ struct Configure {            ///< the first order: what this agent's workers ar
   std::uint32_t cpu_threads = 1;
   std::uint64_t memory_limit_bytes = 0, bytes_per_worker = 0;
   std::string log_folder;
-  double orphan_s = 150;  ///< so long without a word of rank 0, the agent leaves
-  double probe_s = 600;   ///< how long the worker binary may take to say what devices there are
+  double orphan_s = 150;                       ///< so long without a word of rank 0, the agent leaves
+  double probe_s = 600;                        ///< how long the worker binary may take to say what devices there are
+  std::vector<std::string> module_paths = {};  ///< of each module, by number: is it here?
 };
 struct StartWorker {  ///< incarnation: which start of this slot; a report of an older one is stale
   std::uint32_t slot = 0, incarnation = 0;
@@ -135,10 +137,15 @@ struct ShareMemory {  ///< make common memory for a gang of this node's workers;
   VisitId visit;
   std::vector<std::uint32_t> slots;
 };
+struct LackingModule {
+  ModuleId module;
+  std::string why;
+};
 struct AgentHello {
   std::string host;
   std::uint32_t slots = 0;
   DeviceFacts facts;
+  std::vector<LackingModule> lacking = {};  ///< modules whose files this node has not got
 };
 struct FromWorker {
   std::uint32_t slot = 0, incarnation = 0;

@@ -1,15 +1,13 @@
 // check_model: a folder's weight files against its configuration; the model's hash and facts.
-#include <xxhash.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 #include "worker/base/json_file.h"
 #include "worker/checkpoint/families.h"
+#include "worker/checkpoint/folder_hash.h"
 #include "worker/checkpoint/known_keys.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/safetensors.h"
@@ -29,53 +27,6 @@ void check_shape(const WeightSource& source, const TensorEntry& entry, const std
   if (entry.dtype != "F32" && entry.dtype != "BF16" && entry.dtype != "F16")
     throw InputError(file + ": tensor " + source.tensor + " has dtype " + entry.dtype +
                      " (F32, BF16 and F16 are read); is this a quantised checkpoint?");
-}
-
-/// `name`: within the model's folder.
-void add_file(XXH3_state_t* state, const fs::path& folder, const std::string& name) {
-  std::ifstream stream(folder / name, std::ios::binary);
-  std::ostringstream text;
-  text << name << '\0' << stream.rdbuf();
-  XXH3_128bits_update(state, text.str().data(), text.str().size());
-}
-
-/// Of the folders that modules.json may name (1_Pooling/config.json), by name.
-std::vector<std::string> configurations_below(const std::string& folder) {
-  std::vector<std::string> found;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(folder, none))
-    if (entry.is_directory(none) && fs::exists(entry.path() / "config.json"))
-      found.push_back(entry.path().filename().string() + "/config.json");
-  std::ranges::sort(found);
-  return found;
-}
-
-/// Of everything that decides a number: the whole of every file and tensor.
-std::string hash_of(const ModelFolder& folder, const Checkpoint& checkpoint) {
-  XXH3_state_t* state = XXH3_createState();
-  XXH3_128bits_reset(state);
-  for (const char* name :
-       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "artifact.metadata", "modules.json", "sentence_bert_config.json",
-        "sentence_roberta_config.json", "sentence_xlm-roberta_config.json", "config_sentence_transformers.json"})
-    add_file(state, folder.path, name);
-  for (const std::string& config : configurations_below(folder.path)) add_file(state, folder.path, config);
-  std::string buffer;
-  for (const auto& [name, found] : checkpoint.tensors()) {
-    const std::string header = name + Json(found.entry->shape).dump() + found.entry->dtype;
-    XXH3_128bits_update(state, header.data(), header.size());
-    for (std::uint64_t at = found.entry->begin; at < found.entry->end; at += buffer.size()) {
-      buffer.resize(std::min(kPiece, found.entry->end - at));
-      found.file->read(at, buffer.size(), buffer.data());
-      XXH3_128bits_update(state, buffer.data(), buffer.size());
-    }
-  }
-  const XXH128_hash_t hash = XXH3_128bits_digest(state);
-  XXH3_freeState(state);
-  char text[33];
-  std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
-                static_cast<unsigned long long>(hash.low64));
-  return text;
 }
 
 bool same_bytes(const Checkpoint::Found& a, const Checkpoint::Found& b) {
@@ -106,7 +57,7 @@ bool is_expendable(const std::string& tensor) {
 void note_unknown_keys(const fs::path& folder, std::vector<std::string>& notes) {
   for (const char* file : {"tokenizer_config.json", "special_tokens_map.json", "generation_config.json"}) {
     const fs::path path = folder / file;
-    if (!fs::exists(path)) continue;
+    if (!is_there(path)) continue;
     std::string names;
     for (const std::string& key : unknown_keys(read_json_file(path.string()), file))
       names += (names.empty() ? "" : ", ") + key;
@@ -196,7 +147,8 @@ ModelFacts check_model(const ModelFolder& folder) {
   facts.checkpoint_dtype = folder.checkpoint_dtype;
   facts.max_length = folder.max_length;
   facts.bytes_per_token = facts.vocabulary > 1000 ? 4.0 : 2.0;
-  facts.model_hash = hash_of(folder, checkpoint);
+  facts.model_hash = folder_hash(folder.path, checkpoint, HashOf::everything);
+  facts.folder_hash = folder_hash(folder.path, checkpoint, HashOf::beginnings);
   facts.bos_text = folder.tokenizer.bos_token;
   facts.eos_text = folder.tokenizer.eos_token;
   facts.notes = notes_on(folder, checkpoint, sources);

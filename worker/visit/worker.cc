@@ -9,6 +9,8 @@
 
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/message.h"
+#include "worker/checkpoint/folder_hash.h"
+#include "worker/checkpoint/safetensors.h"
 #include "worker/communicator/communicator_nccl.h"
 #include "worker/device/host_memory.h"
 #include "worker/visit/error_message.h"
@@ -40,6 +42,15 @@ struct OpenVisitState {
   SentAhead ahead;
   LedgerRow row;
 };
+
+/// Nodes may have folders of their own under one path.
+void refuse_another_version(const OpenVisit& order) {
+  const std::string& path = order.module.path;
+  if (order.folder_hash.empty() || folder_hash(path, Checkpoint(path), HashOf::beginnings) == order.folder_hash) return;
+  throw InputError(path +
+                   ": is not what the run began with (configuration, tokenizer or weights differ from those on "
+                   "rank 0's node, or were changed since); give every node the same files");
+}
 
 class Worker {
  public:
@@ -150,6 +161,7 @@ class Worker {
       announce("form gang");
       communicator.join(after(2 * order.deadlines.load));
       communicator.wait_at_most(2 * order.deadlines.progress);
+      refuse_another_version(order);
       visit_->gang.module = find_kind(order.module.kind).open(order.module, device_, communicator, announcer());
     } catch (const Error& error) {
       failure = error.what();

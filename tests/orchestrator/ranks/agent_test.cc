@@ -115,6 +115,21 @@ TEST_F(AgentTest, says_hello_with_its_slots) {
   EXPECT_EQ(hello->facts.numerics, "n");
 }
 
+TEST_F(AgentTest, says_which_modules_its_node_has_not_got) {
+  Agent one = agent(kProbe);
+  Configure order{"cpu", 1, 1, 0, 1, root_.string()};
+  fs::create_directories(root_ / "empty");
+  order.module_paths = {(root_ / "nowhere").string(), (root_ / "worker").string(), (root_ / "empty").string()};
+  one.handle(order);
+  const auto* hello = wait_for<AgentHello>(one);
+  ASSERT_TRUE(hello);
+  ASSERT_EQ(hello->lacking.size(), 2u);
+  EXPECT_EQ(hello->lacking[0].module, ModuleId{0});
+  EXPECT_EQ(hello->lacking[0].why, (root_ / "nowhere").string() + ": is not there");
+  EXPECT_EQ(hello->lacking[1].module, ModuleId{2});
+  EXPECT_EQ(hello->lacking[1].why, (root_ / "empty").string() + ": is an empty folder");
+}
+
 TEST_F(AgentTest, passes_on_why_its_node_cannot_take_part) {
   Agent one = agent("echo 'driver too old' >&2; exit 4\n");
   one.handle(Configure{"cuda", 1, 1, 0, 1, root_.string()});

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "tests/sharding/conductor/stage.h"
 
@@ -241,6 +242,141 @@ TEST(SilentNode, its_workers_deadlines_begin_anew_when_it_speaks) {
   nodes.conductor.on_tick(Moment(310));
   const auto said = nodes.executor.take();
   EXPECT_EQ(std::ranges::count(said, "kill 1.0"), 0) << "it could not say anything in the meantime";
+}
+
+/// Two nodes of one worker each; both are here unless `here` says otherwise.
+struct TwoNodes {
+  RecordingExecutor executor;
+  Conductor conductor;
+  double now = 0;
+  std::map<std::uint32_t, std::uint32_t> incarnations;
+
+  explicit TwoNodes(std::size_t modules, std::vector<Shard> work, std::uint32_t agents = 2)
+      : conductor({Deadlines{}, 16u << 20, VisitId{1}, Stage::names(modules), Reach::node, agents},
+                  std::vector<ModuleOutlook>(modules, ModuleOutlook{1, 1e-3, 1e-6}), std::move(work), executor) {}
+  void come(std::uint32_t node) { conductor.on_agent(AgentId{node}, "node" + std::to_string(node), 1, Moment(now)); }
+  /// Both nodes are heard, and their workers are ready.
+  void pass() {
+    now += 2;
+    for (std::uint32_t node : {0u, 1u}) conductor.on_heard(AgentId{node}, Moment(now));
+    conductor.on_tick(Moment(now));
+  }
+  void report(std::uint32_t node, WorkerReport body) {
+    conductor.on_report({AgentId{node}, 0}, incarnations[node], std::move(body), Moment(now));
+  }
+  void ready(std::uint32_t node) {
+    ++incarnations[node];
+    report(node, WorkerReady{1, {}});
+  }
+  void fails_to_load(std::uint32_t node, std::uint32_t visit) {
+    report(node, OpenFailed{VisitId{visit}, "input", "no such folder"});
+    report(node, VisitClosed{VisitId{visit}, {}});
+  }
+  bool said(const std::string& what) {
+    const Said all = executor.take();
+    return std::ranges::find(all, what) != all.end();
+  }
+};
+
+TEST(Loads, a_node_that_cannot_load_a_module_is_not_asked_again_and_others_go_on) {
+  TwoNodes two(1, shards({0, 0, 0, 0}));
+  for (std::uint32_t node : {0u, 1u}) two.come(node);
+  two.pass();
+  two.ready(0);
+  two.report(0, VisitOpened{VisitId{1}, 0.1});
+  two.ready(1);
+  for (std::uint32_t visit : {2u, 3u}) {
+    EXPECT_TRUE(two.said("open 1.0 visit " + std::to_string(visit) + " module 0 member 0/1"));
+    two.fails_to_load(1, visit);
+    two.pass();
+    two.ready(1);
+  }
+  for (int i = 0; i < 5; ++i) two.pass();
+  EXPECT_FALSE(two.said("open 1.0 visit 4 module 0 member 0/1"));
+  EXPECT_EQ(std::ranges::count_if(two.executor.warnings,
+                                  [](const std::string& w) { return w.find("not asked for it again") != w.npos; }),
+            1);
+  EXPECT_TRUE(two.executor.given_up.empty()) << "node0 has it";
+}
+
+TEST(Loads, a_module_is_given_up_when_no_node_can_load_it_and_each_says_why) {
+  TwoNodes two(1, shards({0, 0}));
+  for (std::uint32_t node : {0u, 1u}) two.come(node);
+  two.pass();
+  std::uint32_t visit = 0;
+  for (int time = 0; time < 2; ++time) {
+    for (std::uint32_t node : {0u, 1u}) {
+      EXPECT_TRUE(two.executor.given_up.empty());
+      two.ready(node);
+      two.fails_to_load(node, ++visit);
+    }
+    two.pass();
+  }
+  ASSERT_EQ(two.executor.given_up.size(), 2u);
+  EXPECT_EQ(two.executor.given_up[0].second[0].error,
+            "m0 cannot be loaded: node node0: no such folder; node node1: no such folder");
+}
+
+TEST(Loads, nothing_is_given_up_before_every_node_is_here) {
+  TwoNodes two(1, shards({0}));
+  two.come(0);
+  two.conductor.on_tick(Moment(1));
+  for (std::uint32_t visit : {1u, 2u}) {
+    two.ready(0);
+    two.fails_to_load(0, visit);
+    two.conductor.on_heard(kNode, Moment(two.now += 2));
+    two.conductor.on_tick(Moment(two.now));
+  }
+  EXPECT_TRUE(two.executor.given_up.empty());
+  two.come(1);
+  two.pass();
+  two.ready(1);
+  EXPECT_TRUE(two.said("open 1.0 visit 3 module 0 member 0/1"));
+  TwoNodes alone(1, shards({0}));
+  alone.come(0);
+  for (std::uint32_t visit : {1u, 2u}) {
+    alone.conductor.on_heard(kNode, Moment(alone.now += 2));
+    alone.conductor.on_tick(Moment(alone.now));
+    alone.ready(0);
+    alone.fails_to_load(0, visit);
+  }
+  EXPECT_TRUE(alone.executor.given_up.empty());
+  alone.conductor.go_on_without_the_missing();
+  alone.conductor.on_tick(Moment(alone.now));
+  EXPECT_EQ(alone.executor.given_up.size(), 1u);
+}
+
+TEST(Loads, a_node_without_the_files_is_never_asked_for_them) {
+  TwoNodes two(2, shards({0, 1, 0, 1}));
+  two.come(0);
+  two.conductor.on_lacking(AgentId{1}, ModuleId{0}, "llama: is not there");
+  two.come(1);
+  two.pass();
+  two.executor.take();
+  two.ready(1);
+  EXPECT_EQ(two.executor.take(), Said{"open 1.0 visit 1 module 1 member 0/1"});
+  two.ready(0);
+  EXPECT_EQ(two.executor.take(), Said{"open 0.0 visit 2 module 0 member 0/1"});
+}
+
+TEST(Loads, once_the_gang_that_held_it_is_gone_its_node_is_asked_again) {
+  Stage stage(shards({0, 0, 0, 0}), 1, 2);
+  stage.ready(0);
+  stage.opened(0, 1);
+  for (std::uint32_t inc : {1u, 2u}) {  // memory for one copy only
+    stage.ready(1, inc, inc);
+    stage.report(1, OpenFailed{VisitId{inc + 1}, "environment", "no memory"}, inc, inc);
+    stage.closed(1, inc + 1, {}, inc, inc);
+    stage.conductor.on_heard(kNode, Moment(inc + 0.5));
+    stage.conductor.on_tick(Moment(inc + 0.5));
+  }
+  stage.ready(1, 3, 3);
+  stage.executor.take();
+  stage.conductor.on_tick(Moment(3));
+  EXPECT_EQ(stage.executor.take(), Said{});
+  stage.died(0, 3.5, 1, EndedBy::outside);
+  const Said said = stage.executor.take();
+  EXPECT_NE(std::ranges::find(said, "open 0.1 visit 4 module 0 member 0/1"), said.end());
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 
 #include "sharding/protocol/error.h"
 #include "worker/checkpoint/families.h"
+#include "worker/checkpoint/folder_hash.h"
+#include "worker/checkpoint/safetensors.h"
 
 namespace proctor {
 namespace {
@@ -223,6 +225,25 @@ TEST(ModelFolder, its_hash_changes_with_the_weights_and_the_tokenizer) {
   fs::create_directories(pooled.path() / "2_Pooling");
   std::ofstream(pooled.path() / "2_Pooling/config.json") << "{}";
   EXPECT_NE(before, hash(pooled));
+}
+
+TEST(ModelFolder, what_nodes_compare_tells_versions_apart) {
+  const auto hash = [](const Folder& folder) {
+    const std::string path = folder.path().string();
+    return folder_hash(path, Checkpoint(path), HashOf::beginnings);
+  };
+  const std::string before = hash(Folder("llama"));
+  EXPECT_EQ(before, hash(Folder("llama")));
+  EXPECT_EQ(before, check_model(read_model_folder(Folder("llama").path().string())).folder_hash);
+  EXPECT_NE(before, hash(Folder("llama").change("config.json", [](Json& c) { c["rms_norm_eps"] = 1e-3; })));
+  Folder folder("llama");
+  const std::string weights = (folder.path() / "model.safetensors").string();
+  const std::uint64_t begin = SafetensorsFile(weights).tensors().begin()->second.begin;
+  std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(begin));
+  file.write("abcd", 4);
+  file.close();
+  EXPECT_NE(before, hash(folder));
 }
 
 TEST(Families, fused_weights_cover_their_parameters_exactly) {

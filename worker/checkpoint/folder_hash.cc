@@ -1,0 +1,92 @@
+#include "worker/checkpoint/folder_hash.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
+#include "worker/checkpoint/safetensors.h"
+
+namespace proctor {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::uint64_t kPiece = 8 << 20, kBeginning = 4 << 10;  // bytes read at once; of a tensor's beginning
+
+class Hash {
+ public:
+  Hash() : state_(XXH3_createState(), XXH3_freeState) { XXH3_128bits_reset(state_.get()); }
+  void add(std::string_view bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
+  std::string hex() const {
+    const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
+    char text[33];
+    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
+                  static_cast<unsigned long long>(hash.low64));
+    return text;
+  }
+
+ private:
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
+};
+
+/// `name`: within the model's folder.
+void add_file(Hash& hash, const fs::path& folder, const std::string& name) {
+  const std::string path = (folder / name).string();
+  if (const auto why = why_no_file(path)) throw InputError(path + ": " + *why);
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << name << '\0' << stream.rdbuf();
+  hash.add(text.str());
+}
+
+/// Of the folders that modules.json may name (1_Pooling/config.json), by name.
+std::vector<std::string> configurations_below(const std::string& folder) {
+  std::vector<std::string> found;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none))
+    if (entry.is_directory(none) && is_there(entry.path() / "config.json"))
+      found.push_back(entry.path().filename().string() + "/config.json");
+  std::ranges::sort(found);
+  return found;
+}
+
+std::string text_of(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t size : shape) text += (text.size() > 1 ? "," : "") + std::to_string(size);
+  return text + "]";
+}
+
+}  // namespace
+
+std::string folder_hash(const std::string& folder, const Checkpoint& checkpoint, HashOf what) {
+  Hash hash;
+  for (const char* name :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "artifact.metadata", "modules.json", "sentence_bert_config.json",
+        "sentence_roberta_config.json", "sentence_xlm-roberta_config.json", "config_sentence_transformers.json"})
+    add_file(hash, folder, name);
+  for (const std::string& config : configurations_below(folder)) add_file(hash, folder, config);
+  std::string buffer;
+  for (const auto& [name, found] : checkpoint.tensors()) {
+    hash.add(name + text_of(found.entry->shape) + found.entry->dtype);
+    const std::uint64_t begin = found.entry->begin, whole = found.entry->end;
+    const std::uint64_t end = what == HashOf::everything ? whole : std::min(whole, begin + kBeginning);
+    for (std::uint64_t at = begin; at < end; at += buffer.size()) {
+      buffer.resize(std::min(kPiece, end - at));
+      found.file->read(at, buffer.size(), buffer.data());
+      hash.add(buffer);
+    }
+  }
+  return hash.hex();
+}
+
+}  // namespace proctor
