@@ -82,7 +82,8 @@ std::vector<CellForecast> Forecast::cells() const {
 }
 
 double Forecast::shard_seconds(const Shard& shard) const {
-  return predictor_.run_seconds(work_name_of(work_, shard), shard.flops) /
+  const auto parameters = static_cast<double>(work_.facts[shard.module.value].parameters);
+  return predictor_.run_seconds(work_name_of(work_, shard), parameters, shard.flops) /
          work_.suite.modules[shard.module.value].tensor_parallel;
 }
 

@@ -18,6 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr Moment kStatusPause{1}, kViewPause{0.1};
+constexpr std::size_t kMostFailuresPrinted = 20;
 constexpr std::size_t kMostSimulated = 100000;  // shards; so many take about a second
 
 std::string cell_name(const Work& work, const Cell& cell) {
@@ -86,7 +87,7 @@ void RunReport::reported(SlotId worker, const WorkerReport& report) {
     if (visit == opened_.end()) return;
     const std::size_t m = visit->second.module.value;
     const double bytes = static_cast<double>(work_.facts[m].weight_bytes) / work_.suite.modules[m].tensor_parallel;
-    measured_.load.add(bytes, opened->load_s);
+    measured_.load[size_class(bytes)].add(bytes, opened->load_s);
   } else if (const auto* done = std::get_if<ShardAnswered>(&report)) {
     answered(*done);
   }
@@ -97,7 +98,8 @@ void RunReport::answered(const ShardAnswered& report) {
   const auto assignment = assignments_.find(report.visit);
   if (assignment == assignments_.end() || assignment->second.shard != report.shard) return;
   const Shard& shard = work_.shards[report.shard.value];
-  measured_.runs[work_name_of(work_, shard)].add(
+  const auto parameters = static_cast<double>(work_.facts[shard.module.value].parameters);
+  measured_.runs[work_name_of(work_, shard)][size_class(parameters)].add(
       shard.flops, report.seconds * work_.suite.modules[shard.module.value].tensor_parallel);
   const Json line = {{"visit", report.visit.value},
                      {"shard", report.shard.value},
@@ -188,7 +190,12 @@ std::string RunReport::status(const std::string& state, std::optional<int> code,
 
 void RunReport::print(int code, const Standing& standing, std::ostream& out) const {
   out << scoreboard_.tables() << "\n" << ledger_summary(ledger_) << (ledger_.empty() ? "" : ledger_table(ledger_));
-  for (const std::string& failure : scoreboard_.failures()) out << "failed: " << failure << "\n";
+  const std::vector<std::string>& failures = scoreboard_.failures();
+  const std::size_t shown = std::min(failures.size(), kMostFailuresPrinted);
+  for (std::size_t f = 0; f < shown; ++f) out << "failed: " << failures[f] << "\n";
+  if (shown < failures.size())
+    out << "... and " << failures.size() - shown << " more: proctor show " << directory_.root().string()
+        << " --failures\n";
   out << "files: " << directory_.root().string() << "/{results,samples,responses,ledger.jsonl,manifest.json,logs}\n";
   if (code == kStoppedEarly || code == kInterrupted)
     out << "stopped early (" << counted(standing.unstored, "shard") << " left); the same command goes on from here\n";
@@ -245,7 +252,7 @@ std::string RunReport::manifest(int code, const Standing& standing, const std::v
       entry["set_aside_requests"][std::to_string(shard.requests[request])] = why;
     json["shards_not_run_as_planned"].push_back(std::move(entry));
   }
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";  // a command line may hold any bytes
 }
 
 }  // namespace proctor

@@ -14,16 +14,22 @@ struct Pace {
     amount += more;
     seconds += in_seconds;
   }
-  /// Seconds of one; the fallback where nothing is known.
-  double each(double fallback) const { return amount > 0 ? seconds / amount : fallback; }
+  /// Seconds of one, where `guess` counts as much as `trust` seconds of measuring: a run of an instant, most of which
+  /// is beginning and end, says little.
+  double each(double guess, double trust) const { return (seconds + trust) / (amount + trust / guess); }
 };
 
+/// Models of like size have like paces; a tiny one, whose time goes into calls, says nothing of a large one: 8 for 100
+/// to 999 million (parameters, or bytes).
+int size_class(double amount);
+
 struct Calibration {
-  std::map<std::string, Pace>
-      runs;              ///< by work_name(): planned FLOPs (sharding/planning/cost.h), seconds of one device
-  Pace load;             ///< bytes of weight files of one device
-  Pace teardown, start;  ///< times
-  /// What is new counts as much as all that was known.
+  using BySize = std::map<int, Pace>;
+  std::map<std::string, BySize> runs;  ///< by work_name() and parameters: planned FLOPs (sharding/planning/cost.h),
+                                       ///< seconds of one device
+  BySize load;                         ///< bytes of weight files of one device
+  Pace teardown, start;                ///< times
+  /// What is new counts as much as all that was known, of which a minute is kept at least.
   void learn(const Calibration& run);
 };
 
@@ -34,12 +40,12 @@ std::string work_name(const std::string& dtype, const std::string& request_type)
 class Predictor {
  public:
   Predictor(std::string device_kind, Calibration known) : kind_(std::move(device_kind)), known_(std::move(known)) {}
-  /// Seconds of so many planned FLOPs on one device.
-  double run_seconds(const std::string& work, double flops) const;
+  /// Seconds of so many planned FLOPs on one device, of a model of so many parameters.
+  double run_seconds(const std::string& work, double parameters, double flops) const;
   /// Of a module's weights, `bytes` of them for each device.
   double load_seconds(double bytes) const;
-  double teardown_seconds() const { return known_.teardown.each(0.1); }
-  double start_seconds() const { return known_.start.each(kind_ == "cpu" ? 0.5 : 3); }
+  double teardown_seconds() const { return known_.teardown.each(0.1, 0.1); }
+  double start_seconds() const { return known_.start.each(kind_ == "cpu" ? 0.5 : 3, 0.1); }
   const Calibration& known() const { return known_; }
 
  private:

@@ -45,8 +45,9 @@ class Plan(RunCase):
     def test_what_is_known_of_devices_does_not_change_a_byte(self):
         self.run_suite("one", environment=self.cache)
         expected = self.final_files("one")
-        (self.root / "cache/proctor/calibration.json").write_text(json.dumps({"cpu": {"runs": {"float32 loglikelihood": {"amount": 1, "seconds": 1e9}}, "load": {"amount": 1, "seconds": 1e6},
+        (self.root / "cache/proctor/calibration.json").write_text(json.dumps({"cpu": {"runs": {"float32 loglikelihood": [[4, {"amount": 1, "seconds": 1e9}]]}, "load": [[5, {"amount": 1, "seconds": 1e6}]],
                                                                                       "teardown": {"amount": 1, "seconds": 1}, "start": {"amount": 1, "seconds": 1}}}))
+        self.assertRegex(self.plan("--gpus", "2").stdout, r"a +1 +\d{3}\.\d+ +\d{6}", "it is believed")
         self.run_suite("two", workers=2, environment=self.cache)
         self.assertEqual(self.final_files("two"), expected)
 

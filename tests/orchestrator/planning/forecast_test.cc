@@ -18,28 +18,51 @@ namespace fs = std::filesystem;
 
 Calibration calibration(double flops_per_second, double seconds) {
   Calibration out;
-  out.runs["float32 loglikelihood"].add(flops_per_second * seconds, seconds);
-  out.load.add(2e9, 4);
+  out.runs["float32 loglikelihood"][8].add(flops_per_second * seconds, seconds);
+  out.load[9].add(200e9, 400);
   return out;
 }
 
+double pace_of(const Calibration& known) {
+  const Pace& pace = known.runs.at("float32 loglikelihood").at(8);
+  return pace.amount / pace.seconds;
+}
+
 TEST(Calibration, what_is_new_counts_as_much_as_all_that_was_known) {
-  Calibration known = calibration(100, 1000);
-  known.learn(calibration(300, 10));
-  EXPECT_NEAR(1 / known.runs["float32 loglikelihood"].each(0), 200, 1e-9);
+  Calibration known = calibration(100, 10000);
+  known.learn(calibration(300, 100));
+  EXPECT_NEAR(pace_of(known), 200, 1e-9);
   Calibration short_one = calibration(100, 1);
   short_one.learn(calibration(300, 10));
-  EXPECT_GT(1 / short_one.runs["float32 loglikelihood"].each(0), 275) << "a second is not as good as ten";
+  EXPECT_GT(pace_of(short_one), 275) << "a second is not as good as ten";
   known.learn({});
-  EXPECT_NEAR(1 / known.runs["float32 loglikelihood"].each(0), 200, 1e-9) << "a run that measured nothing";
+  EXPECT_NEAR(pace_of(known), 200, 1e-9) << "a run that measured nothing";
+  known.learn(calibration(1, 0.6));
+  EXPECT_NEAR(pace_of(known), 198, 0.1) << "a run of an instant takes a hundredth";
+}
+
+TEST(Calibration, a_tiny_model_and_a_short_run_say_nothing_of_a_large_one) {
+  const char* work = "float32 loglikelihood";
+  Calibration learned;
+  learned.runs[work][5].add(1e9, 100);  // 1e7 FLOPs a second: calls
+  learned.load[5].add(1e5, 0.1);
+  const Predictor after_tiny("cpu", learned), fresh("cpu", {});
+  EXPECT_DOUBLE_EQ(after_tiny.run_seconds(work, 1.3e8, 1e12), fresh.run_seconds(work, 1.3e8, 1e12));
+  EXPECT_DOUBLE_EQ(after_tiny.load_seconds(5e8), fresh.load_seconds(5e8));
+  learned.runs[work][8].add(1e9, 0.2);  // two documents of a large one
+  const Predictor after_short("cpu", learned);
+  EXPECT_LT(after_short.run_seconds(work, 1.3e8, 1e12), 1.2 * fresh.run_seconds(work, 1.3e8, 1e12));
+  learned.runs[work][8].add(6e12, 60);
+  EXPECT_NEAR(Predictor("cpu", learned).run_seconds(work, 1.3e9, 1e12), 10, 0.5)
+      << "the class below is better than none";
 }
 
 TEST(Calibration, predictions_fall_back_by_kind_of_device) {
-  const Predictor cpu("cpu", calibration(100, 10)), gpu("NVIDIA H100", {});
-  EXPECT_DOUBLE_EQ(cpu.run_seconds("float32 loglikelihood", 500), 5);
-  EXPECT_DOUBLE_EQ(cpu.run_seconds("float32 generate_until", 4e10), 1);
-  EXPECT_DOUBLE_EQ(gpu.run_seconds("float32 loglikelihood", 1e14), 1);
-  EXPECT_DOUBLE_EQ(cpu.load_seconds(1e9), 2);
+  const Predictor cpu("cpu", calibration(2e10, 1e6)), gpu("NVIDIA H100", {});
+  EXPECT_NEAR(cpu.run_seconds("float32 loglikelihood", 1e8, 1e11), 5, 1e-4);
+  EXPECT_DOUBLE_EQ(cpu.run_seconds("float32 generate_until", 1e8, 4e10), 1);
+  EXPECT_DOUBLE_EQ(gpu.run_seconds("float32 loglikelihood", 1e8, 1e14), 1);
+  EXPECT_NEAR(cpu.load_seconds(1e9), 2, 0.01);
 }
 
 class CalibrationFile : public testing::Test {
@@ -52,8 +75,8 @@ class CalibrationFile : public testing::Test {
 TEST_F(CalibrationFile, keeps_each_kind_of_device_apart) {
   EXPECT_TRUE(learn_calibration(file_, "cpu", calibration(100, 10)));
   EXPECT_TRUE(learn_calibration(file_, "gpu", calibration(900, 10)));
-  EXPECT_NEAR(1 / read_calibration(file_, "cpu").runs.at("float32 loglikelihood").each(0), 100, 1e-9);
-  EXPECT_NEAR(1 / read_calibration(file_, "gpu").runs.at("float32 loglikelihood").each(0), 900, 1e-9);
+  EXPECT_NEAR(pace_of(read_calibration(file_, "cpu")), 100, 1e-9);
+  EXPECT_NEAR(pace_of(read_calibration(file_, "gpu")), 900, 1e-9);
   EXPECT_TRUE(read_calibration(file_, "tpu").runs.empty());
 }
 
