@@ -1,6 +1,7 @@
 // proctor: one binary for every rank, and for whoever asks about a run.
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <new>
 #include <system_error>
@@ -59,7 +60,13 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "proctor: %s has no memory left for rank 0 (see ulimit -v, and the job's memory)\n",
                  proctor::host_name().c_str());
     return proctor::kEnvironment;
-  } catch (const std::system_error& error) {  // of a thread that cannot be made, or of a path
+  } catch (const std::filesystem::filesystem_error& error) {
+    const std::string path = error.path1().empty() ? "the working folder" : error.path1().string();
+    if (speaks) std::fprintf(stderr, "proctor: %s: %s\n", path.c_str(), error.code().message().c_str());
+    return error.code() == std::errc::filename_too_long || error.code() == std::errc::not_a_directory
+               ? proctor::kUsage
+               : proctor::kEnvironment;
+  } catch (const std::system_error& error) {  // of a thread that cannot be made
     const bool processes = error.code() == std::errc::resource_unavailable_try_again;
     std::fprintf(stderr, "proctor: %s%s\n", error.what(),
                  processes ? ": no further thread or process may be made; see ulimit -u" : "");

@@ -69,6 +69,8 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   for (std::size_t m = 0; m < work.facts.size(); ++m)
     for (const std::string& note : work.facts[m].notes)
       tell("proctor: module " + work.suite.modules[m].name + ": " + note);
+  if (options.device == "auto" && work.device.kind == "cpu")
+    tell("proctor: no GPU was found, so the CPU computes (--device cpu says so, --device cuda refuses it)");
   preparing.reset();
   LockPatience patience;
   patience.give_up = [] { return asked() != Asked::nothing; };

@@ -79,6 +79,12 @@ void show_status(const RunDirectory& directory, const Json& status, std::ostream
         << cell.at("done") << " / " << cell.at("total") << "\n";
 }
 
+std::string table_of(const fs::path& file) try {
+  return results_table(read_json(file));
+} catch (const Json::exception&) {
+  return file.string() + ": is no results file of proctor's\n";
+}
+
 }  // namespace
 
 void show(const ShowOptions& options, std::ostream& out) try {
@@ -111,8 +117,7 @@ void show(const ShowOptions& options, std::ostream& out) try {
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   std::ranges::sort(files);
   for (const fs::path& file : files) {
-    const Json results = read_json(file);
-    out << "\n" << file.stem().string() << "\n" << (results.is_object() ? results_table(results) : "not readable\n");
+    out << "\n" << file.stem().string() << "\n" << table_of(file);
   }
 } catch (const Json::exception& error) {
   throw EnvironmentError(options.directory + ": a file is not as proctor writes it: " + error.what());

@@ -178,6 +178,7 @@ CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
 Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
   Work work;
   work.suite = std::move(suite);
+  work.limit = limit;
   Answers answers(work.suite.modules, facts);
   for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
   for (const TaskTemplates& task : work.templates) {

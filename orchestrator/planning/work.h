@@ -23,6 +23,7 @@ struct Cell {
 
 struct Work {
   Suite suite;
+  std::size_t limit = 0;                 ///< documents of each task; 0: all
   std::vector<TaskTemplates> templates;  ///< of each task
   std::vector<CellRequests> requests;    ///< of each task
   std::vector<ModelFacts> facts;         ///< of each module

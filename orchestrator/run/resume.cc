@@ -17,16 +17,30 @@ void refuse_other_suite(RunStore& store, const Work& work) {
                      "'; give --out another folder, or --fresh to begin anew");
 }
 
+/// A key of a cell's identity as its user knows it. Hashes say nothing to anybody, so only values are shown.
+std::string change_of(const std::string& key, const nlohmann::json& before, const nlohmann::json& now) {
+  if (key == "model") return "the files of its model are others";
+  if (key == "numerics") return "proctor is another build";
+  const auto limit = [](const nlohmann::json& pair) {
+    const std::size_t rows = pair.value("limit", std::size_t{0});
+    return rows ? "--limit " + std::to_string(rows) : std::string("no --limit");
+  };
+  if (key == "requests" && limit(before) != limit(now))
+    return "it began with " + limit(before) + ", now there is " + limit(now);
+  if (key == "requests") return "its requests are others (rows, prompts, few-shot examples or generation settings)";
+  if (key == "plan") return "its requests are divided otherwise among workers";
+  return key + " was " + (before.contains(key) ? before.at(key).dump() : "absent") + ", is " + now.at(key).dump();
+}
+
 /// The plan follows from the others, so it is named only if it alone differs.
 void refuse_changed(const std::string& cell, const nlohmann::json& before, const nlohmann::json& now) {
   const auto differs = [&](const std::string& key) { return !before.contains(key) || before.at(key) != now.at(key); };
   std::string changed;
   for (const auto& [key, value] : now.items())
-    if (differs(key) && (changed.empty() || changed == "plan")) changed = key;
+    if (key != "limit" && differs(key) && (changed.empty() || changed == "plan")) changed = key;
   if (changed.empty()) return;
-  throw UsageError(cell + " has changed since this run began: " + changed + " was " +
-                   (before.contains(changed) ? before.at(changed).dump() : "absent") + ", is " +
-                   now.at(changed).dump() + "; --redo-changed computes changed pairs again, --fresh begins anew");
+  throw UsageError(cell + " has changed since this run began: " + change_of(changed, before, now) +
+                   "; --redo-changed computes changed pairs again, --fresh begins anew, --out keeps both");
 }
 
 /// Each cell's shards as planned, as one text: the same work has to be cut in the same way.
@@ -83,6 +97,7 @@ Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
     const std::string name = name_of(work, cell);
     nlohmann::json now = cell.identity;
     now["plan"] = xxh3_hex(planned[{cell.module, cell.task}]);
+    now["limit"] = work.limit;  // for messages
     if (const auto before = store.get("pair", name); before && !redo_changed)
       refuse_changed(name, nlohmann::json::parse(*before), now);
     cells.emplace_back(name, now.dump());

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "orchestrator/task_types/generation.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -98,9 +99,9 @@ void add_lines(std::vector<Line>& lines, const std::string& name, const std::str
     Line line;
     if (first) {
       line.task = label;
-      if (results["versions"].contains(name)) line.version = results["versions"][name].dump();
+      if (results.at("versions").contains(name)) line.version = results["versions"][name].dump();
     }
-    line.shots = results["n-shot"].contains(name) ? results["n-shot"][name].dump() : "";
+    line.shots = results.at("n-shot").contains(name) ? results["n-shot"][name].dump() : "";
     line.filter = filter;
     line.metric = metric;
     line.arrow = higher_is_better(metric) ? "↑" : "↓";
@@ -143,6 +144,17 @@ std::string render(const std::vector<Line>& lines, const std::string& first_colu
   table += "\n";
   for (const auto& row : rows) table += put(row);
   return table;
+}
+
+/// Of each task whose prompts were longer than the model.
+std::string truncated_text(const nlohmann::ordered_json& results) {
+  std::string text;
+  for (const auto& [task, samples] : results.at("n-samples").items())
+    if (const std::size_t truncated = samples.value("truncated", std::size_t{0}); truncated > 0)
+      text += task + ": " + counted(truncated, "request") + " of " +
+              counted(samples.at("original").get<std::size_t>(), "document") + " truncated to the model's " +
+              results.at("max_length").dump() + " tokens (on_long: fail refuses them)\n";
+  return text;
 }
 
 }  // namespace
@@ -203,12 +215,13 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
 
 std::string results_table(const nlohmann::ordered_json& results) {
   std::vector<Line> tasks, groups;
-  for (const auto& [name, children] : results["group_subtasks"].items()) {
-    add_lines(tasks, name, name, results["results"][name], results);
+  const Json& rows = results.at("results");
+  for (const auto& [name, children] : results.at("group_subtasks").items()) {
+    add_lines(tasks, name, name, rows.at(name), results);
     for (const auto& child : children)
-      add_lines(tasks, child, " - " + child.get<std::string>(), results["results"][child.get<std::string>()], results);
+      add_lines(tasks, child, " - " + child.get<std::string>(), rows.at(child.get<std::string>()), results);
   }
-  std::string text = render(tasks, "Tasks");
+  std::string text = render(tasks, "Tasks") + truncated_text(results);
   if (!results.contains("groups")) return text;
   for (const auto& [name, row] : results["groups"].items()) add_lines(groups, name, name, row, results);
   return text + "\n" + render(groups, "Groups");

@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 void throw_errno(const fs::path& path, const char* what) {
   const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
   if (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG) throw StoreFailure(message);
+  if (errno == ENAMETOOLONG || errno == ENOTDIR) throw UsageError(message);
   throw EnvironmentError(message);
 }
 

@@ -6,7 +6,7 @@
 
 namespace proctor {
 
-/// Throws InputError. `base`: the folder that relative paths are relative to; `where` names file and line.
-std::string resolve_model_path(const std::string& path, const std::string& base, const std::string& where);
+/// Throws InputError. `file`: the one that names the path, which is relative to its folder; `where`: the place in it.
+std::string resolve_model_path(const std::string& path, const std::string& file, const std::string& where);
 
 }  // namespace proctor

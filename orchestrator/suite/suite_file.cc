@@ -11,6 +11,7 @@
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/gang_memory.h"
+#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -33,7 +34,7 @@ Module read_module(YAML::Node node, const std::string& file) {
   module.kind = fields.text("kind", module.kind);
   const KindRow& kind = find_kind_row(module.kind, fields.where(node));
   const std::string path = fields.required_text("path");
-  module.path = resolve_model_path(path, fs::path(file).parent_path().string(), fields.where(fields.find("path")));
+  module.path = resolve_model_path(path, file, fields.where(fields.find("path")));
   const std::string dtype = fields.text("dtype", "auto");
   const auto known = dtype_from(dtype);
   if (!known) fields.refuse("dtype", "expected auto, float32, bfloat16 or float16, found '" + dtype + "'");
@@ -62,7 +63,7 @@ std::string without_patterns(const std::string& text) {
 
 /// The file of this very path, else what matches it; the folders above both it and `file` are no patterns.
 std::vector<std::string> expand_glob(const std::string& file, const std::string& path) {
-  if (fs::is_regular_file(path)) return {path};
+  if (is_there(path)) return {path};
   const fs::path wanted(path), folder(path_beside(file, "."));
   const auto apart = std::mismatch(wanted.begin(), wanted.end(), folder.begin(), folder.end()).first;
   fs::path pattern;

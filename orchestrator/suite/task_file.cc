@@ -8,6 +8,7 @@
 #include "orchestrator/metrics/text_metrics.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "orchestrator/task_types/generation.h"
+#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -114,7 +115,8 @@ Generation read_generation(YamlFields fields) {
 
 std::string data_file(YamlFields& fields, const std::string& key, const std::string& file) {
   const std::string full = path_beside(file, fields.required_text(key));
-  if (!fs::is_regular_file(full)) fields.refuse(key, full + ": no such data file");
+  if (const auto why = why_no_file(full)) fields.refuse(key, full + ": " + *why);
+  if (!is_there(full)) fields.refuse(key, full + ": no such data file");
   return full;
 }
 

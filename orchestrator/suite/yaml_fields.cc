@@ -89,7 +89,9 @@ void set_yaml_path(YAML::Node node, const std::string& path, const std::string& 
 }
 
 std::string path_beside(const std::string& file, const std::string& path) {
-  const std::filesystem::path given(path);
+  const char* home = std::getenv("HOME");
+  const bool of_home = home && (path == "~" || path.starts_with("~/"));
+  const std::filesystem::path given(of_home ? home + path.substr(1) : path);
   return std::filesystem::absolute(given.is_absolute() ? given : std::filesystem::path(file).parent_path() / given)
       .lexically_normal()
       .string();

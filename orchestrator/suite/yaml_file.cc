@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "orchestrator/suite/yaml_fields.h"
 #include "sharding/protocol/error.h"
@@ -52,12 +53,23 @@ void refuse_keys_used_twice(const YAML::Node& node, const std::string& file, Bou
   --bounds.depth;
 }
 
+/// UTF-16 and UTF-32, which a YAML file may be too, say so by their first bytes.
+void refuse_other_encodings(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  const std::string bytes = text.str();
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF") || bytes.starts_with(std::string(2, '\0'))) return;
+  if (const auto why = why_not_utf8(bytes)) throw UsageError(path + ": " + *why + "; save the file as UTF-8");
+}
+
 }  // namespace
 
 YAML::Node load_yaml(const std::string& path) {
   if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
   std::error_code none;
   if (!std::filesystem::exists(path, none)) throw UsageError(path + ": no such file");
+  refuse_other_encodings(path);
   try {
     YAML::Node document = YAML::LoadFile(path);
     refuse_second_document(path);

@@ -111,12 +111,14 @@ class BadInput(RunCase):
     def test_pipes_folders_and_links_in_a_circle(self):
         """None is opened: whoever writes a pipe may never come."""
         places = [("suite.yaml", 2), ("choice.jsonl", 2), ("choice.yaml", 2), ("llama/config.json", 5), ("llama/tokenizer.json", 5), ("llama/model.safetensors", 5),
-                  ("llama/generation_config.json", 5)]
+                  *((f"llama/{name}.json", 5) for name in ("generation_config", "tokenizer_config", "special_tokens_map", "added_tokens", "modules", "sentence_bert_config",
+                                                           "config_sentence_transformers"))]
         for name, code in places:
             path = self.root / name
             kept = path.read_bytes() if path.exists() else None
             path.unlink(missing_ok=True)
-            for make, said in ((os.mkfifo, "is a pipe"), (os.mkdir, "is a folder"), (lambda p: os.symlink(p.name, p), "Too many levels of symbolic links")):
+            for make, said in ((os.mkfifo, "is a pipe"), (os.mkdir, "is a folder"), (lambda p: os.symlink(p.name, p), "Too many levels of symbolic links"),
+                               (lambda p: os.symlink("nowhere", p), "is a link to nothing")):
                 with self.subTest(name=name, said=said):
                     make(path)
                     try:
@@ -125,6 +127,88 @@ class BadInput(RunCase):
                         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
             if kept is not None:
                 path.write_bytes(kept)
+
+    def test_names_that_no_file_can_have(self):
+        long = "x" * 300
+        self.refused(2, "File name too long", suite=long)
+        done = self.proctor("run", "suite.yaml", "--out", long, "--device", "cpu", "--workers", "1")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("File name too long", done.stderr)
+        self.task(data={"test": long + ".jsonl"})
+        self.refused(2, "File name too long")
+        self.write("choice.yaml", TASKS["choice"])
+        self.write("suite.yaml", self.suite(modules=[{"name": "a", "path": long}]))
+        self.refused(5, "File name too long")
+        self.write("suite.yaml", self.suite(modules=[{"name": "a", "path": "llama/config.json/x"}]))
+        self.refused(5, "no such model folder")
+
+    def test_what_is_not_utf8(self):
+        (self.root / "latin.yaml").write_bytes("suite: caf\u00e9\n".encode("latin-1"))
+        self.refused(2, "latin.yaml: line 1 is not UTF-8 (byte 0xE9 after 'suite: caf')", suite="latin.yaml")
+        folder = os.fsencode(self.root) + b"/caf\xe9"
+        os.rename(self.root / "llama", folder)
+        with open(self.root / "escaped.yaml", "w") as file:
+            file.write('suite: s\ntasks: [choice.yaml]\nmodules: [{name: a, path: "caf\\xe9"}]\n')
+        self.refused(5, "no such model folder", suite="escaped.yaml")
+        done = subprocess.run([BIN / "proctor", "run", "../suite.yaml", "--device", "cpu", "--workers", "1", "--out", "run"], cwd=folder, capture_output=True)
+        self.assertNotIn(b"internal error", done.stderr)
+        self.assertEqual(done.returncode, 5, done.stderr)
+        os.rename(folder, self.root / "llama")
+        self.proctor_bytes(b"run", b"suite.yaml", b"--out", b"r\xe9n", b"--device", b"cpu", b"--workers", b"1", b"--limit", b"2", code=0)
+        self.proctor_bytes(b"show", b"r\xe9n", code=0)
+        self.proctor_bytes(b"run", b"suite.yaml", b"--out", b"other", b"--device", b"cpu", b"--set", b"seed=\xe9", code=2)
+
+    def proctor_bytes(self, *arguments, code):
+        done = subprocess.run([os.fsencode(BIN / "proctor"), *arguments], cwd=self.root, capture_output=True)
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertNotIn(b"internal error", done.stderr)
+
+    def test_a_working_folder_that_is_gone(self):
+        gone = self.root / "gone"
+        gone.mkdir()
+        done = subprocess.run(["sh", "-c", f"rmdir {gone}; exec {BIN}/proctor run suite.yaml --device cpu"], cwd=gone, capture_output=True, text=True)
+        self.assertIn(done.returncode, (2, 4), done.stderr)
+        self.assertIn("no such file", done.stderr.lower())
+        gone.mkdir()
+        done = subprocess.run(["sh", "-c", f"rmdir {gone}; exec {BIN}/proctor run {self.root}/suite.yaml --device cpu --workers 1"], cwd=gone, capture_output=True, text=True)
+        self.assertIn(done.returncode, (2, 4), done.stderr)
+        self.assertNotIn("internal error", done.stderr)
+
+    def test_a_home_folder_is_written_with_a_tilde(self):
+        self.write("suite.yaml", self.suite(modules=[{"name": "a", "path": "~/llama"}], tasks=["~/choice.yaml"]))
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--workers", "1", "--limit", "2", environment={"HOME": str(self.root)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_another_limit(self):
+        run = ("run", "suite.yaml", "--out", "run", "--device", "cpu", "--workers", "1", "--limit")
+        self.assertEqual(self.proctor(*run, "2").returncode, 0)
+        done = self.proctor(*run, "3")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("it began with --limit 2, now there is --limit 3", done.stderr)
+
+    def test_show_of_a_results_file_that_is_not_its_own(self):
+        self.assertEqual(self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--workers", "1", "--limit", "2").returncode, 0)
+        for text in ("{}", "[]", "null", "no JSON", '{"results": 3, "group_subtasks": {"a": ["b"]}, "n-shot": 1, "versions": []}', '{"group_subtasks": []}'):
+            (self.root / "run/results/a.json").write_text(text)
+            done = self.proctor("show", "run")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("a.json: is no results file of proctor's", done.stdout)
+
+    def test_many_failures_are_not_all_printed(self):
+        self.rows("say", [{"q": "a" * 200, "a": "b"} for _ in range(200)])
+        self.write("say.yaml", {**TASKS["say"], "on_long": "fail"})
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--workers", "1", "--set", "modules.a.tasks=[say]", "--set", "modules.b.tasks=[say]")
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertEqual(done.stdout.count("failed: "), 20)
+        self.assertIn("... and 380 more: proctor show", done.stdout)
+        self.assertEqual(self.proctor("show", "run", "--failures").stdout.count("failed: "), 400)
+
+    def test_truncated_prompts_are_said(self):
+        self.rows("say", [{"q": "a" * 200, "a": "b"} for _ in range(4)])
+        done = self.proctor("run", "suite.yaml", "--out", "run", "--device", "cpu", "--workers", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("say: 4 requests of 4 documents truncated to the model's 64 tokens", done.stdout)
+        self.assertIn("say: 4 requests of 4 documents truncated", self.proctor("show", "run").stdout)
 
     def test_git_lfs_pointers(self):
         pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"

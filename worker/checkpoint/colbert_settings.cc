@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 #include "worker/base/json_file.h"
 #include "worker/checkpoint/known_keys.h"
 
@@ -11,7 +12,7 @@ namespace proctor {
 ColbertSettings read_colbert_settings(const std::string& folder) {
   ColbertSettings settings;
   const std::filesystem::path path = std::filesystem::path(folder) / "artifact.metadata";
-  if (!std::filesystem::exists(path)) return settings;
+  if (!is_there(path)) return settings;
   try {
     const nlohmann::json json = read_json_file(path.string());
     refuse_unknown_keys(json, "artifact.metadata", path.string());

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 #include "worker/base/json_file.h"
 #include "worker/checkpoint/colbert_settings.h"
 #include "worker/checkpoint/families.h"
@@ -20,7 +21,7 @@ constexpr const char* kNotAsExpected = ": a configuration file is not as expecte
 constexpr std::int64_t kT5Tokens = 512;  // T5 was trained on; positions are relative, so the network has no limit
 
 Json read_json(const fs::path& path, bool required) {
-  if (!required && !fs::exists(path)) return Json::object();
+  if (!required && !is_there(path)) return Json::object();
   return read_json_file(path.string());
 }
 
@@ -98,11 +99,11 @@ GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
   const Json json = read_json(path, false);
   GenerationDefaults defaults;
   refuse_other_processors(json, path.string());
-  const bool there = fs::exists(path);
+  const bool there = is_there(path);
   const Json& source = there ? json : config;
   const std::string file = there ? path.string() : (folder / "config.json").string();
   if (source.contains("eos_token_id")) defaults.eos_ids = token_ids(source.at("eos_token_id"), file, "eos_token_id");
-  if (!fs::exists(path) && !config.contains("eos_token_id")) defaults.eos_ids = default_eos_ids(config);
+  if (!is_there(path) && !config.contains("eos_token_id")) defaults.eos_ids = default_eos_ids(config);
   const auto given = [&](const char* key) { return json.contains(key) && !json.at(key).is_null(); };
   const auto refuse = [&](const char* key, const char* why) {
     throw InputError(file + ": \"" + key + "\" is " + json.at(key).dump() + why);
@@ -261,7 +262,8 @@ TokenizerSettings read_tokenizer_settings(const std::string& path) try {
 }
 
 ModelFolder read_model_folder(const std::string& path) try {
-  if (!fs::is_directory(path)) throw InputError(path + ": no such model folder");
+  std::error_code none;
+  if (!fs::is_directory(path, none)) throw InputError(path + ": no such model folder");
   ModelFolder folder;
   folder.path = path;
   const fs::path file = fs::path(path) / "config.json";

@@ -147,6 +147,7 @@ namespace {
 /// weight_map: tensor -> file, of a folder without model.safetensors.
 std::map<std::string, std::string> read_index(const std::filesystem::path& index) {
   try {
+    if (const auto why = why_no_file(index.string())) throw InputError(index.string() + ": " + *why);
     std::ifstream stream(index);
     auto map = Json::parse(stream).at("weight_map").get<std::map<std::string, std::string>>();
     for (const auto& [tensor, file] : map)
@@ -165,13 +166,13 @@ Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
   namespace fs = std::filesystem;
   const fs::path whole = fs::path(folder) / "model.safetensors",
                  index = fs::path(folder) / "model.safetensors.index.json";
-  if (fs::exists(whole)) {
+  if (is_there(whole)) {
     files_.push_back(std::make_unique<SafetensorsFile>(whole.string()));
     for (const auto& [tensor, entry] : files_.back()->tensors())
       where_.emplace(tensor, Found{files_.back().get(), &entry});
     return;
   }
-  if (!fs::exists(index))
+  if (!is_there(index))
     throw InputError(whole.string() +
                      ": no such file (weights are read from safetensors only); convert the checkpoint, or complete the "
                      "download");
@@ -179,7 +180,7 @@ Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
   for (const auto& [tensor, name] : read_index(index)) {
     const fs::path path = fs::path(folder) / name;
     if (!opened.contains(name)) {
-      if (!fs::exists(path))
+      if (!is_there(path))
         throw InputError(path.string() + ": no such file, which " + index.filename().string() + " names for tensor " +
                          tensor + "; complete the download");
       files_.push_back(std::make_unique<SafetensorsFile>(path.string()));

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/input_file.h"
 #include "worker/base/json_file.h"
 #include "worker/checkpoint/known_keys.h"
 
@@ -15,7 +16,7 @@ using Json = nlohmann::json;
 
 constexpr const char* kOwnFile = "config_sentence_transformers.json";
 
-Json read_if_there(const fs::path& path) { return fs::exists(path) ? read_json_file(path.string()) : Json::object(); }
+Json read_if_there(const fs::path& path) { return is_there(path) ? read_json_file(path.string()) : Json::object(); }
 
 /// The names of the modes that a Pooling's config.json asks for: its pooling_mode, or each older flag that is set.
 std::vector<std::string> pooling_modes(const Json& json) {
@@ -119,7 +120,7 @@ void read_transformer(const std::string& file, bool pairs, SentenceSettings& set
 void read_transformer_files(const fs::path& folder, bool pairs, SentenceSettings& settings) {
   for (const char* file :
        {"sentence_xlm-roberta_config.json", "sentence_roberta_config.json", "sentence_bert_config.json"})
-    if (fs::exists(folder / file)) read_transformer((folder / file).string(), pairs, settings);
+    if (is_there(folder / file)) read_transformer((folder / file).string(), pairs, settings);
 }
 
 /// What would change vectors or how they are compared.
@@ -185,7 +186,7 @@ SentenceSettings read_sentence_settings(const ModelFolder& model) try {
   const fs::path folder = model.path;
   SentenceSettings settings;
   if (model.architecture.ends_with("ForCausalLM")) settings.pooling = Pooling::last_token;
-  if (fs::exists(folder / "modules.json")) read_modules(folder, settings);
+  if (is_there(folder / "modules.json")) read_modules(folder, settings);
   read_transformer_files(folder, /*pairs=*/false, settings);
   const Json own = read_if_there(folder / kOwnFile);
   refuse_other_settings(own, (folder / kOwnFile).string(), settings.normalize);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <optional>
@@ -123,12 +124,18 @@ ModelFacts check_folder(const std::string& path, const std::optional<Module>& mo
   return facts;
 }
 
+std::string message_of_path(const std::filesystem::filesystem_error& error) {
+  return error.path1().string() + ": " + error.code().message();
+}
+
 /// A line of `check --each`: {"facts": ...}, or {"status": the exit code of a check of it alone, "error": text}.
 nlohmann::json check_one(const Module& module) {
   try {
     return {{"facts", check_folder(module.path, module)}};
   } catch (const Error& error) {
     return {{"status", exit_code(error.fault())}, {"error", error.what()}};
+  } catch (const std::filesystem::filesystem_error& error) {
+    return {{"status", exit_code(Fault::input)}, {"error", message_of_path(error)}};
   } catch (const std::exception& error) {
     return {{"status", 1}, {"error", std::string("internal error: ") + error.what()}};
   }
@@ -185,6 +192,9 @@ int main(int argc, char** argv) {
   } catch (const proctor::Error& error) {
     std::fprintf(stderr, "proctor-worker: %s\n", error.what());
     return proctor::exit_code(error.fault());
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr, "proctor-worker: %s\n", proctor::message_of_path(error).c_str());
+    return proctor::exit_code(proctor::Fault::input);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "proctor-worker: internal error: %s\n", error.what());
     return 1;

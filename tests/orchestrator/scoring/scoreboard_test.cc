@@ -90,9 +90,10 @@ TEST(ModelPath, finds_a_name_in_the_hub_cache_by_its_revision) {
   fs::create_directories(repository / "refs");
   std::ofstream(repository / "refs" / "main") << "abc123";
   ::setenv("HF_HUB_CACHE", cache.c_str(), 1);
-  EXPECT_EQ(resolve_model_path("org/name", "/", "s.yaml:1:1"), (repository / "snapshots" / "abc123").string());
-  EXPECT_EQ(resolve_model_path("org/name@abc123", "/", "s.yaml:1:1"), (repository / "snapshots" / "abc123").string());
-  EXPECT_THROW(resolve_model_path("org/other", "/", "s.yaml:1:1"), InputError);
+  EXPECT_EQ(resolve_model_path("org/name", "/s.yaml", "s.yaml:1:1"), (repository / "snapshots" / "abc123").string());
+  EXPECT_EQ(resolve_model_path("org/name@abc123", "/s.yaml", "s.yaml:1:1"),
+            (repository / "snapshots" / "abc123").string());
+  EXPECT_THROW(resolve_model_path("org/other", "/s.yaml", "s.yaml:1:1"), InputError);
   ::unsetenv("HF_HUB_CACHE");
   fs::remove_all(cache);
 }
