@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "orchestrator/ranks/launcher.h"
+#include "orchestrator/ranks/start_watch.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/loadable.h"
 #include "sharding/protocol/wire.h"
@@ -37,7 +38,10 @@ MpiSession::MpiSession(int& argc, char**& argv) {
   refuse_singletons({1, "", launcher_environment().components}, 1);
   if (under_launcher()) {
     Mpi& mpi = open_mpi();
-    world_ = mpi.init(argc, argv);
+    {
+      const StartWatch watch(start_deadline());
+      world_ = mpi.init(argc, argv);
+    }
     // Open MPI's split by shared memory leaves ranks alone on a node where its transport is not to be had.
     if (const NodePlace place = launcher_place(); static_cast<int>(place.ranks) > world_.ranks_on_node) {
       world_.node_rank = static_cast<int>(place.rank);

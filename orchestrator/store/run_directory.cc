@@ -22,7 +22,6 @@ namespace fs = std::filesystem;
 void throw_errno(const fs::path& path, const char* what) {
   const std::string message = path.string() + ": " + what + ": " + std::strerror(errno);
   if (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG) throw StoreFailure(message);
-  if (errno == ENAMETOOLONG || errno == ENOTDIR) throw UsageError(message);
   throw EnvironmentError(message);
 }
 
@@ -58,6 +57,8 @@ void RunDirectory::create() const {
   for (const fs::path& folder : {root_, root_ / "results", root_ / "samples", root_ / "responses", logs()}) {
     fs::create_directories(folder, error);
     if (!error) continue;
+    if (error == std::errc::filename_too_long || error == std::errc::not_a_directory)
+      throw UsageError(folder.string() + ": cannot be made: " + error.message() + "; give --out another name");
     errno = error.value();
     throw_errno(folder, "cannot be made");
   }
@@ -147,7 +148,7 @@ void write_file(const fs::path& path, const std::string& content) {
   if (!holds(path, content)) write_and_rename(path, content, Sync::yes);
 }
 
-void write_output(const fs::path& path, const std::string& content) {
+void write_output(const fs::path& path, const std::string& content) try {
   std::error_code none;
   const fs::file_status status = fs::status(path, none);
   if (fs::is_directory(status)) throw UsageError(path.string() + ": is a folder; give the name of a file");
@@ -157,6 +158,8 @@ void write_output(const fs::path& path, const std::string& content) {
   const Descriptor device(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (device.value() < 0) throw_errno(path, "cannot be opened");
   write_all(device.value(), content, path);
+} catch (const StoreFailure& error) {  // no run stops for it
+  throw EnvironmentError(error.what());
 }
 
 void write_status_file(const fs::path& path, const std::string& content) {

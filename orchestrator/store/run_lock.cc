@@ -1,9 +1,12 @@
 #include "orchestrator/store/run_lock.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
@@ -56,6 +59,16 @@ std::string padded(const Owner& owner) {
 std::string who(const Owner& owner) {
   return "pid " + std::to_string(owner.pid) + " on " + owner.host +
          (owner.job_id.empty() ? "" : ", Slurm job " + owner.job_id);
+}
+
+/// Whose run it is, where it is another user's: ", of user alice".
+std::string whose(const fs::path& owner) {
+  struct stat found {};
+  if (::stat(owner.c_str(), &found) != 0 || found.st_uid == ::geteuid()) return "";
+  std::array<char, 4096> buffer;
+  passwd entry{}, *known = nullptr;
+  ::getpwuid_r(found.st_uid, &entry, buffer.data(), buffer.size(), &known);
+  return ", of user " + (known ? std::string(known->pw_name) : std::to_string(found.st_uid));
 }
 
 /// Two containers of one machine do not see each other's processes.
@@ -122,7 +135,7 @@ RunLock::RunLock(const RunDirectory& directory, const LockPatience& patience,
     const auto refuse = [&] {
       throw EnvironmentError(
           directory_.root().string() + ": another proctor has this run directory (" +
-          (owner ? who(*owner)
+          (owner ? who(*owner) + whose(directory_.owner())
                  : "its owner.json is not readable; if it is surely dead, remove " + directory_.owner().string()) +
           "); wait for it, or give --out another folder");
     };
@@ -153,7 +166,15 @@ RunLock::RunLock(const RunDirectory& directory, const LockPatience& patience,
 bool RunLock::make() {
   const fs::path own = directory_.owner().string() + "." + mine_.token;
   descriptor_ = ::open(own.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) throw_errno(own, "cannot be made");
+  if (descriptor_ < 0) {
+    const int why = errno;
+    if (const auto owner = read_owner(directory_); owner && (why == EACCES || why == EPERM || why == EROFS))
+      throw EnvironmentError(directory_.root().string() + ": is not yours to write (" + std::strerror(why) +
+                             "), and was last run by " + who(*owner) + whose(directory_.owner()) +
+                             "; give --out another folder");
+    errno = why;
+    throw_errno(own, "cannot be made");
+  }
   const std::string text = padded(mine_);
   if (::write(descriptor_, text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
       ::fsync(descriptor_) != 0) {

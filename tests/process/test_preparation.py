@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from support import BIN, RunCase
 
@@ -57,6 +58,38 @@ class Preparation(RunCase):
                     self.assertEqual([pid for pid in self.children() if self.alive(pid)], [], "checks have outlived it")
                     shutil.rmtree(self.pids)
         self.assertFalse((self.root / "run").exists())
+
+
+class Meeting(RunCase):
+    """Rank 1 is a program that never comes to MPI_Init."""
+    def start(self, **environment):
+        run = [str(BIN / "proctor"), "run", "suite.yaml", "--out", "run", "--workers", "1", "--device", "cpu"]
+        return subprocess.Popen(["mpirun", "--oversubscribe", "-n", "1", *run, ":", "-n", "1", "sleep", "600"], cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, env={**os.environ, **environment}, start_new_session=True)
+
+    def test_who_is_missing_is_said_and_the_wait_ends(self):
+        process = self.start(PROCTOR_START_DEADLINE="2")
+        said = process.communicate(timeout=120)[1]
+        self.assertEqual(process.returncode, 4, said)
+        self.assertRegex(said, r"rank 0 of 2 on .* has waited 1 s for the others to start \(MPI_Init\); here, rank 1 is pid \d+ \(sleep\), and not proctor")
+        self.assertIn("they have not come after 2 s", said)
+        self.assertFalse((self.root / "run").exists())
+
+    def test_a_signal_ends_it(self):
+        process = self.start(PROCTOR_START_DEADLINE="8")
+        while "has waited" not in process.stderr.readline():
+            pass
+        rank = next(int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and self.is_ours(path, process.pid))
+        os.kill(rank, signal.SIGTERM)
+        said = process.communicate(timeout=120)[1]
+        self.assertEqual(process.returncode, 75, said)
+        self.assertIn("before anything was begun", said)
+
+    def is_ours(self, process, parent):
+        try:
+            return os.path.basename(os.readlink(process / "exe")) == "proctor" and f"PPid:\t{parent}\n" in (process / "status").read_text()
+        except OSError:
+            return False
 
 
 if __name__ == "__main__":
