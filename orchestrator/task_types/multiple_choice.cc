@@ -91,7 +91,8 @@ class MultipleChoice final : public TaskType {
     return render_list(task.target, document).at(0);
   }
 
-  /// Indices of the right choices: of a label, a number, digits, a choice's text, or of each in a list of them.
+  /// Indices of the right choices: of a label, a number, digits, a letter, true or false, a choice's text, or of each
+  /// in a list of them.
   static std::vector<std::size_t> gold(const TaskTemplates& task, const Document& document) {
     const nlohmann::ordered_json value = task.answer->value(document);
     const std::vector<std::string> texts = options(task, document);
@@ -116,23 +117,46 @@ class MultipleChoice final : public TaskType {
     return static_cast<std::size_t>(found - labels.begin());
   }
 
-  /// A number is an index. Digits are an index too, unless they are another choice's text: then nobody can tell.
-  static std::size_t index(const TaskTemplates& task, const Document& document, const nlohmann::ordered_json& value,
-                           const std::vector<std::string>& texts) {
-    const std::string text = python::str(value);
+  /// Digits, or a letter from A on: the place it names, else past every choice.
+  static std::size_t place_of(const std::string& text) {
     const bool digits =
         !text.empty() && text.size() < 10 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-    const std::size_t number = digits ? std::stoul(text) : texts.size();
+    if (digits) return std::stoul(text);
+    const char letter = text.size() == 1 ? text[0] : ' ';
+    if (letter >= 'A' && letter <= 'Z') return static_cast<std::size_t>(letter - 'A');
+    if (letter >= 'a' && letter <= 'z') return static_cast<std::size_t>(letter - 'a');
+    return std::string::npos;
+  }
+
+  /// The only choice that reads "true" or "yes" (or "false", "no"), however it is written; past every choice if there
+  /// is none.
+  static std::size_t truth(bool value, const std::vector<std::string>& texts) {
+    std::vector<std::size_t> found;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const std::string text = python::lower(python::strip(texts[i]));
+      if (value ? text == "true" || text == "yes" : text == "false" || text == "no") found.push_back(i);
+    }
+    return found.size() == 1 ? found[0] : texts.size();
+  }
+
+  /// A number is an index. Digits and letters are one too, unless they are another choice's text: then nobody can tell.
+  static std::size_t index(const TaskTemplates& task, const Document& document, const nlohmann::ordered_json& value,
+                           const std::vector<std::string>& texts) {
+    if (value.is_boolean())
+      if (const std::size_t one = truth(value.get<bool>(), texts); one < texts.size()) return one;
+    const std::string text = python::str(value);
+    const std::size_t number = std::min(place_of(text), texts.size());
     const auto same = static_cast<std::size_t>(std::ranges::find(texts, text) - texts.begin());
     if (number < texts.size() && same < texts.size() && number != same && !value.is_number())
       throw InputError(document.where() + ": answer " + value.dump() + " is the text of choice " +
-                       std::to_string(same) + " and the index of choice " + std::to_string(number) +
+                       std::to_string(same) + " and the place of choice " + std::to_string(number) +
                        " (from 0): make it a number, which is an index, or give `labels` (task " + task.task->name +
                        ")");
     if (number < texts.size()) return number;
     if (same < texts.size()) return same;
     throw InputError(document.where() + ": answer " + value.dump() + " is neither one of the " +
-                     std::to_string(texts.size()) + " choices nor an index below that (task " + task.task->name + ")");
+                     std::to_string(texts.size()) + " choices nor an index or letter of one (task " + task.task->name +
+                     ")");
   }
 };
 

@@ -104,10 +104,29 @@ TEST(MultipleChoice, digits_that_are_an_index_and_another_choice_are_refused) {
     ADD_FAILURE();
   } catch (const InputError& error) {
     EXPECT_NE(
-        std::string(error.what()).find("d.jsonl:3: answer \"2\" is the text of choice 1 and the index of choice 2"),
+        std::string(error.what()).find("d.jsonl:3: answer \"2\" is the text of choice 1 and the place of choice 2"),
         std::string::npos)
         << error.what();
   }
+}
+
+TEST(MultipleChoice, an_answer_may_be_a_letter_or_a_truth) {
+  const Task task = choice_task();
+  const auto compiled = compile(task);
+  const auto gold = [&](const nlohmann::ordered_json& choices, const nlohmann::ordered_json& answer) {
+    return multiple_choice().example_answer(compiled, row({{"q", "x"}, {"c", choices}, {"gold", answer}}, 3));
+  };
+  EXPECT_EQ(gold({"red", "green", "blue"}, "B"), "green");
+  EXPECT_EQ(gold({"red", "green", "blue"}, "c"), "blue");
+  EXPECT_EQ(gold({"A", "B", "C"}, "C"), "C") << "the letter is the text";
+  EXPECT_THROW(gold({"red", "green"}, "C"), InputError);
+  EXPECT_THROW(gold({"red", "green"}, "É"), InputError);
+  EXPECT_THROW(gold({"B", "A"}, "A"), InputError) << "a text and another's letter";
+  EXPECT_EQ(gold({"yes", "no"}, true), "yes");
+  EXPECT_EQ(gold({"no", "yes"}, true), "yes");
+  EXPECT_EQ(gold({" True", "False "}, false), "False ");
+  EXPECT_THROW(gold({"right", "wrong"}, true), InputError);
+  EXPECT_THROW(gold({"yes", "true"}, true), InputError) << "two of them";
 }
 
 TEST(MultipleChoice, an_answer_may_be_a_label) {
