@@ -1,6 +1,11 @@
 // proctor: one binary for every rank, and for whoever asks about a run.
+#include <signal.h>
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <ext/stdio_filebuf.h>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -20,6 +25,27 @@
 namespace proctor {
 namespace {
 
+/// Through $PAGER, by default less, which leaves short output on the terminal.
+void show_in_pager(const ShowOptions& options) {
+  const char* given = std::getenv("PAGER");
+  const std::string pager = given && *given ? given : "command -v less >/dev/null && exec less -FRX || exec cat";
+  std::FILE* pipe = popen(pager.c_str(), "w");
+  if (!pipe) return show(options, std::cout);
+  signal(SIGPIPE, SIG_IGN);  // whoever has seen enough leaves the pager
+  {
+    __gnu_cxx::stdio_filebuf<char> buffer(pipe, std::ios::out);
+    std::ostream out(&buffer);
+    try {
+      show(options, out);
+    } catch (...) {
+      out.flush();
+      pclose(pipe);
+      throw;
+    }
+  }
+  pclose(pipe);
+}
+
 int command(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
   switch (options.command) {
@@ -29,7 +55,10 @@ int command(int argc, char** argv) {
       plan(options.plan, std::cout);
       break;
     case Options::Command::show:
-      show(options.show, std::cout);
+      if (options.show.samples && isatty(STDOUT_FILENO))
+        show_in_pager(options.show);
+      else
+        show(options.show, std::cout);
       break;
     case Options::Command::version:
       print_version(std::cout);

@@ -2,6 +2,7 @@
 
 #include <boost/program_options.hpp>
 #include <charconv>
+#include <cmath>
 #include <set>
 #include <sstream>
 
@@ -93,11 +94,48 @@ class Values {
                        ": expected 1 to 1024 (a rank without workers would compute nothing)");
     return static_cast<std::uint32_t>(workers);
   }
-  std::size_t limit() const {
+  DocumentLimit limit() const {
     if (!has("limit")) return 0;
-    const auto limit = values_["limit"].as<std::int64_t>();
-    if (limit < 1) throw UsageError("--limit " + std::to_string(limit) + ": expected at least 1 document");
-    return static_cast<std::size_t>(limit);
+    const std::string given = text("limit");
+    double limit = 0;
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), limit);
+    const bool number = error == std::errc() && end == given.data() + given.size();
+    if (!number || !(limit > 0) || limit > 1e15 || (limit > 1 && limit != std::floor(limit)))
+      throw UsageError("--limit " + given + ": expected at least 1 document, or a share of them such as 0.1");
+    return limit;
+  }
+  /// SUITE, or --model and --tasks in its place.
+  SuiteSource suite() const {
+    SuiteSource source;
+    source.models = texts("model");
+    source.tasks = texts("tasks");
+    const std::vector<std::string> given = texts("positional");
+    const bool named = !source.models.empty() || !source.tasks.empty();
+    if (named && !given.empty())
+      throw UsageError("a suite file, '" + given[0] + "', and --model or --tasks exclude each other" +
+                       verb_.see_help());
+    if (!named) {
+      for (const char* option : {"num-fewshot", "dtype", "tensor-parallel"})
+        if (has(option))
+          throw UsageError("--" + std::string(option) + " goes with --model and --tasks; of a suite, --set " +
+                           "modules.NAME.dtype=bfloat16 or tasks.NAME.fewshot.count=2 changes what it says");
+      source.path = operand();
+      return source;
+    }
+    if (source.models.empty() || source.tasks.empty())
+      throw UsageError("--model and --tasks go together: " +
+                       std::string(source.models.empty() ? "--model" : "--tasks") + " is missing" + verb_.see_help());
+    source.dtype = text("dtype");
+    if (has("num-fewshot")) source.fewshot = whole("num-fewshot", 0, 1000);
+    if (has("tensor-parallel")) source.tensor_parallel = static_cast<std::uint32_t>(whole("tensor-parallel", 1, 1024));
+    return source;
+  }
+  std::int64_t whole(const char* name, std::int64_t least, std::int64_t most) const {
+    const auto value = values_[name].as<std::int64_t>();
+    if (value < least || value > most)
+      throw UsageError("--" + std::string(name) + " " + std::to_string(value) + ": expected " + std::to_string(least) +
+                       " to " + std::to_string(most));
+    return value;
   }
   std::uint64_t bytes(const char* name) const {
     if (!has(name)) return 0;
@@ -115,7 +153,7 @@ class Values {
 
 RunOptions read_run(const Values& values) {
   RunOptions run;
-  run.suite = values.operand();
+  run.suite = values.suite();
   run.out = values.path("out");
   run.workers = values.workers();
   run.device = values.device();
@@ -146,7 +184,7 @@ std::vector<std::uint32_t> read_gpus(const std::string& text) {
 
 PlanOptions read_plan(const Values& values) {
   PlanOptions plan;
-  plan.suite = values.operand();
+  plan.suite = values.suite();
   plan.device = values.device();
   plan.limit = values.limit();
   plan.settings = values.texts("set");
@@ -159,8 +197,26 @@ PlanOptions read_plan(const Values& values) {
 }
 
 ShowOptions read_show(const Values& values) {
-  return {values.operand(),       values.has("ledger"), values.has("failures"),
-          values.has("timeline"), values.path("trace"), values.path("svg")};
+  ShowOptions show{values.operand(),     values.has("ledger"), values.has("failures"), values.has("timeline"),
+                   values.path("trace"), values.path("svg"),   std::nullopt,           ""};
+  if (values.has("format")) show.format = values.one_of("format", {"md", "csv", "latex"});
+  using Which = SamplesView::Which;
+  const std::pair<const char*, Which> parts[] = {
+      {"wrong", Which::wrong}, {"failed", Which::failed}, {"truncated", Which::truncated}};
+  if (values.has("samples")) {
+    SamplesView& samples = show.samples.emplace();
+    samples.directory = show.directory;
+    samples.task = values.text("samples");
+    samples.module = values.text("module");
+  }
+  for (const auto& [name, which] : parts) {
+    if (!values.has(name)) continue;
+    if (!show.samples) throw UsageError("--" + std::string(name) + " goes with --samples");
+    if (show.samples->which != Which::all) throw UsageError("--wrong, --failed and --truncated exclude each other");
+    show.samples->which = which;
+  }
+  if (values.has("module") && !show.samples) throw UsageError("--module goes with --samples");
+  return show;
 }
 
 bool asks_for_help(const std::string& argument) { return argument == "--help" || argument == "-h"; }

@@ -3,9 +3,11 @@
 // `--help` gives its text.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "orchestrator/commands/plan.h"
+#include "orchestrator/commands/samples_view.h"
 #include "orchestrator/run/run_options.h"
 
 namespace proctor {
@@ -13,7 +15,9 @@ namespace proctor {
 struct ShowOptions {
   std::string directory;
   bool ledger = false, failures = false, timeline = false;
-  std::string trace, svg;  ///< files to write
+  std::string trace, svg;                   ///< files to write
+  std::optional<SamplesView> samples = {};  ///< --samples
+  std::string format = {};                  ///< of the table across modules: md, csv or latex; "": a table a module
 };
 
 struct Options {

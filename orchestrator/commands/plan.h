@@ -7,12 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/spec/document_limit.h"
+#include "orchestrator/spec/suite_source.h"
+
 namespace proctor {
 
 struct PlanOptions {
-  std::string suite, device = "auto";
+  SuiteSource suite;
+  std::string device = "auto";
   std::vector<std::string> settings;     ///< --set
-  std::size_t limit = 0;                 ///< documents of each task; 0: all
+  DocumentLimit limit = 0;               ///< documents of each task
   std::optional<std::uint32_t> workers;  ///< per rank: devices of this machine
   std::uint64_t memory_limit_bytes = 0;  ///< of each device; 0: what the device has
   std::vector<std::uint32_t> gpus;       ///< empty: this machine's devices

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "orchestrator/report/ledger_view.h"
+#include "orchestrator/report/module_table.h"
 #include "orchestrator/report/timeline.h"
 #include "orchestrator/scoring/results.h"
 #include "orchestrator/store/run_directory.h"
@@ -37,7 +38,11 @@ std::vector<Json> json_lines(const fs::path& path) {
 
 std::vector<LedgerLine> ledger_of(const RunDirectory& directory) {
   std::vector<LedgerLine> lines;
-  for (const Json& row : json_lines(directory.ledger())) lines.push_back(row.get<LedgerLine>());
+  try {
+    for (const Json& row : json_lines(directory.ledger())) lines.push_back(row.get<LedgerLine>());
+  } catch (const std::exception& error) {
+    throw EnvironmentError(directory.ledger().string() + ": a line is not as proctor writes it: " + error.what());
+  }
   return lines;
 }
 
@@ -79,6 +84,39 @@ void show_status(const RunDirectory& directory, const Json& status, std::ostream
         << cell.at("done") << " / " << cell.at("total") << "\n";
 }
 
+/// Names in the order in which status.json has them, once each: the suite's.
+std::vector<std::string> in_order(const Json& status, const char* key) {
+  std::vector<std::string> names;
+  for (const auto& cell : status.value("pairs", Json::array()))
+    if (const std::string name = cell.at(key).get<std::string>(); std::ranges::find(names, name) == names.end())
+      names.push_back(name);
+  return names;
+}
+
+/// In the suite's order; those of modules that it no longer has are last.
+std::vector<fs::path> results_files(const RunDirectory& directory, const Json& status) {
+  std::vector<fs::path> files;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(directory.root() / "results", none))
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  std::ranges::sort(files);
+  const std::vector<std::string> order = in_order(status, "module");
+  std::ranges::stable_sort(
+      files, {}, [&](const fs::path& file) { return std::ranges::find(order, file.stem().string()) - order.begin(); });
+  return files;
+}
+
+void show_across_modules(const RunDirectory& directory, const Json& status, const std::string& format,
+                         std::ostream& out) {
+  std::vector<std::pair<std::string, Json>> modules;
+  for (const fs::path& file : results_files(directory, status))
+    modules.emplace_back(file.stem().string(), read_json(file));
+  out << module_table(modules, in_order(status, "task"),
+                      format == "md"    ? TableFormat::markdown
+                      : format == "csv" ? TableFormat::csv
+                                        : TableFormat::latex);
+}
+
 std::string table_of(const fs::path& file) try {
   return results_table(read_json(file));
 } catch (const Json::exception&) {
@@ -92,6 +130,8 @@ void show(const ShowOptions& options, std::ostream& out) try {
   const Json status = read_json(directory.status());
   if (!status.is_object())
     throw UsageError(directory.root().string() + ": no run directory (status.json is missing or not readable)");
+  if (options.samples) return show_samples(*options.samples, out);
+  if (!options.format.empty()) return show_across_modules(directory, status, options.format, out);
   if (options.ledger) return show_ledger(directory, out);
   if (options.timeline || !options.trace.empty() || !options.svg.empty()) return show_timeline(directory, options, out);
   show_status(directory, status, out);
@@ -111,14 +151,8 @@ void show(const ShowOptions& options, std::ostream& out) try {
       out << "event: " << event.get<std::string>() << "\n";
     return;
   }
-  std::vector<fs::path> files;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(directory.root() / "results", none))
-    if (entry.path().extension() == ".json") files.push_back(entry.path());
-  std::ranges::sort(files);
-  for (const fs::path& file : files) {
+  for (const fs::path& file : results_files(directory, status))
     out << "\n" << file.stem().string() << "\n" << table_of(file);
-  }
 } catch (const Json::exception& error) {
   throw EnvironmentError(options.directory + ": a file is not as proctor writes it: " + error.what());
 }

@@ -10,8 +10,15 @@ namespace po = boost::program_options;
 /// Of the verbs that read a suite.
 void add_suite_options(po::options_description& options) {
   options.add_options()("device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")(
-      "limit", po::value<std::int64_t>(), "the first N documents of each task only")(
-      "set", po::value<std::vector<std::string>>()->composing(), "a change to the suite: modules.NAME.dtype=bfloat16");
+      "limit", po::value<std::string>(), "the first N documents of each task only, or a share of them: 0.1")(
+      "set", po::value<std::vector<std::string>>()->composing(),
+      "a change to the suite: modules.NAME.dtype=bfloat16, tasks.NAME.fewshot.count=2")(
+      "model", po::value<std::vector<std::string>>()->composing(),
+      "without a suite file: a model's folder, or its name in the Hugging Face cache; again for another")(
+      "tasks", po::value<std::vector<std::string>>()->composing(), "with --model: a task file or glob; again for more")(
+      "num-fewshot", po::value<std::int64_t>(), "with --model: few-shot examples of each task")(
+      "dtype", po::value<std::string>(), "with --model: auto, float32, bfloat16 or float16")(
+      "tensor-parallel", po::value<std::int64_t>(), "with --model: devices that hold it together");
 }
 
 }  // namespace
@@ -24,7 +31,7 @@ std::string Verb::help() const {
 }
 
 Verb run_verb() {
-  Verb verb{"run", "SUITE", "run or resume a suite", "configs/demo.yaml --workers 2",
+  Verb verb{"run", "SUITE", "run or resume a suite (-: of standard input)", "configs/demo.yaml --workers 2",
             po::options_description("options of run")};
   add_suite_options(verb.options);
   verb.options.add_options()("out", po::value<std::string>(), "the run directory (default runs/<suite>)")(
@@ -56,7 +63,13 @@ Verb show_verb() {
   verb.options.add_options()("ledger", "each visit: what it cost and left behind")(
       "failures", "requests that failed, warnings, replaced workers")("timeline", "who did what when, a line a device")(
       "trace", po::value<std::string>(), "write it as Chrome-trace JSON, for https://ui.perfetto.dev")(
-      "svg", po::value<std::string>(), "write it as a picture");
+      "svg", po::value<std::string>(), "write it as a picture")(
+      "samples", po::value<std::string>()->implicit_value(""),
+      "what was asked, answered and scored: of a task, or of all")("module", po::value<std::string>(),
+                                                                   "with --samples: of this module only")(
+      "wrong", "with --samples: with a score below 1 only")("failed", "with --samples: those that failed only")(
+      "truncated", "with --samples: those longer than the model only")("format", po::value<std::string>(),
+                                                                       "one table, tasks by modules: md, csv or latex");
   return verb;
 }
 

@@ -147,7 +147,7 @@ void refuse_past_message(std::span<const Request> requests, const std::string& w
                      std::to_string(kMostMessageBytes >> 20) + " MiB that a worker is sent at once");
 }
 
-CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
+CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit) {
   const Task& spec = *task.task;
   const TaskType& type = task_type_of(spec);
   if (std::optional<CellRequests> whole = type.build(task, limit)) {
@@ -161,7 +161,7 @@ CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
                                           ? std::vector<Document>{}
                                           : read_documents(spec.data.at(spec.fewshot.split));
   FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
-  const std::size_t count = limit ? std::min(limit, all.size()) : all.size();
+  const std::size_t count = limit.of(all.size());
   for (std::size_t d = 0; d < count; ++d) {
     const std::string prompt = assemble_prompt(task, type, sampler.draw(all[d]), all[d]);
     cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
@@ -175,7 +175,7 @@ CellRequests build_requests(const TaskTemplates& task, std::size_t limit) {
   return cell;
 }
 
-Work prepare_work(Suite suite, std::size_t limit, FactSource& facts) {
+Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts) {
   Work work;
   work.suite = std::move(suite);
   work.limit = limit;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/spec/document_limit.h"
 #include "orchestrator/spec/suite.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/planning/planner.h"
@@ -23,7 +24,7 @@ struct Cell {
 
 struct Work {
   Suite suite;
-  std::size_t limit = 0;                 ///< documents of each task; 0: all
+  DocumentLimit limit = 0;               ///< documents of each task
   std::vector<TaskTemplates> templates;  ///< of each task
   std::vector<CellRequests> requests;    ///< of each task
   std::vector<ModelFacts> facts;         ///< of each module
@@ -34,8 +35,8 @@ struct Work {
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
 };
 
-/// The requests of a task: documents in order, few-shot drawn in that order, at most `limit` documents (0: all).
-CellRequests build_requests(const TaskTemplates& task, std::size_t limit);
+/// The requests of a task: documents in order, few-shot drawn in that order, at most `limit` documents.
+CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit);
 
 /// Facts of a module, or why there are none.
 struct CheckedModule {
@@ -54,7 +55,7 @@ class FactSource {
 };
 
 /// Throws UsageError or InputError; nothing has been started or written then.
-Work prepare_work(Suite suite, std::size_t limit, FactSource& facts);
+Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts);
 
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "orchestrator/base/formatted.h"
+#include "sharding/protocol/whole_json.h"
 #include "sharding/protocol/wording.h"
 
 namespace proctor {
@@ -60,6 +61,13 @@ const char* name_of(What what) {
   return "shard";
 }
 
+namespace {
+
+/// Seconds as a file has them, which anybody may have written: within a century.
+double a_time(double seconds) { return seconds > 0 ? std::min(seconds, 3e9) : 0; }
+
+}  // namespace
+
 Timeline run_timeline(const std::string& name, const std::vector<LedgerLine>& ledger,
                       const std::vector<nlohmann::ordered_json>& turns) {
   Timeline timeline;
@@ -72,10 +80,10 @@ Timeline run_timeline(const std::string& name, const std::vector<LedgerLine>& le
     const SlotId device = line.worker;
     devices.insert(device);
     members[line.visit.value].push_back(device);
-    const double opened = line.opened_s, closed = line.closed_s;
-    const double loaded = std::min(closed, opened + line.row.load_s);
-    const double lost = std::max(loaded, closed - line.lost_s.value_or(0));
-    const double down = std::max(loaded, std::min(lost, closed - line.row.teardown_s));
+    const double opened = a_time(line.opened_s), closed = a_time(line.closed_s);
+    const double loaded = std::min(closed, opened + a_time(line.row.load_s));
+    const double lost = std::max(loaded, closed - a_time(line.lost_s.value_or(0)));
+    const double down = std::max(loaded, std::min(lost, closed - a_time(line.row.teardown_s)));
     const auto add = [&](double begin, double end, What what) {
       if (end > begin) timeline.spans.push_back({device, begin, end, what, index});
     };
@@ -90,10 +98,10 @@ Timeline run_timeline(const std::string& name, const std::vector<LedgerLine>& le
   for (const auto& turn : turns) {
     const auto module = modules.find(turn.value("module", "?"));
     if (module == modules.end()) continue;
-    const double begin = turn.value("begin_s", 0.0);
-    for (SlotId device : members[turn.value("visit", 0u)])
-      timeline.spans.push_back({device, begin, begin + turn.value("run_s", 0.0), What::shard, module->second,
-                                turn.value("task", "?") + ", shard " + std::to_string(turn.value("shard", 0u))});
+    const double begin = a_time(turn.value("begin_s", 0.0));
+    for (SlotId device : members[whole_at(turn, "visit", 0u)])
+      timeline.spans.push_back({device, begin, begin + a_time(turn.value("run_s", 0.0)), What::shard, module->second,
+                                turn.value("task", "?") + ", shard " + std::to_string(whole_at(turn, "shard", 0u))});
   }
   timeline.devices.assign(devices.begin(), devices.end());
   timeline.title = name + ": " + duration_text(timeline.seconds);

@@ -1,6 +1,7 @@
 #include "orchestrator/run/resume.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 #include "orchestrator/metrics/hashes.h"
@@ -22,8 +23,9 @@ std::string change_of(const std::string& key, const nlohmann::json& before, cons
   if (key == "model") return "the files of its model are others";
   if (key == "numerics") return "proctor is another build";
   const auto limit = [](const nlohmann::json& pair) {
-    const std::size_t rows = pair.value("limit", std::size_t{0});
-    return rows ? "--limit " + std::to_string(rows) : std::string("no --limit");
+    const double rows = pair.value("limit", 0.0);
+    if (rows <= 0) return std::string("no --limit");
+    return "--limit " + (rows < 1 ? nlohmann::json(rows).dump() : std::to_string(std::llround(rows)));
   };
   if (key == "requests" && limit(before) != limit(now))
     return "it began with " + limit(before) + ", now there is " + limit(now);
@@ -97,7 +99,7 @@ Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
     const std::string name = name_of(work, cell);
     nlohmann::json now = cell.identity;
     now["plan"] = xxh3_hex(planned[{cell.module, cell.task}]);
-    now["limit"] = work.limit;  // for messages
+    now["limit"] = work.limit.value;  // for messages
     if (const auto before = store.get("pair", name); before && !redo_changed)
       refuse_changed(name, nlohmann::json::parse(*before), now);
     cells.emplace_back(name, now.dump());

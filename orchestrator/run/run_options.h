@@ -7,14 +7,17 @@
 #include <vector>
 
 #include "orchestrator/report/progress.h"
+#include "orchestrator/spec/document_limit.h"
+#include "orchestrator/spec/suite_source.h"
 
 namespace proctor {
 
 struct RunOptions {
-  std::string suite, out;                ///< out "": runs/<suite>
+  SuiteSource suite;
+  std::string out;                       ///< "": runs/<suite>
   std::optional<std::uint32_t> workers;  ///< per rank
   std::string device = "auto";
-  std::size_t limit = 0;              ///< documents of each task; 0: all
+  DocumentLimit limit = 0;            ///< documents of each task
   std::vector<std::string> settings;  ///< --set
   std::uint64_t memory_limit_bytes = 0;
   bool fresh = false, redo_changed = false;

@@ -104,6 +104,9 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
   for (const auto& [name, value] : values)
     line[name] = name.ends_with("_perplexity") || name == "bits_per_byte" ? Json::array({value.value, value.weight})
                                                                           : Json(value.value);
+  if (const auto truncated =
+          std::ranges::count_if(answered.responses, [](const Response& one) { return truncated_of(one.answer) > 0; }))
+    line["truncated"] = truncated;
   return line;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "orchestrator/task_types/generation.h"
+#include "sharding/protocol/whole_json.h"
 #include "sharding/protocol/wording.h"
 
 namespace proctor {
@@ -146,13 +147,19 @@ std::string render(const std::vector<Line>& lines, const std::string& first_colu
   return table;
 }
 
+/// A count is a whole number, a share is none.
+Json number_of(DocumentLimit limit) {
+  if (!limit) return nullptr;
+  return limit.value < 1 ? Json(limit.value) : Json(static_cast<std::uint64_t>(limit.value));
+}
+
 /// Of each task whose prompts were longer than the model.
 std::string truncated_text(const nlohmann::ordered_json& results) {
   std::string text;
   for (const auto& [task, samples] : results.at("n-samples").items())
-    if (const std::size_t truncated = samples.value("truncated", std::size_t{0}); truncated > 0)
+    if (const std::size_t truncated = whole_at<std::size_t>(samples, "truncated", 0); truncated > 0)
       text += task + ": " + counted(truncated, "request") + " of " +
-              counted(samples.at("original").get<std::size_t>(), "document") + " truncated to the model's " +
+              counted(whole_at<std::size_t>(samples, "original", 0), "document") + " truncated to the model's " +
               results.at("max_length").dump() + " tokens (on_long: fail refuses them)\n";
   return text;
 }
@@ -160,7 +167,7 @@ std::string truncated_text(const nlohmann::ordered_json& results) {
 }  // namespace
 
 nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, CellScore>& scores,
-                                      std::size_t limit) {
+                                      DocumentLimit limit) {
   const Module& module = work.suite.modules[id.value];
   const ModelFacts& facts = work.facts[id.value];
   Json json, results = Json::object(), groups = Json::object(), subtasks = Json::object(), configs, versions, shots,
@@ -199,7 +206,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
       {"model_hash", facts.model_hash},
       {"batch_size", "max_batch_tokens " + std::to_string(work.max_batch_tokens[id.value])},
       {"device", work.device.kind},
-      {"limit", limit ? Json(limit) : Json()},
+      {"limit", number_of(limit)},
       {"bootstrap_iters", StderrOptions{}.bootstrap_iterations},
       {"random_seed", work.suite.seed}};
   json["tokenizer_eos_token"] = facts.eos_text;

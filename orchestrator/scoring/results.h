@@ -12,7 +12,7 @@ namespace proctor {
 
 /// `scores`: of each task the module ran, by task index.
 nlohmann::ordered_json module_results(const Work& work, ModuleId module,
-                                      const std::map<std::uint32_t, CellScore>& scores, std::size_t limit);
+                                      const std::map<std::uint32_t, CellScore>& scores, DocumentLimit limit);
 
 /// lm-eval's table (Tasks|Version|Filter|n-shot|Metric| |Value| |Stderr) from a results file, and a second one for
 /// groups.

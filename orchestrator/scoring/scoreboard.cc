@@ -22,7 +22,7 @@ std::filesystem::path answers_file(const RunDirectory& directory, const Suite& s
   return task_type_of(task).is_scored() ? directory.samples(module, task.name) : directory.responses(module, task.name);
 }
 
-Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write)
+Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, DocumentLimit limit, WriteFile write)
     : work_(work), directory_(directory), limit_(limit), write_(std::move(write)), cells_(work.cells.size()) {
   for (std::size_t c = 0; c < cells_.size(); ++c)
     cells_[c].progress.total = work.requests[work.cells[c].task.value].requests.size();

@@ -30,7 +30,7 @@ std::filesystem::path answers_file(const RunDirectory& directory, const Suite& s
 class Scoreboard {
  public:
   /// All outlive this; `write` is called by collect().
-  Scoreboard(const Work& work, const RunDirectory& directory, std::size_t limit, WriteFile write);
+  Scoreboard(const Work& work, const RunDirectory& directory, DocumentLimit limit, WriteFile write);
   /// Waits for what is being scored; the rest is dropped.
   ~Scoreboard();
   Scoreboard(const Scoreboard&) = delete;  // its thread works in it
@@ -80,7 +80,7 @@ class Scoreboard {
 
   const Work& work_;
   const RunDirectory& directory_;
-  std::size_t limit_;
+  DocumentLimit limit_;
   WriteFile write_;
   std::vector<CellState> cells_;
   std::map<std::uint32_t, std::map<std::uint32_t, CellScore>> scores_;  // module -> task

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iostream>
+#include <string_view>
 
+#include "orchestrator/metrics/hashes.h"
 #include "orchestrator/suite/model_path.h"
 #include "orchestrator/suite/task_file.h"
 #include "orchestrator/suite/yaml_fields.h"
@@ -79,12 +82,18 @@ std::vector<std::string> expand_glob(const std::string& file, const std::string&
   return paths;
 }
 
+void refuse_no_files(const std::string& where, const std::string& wanted, const std::vector<std::string>& paths) {
+  if (paths.empty()) throw UsageError(where + ": task: " + wanted + ": no such file");
+  for (const std::string& path : paths)
+    if (const auto why = why_no_file(path)) throw UsageError(where + ": task: " + path + ": " + *why);
+}
+
 /// A path, a glob, or {path, name, set}. `resolved` is rewritten with absolute paths.
 void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>& tasks, YAML::Node& resolved) {
   if (node.IsScalar()) {
     const std::string wanted = path_beside(file, node.Scalar());
     const std::vector<std::string> paths = expand_glob(file, wanted);
-    if (paths.empty()) throw UsageError(place_of(file, node.Mark()) + ": task: " + wanted + ": no such file");
+    refuse_no_files(place_of(file, node.Mark()), wanted, paths);
     for (const std::string& path : paths) {
       tasks.push_back(read_task(path, "", {}));
       resolved.push_back(path);
@@ -92,7 +101,9 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
     return;
   }
   YamlFields fields(node, file, "task entry");
-  const std::string path = path_beside(file, fields.required_text("path"));
+  const std::string wanted = path_beside(file, fields.required_text("path"));
+  const std::vector<std::string> paths = expand_glob(file, wanted);
+  refuse_no_files(place_of(file, node.Mark()), wanted, paths);
   const YAML::Node renamed = fields.find("name");
   const std::string name = renamed.IsDefined() && !renamed.IsNull() ? fields.required_name("name") : "";
   std::vector<std::pair<std::string, std::string>> changes;
@@ -103,10 +114,15 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
     changes.emplace_back(entry.first.Scalar(), value.c_str());
   }
   fields.finish();
-  tasks.push_back(read_task(path, name, changes));
-  YAML::Node copy = YAML::Clone(node);
-  copy["path"] = path;
-  resolved.push_back(copy);
+  if (!name.empty() && paths.size() > 1)
+    throw UsageError(place_of(file, node.Mark()) + ": task: " + std::to_string(paths.size()) + " files are meant by " +
+                     wanted + ", and one name is given");
+  for (const std::string& path : paths) {
+    tasks.push_back(read_task(path, name, changes));
+    YAML::Node copy = YAML::Clone(node);
+    copy["path"] = path;
+    resolved.push_back(copy);
+  }
 }
 
 Cleanup read_cleanup(YamlFields fields) {
@@ -195,11 +211,54 @@ void check_pairs(const Suite& suite, const std::string& file) {
   }
 }
 
+/// A name for files and folders, of a path or glob.
+std::string name_of(const std::string& path) {
+  fs::path last(path);
+  if (!last.has_filename()) last = last.parent_path();
+  std::string name = last.extension() == ".yaml" || last.extension() == ".yml" ? last.stem() : last.filename();
+  if (const auto revision = name.find('@'); revision != std::string::npos && revision > 0) name.resize(revision);
+  for (char& c : name)
+    if (static_cast<unsigned char>(c) <= ' ' || std::string_view("*?[]{}\\/").find(c) != std::string_view::npos)
+      c = '_';
+  return name;
+}
+
+/// The suite of --model and --tasks. Its name, and so its run directory, is that of its models and tasks.
+YAML::Node suite_of(const SuiteSource& source) {
+  constexpr std::size_t kLongestName = 100;
+  YAML::Node suite;
+  std::string name;
+  for (const std::string& path : source.models) {
+    YAML::Node module;
+    module["name"] = name_of(path);
+    module["path"] = path;
+    if (!source.dtype.empty()) module["dtype"] = source.dtype;
+    if (source.tensor_parallel) module["tensor_parallel"] = *source.tensor_parallel;
+    suite["modules"].push_back(module);
+    name += (name.empty() ? "" : "+") + name_of(path);
+  }
+  for (std::size_t t = 0; t < source.tasks.size(); ++t) {
+    YAML::Node task;
+    task["path"] = source.tasks[t];
+    if (source.fewshot) task["set"]["fewshot.count"] = *source.fewshot;
+    suite["tasks"].push_back(task);
+    name += (t == 0 ? "-" : "+") + name_of(source.tasks[t]);
+  }
+  if (name.size() > kLongestName) {
+    const std::string whole = xxh3_hex(name);
+    name = name.substr(0, kLongestName) + "-" + whole.substr(0, 8);
+  }
+  suite["suite"] = name;
+  return suite;
+}
+
 }  // namespace
 
-SuiteFile read_suite(const std::string& given, const std::vector<std::string>& settings) {
-  const std::string path = fs::absolute(given).lexically_normal().string();
-  YAML::Node node = load_yaml(given);
+SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& settings) {
+  const bool named = source.path.empty(), piped = source.path == "-";
+  const std::string given = named ? "(command line)" : piped ? "(standard input)" : source.path;
+  const std::string path = fs::absolute(given).lexically_normal().string();  // its folder is what paths are relative to
+  YAML::Node node = named ? suite_of(source) : piped ? read_yaml(std::cin, given) : load_yaml(given);
   if (!node.IsMap()) throw UsageError(given + ":1:1: a suite is a map with the keys suite, modules and tasks");
   for (const std::string& setting : settings) {
     const auto equals = setting.find('=');

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "orchestrator/spec/suite.h"
+#include "orchestrator/spec/suite_source.h"
 
 namespace proctor {
 
@@ -16,6 +17,9 @@ struct SuiteFile {
 };
 
 /// `settings`: --set's "modules.NAME.dtype=bfloat16". Throws UsageError or InputError.
-SuiteFile read_suite(const std::string& path, const std::vector<std::string>& settings);
+SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& settings);
+inline SuiteFile read_suite(const std::string& path, const std::vector<std::string>& settings) {
+  return read_suite(SuiteSource{path, {}, {}, {}, "", {}}, settings);
+}
 
 }  // namespace proctor

@@ -4,6 +4,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <chrono>
+#include <istream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -79,5 +80,7 @@ std::string place_of(const std::string& file, const YAML::Mark& mark);
 /// In yaml_file.cc. Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a
 /// second document.
 YAML::Node load_yaml(const std::string& path);
+/// The same of a stream, which messages call `name`.
+YAML::Node read_yaml(std::istream& stream, const std::string& name);
 
 }  // namespace proctor

@@ -26,8 +26,8 @@ struct DocumentStart final : YAML::EventHandler {
   void OnMapEnd() override {}
 };
 
-void refuse_second_document(const std::string& file) {
-  std::ifstream stream(file);
+void refuse_second_document(const std::string& text, const std::string& file) {
+  std::istringstream stream(text);
   YAML::Parser parser(stream);
   DocumentStart start;
   if (parser.HandleNextDocument(start) && parser.HandleNextDocument(start))
@@ -54,11 +54,7 @@ void refuse_keys_used_twice(const YAML::Node& node, const std::string& file, Bou
 }
 
 /// UTF-16 and UTF-32, which a YAML file may be too, say so by their first bytes.
-void refuse_other_encodings(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  const std::string bytes = text.str();
+void refuse_other_encodings(const std::string& bytes, const std::string& path) {
   if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF") || bytes.starts_with(std::string(2, '\0'))) return;
   if (const auto why = why_not_utf8(bytes)) throw UsageError(path + ": " + *why + "; save the file as UTF-8");
 }
@@ -69,10 +65,18 @@ YAML::Node load_yaml(const std::string& path) {
   if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
   std::error_code none;
   if (!std::filesystem::exists(path, none)) throw UsageError(path + ": no such file");
-  refuse_other_encodings(path);
+  std::ifstream stream(path, std::ios::binary);
+  return read_yaml(stream, path);
+}
+
+YAML::Node read_yaml(std::istream& stream, const std::string& path) {
+  std::ostringstream whole;
+  whole << stream.rdbuf();
+  const std::string text = whole.str();
+  refuse_other_encodings(text, path);
   try {
-    YAML::Node document = YAML::LoadFile(path);
-    refuse_second_document(path);
+    YAML::Node document = YAML::Load(text);
+    refuse_second_document(text, path);
     Bounds bounds;
     refuse_keys_used_twice(document, path, bounds);
     return document;

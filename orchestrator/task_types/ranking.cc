@@ -106,7 +106,7 @@ std::string id_of(const Document& document) {
   return *id;
 }
 
-RetrievalData read_retrieval_data(const Task& task, std::size_t limit) {
+RetrievalData read_retrieval_data(const Task& task, DocumentLimit limit) {
   const std::vector<Document> queries = read_documents(task.data.at("queries"));
   RetrievalData data{{}, read_documents(task.data.at("corpus"))};
   const std::unordered_set<std::string> asked = ids_of(queries), passages = ids_of(data.corpus);
@@ -120,7 +120,8 @@ RetrievalData read_retrieval_data(const Task& task, std::size_t limit) {
     wanted.insert(one.query);
   }
   for (const Document& query : queries)
-    if (wanted.contains(id_of(query)) && (limit == 0 || data.queries.size() < limit)) data.queries.push_back(query);
+    if (wanted.contains(id_of(query))) data.queries.push_back(query);
+  data.queries.resize(limit.of(data.queries.size()));
   return data;
 }
 

@@ -32,11 +32,11 @@ void each_line(const std::string& path, std::span<const std::size_t> sizes,
 std::string id_of(const Document& document);
 
 struct RetrievalData {
-  std::vector<Document> queries, corpus;  ///< queries: those judged, in file order, `limit` of them at most (0: all)
+  std::vector<Document> queries, corpus;  ///< queries: those judged, in file order, `limit` of them at most
 };
 /// Throws InputError: an id used twice, a judgment of a query or passage that is not there, two that differ (with its
 /// line).
-RetrievalData read_retrieval_data(const Task& task, std::size_t limit);
+RetrievalData read_retrieval_data(const Task& task, DocumentLimit limit);
 
 /// The qrels, by query: BEIR's query-id, corpus-id, score, with or without its header line; or TREC's query, iteration,
 /// passage, relevance.

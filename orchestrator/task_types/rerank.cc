@@ -86,7 +86,7 @@ class Rerank final : public RankingTaskType {
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10"}; }
 
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
-  std::optional<CellRequests> build(const TaskTemplates& task, std::size_t limit) const override {
+  std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit) const override {
     RetrievalData data = read_retrieval_data(*task.task, limit);
     const std::string& file = task.task->data.at("candidates");
     const Candidates candidates(file);

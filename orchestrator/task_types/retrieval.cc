@@ -27,7 +27,7 @@ class Retrieval final : public RankingTaskType {
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10", "recall_100"}; }
 
   /// Documents are the judged queries; the corpus follows, whole.
-  std::optional<CellRequests> build(const TaskTemplates& task, std::size_t limit) const override {
+  std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit) const override {
     RetrievalData data = read_retrieval_data(*task.task, limit);
     CellRequests pair;
     for (const Document& query : data.queries) {

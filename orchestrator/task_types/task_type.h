@@ -12,6 +12,7 @@
 #include "orchestrator/metrics/filters.h"
 #include "orchestrator/metrics/metric_value.h"
 #include "orchestrator/prompts/template.h"
+#include "orchestrator/spec/document_limit.h"
 #include "orchestrator/spec/suite.h"
 #include "orchestrator/task_types/cell.h"
 #include "sharding/protocol/request.h"
@@ -54,8 +55,10 @@ class TaskType {
   /// `context`: the assembled prompt. Throws InputError naming the row.
   virtual std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                         const std::string& context) const = 0;
-  /// Of types whose requests are not each a document's: all of them, of `limit` documents at most (0: all).
-  virtual std::optional<CellRequests> build(const TaskTemplates&, std::size_t /*limit*/) const { return std::nullopt; }
+  /// Of types whose requests are not each a document's: all of them, of `limit` documents at most.
+  virtual std::optional<CellRequests> build(const TaskTemplates&, DocumentLimit /*limit*/) const {
+    return std::nullopt;
+  }
   /// Whether its figures are of the whole set, not means over documents.
   virtual bool scores_as_set() const { return false; }
   /// Of such types: everything that score_cell says.

@@ -1,6 +1,11 @@
 #include "sharding/protocol/ledger_json.h"
 
 #include <cstdio>
+#include <string>
+#include <type_traits>
+
+#include "sharding/protocol/error.h"
+#include "sharding/protocol/whole_json.h"
 
 namespace proctor {
 namespace {
@@ -44,7 +49,16 @@ void each_field(Row& row, Act act) {
 
 template <class Json, class T>
 void take(const Json& json, const char* key, T& value) {
-  if (const auto found = json.find(key); found != json.end()) found->get_to(value);
+  const auto found = json.find(key);
+  if (found == json.end()) return;
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    const auto whole = whole_of<T>(*found);
+    if (!whole)
+      throw EnvironmentError(std::string("ledger: ") + key + " is " + found->dump() + ", and no whole number");
+    value = *whole;
+  } else {
+    found->get_to(value);
+  }
 }
 
 SlotId slot_named(const std::string& name) {

@@ -1,5 +1,6 @@
 #include "sharding/protocol/wording.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -16,7 +17,7 @@ std::string counted(std::uint64_t count, const std::string& noun) {
 
 std::string duration_text(double seconds) {
   char text[64];
-  const auto whole = static_cast<long long>(std::llround(seconds));
+  const auto whole = std::llround(std::min(seconds, 1e15));
   if (seconds < 90)
     std::snprintf(text, sizeof text, "%.1f s", seconds);
   else if (whole < 3600)

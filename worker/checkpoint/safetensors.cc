@@ -23,6 +23,15 @@ using Json = nlohmann::json;
 constexpr std::uint64_t kMaxHeaderBytes = 100u << 20;  // the format's own bound
 constexpr int kMaxDepth = 8;                           // of a header's JSON
 
+/// 0: of no dtype that is known.
+std::uint64_t known_dtype_bytes(const std::string& dtype) {
+  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
+  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
+  if (dtype == "BF16" || dtype == "F16" || dtype == "I16" || dtype == "U16") return 2;
+  if (dtype == "I8" || dtype == "U8" || dtype == "BOOL" || dtype == "F8_E4M3" || dtype == "F8_E5M2") return 1;
+  return 0;
+}
+
 TensorEntry read_entry(const std::string& name, const Json& json, std::uint64_t data_begin, std::uint64_t file_bytes,
                        const std::string& file) {
   const auto bad = [&](const std::string& what) { return InputError(file + ": tensor " + name + ": " + what); };
@@ -42,6 +51,7 @@ TensorEntry read_entry(const std::string& name, const Json& json, std::uint64_t 
     throw bad("its bytes [" + std::to_string(begin) + ", " + std::to_string(end) + ") lie outside the file of " +
               std::to_string(file_bytes) + " bytes; is the file truncated?");
   std::uint64_t bytes = 0;
+  if (!known_dtype_bytes(entry.dtype)) throw bad("dtype " + entry.dtype + " is not known");
   if (__builtin_mul_overflow(elements, dtype_bytes(entry.dtype), &bytes) || bytes != end - begin)
     throw bad("its shape and dtype need " + std::to_string(bytes) + " bytes, the file holds " +
               std::to_string(end - begin));
@@ -62,10 +72,7 @@ void refuse_overlaps(const std::map<std::string, TensorEntry>& tensors, const st
 }  // namespace
 
 std::uint64_t dtype_bytes(const std::string& dtype) {
-  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
-  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
-  if (dtype == "BF16" || dtype == "F16" || dtype == "I16" || dtype == "U16") return 2;
-  if (dtype == "I8" || dtype == "U8" || dtype == "BOOL" || dtype == "F8_E4M3" || dtype == "F8_E5M2") return 1;
+  if (const std::uint64_t bytes = known_dtype_bytes(dtype)) return bytes;
   throw InputError("tensor dtype " + dtype + " is not known");
 }
 
@@ -84,8 +91,8 @@ std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view hea
   if (header_bytes > file_bytes - 8 || head.size() - 8 < header_bytes)
     throw InputError(file + ": header of " + std::to_string(header_bytes) + " bytes in a file of " +
                      std::to_string(file_bytes) + "; is the file truncated?");
-  const auto too_deep = [](int depth, Json::parse_event_t, Json&) {
-    if (depth > kMaxDepth) throw InputError("nested too deep");
+  const auto too_deep = [&](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMaxDepth) throw InputError(file + ": header: nested deeper than " + std::to_string(kMaxDepth));
     return true;
   };
   std::map<std::string, TensorEntry> tensors;

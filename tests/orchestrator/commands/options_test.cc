@@ -28,9 +28,9 @@ TEST(Options, run_with_everything) {
                                 "--set",      "d=e",    "--memory-limit", "2 GiB", "--fresh",   "--redo-changed",
                                 "--progress", "none"})
                              .run;
-  EXPECT_EQ(run.suite, "s.yaml");
+  EXPECT_EQ(run.suite.path, "s.yaml");
   EXPECT_EQ(run.workers, 3u);
-  EXPECT_EQ(run.limit, 5u);
+  EXPECT_EQ(run.limit, DocumentLimit(5));
   EXPECT_EQ(run.settings, (std::vector<std::string>{"a.b=c", "d=e"}));
   EXPECT_EQ(run.memory_limit_bytes, 2ull << 30);
   EXPECT_TRUE(run.fresh && run.redo_changed);
@@ -68,6 +68,30 @@ TEST(Options, wrong_ones_are_refused_with_what_to_do) {
     EXPECT_NE(refusal({"plan", "s", "--gpus", gpus}).find("expected numbers of devices"), std::string::npos) << gpus;
   EXPECT_NE(refusal({"run", "s", "--gpus", "8"}).find("--gpus"), std::string::npos) << "run takes what there is";
   EXPECT_NE(refusal({"run", "s", "--memory-limit", "lots"}).find("8 GiB"), std::string::npos);
+}
+
+TEST(Options, a_limit_is_a_count_or_a_share) {
+  EXPECT_EQ(parse({"run", "s", "--limit", "0.25"}).run.limit, DocumentLimit(0.25));
+  EXPECT_EQ(DocumentLimit(0.25).of(10), 3u) << "rounded up";
+  EXPECT_EQ(DocumentLimit(3).of(10), 3u);
+  EXPECT_EQ(DocumentLimit(30).of(10), 10u);
+  EXPECT_EQ(DocumentLimit().of(10), 10u);
+  for (const char* limit : {"-1", "1.5", "x", "", "nan", "inf", "1e30"})
+    EXPECT_NE(refusal({"run", "s", "--limit", limit}).find("expected at least 1 document"), std::string::npos) << limit;
+}
+
+TEST(Options, models_and_tasks_may_be_named_without_a_suite) {
+  const SuiteSource source = parse({"run", "--model", "m", "--model", "n", "--tasks", "t*.yaml", "--num-fewshot", "3",
+                                    "--dtype", "bfloat16", "--tensor-parallel", "2"})
+                                 .run.suite;
+  EXPECT_EQ(source.models, (std::vector<std::string>{"m", "n"}));
+  EXPECT_EQ(source.tasks, std::vector<std::string>{"t*.yaml"});
+  EXPECT_EQ(source.fewshot, 3);
+  EXPECT_EQ(source.dtype, "bfloat16");
+  EXPECT_EQ(source.tensor_parallel, 2u);
+  EXPECT_NE(refusal({"run", "--model", "m"}).find("--tasks is missing"), std::string::npos);
+  EXPECT_NE(refusal({"plan", "s", "--model", "m", "--tasks", "t"}).find("exclude each other"), std::string::npos);
+  EXPECT_NE(refusal({"run", "s", "--dtype", "float32"}).find("goes with --model"), std::string::npos);
 }
 
 TEST(Options, each_command_has_its_own_options) {

@@ -1,0 +1,89 @@
+"""What a new user does first: a run without a suite file, a look at samples, a table across modules."""
+import json
+import subprocess
+import unittest
+
+from support import BIN, RunCase, TASKS
+
+
+class FirstHour(RunCase):
+    def one_line(self, *arguments, code=0):
+        done = self.proctor("run", *arguments, "--device", "cpu", "--workers", "1", "--progress", "none")
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def test_a_run_without_a_suite_file_is_that_of_one(self):
+        self.one_line("--model", "llama", "--tasks", "choice.yaml", "--tasks", "sa*.yaml", "--num-fewshot", "0", "--dtype", "float32", "--out", "line")
+        self.write("suite.yaml", self.suite(modules=[{"name": "llama", "path": "llama", "dtype": "float32"}],
+                                            tasks=[{"path": "choice.yaml", "set": {"fewshot.count": 0}}, {"path": "say.yaml", "set": {"fewshot.count": 0}}]))
+        self.run_suite("file")
+        self.assertEqual(self.final_files("line"), self.final_files("file"))
+        self.one_line("line/suite.yaml", "--out", "again")
+        self.assertEqual(self.final_files("again"), self.final_files("file"))
+
+    def test_its_directory_is_named_after_models_and_tasks(self):
+        self.one_line("--model", "llama", "--model", "./qwen3/", "--tasks", "choice.yaml", "--limit", "2")
+        self.assertTrue((self.root / "runs/llama+qwen3-choice/results/qwen3.json").exists())
+        self.one_line("--model", "llama", "--model", "llama", "--tasks", "choice.yaml", code=2)
+
+    def test_what_does_not_go_together_is_refused(self):
+        for arguments, said in ((("suite.yaml", "--model", "llama"), "exclude each other"), (("--model", "llama"), "--tasks is missing"), (("--tasks", "say.yaml"), "--model is missing"),
+                                (("suite.yaml", "--num-fewshot", "1"), "goes with --model and --tasks"), (("--model", "llama", "--tasks", "nowhere.yaml"), "nowhere.yaml: no such file"),
+                                (("--model", "nowhere", "--tasks", "say.yaml"), "no such model folder"), (("--model", "llama", "--tasks", "say.yaml", "--num-fewshot", "-1"), "num-fewshot")):
+            done = self.proctor("run", *arguments)
+            self.assertIn(done.returncode, (2, 5), done.stderr)
+            self.assertIn(said, done.stderr)
+
+    def test_a_suite_from_standard_input(self):
+        done = subprocess.run([BIN / "proctor", "run", "-", "--out", "run", "--device", "cpu", "--workers", "1", "--progress", "none"], cwd=self.root, input=json.dumps(self.suite()),
+                              capture_output=True, text=True, timeout=240)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.run_suite("file")
+        self.assertEqual(self.final_files("run"), self.final_files("file"))
+        done = subprocess.run([BIN / "proctor", "plan", "-"], cwd=self.root, input="a: [", capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("(standard input):1:", done.stderr)
+
+    def test_a_limit_is_a_count_or_a_share(self):
+        self.run_suite("share", "--limit", "0.13")  # of 24, 10, 10 and 5: 4, 2, 2 and 1
+        results = json.loads((self.root / "share/results/a.json").read_text())
+        self.assertEqual([results["n-samples"][task]["original"] for task in TASKS], [4, 2, 2, 1])
+        self.assertEqual(results["config"]["limit"], 0.13)
+        for limit in ("0", "-1", "1.5", "x", "nan"):
+            self.assertEqual(self.proctor("run", "suite.yaml", "--limit", limit).returncode, 2, limit)
+
+    def test_samples_are_shown(self):
+        self.rows("say", [{"q": "a" * 200, "a": "b"}, {"q": "what is it", "a": "b"}])
+        self.run_suite("run")
+        one = self.proctor("show", "run", "--samples", "say", "--module", "a").stdout
+        self.assertIn("== a / say, document 0", one)
+        self.assertIn("\nprompt\n  | what is it\nanswer\n  | ", one)
+        self.assertIn("target \"b\"\n", one)
+        self.assertIn("exact_match 0.0\n", one)
+        self.assertIn("2 of 2 samples\n", one)
+        self.assertIn("continuation ", self.proctor("show", "run", "--samples", "choice").stdout)
+        self.assertIn("1 of 2 samples\n", self.proctor("show", "run", "--samples", "say", "--module", "a", "--truncated").stdout)
+        wrong = self.proctor("show", "run", "--samples", "choice", "--wrong").stdout
+        acc = [json.loads((self.root / f"run/results/{module}.json").read_text())["results"]["choice"] for module in "ab"]
+        right = sum(round(24 * min(row["acc,none"], row["acc_norm,none"])) for row in acc)
+        self.assertGreaterEqual(int(wrong.splitlines()[-1].split()[0]), 48 - right)
+        self.assertIn("0 of 66 samples\n", self.proctor("show", "run", "--samples", "--failed").stdout)
+        for arguments, said in ((("--samples", "sai"), "did you mean 'say'?"), (("--samples", "--module", "zebra"), "there are a, b"), (("--wrong",), "goes with --samples"),
+                                (("--samples", "--wrong", "--failed"), "exclude each other")):
+            done = self.proctor("show", "run", *arguments)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(said, done.stderr)
+
+    def test_a_table_across_modules(self):
+        self.write("suite.yaml", self.suite(modules=[{"name": "z", "path": "llama"}, {"name": "b", "path": "qwen3"}]))
+        self.run_suite("run")
+        lines = self.proctor("show", "run", "--format", "md").stdout.splitlines()
+        self.assertEqual(lines[0], "| task | metric | z | b |", "in the suite's order")
+        self.assertEqual([line.split()[1] for line in lines[2:]][:2], ["choice", "choice"])
+        self.assertTrue(all("**" in line for line in lines[2:]))
+        self.assertIn("task,metric,filter,z,z stderr,b,b stderr", self.proctor("show", "run", "--format", "csv").stdout)
+        self.assertIn("\\begin{tabular}", self.proctor("show", "run", "--format", "latex").stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
