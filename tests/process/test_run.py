@@ -48,7 +48,7 @@ class Run(RunCase):
         done = self.run_suite("run", "--set", "modules.a.dtype=bfloat16", code=2)
         self.assertIn("a / choice has changed since this run began: dtype was \"auto\", is \"bfloat16\"", done.stderr)
         self.assertIn("seed was 1234, is 7", self.run_suite("run", "--set", "seed=7", code=2).stderr, "not the plan, which follows from it")
-        self.assertIn("requests was", self.run_suite("run", "--limit", "3", code=2).stderr)
+        self.assertIn("it began with no --limit, now there is --limit 3", self.run_suite("run", "--limit", "3", code=2).stderr)
         self.run_suite("run", "--set", "modules.a.dtype=bfloat16", "--redo-changed")
 
     def test_results_of_something_else_are_not_touched(self):
