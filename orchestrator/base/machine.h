@@ -9,6 +9,8 @@
 namespace proctor {
 
 std::string host_name();
+/// The local day, YYYY-MM-DD.
+std::string today();
 /// Lifts the binding of a launcher to every core of the cgroup. Called once under one, before workers start; without
 /// one a narrowed affinity (taskset) is what the user asked for.
 void widen_affinity();

@@ -15,6 +15,7 @@
 #include "orchestrator/base/machine.h"
 #include "orchestrator/commands/options.h"
 #include "orchestrator/commands/plan.h"
+#include "orchestrator/commands/render.h"
 #include "orchestrator/commands/run.h"
 #include "orchestrator/commands/show.h"
 #include "orchestrator/commands/version.h"
@@ -59,6 +60,9 @@ int command(int argc, char** argv) {
         show_in_pager(options.show);
       else
         show(options.show, std::cout);
+      break;
+    case Options::Command::render:
+      render(options.render, std::cin, std::cout);
       break;
     case Options::Command::version:
       print_version(std::cout);

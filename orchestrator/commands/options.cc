@@ -21,6 +21,7 @@ constexpr const char* kHelp =
     "  proctor run SUITE [options]       run or resume a suite\n"
     "  proctor plan SUITE [options]      what a run would do; touches no device\n"
     "  proctor show DIR [options]        a run, running or finished\n"
+    "  proctor render FOLDER             a model's chat template on conversations of your own\n"
     "  proctor --version                 its version, and the libraries and devices that it found\n"
     "  proctor COMMAND --help            the options of a command\n"
     "\n"
@@ -252,9 +253,11 @@ Options parse_options(int argc, char** argv) {
     out = parsed(plan_verb(), rest, Options::Command::plan, [](auto& o, const auto& v) { o.plan = read_plan(v); });
   } else if (name == "show") {
     out = parsed(show_verb(), rest, Options::Command::show, [](auto& o, const auto& v) { o.show = read_show(v); });
+  } else if (name == "render") {
+    out = parsed(render_verb(), rest, Options::Command::render, [](auto& o, const auto& v) { o.render = v.operand(); });
   } else {
-    const std::string near = nearest(name, {"run", "plan", "show", "help", "--version", "--help"});
-    throw UsageError("command '" + name + "' is not known (run, plan, show)" +
+    const std::string near = nearest(name, {"run", "plan", "show", "render", "help", "--version", "--help"});
+    throw UsageError("command '" + name + "' is not known (run, plan, show, render)" +
                      (near.empty() ? "" : "; did you mean '" + near + "'?") + "; see proctor --help");
   }
   return out;

@@ -21,11 +21,12 @@ struct ShowOptions {
 };
 
 struct Options {
-  enum class Command { help, version, run, plan, show } command = Command::help;
+  enum class Command { help, version, run, plan, show, render } command = Command::help;
   std::string help;
   RunOptions run;
   PlanOptions plan;
   ShowOptions show;
+  std::string render;  ///< the folder
 };
 
 Options parse_options(int argc, char** argv);

@@ -11,6 +11,7 @@
 #include "orchestrator/planning/forecast.h"
 #include "orchestrator/report/plan_report.h"
 #include "orchestrator/report/timeline.h"
+#include "orchestrator/sidecar/chat_renderer.h"
 #include "orchestrator/store/run_directory.h"
 #include "orchestrator/suite/suite_file.h"
 #include "sharding/protocol/error.h"
@@ -75,8 +76,11 @@ void plan(const PlanOptions& options, std::ostream& out) {
   }
   SuiteFile file = read_suite(options.suite, options.settings);
   for (const std::string& note : file.notes) tell("proctor: " + note);
+  if (talks(file.suite)) set_chat_date(file, today());
   PlannedFacts facts(options, file.suite.deadlines.load, device);
-  const Work work = prepare_work(std::move(file.suite), options.limit, facts);
+  ChatRenderer renderer(file.suite.machine.python);
+  const Work work = prepare_work(std::move(file.suite), options.limit, facts, &renderer);
+  for (const std::string& note : work.notes) tell("proctor: " + note);
   if (source.empty()) {
     known = read_calibration(calibration_path(), work.device.kind);
     source = known.runs.empty()

@@ -18,6 +18,7 @@
 #include "orchestrator/ranks/mpi_transport.h"
 #include "orchestrator/ranks/worker_process.h"
 #include "orchestrator/run/orchestrator.h"
+#include "orchestrator/sidecar/chat_renderer.h"
 #include "orchestrator/store/store_fault_hook.h"
 #include "orchestrator/suite/suite_file.h"
 
@@ -56,6 +57,12 @@ void remove_leftovers(const RunDirectory& directory, const Work& work, RunStore&
   }
 }
 
+/// The sidecar, if there is one, ends with it.
+Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts) {
+  ChatRenderer renderer(suite.machine.python);
+  return prepare_work(std::move(suite), limit, facts, &renderer);
+}
+
 int run_suite(const RunOptions& options, MpiSession& mpi) {
   std::optional<NothingBegun> preparing(std::in_place);
   SuiteFile file = read_suite(options.suite, options.settings);
@@ -64,8 +71,11 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) tell("proctor: " + idle);
   for (const std::string& note : file.notes) tell("proctor: " + note);
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
+  if (talks(file.suite))
+    set_chat_date(file, options.fresh ? today() : chat_date_in(directory.suite().string()).value_or(today()));
   WorkerFacts facts(options.device, file.suite.deadlines.load);
-  const Work work = prepare_work(std::move(file.suite), options.limit, facts);
+  const Work work = prepared(std::move(file.suite), options.limit, facts);
+  for (const std::string& note : work.notes) tell("proctor: " + note);
   for (std::size_t m = 0; m < work.facts.size(); ++m)
     for (const std::string& note : work.facts[m].notes)
       tell("proctor: module " + work.suite.modules[m].name + ": " + note);

@@ -57,6 +57,14 @@ Verb plan_verb() {
   return verb;
 }
 
+Verb render_verb() {
+  return {"render", "FOLDER",
+          "conversations, a JSON object a line, by the folder's chat template: a JSON string a line",
+          "models/smollm2-135m-instruct <<< '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], "
+          "\"add_generation_prompt\": true}'",
+          po::options_description("options of render")};
+}
+
 Verb show_verb() {
   Verb verb{"show", "DIR", "a run, running or finished", "runs/demo --ledger",
             po::options_description("options of show")};

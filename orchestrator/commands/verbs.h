@@ -18,5 +18,6 @@ struct Verb {
 Verb run_verb();
 Verb plan_verb();
 Verb show_verb();
+Verb render_verb();
 
 }  // namespace proctor

@@ -44,15 +44,19 @@ std::vector<const Document*> FewShotSampler::draw_random(const Document* exclude
   return drawn;
 }
 
-std::string assemble_prompt(const TaskTemplates& task, const TaskType& type,
-                            const std::vector<const Document*>& examples, const Document& document) {
-  std::string prompt = task.task->description;
-  for (const Document* example : examples) {
-    const std::string answer = type.example_answer(task, *example);
-    prompt += type.example_question(task, *example);
-    if (!answer.empty()) prompt += task.task->target_delimiter + answer + task.task->fewshot.delimiter;
-  }
-  return prompt + type.question(task, document);
+Messages assemble_messages(const TaskTemplates& task, const TaskType& type, const std::string& system,
+                           const std::vector<const Document*>& examples, const Document& document,
+                           const std::string& question) {
+  Messages messages;
+  const Task& spec = *task.task;
+  const std::string first = delimited(system, spec.description, spec.fewshot.delimiter);
+  if (!first.empty()) messages.push_back({Message::Role::system, first});
+  for (const Document* example : examples)
+    add_example(messages, type.example_question(task, *example), type.example_answer(task, *example),
+                task.gen_prefix->render(*example), spec.target_delimiter, spec.fewshot.delimiter);
+  const bool in_context = !task.contexts.empty();
+  add_question(messages, question, task.gen_prefix->render(document), in_context ? "" : spec.target_delimiter);
+  return messages;
 }
 
 }  // namespace proctor

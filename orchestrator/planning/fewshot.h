@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "orchestrator/cpython/python_random.h"
+#include "orchestrator/prompts/message.h"
 #include "orchestrator/task_types/task_type.h"
 
 namespace proctor {
@@ -28,8 +29,10 @@ class FewShotSampler {
   python::Random random_;
 };
 
-/// description + examples + question, as lm-eval's fewshot_context for plain text.
-std::string assemble_prompt(const TaskTemplates& task, const TaskType& type,
-                            const std::vector<const Document*>& examples, const Document& document);
+/// System message (the module's, and the description), examples, question: lm-eval's fewshot_context. As plain text
+/// they are its prompt without a chat template.
+Messages assemble_messages(const TaskTemplates& task, const TaskType& type, const std::string& system,
+                           const std::vector<const Document*>& examples, const Document& document,
+                           const std::string& question);
 
 }  // namespace proctor

@@ -18,7 +18,7 @@ DType dtype_of(const Work& work, ModuleId module) {
 }
 
 const Ask& ask_of(const Work& work, const Shard& shard) {
-  return work.requests[shard.task.value].requests[shard.requests.front()].ask;
+  return work.requests_of(shard.module, shard.task).requests[shard.requests.front()].ask;
 }
 
 double text_tokens(const ModelFacts& facts, const Request& request) {
@@ -67,9 +67,9 @@ std::vector<CellForecast> Forecast::cells() const {
   for (const Cell& cell : work_.cells) {
     index[{cell.module, cell.task}] = cells.size();
     CellForecast& forecast = cells.emplace_back();
-    forecast.requests = work_.requests[cell.task.value].requests.size();
-    for (const Request& request : work_.requests[cell.task.value].requests)
-      forecast.tokens += text_tokens(work_.facts[cell.module.value], request);
+    const std::vector<Request>& requests = work_.requests_of(cell.module, cell.task).requests;
+    forecast.requests = requests.size();
+    for (const Request& request : requests) forecast.tokens += text_tokens(work_.facts[cell.module.value], request);
   }
   for (const Shard& shard : work_.shards) {
     CellForecast& forecast = cells[index.at({shard.module, shard.task})];

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "orchestrator/base/machine.h"
+#include "orchestrator/cpython/python_text.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/planning/fewshot.h"
 #include "orchestrator/planning/message_size.h"
@@ -16,6 +17,7 @@
 #include "sharding/protocol/ask_json.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/gang_memory.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -60,6 +62,7 @@ class Answers {
   std::vector<std::future<std::vector<CheckedModule>>> modules_;
 };
 
+constexpr std::size_t kDocumentsAtOnce = 512;  // whose prompts are written together
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
 /// A document's requests are a bundle; so are those of neighbours that score continuations of one context.
@@ -113,7 +116,7 @@ void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
 }
 
 void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
-  const CellRequests& cell = work.requests[t];
+  const CellRequests& cell = work.requests_of(ModuleId{m}, TaskId{t});
   const std::vector<std::uint32_t> bundles = bundles_of(cell);
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
   const std::string hash = xxh3_hex(identity.dump());
@@ -147,7 +150,26 @@ void refuse_past_message(std::span<const Request> requests, const std::string& w
                      std::to_string(kMostMessageBytes >> 20) + " MiB that a worker is sent at once");
 }
 
-CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit) {
+/// Between a context and a choice: a template writes what comes before an answer itself, unless one has been begun.
+std::string delimiter_of(const Task& task, const PromptStyle& style) {
+  const bool begun = !task.gen_prefix.empty() && !python::ends_with_space(task.gen_prefix);
+  return style.renderer && !begun ? "" : task.target_delimiter;
+}
+
+std::vector<std::string> written(const std::vector<Messages>& conversations, const Task& task,
+                                 const PromptStyle& style) {
+  std::vector<std::string> texts;
+  if (!style.renderer) {
+    for (const Messages& one : conversations) texts.push_back(plain_text(one));
+    return texts;
+  }
+  if (task.fewshot.as == FewShot::As::turns) return style.renderer->render(conversations);
+  std::vector<Messages> single;
+  for (const Messages& one : conversations) single.push_back(single_turn(one));
+  return style.renderer->render(single);
+}
+
+CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style) {
   const Task& spec = *task.task;
   const TaskType& type = task_type_of(spec);
   if (std::optional<CellRequests> whole = type.build(task, limit)) {
@@ -162,12 +184,26 @@ CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit) {
                                           : read_documents(spec.data.at(spec.fewshot.split));
   FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
   const std::size_t count = limit.of(all.size());
-  for (std::size_t d = 0; d < count; ++d) {
-    const std::string prompt = assemble_prompt(task, type, sampler.draw(all[d]), all[d]);
-    cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
-    std::vector<Request> requests = type.requests(task, all[d], prompt);
-    refuse_past_message(requests, all[d].where());
-    std::ranges::move(requests, std::back_inserter(cell.requests));
+  Prompt prompt{{}, delimiter_of(spec, style)};
+  for (std::size_t begin = 0; begin < count; begin += kDocumentsAtOnce) {
+    const std::size_t end = std::min(count, begin + kDocumentsAtOnce);
+    std::vector<Messages> conversations;
+    std::vector<std::size_t> first = {0};  // of each document
+    for (std::size_t d = begin; d < end; ++d) {
+      const std::vector<const Document*> examples = sampler.draw(all[d]);
+      for (const std::string& question : type.questions(task, all[d]))
+        conversations.push_back(assemble_messages(task, type, style.system, examples, all[d], question));
+      first.push_back(conversations.size());
+    }
+    const std::vector<std::string> texts = written(conversations, spec, style);
+    for (std::size_t d = begin; d < end; ++d) {
+      prompt.contexts.assign(texts.begin() + static_cast<std::ptrdiff_t>(first[d - begin]),
+                             texts.begin() + static_cast<std::ptrdiff_t>(first[d - begin + 1]));
+      cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
+      std::vector<Request> requests = type.requests(task, all[d], prompt);
+      refuse_past_message(requests, all[d].where());
+      std::ranges::move(requests, std::back_inserter(cell.requests));
+    }
   }
   cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
   all.resize(count);
@@ -175,16 +211,65 @@ CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit) {
   return cell;
 }
 
-Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts) {
+/// Types whose prompts a chat template writes; the others' texts stand alone.
+bool speaks(const Task& task) {
+  return task.type == "multiple_choice" || task.type == "loglikelihood" || task.type == "generate_until";
+}
+
+/// The requests of every (module, task) that is asked in conversation: one set for each folder and way of talking.
+void add_conversations(Work& work, ConversationRenderer* renderer) {
+  std::map<std::string, std::size_t> sets;
+  work.chat_templates.resize(work.suite.modules.size());
+  for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
+    for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t) {
+      const Module& module = work.suite.modules[m];
+      const Task& task = work.suite.tasks[t];
+      const Chat chat = work.suite.chat_of(m, t);
+      if (!chat.on() || !can_answer(module, task) || !speaks(task)) continue;
+      PROCTOR_CHECK(renderer, "whoever has chat templates has a renderer");
+      const nlohmann::json key = {module.path,
+                                  chat.chosen.value_or(""),
+                                  chat.system.value_or(""),
+                                  chat.kwargs.value_or(nlohmann::ordered_json()).dump(),
+                                  chat.date.value_or(""),
+                                  t};
+      const auto [known, fresh] = sets.try_emplace(key.dump(), work.requests.size());
+      work.conversations[{ModuleId{m}, TaskId{t}}] = known->second;
+      if (!fresh && !work.chat_templates[m].empty()) continue;
+      const std::string text = renderer->open(module.path, chat);
+      if (work.chat_templates[m].empty()) work.chat_templates[m] = text;
+      if (!fresh) continue;
+      work.requests.push_back(build_requests(work.templates[t], work.limit, {renderer, chat.system.value_or("")}));
+      if (const std::size_t without = renderer->without_system())
+        work.notes.push_back("module " + module.name + ", task " + task.name + ": its chat template refuses a system " +
+                             "message, so " + counted(without, "conversation") + " went without");
+    }
+}
+
+/// Whether some module is asked without a conversation.
+bool is_plain(const Work& work, std::uint32_t t) {
+  for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
+    if (can_answer(work.suite.modules[m], work.suite.tasks[t]) &&
+        !(work.suite.chat_of(m, t).on() && speaks(work.suite.tasks[t])))
+      return true;
+  return false;
+}
+
+Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, ConversationRenderer* renderer) {
   Work work;
   work.suite = std::move(suite);
   work.limit = limit;
   Answers answers(work.suite.modules, facts);
   for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
-  for (const TaskTemplates& task : work.templates) {
-    work.requests.push_back(build_requests(task, limit));
-    seed_draws(work.requests.back().requests, work.suite.seed, task.task->name);
-  }
+  for (std::uint32_t t = 0; t < work.templates.size(); ++t)
+    work.requests.push_back(is_plain(work, t) ? build_requests(work.templates[t], limit) : CellRequests{});
+  add_conversations(work, renderer);
+  std::vector<std::string> task_of;  // of each set
+  for (const Task& task : work.suite.tasks) task_of.push_back(task.name);
+  task_of.resize(work.requests.size());
+  for (const auto& [cell, set] : work.conversations) task_of[set] = work.suite.tasks[cell.second.value].name;
+  for (std::size_t set = 0; set < work.requests.size(); ++set)
+    seed_draws(work.requests[set].requests, work.suite.seed, task_of[set]);
   work.facts = answers.facts();
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];
@@ -201,7 +286,8 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts) {
   for (const CellRequests& cell : work.requests) hashes.push_back(requests_hash(cell.requests));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
-      if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_cell(work, m, t, hashes[t]);
+      if (can_answer(work.suite.modules[m], work.suite.tasks[t]))
+        add_cell(work, m, t, hashes[work.set_of(ModuleId{m}, TaskId{t})]);
   if (work.cells.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
   return work;
 }

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <exception>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "orchestrator/prompts/conversation.h"
 #include "orchestrator/spec/document_limit.h"
 #include "orchestrator/spec/suite.h"
 #include "orchestrator/task_types/task_type.h"
@@ -26,17 +29,30 @@ struct Work {
   Suite suite;
   DocumentLimit limit = 0;               ///< documents of each task
   std::vector<TaskTemplates> templates;  ///< of each task
-  std::vector<CellRequests> requests;    ///< of each task
-  std::vector<ModelFacts> facts;         ///< of each module
+  std::vector<CellRequests> requests;    ///< of each task as plain text, then those rendered as conversations
+  std::map<std::pair<ModuleId, TaskId>, std::size_t> conversations;  ///< whose requests are which of the latter
+  std::vector<std::string> chat_templates;                           ///< of each module; "": it has none
+  std::vector<std::string> notes;                                    ///< what the user should know
+  std::vector<ModelFacts> facts;                                     ///< of each module
   DeviceFacts device;
   std::vector<Cell> cells;  ///< module by module, tasks in suite order
   std::vector<Shard> shards;
   std::vector<std::string> shard_hashes;       ///< of each shard's requests
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
+  std::size_t set_of(ModuleId module, TaskId task) const {
+    const auto found = conversations.find({module, task});
+    return found == conversations.end() ? task.value : found->second;
+  }
+  const CellRequests& requests_of(ModuleId module, TaskId task) const { return requests[set_of(module, task)]; }
 };
 
+/// How a task's prompts are written: plain, or as conversations.
+struct PromptStyle {
+  ConversationRenderer* renderer = nullptr;  ///< nullptr: plain
+  std::string system = {};
+};
 /// The requests of a task: documents in order, few-shot drawn in that order, at most `limit` documents.
-CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit);
+CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style = {});
 
 /// Facts of a module, or why there are none.
 struct CheckedModule {
@@ -54,8 +70,9 @@ class FactSource {
   virtual DeviceFacts probe() = 0;
 };
 
-/// Throws UsageError or InputError; nothing has been started or written then.
-Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts);
+/// Throws UsageError or InputError; nothing has been started or written then. `renderer` may be nullptr where no module
+/// has a chat template.
+Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, ConversationRenderer* renderer = nullptr);
 
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);
 

@@ -113,7 +113,8 @@ std::vector<Request> Orchestrator::requests_of(ShardId id) const {
   const Shard& shard = work_.shards[id.value];
   std::vector<Request> requests;
   requests.reserve(shard.requests.size());
-  for (std::uint32_t r : shard.requests) requests.push_back(work_.requests[shard.task.value].requests[r]);
+  const std::vector<Request>& all = work_.requests_of(shard.module, shard.task).requests;
+  for (std::uint32_t r : shard.requests) requests.push_back(all[r]);
   return requests;
 }
 
@@ -146,7 +147,7 @@ void Orchestrator::assign(std::span<const SlotId> members, const Assignment& ass
 void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
   const Shard& asked = work_.shards[shard.value];
   for (std::size_t i = 0; i < responses.size(); ++i) {
-    const Ask& ask = work_.requests[asked.task.value].requests[asked.requests[i]].ask;
+    const Ask& ask = work_.requests_of(asked.module, asked.task).requests[asked.requests[i]].ask;
     if (responses[i].error.empty() && !answers(responses[i].answer, ask))
       responses[i] = {{}, std::string("the worker did not answer what was asked (") + to_string(type_of(ask)) + ")"};
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "orchestrator/metrics/hashes.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/whole_json.h"
 #include "sharding/protocol/wording.h"
@@ -215,8 +216,16 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
   json["task_hashes"] = hashes;
   json["model_source"] = "proctor";
   json["model_name"] = module.name;
-  json["system_instruction"] = nullptr;
-  json["chat_template"] = nullptr;
+  const std::string chat_template = id.value < work.chat_templates.size() ? work.chat_templates[id.value] : "";
+  const Chat chat = id.value < work.suite.chats.size() ? work.suite.chats[id.value] : Chat{};
+  json["system_instruction"] = chat.on() && chat.system ? Json(*chat.system) : Json();
+  if (chat.on() && chat.system) json["system_instruction_sha"] = sha256_hex(*chat.system);
+  json["chat_template"] = chat_template.empty() ? Json() : Json(chat_template);
+  if (!chat_template.empty()) {
+    json["chat_template_sha"] = sha256_hex(chat_template);
+    json["fewshot_as_multiturn"] = true;
+    if (chat.date) json["chat_date"] = *chat.date;
+  }
   return json;
 }
 

@@ -25,7 +25,7 @@ std::filesystem::path answers_file(const RunDirectory& directory, const Suite& s
 Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, DocumentLimit limit, WriteFile write)
     : work_(work), directory_(directory), limit_(limit), write_(std::move(write)), cells_(work.cells.size()) {
   for (std::size_t c = 0; c < cells_.size(); ++c)
-    cells_[c].progress.total = work.requests[work.cells[c].task.value].requests.size();
+    cells_[c].progress.total = work.requests_of(work.cells[c].module, work.cells[c].task).requests.size();
   for (const Shard& shard : work.shards)
     cells_[index_of_cell(work, shard.module, shard.task)].progress.flops_left += shard.flops;
   thread_ = std::thread([this] { work_off(); });
@@ -87,9 +87,9 @@ void Scoreboard::carry_out(Job& job) {
   if (!scorer) {
     StderrOptions options;
     options.threads = std::max(1u, usable_cores());
-    scorer = std::make_unique<CellScorer>(work_.templates[task], work_.requests[task],
-                                          answers_file(directory_, work_.suite, work_.cells[job.cell]).parent_path(),
-                                          options);
+    scorer = std::make_unique<CellScorer>(
+        work_.templates[task], work_.requests_of(work_.cells[job.cell].module, work_.cells[job.cell].task),
+        answers_file(directory_, work_.suite, work_.cells[job.cell]).parent_path(), options);
   }
   if (job.shard) return scorer->add(job.shard->requests, std::move(job.responses));
   CellScore score = scorer->finish();

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "orchestrator/spec/chat.h"
 #include "sharding/protocol/ask.h"
 #include "sharding/protocol/module.h"
 
@@ -22,6 +23,8 @@ struct FewShot {
   Sampler sampler = Sampler::random;
   std::string delimiter = "\n\n";
   std::uint64_t seed = 1234;
+  enum class As { turns, text };
+  As as = As::turns;  ///< with a chat template: turns of their own, or all in one user message
 };
 
 struct Metric {
@@ -74,22 +77,29 @@ struct Task {
   std::vector<FilterPipeline> filters;
   Generation generation;
   std::string group;
+  std::string gen_prefix;  ///< template: the answer begins with it
+  Chat chat;               ///< what this task changes of its modules'
   OnLong on_long = OnLong::truncate;
 };
 
 struct Machine {
   std::optional<std::uint32_t> workers;  ///< per rank; absent: auto
   std::uint32_t cpu_threads = 1;
+  std::string python;  ///< what runs the sidecar; "": found
 };
 
 struct Suite {
   std::string name;
   std::uint64_t seed = 1234;
   std::vector<Module> modules;
+  std::vector<Chat> chats;  ///< of each module; none: no conversations
   std::vector<Task> tasks;
   Machine machine;
   Cleanup cleanup;
   Deadlines deadlines;
+  Chat chat_of(std::size_t module, std::size_t task) const {
+    return module < chats.size() ? chats[module].changed_by(tasks[task].chat) : tasks[task].chat;
+  }
 };
 
 }  // namespace proctor

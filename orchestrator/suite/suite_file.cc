@@ -30,7 +30,7 @@ nlohmann::json read_options(YamlFields& fields, const KindRow& kind) {
   return json_of(map.node());
 }
 
-Module read_module(YAML::Node node, const std::string& file) {
+Module read_module(YAML::Node node, const std::string& file, Chat& chat) {
   YamlFields fields(node, file, "module");
   Module module;
   module.name = fields.required_name("name");
@@ -49,7 +49,9 @@ Module read_module(YAML::Node node, const std::string& file) {
   if (fields.has("max_batch_tokens")) module.max_batch_tokens = fields.whole("max_batch_tokens", 0, 1);
   if (fields.has("max_length")) module.max_length = fields.whole("max_length", 0, 2);
   if (fields.has("add_bos_token")) module.add_bos_token = fields.get<bool>("add_bos_token", false, "true or false");
-  if (fields.has("chat_template")) fields.refuse("chat_template", "not yet, use the lm-eval bridge");
+  chat = read_chat(fields);
+  if (chat.on() && module.kind != "generator")
+    fields.refuse("chat_template", "is for generators; kind " + module.kind + " writes its own prompts");
   if (fields.has("options")) module.options = read_options(fields, kind);
   if (const YAML::Node tasks = fields.find("tasks"); tasks.IsDefined() && !tasks.IsNull())
     module.tasks = fields.texts("tasks");
@@ -156,6 +158,7 @@ Machine read_machine(YamlFields fields) {
   if (fields.text("workers", "auto") != "auto")
     out.workers = static_cast<std::uint32_t>(fields.whole("workers", 1, 1, kMostWorkers));
   out.cpu_threads = static_cast<std::uint32_t>(fields.whole("cpu_threads", 1, 1, kMostWorkers));
+  out.python = fields.text("python", "");
   fields.finish();
   return out;
 }
@@ -252,7 +255,56 @@ YAML::Node suite_of(const SuiteSource& source) {
   return suite;
 }
 
+/// A system message and the like without a template, in the module or in every task that could bring one.
+void refuse_idle_chat_keys(const Suite& suite, const std::string& file) {
+  for (std::size_t m = 0; m < suite.modules.size(); ++m) {
+    const Chat& chat = suite.chats[m];
+    const bool tells = chat.system || chat.kwargs || chat.date;
+    bool used = !tells;
+    for (std::size_t t = 0; t < suite.tasks.size(); ++t) used = used || suite.chat_of(m, t).on();
+    if (!used)
+      throw UsageError(file + ": module " + suite.modules[m].name + ": " +
+                       (chat.system   ? "system"
+                        : chat.kwargs ? "chat_template_kwargs"
+                                      : "chat_date") +
+                       " does nothing without chat_template: true");
+  }
+}
+
 }  // namespace
+
+void set_chat_date(SuiteFile& file, const std::string& date) {
+  YAML::Node resolved = YAML::Load(file.resolved);
+  for (std::size_t m = 0; m < file.suite.chats.size(); ++m) {
+    Chat& chat = file.suite.chats[m];
+    if (chat.date) continue;
+    chat.date = date;
+    resolved["modules"][m]["chat_date"] = date;
+  }
+  YAML::Emitter emitter;
+  emitter << resolved;
+  file.resolved = std::string(emitter.c_str()) + "\n";
+}
+
+std::optional<std::string> chat_date_in(const std::string& path) try {
+  std::error_code none;
+  if (!fs::is_regular_file(path, none)) return std::nullopt;
+  const YAML::Node suite = load_yaml(path);
+  for (const auto& module : suite["modules"])
+    if (module["chat_date"].IsDefined()) return module["chat_date"].Scalar();
+  return std::nullopt;
+} catch (const YAML::Exception&) {
+  return std::nullopt;
+} catch (const UsageError&) {
+  return std::nullopt;
+}
+
+bool talks(const Suite& suite) {
+  for (std::size_t m = 0; m < suite.modules.size(); ++m)
+    for (std::size_t t = 0; t < suite.tasks.size(); ++t)
+      if (suite.chat_of(m, t).on()) return true;
+  return false;
+}
 
 SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& settings) {
   const bool named = source.path.empty(), piped = source.path == "-";
@@ -277,7 +329,8 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
     if (!list.IsDefined() || !list.IsSequence() || list.size() == 0)
       fields.refuse(key, "expected a list with at least one entry");
   }
-  for (const auto& item : fields.find("modules")) suite.modules.push_back(read_module(item, path));
+  for (const auto& item : fields.find("modules"))
+    suite.modules.push_back(read_module(item, path, suite.chats.emplace_back()));
   for (const auto& item : fields.find("tasks")) read_task_entry(item, path, suite.tasks, tasks);
   suite.machine = read_machine(fields.map("machine", "machine"));
   suite.cleanup = read_cleanup(fields.map("cleanup", "cleanup"));
@@ -290,6 +343,7 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
       if (!task.group.empty() && task.group == other.name)
         throw UsageError(path + ": group '" + task.group + "' of task " + task.name + " is also a task's name");
   check_pairs(suite, path);
+  refuse_idle_chat_keys(suite, path);
   out.notes = idle_ones(suite);
   resolved["tasks"] = tasks;
   for (std::size_t i = 0; i < suite.modules.size(); ++i) resolved["modules"][i]["path"] = suite.modules[i].path;

@@ -2,6 +2,7 @@
 // starts, with file:line:column, what was expected, and the nearest name.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,5 +22,12 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
 inline SuiteFile read_suite(const std::string& path, const std::vector<std::string>& settings) {
   return read_suite(SuiteSource{path, {}, {}, {}, "", {}}, settings);
 }
+
+/// Some module is asked in conversation.
+bool talks(const Suite& suite);
+/// The day of modules that name none, also in `resolved`, so that a resumed run has it.
+void set_chat_date(SuiteFile& file, const std::string& date);
+/// What the suite.yaml of a run directory has; nothing where there is none.
+std::optional<std::string> chat_date_in(const std::string& path);
 
 }  // namespace proctor

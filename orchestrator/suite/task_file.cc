@@ -35,6 +35,9 @@ FewShot read_fewshot(YamlFields fields) {
   out.sampler = sampler == "random" ? FewShot::Sampler::random : FewShot::Sampler::first_n;
   out.delimiter = fields.text("delimiter", out.delimiter);
   out.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));
+  const std::string as = fields.text("as", "turns");
+  if (as != "turns" && as != "text") fields.refuse("as", "expected turns or text, found '" + as + "'");
+  out.as = as == "turns" ? FewShot::As::turns : FewShot::As::text;
   fields.finish();
   return out;
 }
@@ -193,7 +196,8 @@ void check_task(YamlFields& fields, const Task& task) {
     need(!task.prompt.empty(), "prompt");
     need_placeholder(*compiled.prompt, "prompt");
   }
-  std::set<std::string> read = {"description", "target_delimiter", "fewshot", "metrics", "group", "on_long"};
+  std::set<std::string> read = {"description", "target_delimiter", "fewshot",    "metrics",
+                                "group",       "on_long",          "gen_prefix", "chat"};
   if (task.type == "multiple_choice") {
     read.merge(std::set<std::string>{"answer", "labels"});
     read.merge(task.contexts.empty() ? std::set<std::string>{"prompt", "choices"}
@@ -240,6 +244,10 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.filters = read_filters(fields);
   task.generation = read_generation(fields.map("generation", "generation"));
   task.group = fields.text("group", "");
+  task.gen_prefix = fields.text("gen_prefix", "");
+  YamlFields chat = fields.map("chat", "chat");
+  task.chat = read_chat(chat);
+  chat.finish();
   const std::string on_long = fields.text("on_long", "truncate");
   if (on_long != "truncate" && on_long != "fail")
     fields.refuse("on_long", "expected truncate or fail, found '" + on_long + "'");

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/spec/chat.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -76,6 +77,9 @@ std::string path_beside(const std::string& file, const std::string& path);
 
 /// file:line:column; the file alone for what --set and `set` added.
 std::string place_of(const std::string& file, const YAML::Mark& mark);
+
+/// The keys of a conversation: of a module (chat_template, ...), or below a task's `chat`. In chat_keys.cc.
+Chat read_chat(YamlFields& fields);
 
 /// In yaml_file.cc. Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a
 /// second document.

@@ -19,7 +19,8 @@ class CompressTask final : public TaskType {
 
   /// Parts: the passages in their order, then the question.
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                const std::string& context) const override {
+                                const Prompt& prompt) const override {
+    const std::string& context = prompt.contexts.at(0);
     std::vector<Part> parts;
     for (std::string& passage : render_list(task.contexts, document)) parts.emplace_back(std::move(passage));
     if (context.empty()) throw InputError(document.where() + ": the question is empty (task " + task.task->name + ")");

@@ -18,9 +18,10 @@ class GenerateUntil final : public TaskType {
   }
 
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                const std::string& context) const override {
+                                const Prompt& prompt) const override {
     render_list(task.target, document);
-    return {static_cast<std::size_t>(task.task->generation.repeats), Request{{context}, generation_of(*task.task)}};
+    return {static_cast<std::size_t>(task.task->generation.repeats),
+            Request{{prompt.contexts.at(0)}, generation_of(*task.task)}};
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline& filter) const override {

@@ -16,12 +16,12 @@ class LoglikelihoodTask final : public TaskType {
   }
 
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                const std::string& context) const override {
+                                const Prompt& prompt) const override {
     const std::string text = target(task, document);
     if (text.empty())
       throw InputError(document.where() + ": the target is empty, so there is nothing to score (task " +
                        task.task->name + ")");
-    return {{{context, text}, Loglikelihood{task.task->on_long}}};
+    return {{{prompt.contexts.at(0), text}, Loglikelihood{task.task->on_long}}};
   }
   MetricValues score(const TaskTemplates& task, const Document&, std::span<const Response> responses,
                      const FilterPipeline&) const override {

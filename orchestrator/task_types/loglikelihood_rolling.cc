@@ -13,8 +13,7 @@ class LoglikelihoodRollingTask final : public TaskType {
   std::string question(const TaskTemplates&, const Document&) const override { return ""; }
   std::string example_answer(const TaskTemplates&, const Document&) const override { return ""; }
 
-  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                const std::string&) const override {
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const Prompt&) const override {
     return {{{task.text->render(document)}, LoglikelihoodRolling{}}};
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,

@@ -28,19 +28,23 @@ class MultipleChoice final : public TaskType {
                                  : continuation(task, document);
   }
 
+  std::vector<std::string> questions(const TaskTemplates& task, const Document& document) const override {
+    return task.contexts.empty() ? TaskType::questions(task, document) : options(task, document);
+  }
+
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                const std::string& context) const override {
+                                const Prompt& prompt) const override {
     const std::vector<std::string> texts = options(task, document);
     gold(task, document);  // an answer out of range is found before anything runs
+    const bool in_context = !task.contexts.empty();
     std::vector<Request> out;
-    for (const std::string& text : texts) {
-      const bool in_context = !task.contexts.empty();
-      const std::string end = in_context ? continuation(task, document) : text;
-      if (end.empty() && task.task->target_delimiter.empty())
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const std::string end = in_context ? continuation(task, document) : texts[i];
+      if (end.empty() && prompt.target_delimiter.empty())
         throw InputError(document.where() + ": a choice is empty, so there is nothing to score (task " +
                          task.task->name + ")");
-      out.push_back({{in_context ? context + text : context, task.task->target_delimiter + end},
-                     Loglikelihood{task.task->on_long}});
+      out.push_back(
+          {{prompt.contexts.at(in_context ? i : 0), prompt.target_delimiter + end}, Loglikelihood{task.task->on_long}});
     }
     return out;
   }

@@ -80,8 +80,7 @@ class Requests final : public TaskType {
   std::string target(const TaskTemplates&, const Document&) const override { return ""; }
   bool is_scored() const override { return false; }
 
-  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                const std::string&) const override {
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const Prompt&) const override {
     RequestRow row(document);
     const auto type = row.get<std::string>("type", "loglikelihood, loglikelihood_rolling or generate_until");
     Request request;

@@ -31,8 +31,7 @@ class Similarity final : public SetTaskType {
   std::string target(const TaskTemplates& task, const Document& document) const override {
     return task.score->render(document);
   }
-  std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                const std::string&) const override {
+  std::vector<Request> requests(const TaskTemplates& task, const Document& document, const Prompt&) const override {
     (void)gold_of(task, document);  // refused before anything starts
     return {{{task.left->render(document)}, Embed{}}, {{task.right->render(document)}, Embed{}}};
   }

@@ -22,10 +22,16 @@ namespace proctor {
 /// A task with its templates compiled.
 struct TaskTemplates {
   const Task* task = nullptr;
-  std::unique_ptr<Template> prompt, answer, text;
+  std::unique_ptr<Template> prompt, answer, text, gen_prefix;
   std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
   std::vector<Template> choices, labels, target,
       contexts;  ///< one placeholder that gives a list, or a list of templates
+};
+
+/// What comes before an answer.
+struct Prompt {
+  std::vector<std::string> contexts;  ///< one; where the choices stand in the context, one a choice
+  std::string target_delimiter;       ///< between it and a choice
 };
 
 /// What lm-eval puts on a sample line, beside the scores.
@@ -52,9 +58,13 @@ class TaskType {
     return question(task, document);
   }
   virtual std::string example_answer(const TaskTemplates& task, const Document& document) const = 0;
-  /// `context`: the assembled prompt. Throws InputError naming the row.
+  /// What is asked at last; several where each choice is a question of its own.
+  virtual std::vector<std::string> questions(const TaskTemplates& task, const Document& document) const {
+    return {question(task, document)};
+  }
+  /// Throws InputError naming the row.
   virtual std::vector<Request> requests(const TaskTemplates& task, const Document& document,
-                                        const std::string& context) const = 0;
+                                        const Prompt& prompt) const = 0;
   /// Of types whose requests are not each a document's: all of them, of `limit` documents at most.
   virtual std::optional<CellRequests> build(const TaskTemplates&, DocumentLimit /*limit*/) const {
     return std::nullopt;
@@ -81,7 +91,7 @@ class SetTaskType : public TaskType {
   std::string question(const TaskTemplates&, const Document&) const final { return ""; }
   std::string example_answer(const TaskTemplates&, const Document&) const final { return ""; }
   std::string target(const TaskTemplates&, const Document&) const override { return ""; }
-  std::vector<Request> requests(const TaskTemplates&, const Document&, const std::string&) const override { return {}; }
+  std::vector<Request> requests(const TaskTemplates&, const Document&, const Prompt&) const override { return {}; }
   MetricValues score(const TaskTemplates&, const Document&, std::span<const Response>,
                      const FilterPipeline&) const final {
     return {};

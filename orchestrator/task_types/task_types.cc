@@ -51,6 +51,7 @@ TaskTemplates compile(const Task& task) {
   out.task = &task;
   out.prompt = std::make_unique<Template>(task.prompt, where("prompt"));
   out.answer = std::make_unique<Template>(task.answer, where("answer"));
+  out.gen_prefix = std::make_unique<Template>(task.gen_prefix, where("gen_prefix"));
   out.text = std::make_unique<Template>(task.text, where("text"));
   out.query = std::make_unique<Template>(task.query, where("query"));
   out.document = std::make_unique<Template>(task.document, where("document"));

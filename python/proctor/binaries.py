@@ -47,7 +47,9 @@ def _become(name: str) -> None:
     if binary is None:
         sys.exit(f"{name}: this installation has no binary for this platform ({INSTALLED / name} is missing); install it with "
                  "`pip install .` in a checkout, or build it with tools/setup and cmake")
-    os.execve(binary, [str(binary), *sys.argv[1:]], environment(os.environ, torch_folder(), binary.parent))
+    variables = environment(os.environ, torch_folder(), binary.parent)
+    variables.setdefault("PROCTOR_PYTHON", sys.executable)  # whose environment has what proctor.sidecar needs
+    os.execve(binary, [str(binary), *sys.argv[1:]], variables)
 
 
 def proctor() -> None:

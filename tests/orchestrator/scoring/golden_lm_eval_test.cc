@@ -67,14 +67,20 @@ struct Outcome {
   std::map<std::string, double> values;
 };
 
+Prompt prompt_of(const TaskTemplates& task, const Document& document) {
+  Prompt prompt{{}, task.task->target_delimiter};
+  for (const std::string& question : multiple_choice().questions(task, document))
+    prompt.contexts.push_back(plain_text(assemble_messages(task, multiple_choice(), "", {}, document, question)));
+  return prompt;
+}
+
 /// The recipe of the data's README: requests in order, (-random(), False) for each, then the scores.
 Outcome run(const Task& spec, std::vector<Document> documents) {
   const TaskTemplates compiled = compile(spec);
   CellRequests cell;
   for (const Document& document : documents) {
     cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
-    for (Request& request :
-         multiple_choice().requests(compiled, document, assemble_prompt(compiled, multiple_choice(), {}, document)))
+    for (Request& request : multiple_choice().requests(compiled, document, prompt_of(compiled, document)))
       cell.requests.push_back(std::move(request));
   }
   cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));

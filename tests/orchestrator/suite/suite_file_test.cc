@@ -108,8 +108,18 @@ TEST_F(SuiteFileTest, wrong_types_and_values_say_what_was_expected) {
          "a gang has at most 64 members");
   expect(refusal(std::string(kSuite) + "deadlines: {load: soon}\n"), "expected a time such as '30 s'");
   expect(refusal(std::string(kSuite) + "cleanup: {batch: sometimes}\n"), "expected never, on_oom, watermark");
-  expect(refusal("suite: s\nmodules: [{name: m, path: model, chat_template: x}]\ntasks: [task.yaml]\n"),
-         "not yet, use the lm-eval bridge");
+  const auto module = [this](const std::string& keys) {
+    return refusal("suite: s\nmodules: [{name: m, path: model, " + keys + "}]\ntasks: [task.yaml]\n");
+  };
+  expect(module("chat_template: nowhere.jinja"), "nowhere.jinja: no such file");
+  expect(module("chat_template: ''"), "expected true, false, a template's name or a .jinja file");
+  expect(module("chat_template: false, system: x"), "would do nothing");
+  expect(module("system: x"), "system does nothing without chat_template: true");
+  expect(module("chat_template: true, chat_template_kwargs: {messages: 1}"), "'messages' is proctor's to say");
+  expect(module("chat_template: true, chat_template_kwargs: [1]"), "expected a map");
+  for (const char* day : {"2026-02-29", "2026-13-01", "2026-1-1", "x", "2026-01-01x"})
+    expect(module("chat_template: true, chat_date: " + std::string(day)), "expected a day such as 2026-01-31");
+  expect(module("chat_template: true, kind: cross_encoder"), "is for generators");
   expect(refusal("- a\n"), "a suite is a map");
   expect(refusal("suite: [\n"), "not readable as YAML");
 }

@@ -1,0 +1,61 @@
+#include "orchestrator/sidecar/chat_renderer.h"
+
+#include <algorithm>
+
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr std::chrono::seconds kDeadline{60};  // for the template, or some conversations
+constexpr std::size_t kAtOnce = 512;           // conversations
+
+Json item_of(const Messages& messages, const Chat& chat) {
+  Json item = chat.kwargs.value_or(Json::object());
+  item["messages"] = Json::array();
+  for (const Message& message : messages)
+    item["messages"].push_back({{"role", to_string(message.role)}, {"content", message.content}});
+  const bool begun = !messages.empty() && messages.back().role == Message::Role::assistant;
+  item["add_generation_prompt"] = !begun;
+  item["continue_final_message"] = begun;
+  return item;
+}
+
+}  // namespace
+
+Sidecar& ChatRenderer::sidecar() {
+  if (!sidecar_) sidecar_ = std::make_unique<Sidecar>(find_python(python_));
+  return *sidecar_;
+}
+
+std::string ChatRenderer::open(const std::string& folder, const Chat& chat) {
+  chat_ = chat;
+  without_system_ = 0;
+  what_ = "chat template of " + folder;
+  const Json request = {{"open", folder},
+                        {"template", chat.chosen ? Json(*chat.chosen) : Json()},
+                        {"date", chat.date ? Json(*chat.date) : Json()}};
+  return sidecar().ask(request, what_, kDeadline).at("template").get<std::string>();
+}
+
+std::vector<std::string> ChatRenderer::render(std::span<const Messages> conversations) {
+  std::vector<std::string> texts;
+  for (std::size_t begin = 0; begin < conversations.size(); begin += kAtOnce) {
+    const auto some = conversations.subspan(begin, std::min(kAtOnce, conversations.size() - begin));
+    Json request = {{"render", Json::array()}, {"drop_system", true}};
+    for (const Messages& one : some) request["render"].push_back(item_of(one, chat_));
+    const Json answer = sidecar().ask(request, what_, kDeadline);
+    for (const Json& text : answer.at("texts")) texts.push_back(text.get<std::string>());
+    without_system_ += answer.at("without_system").get<std::size_t>();
+  }
+  if (texts.size() != conversations.size()) throw EnvironmentError(what_ + ": the sidecar left out conversations");
+  return texts;
+}
+
+std::string ChatRenderer::render_item(const Json& item) {
+  const Json answer = sidecar().ask({{"render", Json::array({item})}, {"drop_system", false}}, what_, kDeadline);
+  return answer.at("texts").at(0).get<std::string>();
+}
+
+}  // namespace proctor

@@ -1,0 +1,28 @@
+// Renders conversations by Python's jinja2 (sidecar.h), which is started when it is first needed.
+#pragma once
+
+#include <memory>
+
+#include "orchestrator/prompts/conversation.h"
+#include "orchestrator/sidecar/sidecar.h"
+
+namespace proctor {
+
+class ChatRenderer final : public ConversationRenderer {
+ public:
+  explicit ChatRenderer(std::string python) : python_(std::move(python)) {}
+  std::string open(const std::string& folder, const Chat& chat) override;
+  std::vector<std::string> render(std::span<const Messages> conversations) override;
+  std::size_t without_system() const override { return without_system_; }
+  /// An item as `proctor render` reads it: {"messages": [...], and whatever goes into the template}.
+  std::string render_item(const nlohmann::ordered_json& item);
+
+ private:
+  Sidecar& sidecar();
+  std::string python_, what_;
+  Chat chat_;
+  std::size_t without_system_ = 0;
+  std::unique_ptr<Sidecar> sidecar_;
+};
+
+}  // namespace proctor
