@@ -95,10 +95,12 @@ def main(source, folder):
               "rms_norm_eps": round(field(reader, "llama.attention.layer_norm_rms_epsilon"), 9), "vocab_size": len(tokens),
               "tie_word_embeddings": "lm_head.weight" not in tensors, "bos_token_id": bos, "eos_token_id": eos}
     write_safetensors(folder / "model.safetensors", tensors)
+    template = reader.fields.get("tokenizer.chat_template")
+    chat = {"chat_template": bytes(template.parts[template.data[0]]).decode()} if template else {}
     texts = {"config.json": config, "generation_config.json": {"bos_token_id": bos, "eos_token_id": eos},
              "tokenizer.json": tokenizer_json(tokens, merges, field(reader, "tokenizer.ggml.token_type")),
              "tokenizer_config.json": {"tokenizer_class": "GPT2TokenizerFast", "bos_token": tokens[bos], "eos_token": tokens[eos],
-                                       "clean_up_tokenization_spaces": False, "model_max_length": config["max_position_embeddings"]}}
+                                       "clean_up_tokenization_spaces": False, "model_max_length": config["max_position_embeddings"], **chat}}
     for name, content in texts.items():
         (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

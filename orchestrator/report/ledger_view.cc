@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
 long long bytes_left(const LedgerRow& row) {
-  return static_cast<long long>(row.allocated_after) - static_cast<long long>(row.allocated_before);
+  return static_cast<long long>(row.allocated_after - row.allocated_before);  // unsigned: any two may stand in a file
 }
 
 std::string text_of(const LedgerLine& line) {
@@ -40,7 +40,8 @@ struct Totals {
       teardown += row.teardown_s;
       cleanup += row.cleanup_s;
       peak = std::max(peak, mebibytes(row.allocated_peak));
-      bytes_left += proctor::bytes_left(row);
+      bytes_left = static_cast<long long>(static_cast<std::uint64_t>(bytes_left) +
+                                          static_cast<std::uint64_t>(proctor::bytes_left(row)));
       communicators += row.communicators_left;
       graphs += row.graphs_left;
       modules += row.modules_left;

@@ -78,6 +78,11 @@ COMPOSING = {part for point in POINTS for part in unicodedata.normalize("NFD", c
              and len(unicodedata.normalize("NFD", chr(point))) > 1 and normalizers.NFD().normalize_str(chr(point)) == chr(point)}
 
 
+# Code points of Unicode 14 that have a property since, found by comparing every code point with PCRE2 10.42's.
+CHANGED = {"Alphabetic": [(0x363, 0x36F), (0xC04, 0xC04), (0xF82, 0xF83), (0x1DD3, 0x1DE6), (0x11080, 0x11081)], "Uppercase": [],
+           "Lowercase": [(0x10FC, 0x10FC), (0xA7F2, 0xA7F4), (0xAB69, 0xAB69)]}
+
+
 def main():
     print(f"// Made by tests/oracle/make_unicode_tables.py with tokenizers {metadata.version('tokenizers')}; do not edit.\n"
           '#include "worker/tokenizer/unicode_tables.h"\n\nnamespace proctor {\n')
@@ -104,7 +109,7 @@ def main():
     for script in SCRIPTS:
         rows += [(first, last, script) for first, last in ranges([p for p in points_of(f"\\p{{{script}}}") if p in known])]
     write("std::span<const NamedRange> later_scripts()", [f'{{0x{a:x}, 0x{b:x}, "{name}"}}' for a, b, name in sorted(rows)], "NamedRange")
-    alphabetic = {name: [p for p in points_of(f"\\p{{{name}}}") if p in known] for name in ("Alphabetic", "Uppercase", "Lowercase")}
+    alphabetic = {name: [p for p in points_of(f"\\p{{{name}}}") if p in known or any(a <= p <= b for a, b in CHANGED[name])] for name in CHANGED}
     write("std::span<const NamedRange> later_properties()", [f'{{0x{a:x}, 0x{b:x}, "{name}"}}' for name, of in alphabetic.items() for a, b in ranges(of)], "NamedRange")
     lower = normalizers.Lowercase()
     pairs = [(p, lower.normalize_str(chr(p))) for p in POINTS if p in known and lower.normalize_str(chr(p)) != chr(p)]

@@ -25,7 +25,7 @@ std::span<const CodePointRange> rust_nonspacing_marks();
 std::span<const CodePointRange> rust_marks();
 /// Of Unicode 14, those that its older normal forms neither take apart nor put in order nor compose.
 std::span<const CodePointRange> inert_in_normal_forms();
-/// Of Unicode 15 and 16: general categories, scripts, and derived properties, by the names of Unicode.
+/// Since Unicode 14: general categories, scripts, and derived properties, by the names of Unicode.
 std::span<const NamedRange> later_categories();
 std::span<const NamedRange> later_scripts();
 std::span<const NamedRange> later_properties();

@@ -1,7 +1,12 @@
 #include "worker/tokenizer/unigram.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <limits>
+#include <string>
 
 #include "sharding/protocol/error.h"
 #include "worker/tokenizer/unicode.h"
@@ -9,7 +14,35 @@
 namespace proctor {
 namespace {
 constexpr double kUnknownPenalty = 10;  // SentencePiece's, below the least likely piece
+
+/// A number as serde_json reads it for `tokenizers`: its digits as a whole number, scaled by one division or product.
+/// Past 15 digits that may be a bit off the nearest double, and a bit decides between ways of equal sums ("ggg" +
+/// "gg").
+double as_serde_reads(double value) {
+  std::array<char, 32> text{};  // the shortest digits that give it back, as the file has them: "-1.0809e+01"
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), std::abs(value), std::chars_format::scientific);
+  std::uint64_t digits = 0;
+  int exponent = 0;
+  bool behind_point = false;
+  const char* at = text.data();
+  for (; at != end.ptr && *at != 'e'; ++at) {
+    if (*at == '.') {
+      behind_point = true;
+      continue;
+    }
+    digits = digits * 10 + static_cast<std::uint64_t>(*at - '0');
+    exponent -= behind_point;
+  }
+  exponent += std::atoi(at + 1);
+  constexpr int kMost = 308;  // of its table of powers; no score is beyond
+  if (!std::isfinite(value) || std::abs(exponent) > kMost) return value;
+  const auto whole = static_cast<double>(digits);
+  const double power = std::strtod(("1e" + std::to_string(std::abs(exponent))).c_str(), nullptr);
+  const double read = exponent < 0 ? whole / power : whole * power;
+  return value < 0 ? -read : read;
 }
+}  // namespace
 
 Unigram::Unigram(const nlohmann::json& json) : byte_fallback_(json.value("byte_fallback", false)) {
   double least = std::numeric_limits<double>::infinity();
@@ -18,7 +51,7 @@ Unigram::Unigram(const nlohmann::json& json) : byte_fallback_(json.value("byte_f
     const std::string piece = entry.at(0);
     add_token(piece, id);
     trie_.add(piece, id);
-    scores_.push_back(entry.at(1));
+    scores_.push_back(as_serde_reads(entry.at(1)));
     least = std::min(least, scores_.back());
   }
   unknown_score_ = least - kUnknownPenalty;

@@ -173,6 +173,23 @@ TEST(Tokenizer, unigram_takes_the_likeliest_cut_and_fuses_what_is_unknown) {
   EXPECT_THROW(Tokenizer(json, "t").encode("z", Special::add), InputError);
 }
 
+/// T5's scores: as nearest doubles both cuts of each text sum alike; as serde_json reads them one is a bit less.
+TEST(Tokenizer, of_unigram_cuts_that_sum_alike_it_takes_the_librarys) {
+  const Json json = Json::parse(R"({"model": {"type": "Unigram", "unk_id": 0, "vocab":
+      [["<unk>", 0], ["_", -2.0122928619384766], ["g", -7.407997131347656], ["gg", -10.809488296508789]]}})");
+  EXPECT_EQ(Tokenizer(json, "t").encode("_ggg", Special::add).ids, (Tokens{1, 2, 3}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("_ggggg", Special::add).ids, (Tokens{1, 3, 3, 2}));
+  EXPECT_EQ(Tokenizer(json, "t").encode("_ggggggg", Special::add).ids, (Tokens{1, 3, 3, 2, 3}));
+}
+
+TEST(Tokenizer, classes_hold_what_became_alphabetic_after_unicode_14) {
+  Json json = bpe({{"X", 0}}, Json::array());
+  json["normalizer"] = {{"type", "Replace"}, {"pattern", {{"Regex", "[[:alpha:]]+|[[:lower:]]+"}}}, {"content", "X"}};
+  Tokenizer tokenizer(json, "t");
+  for (const char* text : {"\u0363", "\u036f", "\u0c04", "\u0f82", "\u1dd3", "\u1de6", "\u10fc", "\ua7f2", "\uab69"})
+    EXPECT_EQ(tokenizer.encode(text, Special::add).ids, Tokens{0}) << text;
+}
+
 /// tokenizers gives "<m>" 2; the model's own token of that id, which its file means, is what the model writes.
 TEST(Tokenizer, an_id_that_two_tokens_claim_is_decoded_as_the_vocabularys) {
   Json json = bpe({{"a", 0}, {"b", 2}}, Json::array());
