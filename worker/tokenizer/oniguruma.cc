@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "sharding/protocol/error.h"
+#include "worker/tokenizer/unicode.h"
 #include "worker/tokenizer/unicode_tables.h"
 
 // Circled and squared letters, which are alphabetic and no letters.
@@ -137,9 +138,11 @@ std::string members(std::span<const NamedRange> table, Wanted wanted) {
 
 /// \p{NAME} of PCRE2, whose tables may be those of Unicode 14, and what is newer. A script is one of its own; PCRE2's
 /// plain \p{Han} would have what several scripts share.
-std::string property_class(const std::string& name) {
+std::string property_class(const std::string& name, Properties properties) {
   const std::string plain = loose(name);
   const bool category = plain.size() <= 2 && std::string_view("lmnpszc").find(plain[0]) != std::string_view::npos;
+  if (properties == Properties::older)
+    return is_script(name) && !category ? "\\p{sc:" + name + "}" : "\\p{" + name + "}";
   if (category)
     return "\\p{" + name + "}" +
            members(later_categories(), [&](const std::string& of) { return loose(of).starts_with(plain); });
@@ -149,12 +152,12 @@ std::string property_class(const std::string& name) {
 }
 
 /// Each \p{...} of a pattern for PCRE2, all of which stand between [ and ], made whole.
-std::string with_whole_properties(const std::string& pattern) {
+std::string with_whole_properties(const std::string& pattern, Properties properties) {
   std::string out;
   for (std::size_t at = 0; at < pattern.size();) {
     const std::size_t end = pattern.compare(at, 3, "\\p{") == 0 ? pattern.find('}', at) : std::string::npos;
     if (end != std::string::npos) {
-      out += property_class(pattern.substr(at + 3, end - at - 3));
+      out += property_class(pattern.substr(at + 3, end - at - 3), properties);
       at = end + 1;
     } else {
       const std::size_t taken = pattern[at] == '\\' && at + 1 < pattern.size() ? 2 : 1;
@@ -187,9 +190,9 @@ class Translator {
  public:
   explicit Translator(const std::string& pattern) : pattern_(pattern) {}
 
-  std::string run() {
+  std::string run(Properties properties) {
     while (at_ < pattern_.size()) step();
-    return with_whole_properties(out_);
+    return with_whole_properties(out_, properties);
   }
 
  private:
@@ -609,6 +612,24 @@ class Translator {
 
 }  // namespace
 
-std::string pcre2_of_oniguruma(const std::string& pattern) { return Translator(pattern).run(); }
+std::string pcre2_of_oniguruma(const std::string& pattern, Properties properties) {
+  return Translator(pattern).run(properties);
+}
+
+bool has_newer_characters(std::string_view text) {
+  static const std::vector<bool> newer = [] {
+    std::vector<bool> of(0x110000);
+    for (const auto& table : {later_categories(), later_scripts(), later_properties()})
+      for (const NamedRange& one : table) std::fill(of.begin() + one.first, of.begin() + one.last + 1, true);
+    return of;
+  }();
+  constexpr unsigned char kFirst = 0xC8;  // leads U+0200, below which there is none
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    length = 1;
+    if (static_cast<unsigned char>(text[at]) < kFirst) continue;
+    if (newer[code_point_at(text, at, length)]) return true;
+  }
+  return false;
+}
 
 }  // namespace proctor

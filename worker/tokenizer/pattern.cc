@@ -32,7 +32,12 @@ std::string pcre2_words(int error) {
 }
 }  // namespace
 
-Pattern Pattern::regex(const std::string& expression) { return compiled(pcre2_of_oniguruma(expression), expression); }
+Pattern Pattern::regex(const std::string& expression) {
+  const std::string whole = pcre2_of_oniguruma(expression), older = pcre2_of_oniguruma(expression, Properties::older);
+  Pattern pattern = compiled(whole, expression);
+  if (older != whole) pattern.older_ = compiled(older, expression).compiled_;
+  return pattern;
+}
 
 Pattern Pattern::pcre2(const std::string& expression) { return compiled(expression, expression); }
 
@@ -81,15 +86,16 @@ void Pattern::find_all(std::string_view text, std::vector<std::pair<std::uint32_
     return;
   }
   if (text.empty()) return;
+  const Compiled& regex = older_ && !has_newer_characters(text) ? *older_ : *compiled_;
   std::optional<PCRE2_SIZE> last_end;
   for (PCRE2_SIZE at = 0; at <= text.size();) {
-    const int found = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
-                                  PCRE2_NO_UTF_CHECK, compiled_->match, compiled_->context);
+    const int found = pcre2_match(regex.code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
+                                  PCRE2_NO_UTF_CHECK, regex.match, regex.context);
     if (found == PCRE2_ERROR_NOMATCH) return;
     if (found < 0)
       throw InputError("tokenizer's regular expression on a text of " + std::to_string(text.size()) +
                        " bytes: " + pcre2_words(found));
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(compiled_->match);
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(regex.match);
     if (range[0] < range[1] || last_end != range[1]) {
       matches.emplace_back(range[0], range[1]);
       last_end = at = range[1];

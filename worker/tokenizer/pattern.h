@@ -30,6 +30,7 @@ class Pattern {
   static Pattern compiled(const std::string& expression, const std::string& shown);
   struct Compiled;
   std::shared_ptr<const Compiled> compiled_;
+  std::shared_ptr<const Compiled> older_;  // the same for texts without newer characters, where it differs
   std::string literal_;
 };
 
