@@ -14,7 +14,7 @@ ROOMS = {
     "sharding/conductor": "sharding/protocol sharding/planning",
     "sharding/simulation": "sharding/conductor",
     #
-    "orchestrator/base": "",
+    "orchestrator/base": "sharding/protocol",
     "orchestrator/spec": "sharding/protocol",
     "orchestrator/cpython": "",
     "orchestrator/prompts": "cpython spec sharding/protocol",

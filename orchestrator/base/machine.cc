@@ -122,6 +122,11 @@ std::string host_name() {
   return name;
 }
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
 std::string today() {
   const std::time_t now = std::time(nullptr);
   std::tm local{};

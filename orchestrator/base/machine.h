@@ -9,6 +9,8 @@
 namespace proctor {
 
 std::string host_name();
+/// Of the environment; "" where it is not set.
+std::string variable(const char* name);
 /// The local day, YYYY-MM-DD.
 std::string today();
 /// Lifts the binding of a launcher to every core of the cgroup. Called once under one, before workers start; without

@@ -1,6 +1,7 @@
 #include "orchestrator/planning/fewshot.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "orchestrator/cpython/python_text.h"
 #include "sharding/protocol/error.h"
@@ -46,7 +47,7 @@ std::vector<const Document*> FewShotSampler::draw_random(const Document* exclude
 
 Messages assemble_messages(const TaskTemplates& task, const TaskType& type, const std::string& system,
                            const std::vector<const Document*>& examples, const Document& document,
-                           const std::string& question) {
+                           std::string question) {
   Messages messages;
   const Task& spec = *task.task;
   const std::string first = delimited(system, spec.description, spec.fewshot.delimiter);
@@ -55,7 +56,8 @@ Messages assemble_messages(const TaskTemplates& task, const TaskType& type, cons
     add_example(messages, type.example_question(task, *example), type.example_answer(task, *example),
                 task.gen_prefix->render(*example), spec.target_delimiter, spec.fewshot.delimiter);
   const bool in_context = !task.contexts.empty();
-  add_question(messages, question, task.gen_prefix->render(document), in_context ? "" : spec.target_delimiter);
+  add_question(messages, std::move(question), task.gen_prefix->render(document),
+               in_context ? "" : spec.target_delimiter);
   return messages;
 }
 

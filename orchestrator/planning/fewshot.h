@@ -33,6 +33,6 @@ class FewShotSampler {
 /// they are its prompt without a chat template.
 Messages assemble_messages(const TaskTemplates& task, const TaskType& type, const std::string& system,
                            const std::vector<const Document*>& examples, const Document& document,
-                           const std::string& question);
+                           std::string question);
 
 }  // namespace proctor

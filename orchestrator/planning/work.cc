@@ -62,7 +62,7 @@ class Answers {
   std::vector<std::future<std::vector<CheckedModule>>> modules_;
 };
 
-constexpr std::size_t kDocumentsAtOnce = 512;  // whose prompts are written together
+constexpr std::size_t kRenderedAtOnce = 512;  // documents whose conversations are rendered together
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
 /// A document's requests are a bundle; so are those of neighbours that score continuations of one context.
@@ -185,20 +185,22 @@ CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, cons
   FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
   const std::size_t count = limit.of(all.size());
   Prompt prompt{{}, delimiter_of(spec, style)};
-  for (std::size_t begin = 0; begin < count; begin += kDocumentsAtOnce) {
-    const std::size_t end = std::min(count, begin + kDocumentsAtOnce);
+  const std::size_t at_once = style.renderer ? kRenderedAtOnce : 1;
+  for (std::size_t begin = 0; begin < count; begin += at_once) {
+    const std::size_t end = std::min(count, begin + at_once);
     std::vector<Messages> conversations;
     std::vector<std::size_t> first = {0};  // of each document
     for (std::size_t d = begin; d < end; ++d) {
       const std::vector<const Document*> examples = sampler.draw(all[d]);
-      for (const std::string& question : type.questions(task, all[d]))
-        conversations.push_back(assemble_messages(task, type, style.system, examples, all[d], question));
+      for (std::string& question : type.questions(task, all[d]))
+        conversations.push_back(assemble_messages(task, type, style.system, examples, all[d], std::move(question)));
       first.push_back(conversations.size());
     }
-    const std::vector<std::string> texts = written(conversations, spec, style);
+    std::vector<std::string> texts = written(conversations, spec, style);
     for (std::size_t d = begin; d < end; ++d) {
-      prompt.contexts.assign(texts.begin() + static_cast<std::ptrdiff_t>(first[d - begin]),
-                             texts.begin() + static_cast<std::ptrdiff_t>(first[d - begin + 1]));
+      prompt.contexts.clear();
+      for (std::size_t i = first[d - begin]; i < first[d - begin + 1]; ++i)
+        prompt.contexts.push_back(std::move(texts[i]));
       cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
       std::vector<Request> requests = type.requests(task, all[d], prompt);
       refuse_past_message(requests, all[d].where());
@@ -214,6 +216,12 @@ CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, cons
 /// Types whose prompts a chat template writes; the others' texts stand alone.
 bool speaks(const Task& task) {
   return task.type == "multiple_choice" || task.type == "loglikelihood" || task.type == "generate_until";
+}
+
+/// One more set: of a task, in this style.
+void add_set(Work& work, std::uint32_t t, const PromptStyle& style) {
+  work.requests.push_back(build_requests(work.templates[t], work.limit, style));
+  seed_draws(work.requests.back().requests, work.suite.seed, work.suite.tasks[t].name);
 }
 
 /// The requests of every (module, task) that is asked in conversation: one set for each folder and way of talking.
@@ -239,7 +247,7 @@ void add_conversations(Work& work, ConversationRenderer* renderer) {
       const std::string text = renderer->open(module.path, chat);
       if (work.chat_templates[m].empty()) work.chat_templates[m] = text;
       if (!fresh) continue;
-      work.requests.push_back(build_requests(work.templates[t], work.limit, {renderer, chat.system.value_or("")}));
+      add_set(work, t, {renderer, chat.system.value_or("")});
       if (const std::size_t without = renderer->without_system())
         work.notes.push_back("module " + module.name + ", task " + task.name + ": its chat template refuses a system " +
                              "message, so " + counted(without, "conversation") + " went without");
@@ -262,14 +270,11 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, Conversat
   Answers answers(work.suite.modules, facts);
   for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
   for (std::uint32_t t = 0; t < work.templates.size(); ++t)
-    work.requests.push_back(is_plain(work, t) ? build_requests(work.templates[t], limit) : CellRequests{});
+    if (is_plain(work, t))
+      add_set(work, t, {});
+    else
+      work.requests.emplace_back();
   add_conversations(work, renderer);
-  std::vector<std::string> task_of;  // of each set
-  for (const Task& task : work.suite.tasks) task_of.push_back(task.name);
-  task_of.resize(work.requests.size());
-  for (const auto& [cell, set] : work.conversations) task_of[set] = work.suite.tasks[cell.second.value].name;
-  for (std::size_t set = 0; set < work.requests.size(); ++set)
-    seed_draws(work.requests[set].requests, work.suite.seed, task_of[set]);
   work.facts = answers.facts();
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];

@@ -1,5 +1,7 @@
 #include "orchestrator/prompts/message.h"
 
+#include <utility>
+
 #include "orchestrator/cpython/python_text.h"
 
 namespace proctor {
@@ -51,10 +53,10 @@ void add_example(Messages& messages, const std::string& question, const std::str
   messages.push_back({Message::Role::assistant, delimited(prefix, answer, " "), fewshot_delimiter});
 }
 
-void add_question(Messages& messages, const std::string& question, const std::string& prefix,
+void add_question(Messages& messages, std::string question, const std::string& prefix,
                   const std::string& target_delimiter) {
   const bool apart = !prefix.empty() && needs_delimiter(question, prefix);
-  messages.push_back({Message::Role::user, question, apart ? target_delimiter : ""});
+  messages.push_back({Message::Role::user, std::move(question), apart ? target_delimiter : ""});
   if (!prefix.empty()) messages.push_back({Message::Role::assistant, prefix});
 }
 

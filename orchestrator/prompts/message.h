@@ -25,7 +25,7 @@ std::string delimited(const std::string& first, const std::string& second, const
 void add_example(Messages& messages, const std::string& question, const std::string& answer, const std::string& prefix,
                  const std::string& target_delimiter, const std::string& fewshot_delimiter);
 /// The question that is to be answered.
-void add_question(Messages& messages, const std::string& question, const std::string& prefix,
+void add_question(Messages& messages, std::string question, const std::string& prefix,
                   const std::string& target_delimiter);
 
 }  // namespace proctor

@@ -7,8 +7,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <optional>
-#include <set>
 #include <sstream>
 #include <string_view>
 
@@ -44,11 +42,6 @@ std::string text_of(const fs::path& path) {
 std::string program_of(const fs::path& process) {
   std::error_code none;
   return fs::read_symlink(process / "exe", none).filename().string();
-}
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <filesystem>
 
 #include "orchestrator/base/signals.h"
+#include "orchestrator/base/spawn.h"
 #include "sharding/protocol/error.h"
 
 extern char** environ;
@@ -26,47 +26,8 @@ namespace {
 constexpr int kChildSocket = 3;
 constexpr std::chrono::seconds kDeath{1};  // for a killed process to be gone
 
-struct FileActions {
-  posix_spawn_file_actions_t actions;
-  FileActions() { posix_spawn_file_actions_init(&actions); }
-  ~FileActions() { posix_spawn_file_actions_destroy(&actions); }
-  FileActions(const FileActions&) = delete;
-  FileActions& operator=(const FileActions&) = delete;
-};
-
-struct Attributes {
-  posix_spawnattr_t attributes;
-  Attributes() {
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    sigset_t all, held;
-    sigfillset(&all);
-    sigemptyset(&held);  // srun sends signals to every process of its step: held back until the child ignores them
-    for (int number : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) sigaddset(&held, number);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setsigmask(&attributes, &held);
-  }
-  ~Attributes() { posix_spawnattr_destroy(&attributes); }
-  Attributes(const Attributes&) = delete;
-  Attributes& operator=(const Attributes&) = delete;
-};
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
-pid_t spawn(std::vector<std::string> arguments, const FileActions& files) {
-  const Attributes attributes;
-  std::vector<std::string> environment = worker_environment(environ);
-  pid_t pid = -1;
-  const int error = posix_spawn(&pid, arguments[0].c_str(), &files.actions, &attributes.attributes,
-                                pointers(arguments).data(), pointers(environment).data());
-  if (error != 0) throw EnvironmentError(arguments[0] + ": cannot be started: " + std::strerror(error));
-  return pid;
+pid_t spawn_worker(std::vector<std::string> arguments, const FileActions& files) {
+  return spawn(std::move(arguments), worker_environment(environ), files, SignalsOfChild::held);
 }
 
 std::string describe(int status) {
@@ -127,20 +88,20 @@ WorkerProcess::WorkerProcess(const WorkerCommand& command) : WorkerProcess(comma
 
 WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Channel> ends)
     : channel_(std::move(ends.first)) {
-  const FileActions files;
-  auto* actions = const_cast<posix_spawn_file_actions_t*>(&files.actions);
+  FileActions files;
   // dup2 onto itself would keep close-on-exec: go by way of a descriptor that surely differs.
   const int high = fcntl(ends.second.descriptor(), F_DUPFD_CLOEXEC, 64);
   if (high < 0) throw EnvironmentError(std::string("fcntl: ") + std::strerror(errno));
   const Channel keep(high);
-  posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(actions, 2, command.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
-  posix_spawn_file_actions_adddup2(actions, 2, 1);
-  posix_spawn_file_actions_adddup2(actions, high, kChildSocket);
-  pid_ = spawn({command.binary, "serve", "--fd", std::to_string(kChildSocket), "--device", command.device, "--index",
-                std::to_string(command.index), "--threads", std::to_string(command.threads), "--memory-limit",
-                std::to_string(command.memory_limit_bytes), "--parent", std::to_string(getpid())},
-               files);
+  files.open(0, "/dev/null", O_RDONLY);
+  files.open(2, command.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  files.copy(2, 1);
+  files.copy(high, kChildSocket);
+  pid_ =
+      spawn_worker({command.binary, "serve", "--fd", std::to_string(kChildSocket), "--device", command.device,
+                    "--index", std::to_string(command.index), "--threads", std::to_string(command.threads),
+                    "--memory-limit", std::to_string(command.memory_limit_bytes), "--parent", std::to_string(getpid())},
+                   files);
 }
 
 WorkerProcess::~WorkerProcess() {
@@ -178,12 +139,11 @@ CommandResult run_command(const std::vector<std::string>& arguments, std::chrono
   // Standard error goes to a file, which needs no folder: two pipes could fill each other.
   const Descriptor error(memfd_create("proctor-standard-error", MFD_CLOEXEC));
   if (error.value() < 0) throw EnvironmentError(std::string("memfd_create: ") + std::strerror(errno));
-  const FileActions files;
-  auto* actions = const_cast<posix_spawn_file_actions_t*>(&files.actions);
-  posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(actions, in->value(), 1);
-  posix_spawn_file_actions_adddup2(actions, error.value(), 2);
-  const EndsWithUs child([&] { return spawn(arguments, files); });
+  FileActions files;
+  files.open(0, "/dev/null", O_RDONLY);
+  files.copy(in->value(), 1);
+  files.copy(error.value(), 2);
+  const EndsWithUs child([&] { return spawn_worker(arguments, files); });
   const pid_t pid = child.pid();
   in.reset();
   const std::optional<std::string> output = read_all(out.value(), until);

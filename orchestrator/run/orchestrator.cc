@@ -146,8 +146,9 @@ void Orchestrator::assign(std::span<const SlotId> members, const Assignment& ass
 
 void Orchestrator::store(ShardId shard, std::vector<Response> responses) {
   const Shard& asked = work_.shards[shard.value];
+  const std::vector<Request>& all = work_.requests_of(asked.module, asked.task).requests;
   for (std::size_t i = 0; i < responses.size(); ++i) {
-    const Ask& ask = work_.requests_of(asked.module, asked.task).requests[asked.requests[i]].ask;
+    const Ask& ask = all[asked.requests[i]].ask;
     if (responses[i].error.empty() && !answers(responses[i].answer, ask))
       responses[i] = {{}, std::string("the worker did not answer what was asked (") + to_string(type_of(ask)) + ")"};
   }

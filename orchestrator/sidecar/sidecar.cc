@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <cstring>
 #include <vector>
 
+#include "orchestrator/base/spawn.h"
 #include "sharding/protocol/error.h"
 
 extern char** environ;
@@ -47,39 +47,6 @@ std::vector<std::string> environment_with(const std::vector<std::string>& folder
   return kept;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> out;
-  for (std::string& text : texts) out.push_back(text.data());
-  out.push_back(nullptr);
-  return out;
-}
-
-pid_t spawn(const std::string& program, int in, int out, int error, const std::vector<std::string>& folders) {
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&files);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_adddup2(&files, in, 0);
-  posix_spawn_file_actions_adddup2(&files, out, 1);
-  posix_spawn_file_actions_adddup2(&files, error, 2);
-  sigset_t all, none;
-  sigfillset(&all);
-  sigemptyset(&none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  std::vector<std::string> arguments = {program, "-m", "proctor.sidecar", "--parent", std::to_string(getpid())},
-                           environment = environment_with(folders);
-  pid_t pid = -1;
-  const int failure = posix_spawnp(&pid, program.c_str(), &files, &attributes, pointers(arguments).data(),
-                                   pointers(environment).data());
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  if (failure != 0) throw EnvironmentError(program + ": cannot be started: " + std::strerror(failure));
-  return pid;
-}
-
 std::string whole_of(const Descriptor& file) {
   std::string text;
   std::array<char, 4096> buffer;
@@ -102,9 +69,15 @@ Sidecar::Sidecar(PythonPlace place) : place_(std::move(place)) {
   errors_ = Descriptor(memfd_create("proctor-sidecar", MFD_CLOEXEC));
   if (errors_.value() < 0) throw EnvironmentError(std::string("memfd_create: ") + std::strerror(errno));
   const std::string who = place_.program + " (" + place_.told_by + ")";
+  FileActions files;
+  files.copy(down[0].value(), 0);
+  files.copy(up[1].value(), 1);
+  files.copy(errors_.value(), 2);
   try {
-    child_ = std::make_unique<EndsWithUs>(
-        [&] { return spawn(place_.program, down[0].value(), up[1].value(), errors_.value(), place_.folders); });
+    child_ = std::make_unique<EndsWithUs>([&] {
+      return spawn({place_.program, "-m", "proctor.sidecar", "--parent", std::to_string(getpid())},
+                   environment_with(place_.folders), files, SignalsOfChild::free);
+    });
   } catch (const EnvironmentError& error) {
     throw EnvironmentError("chat templates need Python with jinja2: " + std::string(error.what()) + " (" +
                            place_.told_by + "); set PROCTOR_PYTHON, or machine.python, to one");

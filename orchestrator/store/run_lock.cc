@@ -44,11 +44,6 @@ std::string start_time(std::int64_t pid) {
   return state == "Z" || state == "X" ? "ended" : field;
 }
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
 std::string padded(const Owner& owner) {
   std::string text = nlohmann::json(owner).dump(2);
   text.resize(std::max(kOwnerBytes, text.size() + 1), ' ');
