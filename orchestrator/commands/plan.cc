@@ -12,6 +12,7 @@
 #include "orchestrator/report/plan_report.h"
 #include "orchestrator/report/timeline.h"
 #include "orchestrator/sidecar/chat_renderer.h"
+#include "orchestrator/sidecar/sidecar_tables.h"
 #include "orchestrator/store/run_directory.h"
 #include "orchestrator/suite/suite_file.h"
 #include "sharding/protocol/error.h"
@@ -78,8 +79,10 @@ void plan(const PlanOptions& options, std::ostream& out) {
   for (const std::string& note : file.notes) tell("proctor: " + note);
   if (talks(file.suite)) set_chat_date(file, today());
   PlannedFacts facts(options, file.suite.deadlines.load, device);
-  ChatRenderer renderer(file.suite.machine.python);
-  const Work work = prepare_work(std::move(file.suite), options.limit, facts, &renderer);
+  LazySidecar sidecar(file.suite.machine.python);
+  ChatRenderer renderer(sidecar);
+  SidecarTables tables(sidecar);
+  const Work work = prepare_work(std::move(file.suite), options.limit, facts, {&renderer, &tables});
   for (const std::string& note : work.notes) tell("proctor: " + note);
   if (source.empty()) {
     known = read_calibration(calibration_path(), work.device.kind);

@@ -30,7 +30,8 @@ std::optional<std::string> taken(Json& item, const char* key) {
 void render(const std::string& folder, std::istream& in, std::ostream& out) {
   std::error_code none;
   if (!std::filesystem::is_directory(folder, none)) throw InputError(folder + ": no such model folder");
-  ChatRenderer renderer("");
+  LazySidecar sidecar("");
+  ChatRenderer renderer(sidecar);
   std::optional<std::string> opened;
   std::string line;
   for (std::size_t number = 1; std::getline(in, line); ++number) {

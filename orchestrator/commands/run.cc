@@ -19,6 +19,7 @@
 #include "orchestrator/ranks/worker_process.h"
 #include "orchestrator/run/orchestrator.h"
 #include "orchestrator/sidecar/chat_renderer.h"
+#include "orchestrator/sidecar/sidecar_tables.h"
 #include "orchestrator/store/store_fault_hook.h"
 #include "orchestrator/suite/suite_file.h"
 
@@ -59,8 +60,10 @@ void remove_leftovers(const RunDirectory& directory, const Work& work, RunStore&
 
 /// The sidecar, if there is one, ends with it.
 Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts) {
-  ChatRenderer renderer(suite.machine.python);
-  return prepare_work(std::move(suite), limit, facts, &renderer);
+  LazySidecar sidecar(suite.machine.python);
+  ChatRenderer renderer(sidecar);
+  SidecarTables tables(sidecar);
+  return prepare_work(std::move(suite), limit, facts, {&renderer, &tables});
 }
 
 int run_suite(const RunOptions& options, MpiSession& mpi) {

@@ -7,6 +7,7 @@
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/data/documents.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/planning/fewshot.h"
 #include "orchestrator/planning/message_size.h"
@@ -177,11 +178,11 @@ CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, cons
     return std::move(*whole);
   }
   CellRequests cell;
-  std::vector<Document> all = read_documents(spec.data.at("test"));
+  std::vector<Document> all = read_documents(spec.data.at("test"), task.tables);
   const bool same_split = spec.fewshot.split == "test";
   const std::vector<Document> other = same_split || spec.fewshot.count == 0
                                           ? std::vector<Document>{}
-                                          : read_documents(spec.data.at(spec.fewshot.split));
+                                          : read_documents(spec.data.at(spec.fewshot.split), task.tables);
   FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
   const std::size_t count = limit.of(all.size());
   Prompt prompt{{}, delimiter_of(spec, style)};
@@ -263,18 +264,21 @@ bool is_plain(const Work& work, std::uint32_t t) {
   return false;
 }
 
-Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, ConversationRenderer* renderer) {
+Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Interpreters& interpreters) {
   Work work;
   work.suite = std::move(suite);
   work.limit = limit;
   Answers answers(work.suite.modules, facts);
-  for (const Task& task : work.suite.tasks) work.templates.push_back(compile(task));
+  for (const Task& task : work.suite.tasks) {
+    work.templates.push_back(compile(task));
+    work.templates.back().tables = interpreters.tables;
+  }
   for (std::uint32_t t = 0; t < work.templates.size(); ++t)
     if (is_plain(work, t))
       add_set(work, t, {});
     else
       work.requests.emplace_back();
-  add_conversations(work, renderer);
+  add_conversations(work, interpreters.renderer);
   work.facts = answers.facts();
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "orchestrator/data/table_reader.h"
 #include "orchestrator/prompts/conversation.h"
 #include "orchestrator/spec/document_limit.h"
 #include "orchestrator/spec/suite.h"
@@ -70,9 +71,13 @@ class FactSource {
   virtual DeviceFacts probe() = 0;
 };
 
-/// Throws UsageError or InputError; nothing has been started or written then. `renderer` may be nullptr where no module
-/// has a chat template.
-Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, ConversationRenderer* renderer = nullptr);
+/// What reads and writes what C++ here does not; each may be nullptr where nothing of the suite needs it.
+struct Interpreters {
+  ConversationRenderer* renderer = nullptr;  ///< of chat templates
+  TableReader* tables = nullptr;             ///< of Parquet and Arrow files
+};
+/// Throws UsageError or InputError; nothing has been started or written then.
+Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Interpreters& interpreters = {});
 
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);
 

@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "orchestrator/prompts/document.h"
+#include "orchestrator/data/document.h"
 
 namespace proctor {
 

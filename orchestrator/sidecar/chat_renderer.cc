@@ -24,11 +24,6 @@ Json item_of(const Messages& messages, const Chat& chat) {
 
 }  // namespace
 
-Sidecar& ChatRenderer::sidecar() {
-  if (!sidecar_) sidecar_ = std::make_unique<Sidecar>(find_python(python_));
-  return *sidecar_;
-}
-
 std::string ChatRenderer::open(const std::string& folder, const Chat& chat) {
   chat_ = chat;
   without_system_ = 0;
@@ -36,7 +31,7 @@ std::string ChatRenderer::open(const std::string& folder, const Chat& chat) {
   const Json request = {{"open", folder},
                         {"template", chat.chosen ? Json(*chat.chosen) : Json()},
                         {"date", chat.date ? Json(*chat.date) : Json()}};
-  return sidecar().ask(request, what_, kDeadline).at("template").get<std::string>();
+  return sidecar_.ask(request, what_, kDeadline).at("template").get<std::string>();
 }
 
 std::vector<std::string> ChatRenderer::render(std::span<const Messages> conversations) {
@@ -45,7 +40,7 @@ std::vector<std::string> ChatRenderer::render(std::span<const Messages> conversa
     const auto some = conversations.subspan(begin, std::min(kAtOnce, conversations.size() - begin));
     Json request = {{"render", Json::array()}, {"drop_system", true}};
     for (const Messages& one : some) request["render"].push_back(item_of(one, chat_));
-    const Json answer = sidecar().ask(request, what_, kDeadline);
+    const Json answer = sidecar_.ask(request, what_, kDeadline);
     for (const Json& text : answer.at("texts")) texts.push_back(text.get<std::string>());
     without_system_ += answer.at("without_system").get<std::size_t>();
   }
@@ -54,7 +49,7 @@ std::vector<std::string> ChatRenderer::render(std::span<const Messages> conversa
 }
 
 std::string ChatRenderer::render_item(const Json& item) {
-  const Json answer = sidecar().ask({{"render", Json::array({item})}, {"drop_system", false}}, what_, kDeadline);
+  const Json answer = sidecar_.ask({{"render", Json::array({item})}, {"drop_system", false}}, what_, kDeadline);
   return answer.at("texts").at(0).get<std::string>();
 }
 

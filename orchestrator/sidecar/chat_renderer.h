@@ -1,7 +1,8 @@
-// Renders conversations by Python's jinja2 (sidecar.h), which is started when it is first needed.
+// Renders conversations by Python's jinja2 (sidecar.h).
 #pragma once
 
-#include <memory>
+#include <string>
+#include <vector>
 
 #include "orchestrator/prompts/conversation.h"
 #include "orchestrator/sidecar/sidecar.h"
@@ -10,7 +11,8 @@ namespace proctor {
 
 class ChatRenderer final : public ConversationRenderer {
  public:
-  explicit ChatRenderer(std::string python) : python_(std::move(python)) {}
+  /// The sidecar outlives this.
+  explicit ChatRenderer(LazySidecar& sidecar) : sidecar_(sidecar) {}
   std::string open(const std::string& folder, const Chat& chat) override;
   std::vector<std::string> render(std::span<const Messages> conversations) override;
   std::size_t without_system() const override { return without_system_; }
@@ -18,11 +20,10 @@ class ChatRenderer final : public ConversationRenderer {
   std::string render_item(const nlohmann::ordered_json& item);
 
  private:
-  Sidecar& sidecar();
-  std::string python_, what_;
+  LazySidecar& sidecar_;
+  std::string what_;
   Chat chat_;
   std::size_t without_system_ = 0;
-  std::unique_ptr<Sidecar> sidecar_;
 };
 
 }  // namespace proctor

@@ -63,12 +63,11 @@ std::string last_line(std::string text) {
 
 }  // namespace
 
-Sidecar::Sidecar(PythonPlace place) : place_(std::move(place)) {
+Sidecar::Sidecar(PythonPlace place, const std::string& what) : place_(std::move(place)) {
   signal(SIGPIPE, SIG_IGN);  // where it has died, its end is read
   std::array<Descriptor, 2> down = make_pipe(), up = make_pipe();
   errors_ = Descriptor(memfd_create("proctor-sidecar", MFD_CLOEXEC));
   if (errors_.value() < 0) throw EnvironmentError(std::string("memfd_create: ") + std::strerror(errno));
-  const std::string who = place_.program + " (" + place_.told_by + ")";
   FileActions files;
   files.copy(down[0].value(), 0);
   files.copy(up[1].value(), 1);
@@ -79,8 +78,8 @@ Sidecar::Sidecar(PythonPlace place) : place_(std::move(place)) {
                    environment_with(place_.folders), files, SignalsOfChild::free);
     });
   } catch (const EnvironmentError& error) {
-    throw EnvironmentError("chat templates need Python with jinja2: " + std::string(error.what()) + " (" +
-                           place_.told_by + "); set PROCTOR_PYTHON, or machine.python, to one");
+    throw EnvironmentError(what + ": needs Python: " + error.what() + " (" + place_.told_by +
+                           "); set PROCTOR_PYTHON, or machine.python, to one");
   }
   to_ = std::move(down[1]);
   from_ = std::move(up[0]);
@@ -92,9 +91,8 @@ Sidecar::Sidecar(PythonPlace place) : place_(std::move(place)) {
   } catch (const Error& error) {
     const std::string said = last_line(whole_of(errors_));
     end();
-    throw EnvironmentError("chat templates need Python with jinja2, and " + who +
-                           " says: " + (said.empty() ? std::string(error.what()) : said) +
-                           "; install it there (pip install 'jinja2>=3.1'), or set PROCTOR_PYTHON to another");
+    throw EnvironmentError(what + ": needs Python, and " + who() + " says: " +
+                           (said.empty() ? std::string(error.what()) : said) + "; set PROCTOR_PYTHON to another");
   }
 }
 
@@ -113,6 +111,12 @@ Sidecar::Json Sidecar::ask(const Json& request, const std::string& what, std::ch
   const std::string line = exchange(request.dump() + "\n", what, deadline);
   Json answer = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!answer.is_object()) throw EnvironmentError(what + ": the sidecar's answer cannot be read");
+  if (answer.contains("missing")) {
+    const std::string package = answer["missing"].get<std::string>();
+    throw EnvironmentError(what + ": needs Python's " + package.substr(0, package.find('>')) + ", and " + who() +
+                           " says: " + answer.at("error").get<std::string>() + "; install it there (pip install '" +
+                           package + "'), or set PROCTOR_PYTHON to another");
+  }
   if (answer.contains("error")) throw InputError(what + ": " + answer["error"].get<std::string>());
   return answer;
 }
@@ -134,8 +138,7 @@ std::string Sidecar::exchange(const std::string& line, const std::string& what,
       end();
       char seconds[32];
       std::snprintf(seconds, sizeof seconds, "%g", deadline.count());
-      throw InputError(what + ": gave nothing for " + seconds +
-                       " s, so it was ended; does the template loop without end?");
+      throw InputError(what + ": gave nothing for " + seconds + " s, so it was ended; does it loop without end?");
     }
     std::array<pollfd, 2> ready = {{{from_.value(), POLLIN, 0}, {to_.value(), POLLOUT, 0}}};
     ::poll(ready.data(), written < line.size() ? 2 : 1, static_cast<int>(std::min<std::int64_t>(left.count(), 1000)));
@@ -155,6 +158,12 @@ std::string Sidecar::exchange(const std::string& line, const std::string& what,
     end();
     throw EnvironmentError(what + ": the sidecar ended" + (said.empty() ? "" : ": " + said));
   }
+}
+
+Sidecar::Json LazySidecar::ask(const Sidecar::Json& request, const std::string& what,
+                               std::chrono::duration<double> deadline) {
+  if (!sidecar_) sidecar_ = std::make_unique<Sidecar>(find_python(python_), what);
+  return sidecar_->ask(request, what, deadline);
 }
 
 }  // namespace proctor

@@ -57,8 +57,8 @@ using TemplateList = std::variant<std::string, std::vector<std::string>>;
 struct Task {
   std::string name;
   std::string type;
-  std::string file;                         ///< the YAML it came from, for messages
-  std::map<std::string, std::string> data;  ///< split -> resolved JSON Lines file
+  std::string file;                                      ///< the YAML it came from, for messages
+  std::map<std::string, std::vector<std::string>> data;  ///< split -> its files, as they are found
   std::string description;
   std::string prompt;
   std::optional<TemplateList> choices;

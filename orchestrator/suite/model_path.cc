@@ -1,9 +1,8 @@
 #include "orchestrator/suite/model_path.h"
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
+#include "orchestrator/suite/hub_cache.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/input_file.h"
@@ -12,18 +11,6 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-fs::path hub_cache() {
-  if (const auto cache = environment("HF_HUB_CACHE"); !cache.empty()) return cache;
-  if (const auto home = environment("HF_HOME"); !home.empty()) return fs::path(home) / "hub";
-  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface/hub";
-  return fs::path(environment("HOME")) / ".cache/huggingface/hub";
-}
 
 bool looks_like_hub_name(const std::string& path) {
   const auto slash = path.find('/');
@@ -45,11 +32,7 @@ std::string resolve_model_path(const std::string& path, const std::string& file,
   if (!looks_like_hub_name(path)) throw InputError(where + ": " + local.string() + ": no such model folder");
   const auto at = path.find('@');
   const std::string name = path.substr(0, at);
-  std::string revision = at == std::string::npos ? "main" : path.substr(at + 1), folder = "models--" + name;
-  folder.replace(folder.find('/'), 1, "--");
-  const fs::path repository = hub_cache() / folder;
-  if (std::ifstream stream(repository / "refs" / revision); stream) std::getline(stream, revision);
-  const fs::path snapshot = repository / "snapshots" / revision;
+  const fs::path snapshot = hub_snapshot("models", name, at == std::string::npos ? "main" : path.substr(at + 1));
   if (fs::is_directory(snapshot, none)) return snapshot.string();
   throw InputError(where + ": '" + path + "' is neither a folder (" + local.string() +
                    ") nor in the Hugging Face cache (" + snapshot.string() +

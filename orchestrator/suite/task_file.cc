@@ -6,9 +6,9 @@
 #include <set>
 
 #include "orchestrator/metrics/text_metrics.h"
+#include "orchestrator/suite/data_place.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "orchestrator/task_types/generation.h"
-#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -116,11 +116,10 @@ Generation read_generation(YamlFields fields) {
   return out;
 }
 
-std::string data_file(YamlFields& fields, const std::string& key, const std::string& file) {
-  const std::string full = path_beside(file, fields.required_text(key));
-  if (const auto why = why_no_file(full)) fields.refuse(key, full + ": " + *why);
-  if (!is_there(full)) fields.refuse(key, full + ": no such data file");
-  return full;
+std::vector<std::string> data_files(YamlFields& fields, const std::string& key, const std::string& file) {
+  DataPlace place = find_data(fields.required_text(key), file);
+  if (!place.why_none.empty()) fields.refuse(key, place.why_none);
+  return std::move(place.files);
 }
 
 /// Types whose data are queries, a corpus and qrels.
@@ -128,7 +127,7 @@ bool ranks(const std::string& type) { return type == "retrieval" || type == "rer
 
 void read_data(YamlFields fields, Task& task, const std::string& file) {
   for (const auto& entry : fields.node())
-    task.data[entry.first.Scalar()] = data_file(fields, entry.first.Scalar(), file);
+    task.data[entry.first.Scalar()] = data_files(fields, entry.first.Scalar(), file);
   const std::map<std::string, std::vector<std::string>> several = {
       {"retrieval", {"corpus", "queries", "qrels"}}, {"rerank", {"corpus", "queries", "qrels", "candidates"}}};
   const auto found = several.find(task.type);
@@ -136,7 +135,7 @@ void read_data(YamlFields fields, Task& task, const std::string& file) {
   for (const std::string& split : needed)
     if (!task.data.contains(split))
       throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: '" + split + "' is missing");
-  for (const auto& [name, path] : task.data)
+  for (const auto& [name, files] : task.data)
     if (found != several.end() && std::ranges::find(needed, name) == needed.end())
       fields.refuse(name, "is not read by task type " + task.type + " (" + quoted_list(needed) + " are)");
 }
@@ -220,7 +219,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.type = fields.required_text("type");
   const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
   if (fields.find("data").IsDefined() && fields.find("data").IsScalar() && !ranks(task.type))
-    task.data["test"] = data_file(fields, "data", file);
+    task.data["test"] = data_files(fields, "data", file);
   else
     read_data(fields.map("data", "data"), task, file);
   task.description = fields.text("description", "");

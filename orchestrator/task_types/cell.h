@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/prompts/document.h"
+#include "orchestrator/data/document.h"
 #include "sharding/protocol/request.h"
 
 namespace proctor {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <sstream>
@@ -11,9 +10,10 @@
 #include <utility>
 
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/data/documents.h"
+#include "orchestrator/data/text_file.h"
 #include "orchestrator/metrics/hashes.h"
 #include "sharding/protocol/error.h"
-#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -91,9 +91,7 @@ std::optional<std::string> as_id(const Json& value) {
 
 void each_line(const std::string& path, std::span<const std::size_t> sizes,
                const std::function<void(std::size_t number, const std::vector<std::string>& fields)>& act) {
-  if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
-  std::ifstream stream(path);
-  skip_byte_order_mark(stream);
+  TextFile stream(path);
   std::string text;
   for (std::size_t number = 1; std::getline(stream, text); ++number)
     if (const std::vector<std::string> fields = fields_of(text, sizes); !fields.empty()) act(number, fields);
@@ -106,17 +104,19 @@ std::string id_of(const Document& document) {
   return *id;
 }
 
-RetrievalData read_retrieval_data(const Task& task, DocumentLimit limit) {
-  const std::vector<Document> queries = read_documents(task.data.at("queries"));
-  RetrievalData data{{}, read_documents(task.data.at("corpus"))};
+RetrievalData read_retrieval_data(const TaskTemplates& templates, DocumentLimit limit) {
+  const Task& task = *templates.task;
+  const std::vector<Document> queries = read_documents(task.data.at("queries"), templates.tables);
+  RetrievalData data{{}, read_documents(task.data.at("corpus"), templates.tables)};
   const std::unordered_set<std::string> asked = ids_of(queries), passages = ids_of(data.corpus);
   std::unordered_set<std::string> wanted;
-  for (const Judged& one : read_qrels(task.data.at("qrels"))) {
-    const std::string where = task.data.at("qrels") + ":" + std::to_string(one.line) + ": ";
+  const std::string& qrels = task.data.at("qrels").front();
+  for (const Judged& one : read_qrels(qrels)) {
+    const std::string where = qrels + ":" + std::to_string(one.line) + ": ";
     if (!asked.contains(one.query))
-      throw InputError(where + "query " + one.query + " is not in " + task.data.at("queries"));
+      throw InputError(where + "query " + one.query + " is not in " + task.data.at("queries").front());
     if (!passages.contains(one.passage))
-      throw InputError(where + "passage " + one.passage + " is not in " + task.data.at("corpus"));
+      throw InputError(where + "passage " + one.passage + " is not in " + task.data.at("corpus").front());
     wanted.insert(one.query);
   }
   for (const Document& query : queries)
@@ -127,7 +127,7 @@ RetrievalData read_retrieval_data(const Task& task, DocumentLimit limit) {
 
 std::map<std::string, Judgments> read_judgments(const Task& task) {
   std::map<std::string, Judgments> all;
-  for (const Judged& one : read_qrels(task.data.at("qrels"))) all[one.query][one.passage] = one.relevance;
+  for (const Judged& one : read_qrels(task.data.at("qrels").front())) all[one.query][one.passage] = one.relevance;
   return all;
 }
 

@@ -36,7 +36,7 @@ struct RetrievalData {
 };
 /// Throws InputError: an id used twice, a judgment of a query or passage that is not there, two that differ (with its
 /// line).
-RetrievalData read_retrieval_data(const Task& task, DocumentLimit limit);
+RetrievalData read_retrieval_data(const TaskTemplates& task, DocumentLimit limit);
 
 /// The qrels, by query: BEIR's query-id, corpus-id, score, with or without its header line; or TREC's query, iteration,
 /// passage, relevance.

@@ -6,6 +6,8 @@
 #include <functional>
 #include <unordered_map>
 
+#include "orchestrator/data/documents.h"
+#include "orchestrator/data/text_file.h"
 #include "orchestrator/task_types/ranking.h"
 #include "sharding/protocol/error.h"
 
@@ -22,10 +24,11 @@ struct Candidate {
 class Candidates {
  public:
   /// A TREC run (lines: query Q0 passage rank score run), whose scores decide, as in trec_eval, and among equals the
-  /// order of the file; or JSON Lines as AutoRAG's results have them: _id, the query's, and retrieved_ids.
-  explicit Candidates(const std::string& path) : path_(path) {
-    if (path.ends_with(".jsonl"))
-      read_rows();
+  /// order of the file; or rows as AutoRAG's results have them: _id, the query's, and retrieved_ids.
+  Candidates(const std::string& path, TableReader* tables) : path_(path) {
+    const std::string name = unpacked_name(path);
+    if (name.ends_with(".jsonl") || name.ends_with(".json") || name.ends_with(".parquet"))
+      read_rows(tables);
     else
       read_run();
     if (all_.empty()) throw InputError(path + ": holds no candidates");
@@ -52,8 +55,8 @@ class Candidates {
     });
     for (auto& [query, mine] : all_) std::ranges::stable_sort(mine, std::greater(), &Candidate::score);
   }
-  void read_rows() {
-    for (const Document& row : read_documents(path_)) {
+  void read_rows(TableReader* tables) {
+    for (const Document& row : read_documents({&path_, 1}, tables)) {
       const auto ids = row.row.find("retrieved_ids");
       const std::string query = id_of(row);
       if (ids == row.row.end() || !ids->is_array())
@@ -63,7 +66,7 @@ class Candidates {
         const auto id = as_id(value);
         if (!id)
           throw InputError(row.where() + ": retrieved_ids: " + value.dump() + " is neither a text nor a whole number");
-        add(query, {*id, row.line});
+        add(query, {*id, row.number});
       }
     }
   }
@@ -87,9 +90,9 @@ class Rerank final : public RankingTaskType {
 
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
   std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit) const override {
-    RetrievalData data = read_retrieval_data(*task.task, limit);
-    const std::string& file = task.task->data.at("candidates");
-    const Candidates candidates(file);
+    RetrievalData data = read_retrieval_data(task, limit);
+    const std::string& file = task.task->data.at("candidates").front();
+    const Candidates candidates(file, task.tables);
     std::unordered_map<std::string, const Document*> passages;
     for (const Document& passage : data.corpus) passages.emplace(id_of(passage), &passage);
     CellRequests pair;
@@ -101,7 +104,7 @@ class Rerank final : public RankingTaskType {
         const auto passage = passages.find(candidate.passage);
         if (passage == passages.end())
           throw InputError(file + ":" + std::to_string(candidate.line) + ": passage " + candidate.passage +
-                           " is not in " + task.task->data.at("corpus"));
+                           " is not in " + task.task->data.at("corpus").front());
         pair.requests.push_back({{task.query->render(query), task.document->render(*passage->second)},
                                  ScorePair{id_of(query), candidate.passage}});
       }

@@ -28,7 +28,7 @@ class Retrieval final : public RankingTaskType {
 
   /// Documents are the judged queries; the corpus follows, whole.
   std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit) const override {
-    RetrievalData data = read_retrieval_data(*task.task, limit);
+    RetrievalData data = read_retrieval_data(task, limit);
     CellRequests pair;
     for (const Document& query : data.queries) {
       pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));

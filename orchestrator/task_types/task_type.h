@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/data/table_reader.h"
 #include "orchestrator/metrics/filters.h"
 #include "orchestrator/metrics/metric_value.h"
 #include "orchestrator/prompts/template.h"
@@ -22,6 +23,7 @@ namespace proctor {
 /// A task with its templates compiled.
 struct TaskTemplates {
   const Task* task = nullptr;
+  TableReader* tables = nullptr;  ///< nullptr: no data file needs it
   std::unique_ptr<Template> prompt, answer, text, gen_prefix;
   std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
   std::vector<Template> choices, labels, target,

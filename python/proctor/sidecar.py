@@ -1,211 +1,61 @@
-"""The one Python process of a run: renders chat templates for proctor, which starts it and asks it line by line.
+"""The one Python process of a run, which proctor starts and asks line by line for what Python has: chat templates, Parquet.
 
     python -m proctor.sidecar --parent PID
 
-A JSON object a line in, one out: {"hello": 1}; {"open": FOLDER, "template": null | NAME | FILE.jinja, "date": null | "YYYY-MM-DD"} makes a
-template the present one; {"render": [{"messages": [...], ...variables}, ...]} gives {"texts": [...], "without_system": how many}. What
-is wrong with a request is {"error": why}; nothing else ends the process.
-
-Templates run as transformers 4.57 runs them (utils/chat_template_utils.py), in jinja2's sandbox, without network and within 2 GiB.
+A JSON object a line in, one out. {"hello": 1} says which Python this is; whatever else is asked goes to a service by the request's first key.
+What is wrong with a request is {"error": why}, what this Python lacks {"error": why, "missing": package}; nothing else ends the process. It
+has no network and at most 2 GiB.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import datetime
+import importlib
 import json
 import os
 import resource
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
-import jinja2
-import jinja2.ext
-import jinja2.nodes
-import jinja2.parser
-import jinja2.sandbox
+from proctor.refused import Refused, told
 
 Json = dict[str, Any]
 MOST_BYTES = 2 << 30
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 PR_SET_PDEATHSIG = 1
-# transformers' SpecialTokensMixin.SPECIAL_TOKENS_ATTRIBUTES: what a template may name.
-TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "additional_special_tokens")
+# Key of a request -> the module that answers it, and the package that it needs.
+SERVICES = {
+    "open": ("proctor.chat_templates", "jinja2>=3.1"),
+    "render": ("proctor.chat_templates", "jinja2>=3.1"),
+    "table": ("proctor.tables", "pyarrow"),
+    "rows": ("proctor.tables", "pyarrow"),
+}
 
 
-class Refused(Exception):
-    """What the request is to blame for."""
+class Sidecar:
+    """The services, each made when it is first asked."""
 
-
-class Generation(jinja2.ext.Extension):
-    """{% generation %} ... {% endgeneration %}: what it holds, as it stands (transformers counts tokens by it, for training)."""
-
-    tags = {"generation"}
-
-    def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return jinja2.nodes.CallBlock(self.call_method("_as_it_is"), [], [], body).set_lineno(line)
-
-    def _as_it_is(self, caller: jinja2.runtime.Macro) -> str:
-        return str(caller())
-
-
-def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: tuple[str, str] | None = None, sort_keys: bool = False) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def environment(now: datetime.datetime) -> jinja2.sandbox.ImmutableSandboxedEnvironment:
-    def raise_exception(message: str) -> None:
-        raise jinja2.exceptions.TemplateError(message)
-
-    made = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
-    made.filters["tojson"] = tojson
-    made.globals["raise_exception"] = raise_exception
-    made.globals["strftime_now"] = now.strftime
-    return made
-
-
-def read_json(path: Path) -> Json:
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Refused(f"{path}: {error}") from error
-    return value if isinstance(value, dict) else {}
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise Refused(f"{path}: {error}") from error
-
-
-def content(token: Any) -> Any:
-    return token.get("content") if isinstance(token, dict) else token
-
-
-def special_tokens(folder: Path) -> Json:
-    """By name, those that are there: tokenizer_config.json's; special_tokens_map.json's where it has no added_tokens_decoder."""
-    config = read_json(folder / "tokenizer_config.json")
-    found = {name: config.get(name) for name in TOKENS}
-    if "added_tokens_decoder" not in config:
-        found.update({name: token for name, token in read_json(folder / "special_tokens_map.json").items() if name in TOKENS})
-    tokens = {name: [content(one) for one in token] if isinstance(token, list) else content(token) for name, token in found.items()}
-    return {name: token for name, token in tokens.items() if token}
-
-
-def templates_of(folder: Path) -> dict[str, str]:
-    """By name; the folder's own is "default". Files win over tokenizer_config.json."""
-    found: dict[str, str] = {}
-    written = read_json(folder / "tokenizer_config.json").get("chat_template")
-    if isinstance(written, str):
-        found["default"] = written
-    elif isinstance(written, list):
-        found.update({one["name"]: one["template"] for one in written if isinstance(one, dict) and "name" in one and "template" in one})
-    elif isinstance(written, dict):
-        found.update({name: text for name, text in written.items() if isinstance(text, str)})
-    if (folder / "chat_template.jinja").is_file():
-        found["default"] = read_text(folder / "chat_template.jinja")
-    for path in sorted((folder / "additional_chat_templates").glob("*.jinja")):
-        found[path.stem] = read_text(path)
-    return found
-
-
-class Template:
-    def __init__(self, folder: Path, chosen: str | None, date: str | None):
-        now = datetime.datetime.strptime(date, "%Y-%m-%d") if date else datetime.datetime.now()
-        if chosen and chosen.endswith(".jinja"):
-            self.name, self.text = chosen, read_text(Path(chosen))
-        else:
-            self.name, self.text = self.chosen(folder, chosen)
-        self.tokens = special_tokens(folder)
-        try:
-            self.compiled = environment(now).from_string(self.text)
-        except jinja2.exceptions.TemplateError as error:
-            raise Refused(f"{self.name}: {told(error)}") from error
-
-    @staticmethod
-    def chosen(folder: Path, chosen: str | None) -> tuple[str, str]:
-        there = templates_of(folder)
-        if not there:
-            raise Refused(f"{folder}: has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); give chat_template a .jinja file, or leave it out")
-        name = chosen or "default"
-        if name not in there:
-            raise Refused(f"{folder}: has no chat template '{name}'; there are {', '.join(sorted(there))}: name one by chat_template")
-        return f"{folder}: chat template '{name}'", there[name]
-
-    def render(self, item: Json) -> str:
-        if item.get("continue_final_message") and item.get("add_generation_prompt"):
-            raise Refused("continue_final_message and add_generation_prompt exclude each other")
-        variables = {**self.tokens, "tools": None, "documents": None, "add_generation_prompt": False, **item}
-        messages = [dict(message) for message in variables.pop("messages")]
-        end = variables.pop("continue_final_message", False)
-        if not end:
-            return str(self.compiled.render(messages=messages, **variables))
-        return continued(self.compiled, messages, variables)
-
-
-def continued(compiled: jinja2.Template, messages: list[Json], variables: Json) -> str:
-    """Up to the end of the last message, found by a tag behind it."""
-    tag = "CONTINUE_FINAL_MESSAGE_TAG "
-    if not messages:
-        raise Refused("continue_final_message: there are no messages")
-    text = messages[-1].get("content")
-    if not isinstance(text, str):
-        raise Refused("continue_final_message: the last message holds no text")
-    messages[-1]["content"] = text + tag
-    rendered = str(compiled.render(messages=messages, **variables))
-    if tag.strip() not in rendered or text.strip() not in rendered:
-        raise Refused("continue_final_message: the template does not write the last message")
-    at = rendered.rindex(tag.strip())
-    if rendered[at:at + len(tag)] == tag:
-        return rendered[:at]
-    return rendered[:at].rstrip()
-
-
-def told(error: BaseException) -> str:
-    line = getattr(error, "lineno", None)
-    return f"{type(error).__name__}: {error}" + (f" (line {line} of the template)" if line else "")
-
-
-class Renderer:
     def __init__(self) -> None:
-        self.template: Template | None = None
+        self.services: dict[str, Any] = {}
+        self.subject = "the request"
 
     def answer(self, request: Json) -> Json:
-        if "hello" in request:
-            return {"jinja2": jinja2.__version__, "python": sys.version.split()[0]}
-        if "open" in request:
-            self.template = Template(Path(request["open"]), request.get("template"), request.get("date"))
-            return {"template": self.template.text}
-        if self.template is None:
-            raise Refused("no template is open")
-        texts, without = [], 0
-        for number, item in enumerate(request["render"]):
+        key = next(iter(request))
+        if key == "hello":
+            return {"python": sys.version.split()[0]}
+        module, package = SERVICES[key]
+        if module not in self.services:
             try:
-                texts.append(self.one(self.template, item))
-            except jinja2.exceptions.TemplateError as error:
-                less = [message for message in item["messages"] if message.get("role") != "system"]
-                if not request.get("drop_system") or len(less) == len(item["messages"]):
-                    raise Refused(f"{self.template.name}: conversation {number + 1}: {told(error)}") from error
-                texts.append(self.one(self.template, {**item, "messages": less}))
-                without += 1
-        return {"texts": texts, "without_system": without}
-
-    @staticmethod
-    def one(template: Template, item: Json) -> str:
+                self.services[module] = importlib.import_module(module).Service()
+            except ImportError as error:
+                return {"error": str(error), "missing": package}
+        service = self.services[module]
         try:
-            return template.render(item)
-        except (jinja2.exceptions.TemplateError, Refused, MemoryError, RecursionError):
-            raise
-        except Exception as error:  # a template is code: whatever it does is its own fault
-            raise Refused(f"{template.name}: {told(error)}") from error
+            return service.answer(request)
+        finally:
+            self.subject = service.subject
 
 
 def confine(parent: int) -> None:
@@ -225,16 +75,16 @@ def main() -> None:
     confine(int(sys.argv[2]))
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)  # what a library prints is no answer
-    renderer = Renderer()
+    sidecar = Sidecar()
     for line in sys.stdin:
         try:
-            answer = renderer.answer(json.loads(line))
+            answer = sidecar.answer(json.loads(line))
         except Refused as error:
             answer = {"error": str(error)}
         except MemoryError:
-            answer = {"error": f"{renderer.template.name if renderer.template else 'the template'}: needs more than {MOST_BYTES >> 30} GiB"}
+            answer = {"error": f"{sidecar.subject}: needs more than {MOST_BYTES >> 30} GiB"}
         except RecursionError:
-            answer = {"error": f"{renderer.template.name if renderer.template else 'the template'}: calls itself without end"}
+            answer = {"error": f"{sidecar.subject}: calls itself without end"}
         except Exception as error:
             answer = {"error": told(error)}
         answers.write(json.dumps(answer) + "\n")

@@ -35,7 +35,7 @@ class WorkTest : public testing::Test {
     task.name = "t";
     task.type = "multiple_choice";
     task.file = "t.yaml";
-    task.data["test"] = (root_ / "rows.jsonl").string();
+    task.data["test"] = {(root_ / "rows.jsonl").string()};
     task.prompt = "{{q}}";
     task.choices = TemplateList("{{c}}");
     task.answer = "{{gold}}";
@@ -67,7 +67,7 @@ TEST_F(WorkTest, neighbours_that_score_one_context_share_a_shard_and_those_witho
     Suite requests = suite();
     requests.tasks[0].type = "requests";
     requests.tasks[0].metrics.clear();
-    requests.tasks[0].data["test"] = (root_ / "requests.jsonl").string();
+    requests.tasks[0].data["test"] = {(root_ / "requests.jsonl").string()};
     return prepare_work(requests, 0, facts_).shards.size();
   };
   EXPECT_EQ(shards_of("one context"), 1u);

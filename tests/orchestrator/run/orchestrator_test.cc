@@ -25,7 +25,7 @@ Task choice_task(const fs::path& rows) {
   Task task;
   task.name = "t";
   task.type = "multiple_choice";
-  task.data["test"] = rows.string();
+  task.data["test"] = {rows.string()};
   task.prompt = "{{q}}";
   task.choices = TemplateList("{{c}}");
   task.answer = "{{gold}}";

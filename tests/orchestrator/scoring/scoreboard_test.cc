@@ -37,7 +37,7 @@ class ScoreboardTest : public testing::Test {
     Task task;
     task.name = "t";
     task.type = "multiple_choice";
-    task.data["test"] = (root_ / "rows.jsonl").string();
+    task.data["test"] = {(root_ / "rows.jsonl").string()};
     task.prompt = "{{q}}";
     task.choices = TemplateList("{{c}}");
     task.answer = "{{gold}}";

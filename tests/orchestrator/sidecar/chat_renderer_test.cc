@@ -23,7 +23,8 @@ class ChatRendererTest : public testing::Test {
   std::string rendered(const std::string& text, const Messages& messages = {{Role::user, "hi"}},
                        const Chat& chat = {}) {
     write("chat_template.jinja", text);
-    ChatRenderer renderer("");
+    LazySidecar sidecar("");
+    ChatRenderer renderer(sidecar);
     (void)renderer.open(root_.string(), chat);
     return renderer.render({&messages, 1}).at(0);
   }
@@ -54,7 +55,8 @@ TEST_F(ChatRendererTest, templates_have_names_and_variables) {
         R"({"chat_template": [{"name": "default", "template": "D"}, {"name": "tool", "template": "T"}]})");
   write("additional_chat_templates/short.jinja", "S{{ level }}{{ strftime_now('%d %b %Y') }}");
   const auto by = [&](const std::string& name) {
-    ChatRenderer renderer("");
+    LazySidecar sidecar("");
+    ChatRenderer renderer(sidecar);
     Chat chat;
     if (!name.empty()) chat.chosen = name;
     chat.kwargs = nlohmann::ordered_json::object({{"level", 3}});
@@ -72,7 +74,8 @@ TEST_F(ChatRendererTest, templates_have_names_and_variables) {
 TEST_F(ChatRendererTest, a_template_that_refuses_a_system_message_goes_without) {
   write("chat_template.jinja",
         "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[0].content }}");
-  ChatRenderer renderer("");
+  LazySidecar sidecar("");
+  ChatRenderer renderer(sidecar);
   (void)renderer.open(root_.string(), {});
   const std::vector<Messages> two = {{{Role::system, "s"}, {Role::user, "a"}}, {{Role::user, "b"}}};
   EXPECT_EQ(renderer.render(two), (std::vector<std::string>{"a", "b"}));
@@ -94,9 +97,11 @@ TEST_F(ChatRendererTest, what_a_template_may_not_do_is_an_error_by_name) {
 }
 
 TEST_F(ChatRendererTest, a_folder_without_a_template_and_a_python_without_jinja_say_so) {
-  ChatRenderer renderer("");
+  LazySidecar sidecar("");
+  ChatRenderer renderer(sidecar);
   EXPECT_THROW((void)renderer.open(root_.string(), {}), InputError);
-  ChatRenderer nowhere("/nowhere/python");
+  LazySidecar missing("/nowhere/python");
+  ChatRenderer nowhere(missing);
   try {
     (void)nowhere.open(root_.string(), {});
     ADD_FAILURE();
@@ -108,7 +113,7 @@ TEST_F(ChatRendererTest, a_folder_without_a_template_and_a_python_without_jinja_
 
 TEST_F(ChatRendererTest, one_that_never_ends_is_ended_at_its_deadline) {
   write("chat_template.jinja", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}");
-  Sidecar sidecar(find_python(""));
+  Sidecar sidecar(find_python(""), "template");
   (void)sidecar.ask({{"open", root_.string()}}, "template", std::chrono::seconds(60));
   const nlohmann::ordered_json request = {{"render", {{{"messages", nlohmann::ordered_json::array()}}}}};
   try {

@@ -1,13 +1,10 @@
-#include "orchestrator/prompts/document.h"
+#include "orchestrator/data/separated_values.h"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
 #include <string_view>
 #include <utility>
 
 #include "sharding/protocol/error.h"
-#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -93,21 +90,7 @@ class SeparatedValues {
   bool blank_ = false;  // the last record was an empty line
 };
 
-/// A value's own destructor would overflow the stack.
-void refuse_deep_nesting(std::string_view text, const Document& document) {
-  constexpr int kMost = 256;
-  int depth = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted && c == '\\') ++i;
-    if (c == '"') quoted = !quoted;
-    if (quoted) continue;
-    if (c == '[' || c == '{') ++depth;
-    if (c == ']' || c == '}') --depth;
-    if (depth > kMost) throw InputError(document.where() + ": nested deeper than " + std::to_string(kMost));
-  }
-}
+}  // namespace
 
 std::vector<Document> read_separated(std::istream& stream, char separator, const std::string& path) {
   SeparatedValues records(stream, separator, path);
@@ -131,41 +114,6 @@ std::vector<Document> read_separated(std::istream& stream, char separator, const
     documents.push_back(std::move(document));
   }
   if (documents.empty()) throw InputError(path + ": holds no rows below the names of its columns");
-  return documents;
-}
-
-}  // namespace
-
-void skip_byte_order_mark(std::istream& stream) {
-  std::array<char, 3> first{};
-  stream.read(first.data(), first.size());
-  if (std::string_view(first.data(), first.size()) == "\xEF\xBB\xBF" && stream) return;
-  stream.clear();
-  stream.seekg(0);
-}
-
-std::vector<Document> read_documents(const std::string& path) {
-  if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
-  std::ifstream stream(path);
-  if (!stream) throw UsageError(path + ": no such data file");
-  skip_byte_order_mark(stream);
-  if (path.ends_with(".csv")) return read_separated(stream, ',', path);
-  if (path.ends_with(".tsv")) return read_separated(stream, '\t', path);
-  std::vector<Document> documents;
-  std::string text;
-  for (std::size_t line = 1; std::getline(stream, text); ++line) {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    Document document{{}, path, line};
-    refuse_deep_nesting(text, document);
-    try {
-      document.row = nlohmann::ordered_json::parse(text);
-    } catch (const nlohmann::json::exception& error) {
-      throw InputError(document.where() + ": not a JSON value: " + error.what());
-    }
-    if (!document.row.is_object()) throw InputError(document.where() + ": a row must be a JSON object");
-    documents.push_back(std::move(document));
-  }
-  if (documents.empty()) throw InputError(path + ": holds no rows; each line is one JSON object");
   return documents;
 }
 

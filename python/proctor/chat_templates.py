@@ -1,0 +1,187 @@
+"""Chat templates for the sidecar: {"open": FOLDER, "template": null | NAME | FILE.jinja, "date": null | "YYYY-MM-DD"} makes a template the
+present one; {"render": [{"messages": [...], ...variables}, ...]} gives {"texts": [...], "without_system": how many}.
+
+Templates run as transformers 4.57 runs them (utils/chat_template_utils.py), in jinja2's sandbox.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jinja2.ext
+import jinja2.nodes
+import jinja2.parser
+import jinja2.sandbox
+
+from proctor.refused import Refused, told
+
+Json = dict[str, Any]
+# transformers' SpecialTokensMixin.SPECIAL_TOKENS_ATTRIBUTES: what a template may name.
+TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "additional_special_tokens")
+
+
+class Generation(jinja2.ext.Extension):
+    """{% generation %} ... {% endgeneration %}: what it holds, as it stands (transformers counts tokens by it, for training)."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: jinja2.parser.Parser) -> jinja2.nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return jinja2.nodes.CallBlock(self.call_method("_as_it_is"), [], [], body).set_lineno(line)
+
+    def _as_it_is(self, caller: jinja2.runtime.Macro) -> str:
+        return str(caller())
+
+
+def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: tuple[str, str] | None = None, sort_keys: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def environment(now: datetime.datetime) -> jinja2.sandbox.ImmutableSandboxedEnvironment:
+    def raise_exception(message: str) -> None:
+        raise jinja2.exceptions.TemplateError(message)
+
+    made = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
+    made.filters["tojson"] = tojson
+    made.globals["raise_exception"] = raise_exception
+    made.globals["strftime_now"] = now.strftime
+    return made
+
+
+def read_json(path: Path) -> Json:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path}: {error}") from error
+    return value if isinstance(value, dict) else {}
+
+
+def read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path}: {error}") from error
+
+
+def content(token: Any) -> Any:
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def special_tokens(folder: Path) -> Json:
+    """By name, those that are there: tokenizer_config.json's; special_tokens_map.json's where it has no added_tokens_decoder."""
+    config = read_json(folder / "tokenizer_config.json")
+    found = {name: config.get(name) for name in TOKENS}
+    if "added_tokens_decoder" not in config:
+        found.update({name: token for name, token in read_json(folder / "special_tokens_map.json").items() if name in TOKENS})
+    tokens = {name: [content(one) for one in token] if isinstance(token, list) else content(token) for name, token in found.items()}
+    return {name: token for name, token in tokens.items() if token}
+
+
+def templates_of(folder: Path) -> dict[str, str]:
+    """By name; the folder's own is "default". Files win over tokenizer_config.json."""
+    found: dict[str, str] = {}
+    written = read_json(folder / "tokenizer_config.json").get("chat_template")
+    if isinstance(written, str):
+        found["default"] = written
+    elif isinstance(written, list):
+        found.update({one["name"]: one["template"] for one in written if isinstance(one, dict) and "name" in one and "template" in one})
+    elif isinstance(written, dict):
+        found.update({name: text for name, text in written.items() if isinstance(text, str)})
+    if (folder / "chat_template.jinja").is_file():
+        found["default"] = read_text(folder / "chat_template.jinja")
+    for path in sorted((folder / "additional_chat_templates").glob("*.jinja")):
+        found[path.stem] = read_text(path)
+    return found
+
+
+class Template:
+    def __init__(self, folder: Path, chosen: str | None, date: str | None):
+        now = datetime.datetime.strptime(date, "%Y-%m-%d") if date else datetime.datetime.now()
+        if chosen and chosen.endswith(".jinja"):
+            self.name, self.text = chosen, read_text(Path(chosen))
+        else:
+            self.name, self.text = self.chosen(folder, chosen)
+        self.tokens = special_tokens(folder)
+        try:
+            self.compiled = environment(now).from_string(self.text)
+        except jinja2.exceptions.TemplateError as error:
+            raise Refused(f"{self.name}: {told(error)}") from error
+
+    @staticmethod
+    def chosen(folder: Path, chosen: str | None) -> tuple[str, str]:
+        there = templates_of(folder)
+        if not there:
+            raise Refused(f"{folder}: has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json); give chat_template a .jinja file, or leave it out")
+        name = chosen or "default"
+        if name not in there:
+            raise Refused(f"{folder}: has no chat template '{name}'; there are {', '.join(sorted(there))}: name one by chat_template")
+        return f"{folder}: chat template '{name}'", there[name]
+
+    def render(self, item: Json) -> str:
+        if item.get("continue_final_message") and item.get("add_generation_prompt"):
+            raise Refused("continue_final_message and add_generation_prompt exclude each other")
+        variables = {**self.tokens, "tools": None, "documents": None, "add_generation_prompt": False, **item}
+        messages = [dict(message) for message in variables.pop("messages")]
+        end = variables.pop("continue_final_message", False)
+        if not end:
+            return str(self.compiled.render(messages=messages, **variables))
+        return continued(self.compiled, messages, variables)
+
+
+def continued(compiled: jinja2.Template, messages: list[Json], variables: Json) -> str:
+    """Up to the end of the last message, found by a tag behind it."""
+    tag = "CONTINUE_FINAL_MESSAGE_TAG "
+    if not messages:
+        raise Refused("continue_final_message: there are no messages")
+    text = messages[-1].get("content")
+    if not isinstance(text, str):
+        raise Refused("continue_final_message: the last message holds no text")
+    messages[-1]["content"] = text + tag
+    rendered = str(compiled.render(messages=messages, **variables))
+    if tag.strip() not in rendered or text.strip() not in rendered:
+        raise Refused("continue_final_message: the template does not write the last message")
+    at = rendered.rindex(tag.strip())
+    if rendered[at:at + len(tag)] == tag:
+        return rendered[:at]
+    return rendered[:at].rstrip()
+
+
+class Service:
+    def __init__(self) -> None:
+        self.template: Template | None = None
+        self.subject = "the template"
+
+    def answer(self, request: Json) -> Json:
+        if "open" in request:
+            self.template = Template(Path(request["open"]), request.get("template"), request.get("date"))
+            self.subject = self.template.name
+            return {"template": self.template.text}
+        if self.template is None:
+            raise Refused("no template is open")
+        texts, without = [], 0
+        for number, item in enumerate(request["render"]):
+            try:
+                texts.append(self.one(self.template, item))
+            except jinja2.exceptions.TemplateError as error:
+                less = [message for message in item["messages"] if message.get("role") != "system"]
+                if not request.get("drop_system") or len(less) == len(item["messages"]):
+                    raise Refused(f"{self.template.name}: conversation {number + 1}: {told(error)}") from error
+                texts.append(self.one(self.template, {**item, "messages": less}))
+                without += 1
+        return {"texts": texts, "without_system": without}
+
+    @staticmethod
+    def one(template: Template, item: Json) -> str:
+        try:
+            return template.render(item)
+        except (jinja2.exceptions.TemplateError, Refused, MemoryError, RecursionError):
+            raise
+        except Exception as error:  # a template is code: whatever it does is its own fault
+            raise Refused(f"{template.name}: {told(error)}") from error
