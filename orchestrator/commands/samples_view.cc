@@ -109,6 +109,10 @@ void put_sample(std::ostream& out, const SampleFile& file, const Json& line) {
   if (!same && filtered.is_array() && !filtered.empty()) out << "filtered " << filtered.dump() << "\n";
   out << "target " << line.value("target", Json()).dump() << "\n";
   if (line.contains("truncated")) out << "truncated " << line["truncated"].dump() << " of its requests\n";
+  if (line.contains("reasoning_tokens"))
+    out << "tokens of reasoning " << line["reasoning_tokens"].dump() << ", of the answer "
+        << line.value("answer_tokens", Json()).dump() << (line.contains("unfinished_reasoning") ? "; unfinished" : "")
+        << "\n";
   for (const auto& [name, value] : metrics_of(line)) out << name << " " << value.dump() << "\n";
   out << "\n";
 }

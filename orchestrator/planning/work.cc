@@ -3,14 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
-#include <iterator>
 
 #include "orchestrator/base/machine.h"
-#include "orchestrator/cpython/python_text.h"
-#include "orchestrator/data/documents.h"
 #include "orchestrator/metrics/hashes.h"
-#include "orchestrator/planning/fewshot.h"
-#include "orchestrator/planning/message_size.h"
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/planning/cost.h"
@@ -63,7 +58,6 @@ class Answers {
   std::vector<std::future<std::vector<CheckedModule>>> modules_;
 };
 
-constexpr std::size_t kRenderedAtOnce = 512;  // documents whose conversations are rendered together
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
 /// A document's requests are a bundle; so are those of neighbours that score continuations of one context.
@@ -144,79 +138,15 @@ std::vector<CheckedModule> FactSource::check_each(std::span<const Module> module
   return all;
 }
 
-/// A row's requests travel together.
-void refuse_past_message(std::span<const Request> requests, const std::string& where) {
-  if (const std::size_t bytes = message_bytes(requests); bytes > kMostMessageBytes)
-    throw InputError(where + ": asks with texts of " + std::to_string(bytes >> 20) + " MiB, past the " +
-                     std::to_string(kMostMessageBytes >> 20) + " MiB that a worker is sent at once");
-}
+namespace {
 
-/// Between a context and a choice: a template writes what comes before an answer itself, unless one has been begun.
-std::string delimiter_of(const Task& task, const PromptStyle& style) {
-  const bool begun = !task.gen_prefix.empty() && !python::ends_with_space(task.gen_prefix);
-  return style.renderer && !begun ? "" : task.target_delimiter;
-}
-
-std::vector<std::string> written(const std::vector<Messages>& conversations, const Task& task,
-                                 const PromptStyle& style) {
-  std::vector<std::string> texts;
-  if (!style.renderer) {
-    for (const Messages& one : conversations) texts.push_back(plain_text(one));
-    return texts;
-  }
-  if (task.fewshot.as == FewShot::As::turns) return style.renderer->render(conversations);
-  std::vector<Messages> single;
-  for (const Messages& one : conversations) single.push_back(single_turn(one));
-  return style.renderer->render(single);
-}
-
-CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style) {
-  const Task& spec = *task.task;
-  const TaskType& type = task_type_of(spec);
-  if (std::optional<CellRequests> whole = type.build(task, limit)) {
-    for (const Request& request : whole->requests) refuse_past_message({&request, 1}, "task " + spec.name);
-    return std::move(*whole);
-  }
-  CellRequests cell;
-  std::vector<Document> all = read_documents(spec.data.at("test"), task.tables);
-  const bool same_split = spec.fewshot.split == "test";
-  const std::vector<Document> other = same_split || spec.fewshot.count == 0
-                                          ? std::vector<Document>{}
-                                          : read_documents(spec.data.at(spec.fewshot.split), task.tables);
-  FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
-  const std::size_t count = limit.of(all.size());
-  Prompt prompt{{}, delimiter_of(spec, style)};
-  const std::size_t at_once = style.renderer ? kRenderedAtOnce : 1;
-  for (std::size_t begin = 0; begin < count; begin += at_once) {
-    const std::size_t end = std::min(count, begin + at_once);
-    std::vector<Messages> conversations;
-    std::vector<std::size_t> first = {0};  // of each document
-    for (std::size_t d = begin; d < end; ++d) {
-      const std::vector<const Document*> examples = sampler.draw(all[d]);
-      for (std::string& question : type.questions(task, all[d]))
-        conversations.push_back(assemble_messages(task, type, style.system, examples, all[d], std::move(question)));
-      first.push_back(conversations.size());
-    }
-    std::vector<std::string> texts = written(conversations, spec, style);
-    for (std::size_t d = begin; d < end; ++d) {
-      prompt.contexts.clear();
-      for (std::size_t i = first[d - begin]; i < first[d - begin + 1]; ++i)
-        prompt.contexts.push_back(std::move(texts[i]));
-      cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
-      std::vector<Request> requests = type.requests(task, all[d], prompt);
-      refuse_past_message(requests, all[d].where());
-      std::ranges::move(requests, std::back_inserter(cell.requests));
-    }
-  }
-  cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
-  all.resize(count);
-  cell.documents = std::move(all);
-  return cell;
-}
-
-/// Types whose prompts a chat template writes; the others' texts stand alone.
-bool speaks(const Task& task) {
-  return task.type == "multiple_choice" || task.type == "loglikelihood" || task.type == "generate_until";
+/// Whether a module's prompts of a task are its own: a chat template writes them, or its answers begin with reasoning.
+/// Texts of the other types stand alone.
+bool has_own_style(const Work& work, std::uint32_t m, std::uint32_t t) {
+  const std::string& type = work.suite.tasks[t].type;
+  const Chat chat = work.suite.chat_of(m, t);
+  if (type == "generate_until") return chat.on() || chat.named_tags();
+  return chat.on() && (type == "multiple_choice" || type == "loglikelihood");
 }
 
 /// One more set: of a task, in this style.
@@ -225,44 +155,84 @@ void add_set(Work& work, std::uint32_t t, const PromptStyle& style) {
   seed_draws(work.requests.back().requests, work.suite.seed, work.suite.tasks[t].name);
 }
 
-/// The requests of every (module, task) that is asked in conversation: one set for each folder and way of talking.
-void add_conversations(Work& work, ConversationRenderer* renderer) {
-  std::map<std::string, std::size_t> sets;
-  work.chat_templates.resize(work.suite.modules.size());
-  for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
-    for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t) {
-      const Module& module = work.suite.modules[m];
-      const Task& task = work.suite.tasks[t];
-      const Chat chat = work.suite.chat_of(m, t);
-      if (!chat.on() || !can_answer(module, task) || !speaks(task)) continue;
-      PROCTOR_CHECK(renderer, "whoever has chat templates has a renderer");
-      const nlohmann::json key = {module.path,
-                                  chat.chosen.value_or(""),
-                                  chat.system.value_or(""),
-                                  chat.kwargs.value_or(nlohmann::ordered_json()).dump(),
-                                  chat.date.value_or(""),
-                                  t};
-      const auto [known, fresh] = sets.try_emplace(key.dump(), work.requests.size());
-      work.conversations[{ModuleId{m}, TaskId{t}}] = known->second;
-      if (!fresh && !work.chat_templates[m].empty()) continue;
-      const std::string text = renderer->open(module.path, chat);
-      if (work.chat_templates[m].empty()) work.chat_templates[m] = text;
-      if (!fresh) continue;
-      add_set(work, t, {renderer, chat.system.value_or("")});
-      if (const std::size_t without = renderer->without_system())
-        work.notes.push_back("module " + module.name + ", task " + task.name + ": its chat template refuses a system " +
-                             "message, so " + counted(without, "conversation") + " went without");
-    }
+/// What sets of one task differ by.
+std::string style_key(const Module& module, const Chat& chat, std::uint32_t t) {
+  const ReasoningTags* tags = chat.named_tags();
+  const nlohmann::json key = {chat.on() ? module.path : "",
+                              chat.chosen.value_or(""),
+                              chat.system.value_or(""),
+                              chat.kwargs.value_or(nlohmann::ordered_json()).dump(),
+                              chat.date.value_or(""),
+                              tags ? tags->start : "",
+                              tags ? tags->end : "",
+                              chat.looks_for_tags(),
+                              t};
+  return key.dump();
 }
 
-/// Whether some module is asked without a conversation.
-bool is_plain(const Work& work, std::uint32_t t) {
-  for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
-    if (can_answer(work.suite.modules[m], work.suite.tasks[t]) &&
-        !(work.suite.chat_of(m, t).on() && speaks(work.suite.tasks[t])))
-      return true;
-  return false;
+class OwnStyles {
+ public:
+  OwnStyles(Work& work, ConversationRenderer* renderer) : work_(work), renderer_(renderer) {
+    work_.chat_templates.resize(work_.suite.modules.size());
+  }
+
+  /// The requests of a (module, task) whose prompts are its own: one set for each folder and way of talking.
+  void add(std::uint32_t m, std::uint32_t t) {
+    const Module& module = work_.suite.modules[m];
+    const Chat chat = work_.suite.chat_of(m, t);
+    const auto [known, fresh] = sets_.try_emplace(style_key(module, chat, t), work_.requests.size());
+    work_.conversations[{ModuleId{m}, TaskId{t}}] = known->second;
+    PromptStyle style;
+    if (chat.named_tags()) style.reasoning = *chat.named_tags();
+    if (chat.on() && (fresh || work_.chat_templates[m].empty())) {
+      PROCTOR_CHECK(renderer_, "whoever has chat templates has a renderer");
+      const ChatTemplate opened = renderer_->open(module.path, chat);
+      if (work_.chat_templates[m].empty()) work_.chat_templates[m] = opened.text;
+      style.renderer = renderer_;
+      style.system = chat.system.value_or("");
+      if (chat.looks_for_tags()) style.reasoning = opened.reasoning;
+    }
+    if (!fresh) return;
+    add_set(work_, t, style);
+    tell(module.name, work_.suite.tasks[t], style);
+  }
+
+ private:
+  void tell(const std::string& module, const Task& task, const PromptStyle& style) {
+    const std::string who = "module " + module + ", task " + task.name + ": ";
+    if (const std::size_t without = style.renderer ? renderer_->without_system() : 0)
+      work_.notes.push_back(who + "its chat template refuses a system message, so " + counted(without, "conversation") +
+                            " went without");
+    if (task.generation.max_thinking_toks && !style.reasoning)
+      work_.notes.push_back(who +
+                            "max_thinking_toks does nothing: no reasoning tags are known (reasoning: {start, end})");
+  }
+  Work& work_;
+  ConversationRenderer* renderer_;
+  std::map<std::string, std::size_t> sets_;
+};
+
+/// The requests of every task as plain text, where a module takes them so; then those in a style of their own.
+void add_requests(Work& work, ConversationRenderer* renderer) {
+  const auto modules = static_cast<std::uint32_t>(work.suite.modules.size());
+  const auto answers = [&](std::uint32_t m, std::uint32_t t) {
+    return can_answer(work.suite.modules[m], work.suite.tasks[t]);
+  };
+  for (std::uint32_t t = 0; t < work.templates.size(); ++t) {
+    bool plain = false;
+    for (std::uint32_t m = 0; m < modules; ++m) plain = plain || (answers(m, t) && !has_own_style(work, m, t));
+    if (plain)
+      add_set(work, t, {});
+    else
+      work.requests.emplace_back();
+  }
+  OwnStyles styles(work, renderer);
+  for (std::uint32_t m = 0; m < modules; ++m)
+    for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
+      if (answers(m, t) && has_own_style(work, m, t)) styles.add(m, t);
 }
+
+}  // namespace
 
 Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Interpreters& interpreters) {
   Work work;
@@ -273,12 +243,7 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
     work.templates.push_back(compile(task));
     work.templates.back().tables = interpreters.tables;
   }
-  for (std::uint32_t t = 0; t < work.templates.size(); ++t)
-    if (is_plain(work, t))
-      add_set(work, t, {});
-    else
-      work.requests.emplace_back();
-  add_conversations(work, interpreters.renderer);
+  add_requests(work, interpreters.renderer);
   work.facts = answers.facts();
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];

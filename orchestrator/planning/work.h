@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "orchestrator/data/table_reader.h"
+#include "orchestrator/planning/cell_requests.h"
 #include "orchestrator/prompts/conversation.h"
 #include "orchestrator/spec/document_limit.h"
 #include "orchestrator/spec/suite.h"
@@ -46,14 +47,6 @@ struct Work {
   }
   const CellRequests& requests_of(ModuleId module, TaskId task) const { return requests[set_of(module, task)]; }
 };
-
-/// How a task's prompts are written: plain, or as conversations.
-struct PromptStyle {
-  ConversationRenderer* renderer = nullptr;  ///< nullptr: plain
-  std::string system = {};
-};
-/// The requests of a task: documents in order, few-shot drawn in that order, at most `limit` documents.
-CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style = {});
 
 /// Facts of a module, or why there are none.
 struct CheckedModule {

@@ -57,10 +57,13 @@ ResponseLists response_lists(const Answered& answered, const FilterPipeline& fil
     }
     return lists;
   }
-  std::vector<std::string> texts;
-  for (const Response& response : answered.responses) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
+  std::vector<std::string> texts, answers;
+  for (const Response& response : answered.responses) {
+    texts.push_back(std::get<GenerateAnswer>(response.answer).text);
+    answers.push_back(answer_proper(std::get<GenerateAnswer>(response.answer)));
+  }
   lists.responses.push_back(texts);
-  const std::vector<std::string> filtered = apply_filter(filter, texts);
+  const std::vector<std::string> filtered = apply_filter(filter, answers);
   lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
   return lists;
 }
@@ -77,6 +80,23 @@ Json arguments_of(const Answered& answered) {
     arguments["gen_args_" + std::to_string(i)] = std::move(texts);
   }
   return arguments;
+}
+
+/// Of answers whose models reason first: tokens of trace and answer, and what never ended.
+void add_traces(Json& line, std::span<const Response> responses) {
+  Json traces = Json::array(), answers = Json::array();
+  std::size_t unfinished = 0;
+  for (const Response& response : responses) {
+    const auto* answer = std::get_if<GenerateAnswer>(&response.answer);
+    if (!answer || !answer->trace) continue;
+    traces.push_back(answer->trace->tokens);
+    answers.push_back(answer->tokens - answer->trace->tokens);
+    unfinished += answer->trace->end == ReasoningTrace::End::none;
+  }
+  if (traces.empty()) return;
+  line["reasoning_tokens"] = std::move(traces);
+  line["answer_tokens"] = std::move(answers);
+  if (unfinished > 0) line["unfinished_reasoning"] = unfinished;
 }
 
 Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered& answered,
@@ -107,6 +127,7 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
   if (const auto truncated =
           std::ranges::count_if(answered.responses, [](const Response& one) { return truncated_of(one.answer) > 0; }))
     line["truncated"] = truncated;
+  add_traces(line, answered.responses);
   return line;
 }
 
@@ -213,7 +234,10 @@ void CellScorer::score(std::size_t d, std::span<const Response> responses) {
   const std::uint32_t first = cell_.first_request[d];
   Answered one{&cell_.documents[d], d, std::span(cell_.requests).subspan(first, responses.size()), responses,
                first_error(responses)};
-  for (const Response& response : responses) truncated_ += truncated_of(response.answer) > 0;
+  for (const Response& response : responses) {
+    truncated_ += truncated_of(response.answer) > 0;
+    count_trace(response.answer);
+  }
   if (!type_.is_scored()) {
     tables_[0].lines[d] = spool_.put(python::json_dumps(response_line(one), Ascii::keep) + "\n");
   } else {
@@ -237,6 +261,16 @@ void CellScorer::score(std::size_t d, std::span<const Response> responses) {
   if (!one.failure.empty()) failures_.emplace(d, one.document->where() + ": " + one.failure);
 }
 
+void CellScorer::count_trace(const Answer& answer) {
+  const auto* generated = std::get_if<GenerateAnswer>(&answer);
+  if (!generated || !generated->trace) return;
+  if (!traces_) traces_.emplace();
+  traces_->unfinished += generated->trace->end == ReasoningTrace::End::none;
+  traces_->at_budget += generated->trace->end == ReasoningTrace::End::budget;
+  traces_->trace_tokens.push_back(generated->trace->tokens);
+  traces_->answer_tokens.push_back(generated->tokens - generated->trace->tokens);
+}
+
 CellScore CellScorer::finish() {
   if (whole_set_) return *type_.score_set(task_, cell_, kept_);
   CellScore score;
@@ -258,6 +292,9 @@ CellScore CellScorer::finish() {
   score.documents = cell_.documents.size();
   score.effective = score.documents - score.failures.size();
   score.truncated = truncated_;
+  score.traces = std::move(traces_);
+  if (score.traces)
+    for (auto* tokens : {&score.traces->trace_tokens, &score.traces->answer_tokens}) std::ranges::sort(*tokens);
   score.task_hash = hashes.hex();
   return score;
 }

@@ -47,6 +47,7 @@ class CellScorer {
   };
   std::size_t document_of(std::uint32_t request) const;
   void score(std::size_t document, std::span<const Response> responses);
+  void count_trace(const Answer& answer);
 
   const TaskTemplates& task_;
   const CellRequests& cell_;
@@ -61,6 +62,7 @@ class CellScorer {
   std::vector<SampleHashes> hashes_;
   std::map<std::size_t, std::string> failures_;
   std::size_t truncated_ = 0;
+  std::optional<TraceFigures> traces_;
 };
 
 /// All at once.

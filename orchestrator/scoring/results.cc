@@ -77,6 +77,22 @@ Json task_config(const Task& task) {
   return config;
 }
 
+/// Of numbers in ascending order; p95: the least that 95 % do not exceed.
+Json mean_and_p95(const std::vector<std::int64_t>& ascending) {
+  if (ascending.empty()) return nullptr;
+  double sum = 0;
+  for (const std::int64_t one : ascending) sum += static_cast<double>(one);
+  const std::size_t at = (ascending.size() * 95 + 99) / 100 - 1;
+  return {{"mean", sum / static_cast<double>(ascending.size())}, {"p95", ascending[at]}};
+}
+
+Json reasoning_row(const TraceFigures& traces) {
+  return {{"unfinished", traces.unfinished},
+          {"ended_at_budget", traces.at_budget},
+          {"reasoning_tokens", mean_and_p95(traces.trace_tokens)},
+          {"answer_tokens", mean_and_p95(traces.answer_tokens)}};
+}
+
 std::string number_text(const Json& value) {
   if (!value.is_number()) return "   N/A";
   char text[64];
@@ -165,6 +181,28 @@ std::string truncated_text(const nlohmann::ordered_json& results) {
   return text;
 }
 
+/// Of each task whose answers begin with reasoning.
+std::string reasoning_text(const Json& results) {
+  std::string text;
+  const auto number = [](const Json& of, const char* key) {
+    return of.is_object() && of.contains(key) && of[key].is_number() ? std::lround(of[key].get<double>()) : 0L;
+  };
+  const Json rows = results.value("reasoning", Json::object());
+  for (const auto& [task, row] : rows.items()) {
+    const Json trace = row.value("reasoning_tokens", Json()), answer = row.value("answer_tokens", Json());
+    text += task + ": reasoning of " + std::to_string(number(trace, "mean")) +
+            " tokens (95 %: " + std::to_string(number(trace, "p95")) + "), answers of " +
+            std::to_string(number(answer, "mean")) + " (" + std::to_string(number(answer, "p95")) + ")";
+    if (const std::size_t unfinished = whole_at<std::size_t>(row, "unfinished", 0); unfinished > 0)
+      text +=
+          "; " + counted(unfinished, "trace") + " never ended: an empty answer each (max_gen_toks, max_thinking_toks)";
+    if (const std::size_t at_budget = whole_at<std::size_t>(row, "ended_at_budget", 0); at_budget > 0)
+      text += "; " + counted(at_budget, "trace") + " ended at max_thinking_toks";
+    text += "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, CellScore>& scores,
@@ -172,7 +210,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
   const Module& module = work.suite.modules[id.value];
   const ModelFacts& facts = work.facts[id.value];
   Json json, results = Json::object(), groups = Json::object(), subtasks = Json::object(), configs, versions, shots,
-             better, samples, hashes;
+             better, samples, hashes, reasoning;
   std::map<std::string, std::vector<const CellScore*>> members;
   for (const auto& [t, score] : scores) {
     const Task& task = work.suite.tasks[t];
@@ -187,6 +225,10 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
     for (const Metric& metric : task.metrics) better[task.name][metric.name] = higher_is_better(metric.name);
     samples[task.name] = {{"original", score.documents}, {"effective", score.effective}};
     if (score.truncated) samples[task.name]["truncated"] = score.truncated;
+    if (score.traces) {
+      samples[task.name]["unfinished_reasoning"] = score.traces->unfinished;
+      reasoning[task.name] = reasoning_row(*score.traces);
+    }
     hashes[task.name] = score.task_hash;
   }
   for (const auto& [group, rows] : members) results[group] = groups[group] = group_row(group, rows);
@@ -198,6 +240,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
   json["n-shot"] = shots;
   json["higher_is_better"] = better;
   json["n-samples"] = samples;
+  if (!reasoning.empty()) json["reasoning"] = reasoning;
   const std::string dtype = module.dtype == DType::automatic ? facts.checkpoint_dtype : to_string(module.dtype);
   json["config"] = {
       {"model", "proctor"},
@@ -237,7 +280,7 @@ std::string results_table(const nlohmann::ordered_json& results) {
     for (const auto& child : children)
       add_lines(tasks, child, " - " + child.get<std::string>(), rows.at(child.get<std::string>()), results);
   }
-  std::string text = render(tasks, "Tasks") + truncated_text(results);
+  std::string text = render(tasks, "Tasks") + truncated_text(results) + reasoning_text(results);
   if (!results.contains("groups")) return text;
   for (const auto& [name, row] : results["groups"].items()) add_lines(groups, name, name, row, results);
   return text + "\n" + render(groups, "Groups");

@@ -24,14 +24,18 @@ Json item_of(const Messages& messages, const Chat& chat) {
 
 }  // namespace
 
-std::string ChatRenderer::open(const std::string& folder, const Chat& chat) {
+ChatTemplate ChatRenderer::open(const std::string& folder, const Chat& chat) {
   chat_ = chat;
   without_system_ = 0;
   what_ = "chat template of " + folder;
   const Json request = {{"open", folder},
                         {"template", chat.chosen ? Json(*chat.chosen) : Json()},
                         {"date", chat.date ? Json(*chat.date) : Json()}};
-  return sidecar_.ask(request, what_, kDeadline).at("template").get<std::string>();
+  const Json answer = sidecar_.ask(request, what_, kDeadline);
+  ChatTemplate opened{answer.at("template").get<std::string>(), std::nullopt};
+  if (const Json& tags = answer.at("reasoning"); tags.is_array())
+    opened.reasoning = {tags.at(0).get<std::string>(), tags.at(1).get<std::string>()};
+  return opened;
 }
 
 std::vector<std::string> ChatRenderer::render(std::span<const Messages> conversations) {

@@ -13,7 +13,7 @@ class ChatRenderer final : public ConversationRenderer {
  public:
   /// The sidecar outlives this.
   explicit ChatRenderer(LazySidecar& sidecar) : sidecar_(sidecar) {}
-  std::string open(const std::string& folder, const Chat& chat) override;
+  ChatTemplate open(const std::string& folder, const Chat& chat) override;
   std::vector<std::string> render(std::span<const Messages> conversations) override;
   std::size_t without_system() const override { return without_system_; }
   /// An item as `proctor render` reads it: {"messages": [...], and whatever goes into the template}.

@@ -4,8 +4,17 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <variant>
 
 namespace proctor {
+
+/// The texts that a model puts around its reasoning.
+struct ReasoningTags {
+  std::string start, end;
+  bool operator==(const ReasoningTags&) const = default;
+};
+/// Known from the template and the tokenizer; or not looked for.
+enum class ReasoningUse { automatic, none };
 
 struct Chat {
   enum class Use { off, on };
@@ -15,12 +24,19 @@ struct Chat {
   std::optional<nlohmann::ordered_json> kwargs;  ///< chat_template_kwargs
   std::optional<std::string> date;               ///< what strftime_now gives, YYYY-MM-DD
 
+  std::optional<std::variant<ReasoningUse, ReasoningTags>> reasoning;  ///< absent: automatic
+
   bool on() const { return use == Use::on; }
+  /// Nothing where they are not named.
+  const ReasoningTags* named_tags() const { return reasoning ? std::get_if<ReasoningTags>(&*reasoning) : nullptr; }
+  bool looks_for_tags() const {
+    return !reasoning || *reasoning == decltype(reasoning)::value_type(ReasoningUse::automatic);
+  }
   /// What `changes` says wins; of the rest this.
   Chat changed_by(const Chat& changes) const {
     const auto either = [](const auto& first, const auto& second) { return first ? first : second; };
-    return {either(changes.use, use), either(changes.chosen, chosen), either(changes.system, system),
-            either(changes.kwargs, kwargs), either(changes.date, date)};
+    return {either(changes.use, use),       either(changes.chosen, chosen), either(changes.system, system),
+            either(changes.kwargs, kwargs), either(changes.date, date),     either(changes.reasoning, reasoning)};
   }
 };
 

@@ -46,9 +46,16 @@ struct Generation {
   std::int64_t max_gen_toks = 256;
   double temperature = 0;  ///< 0: greedy
   double top_p = 1;
-  std::int64_t top_k = 0;                    ///< 0: all
-  std::optional<double> repetition_penalty;  ///< absent: the model's generation_config.json
-  std::int64_t repeats = 1;                  ///< texts drawn of each document
+  std::int64_t top_k = 0;                         ///< 0: all
+  std::optional<double> repetition_penalty;       ///< absent: the model's generation_config.json
+  std::int64_t repeats = 1;                       ///< texts drawn of each document
+  std::optional<std::int64_t> max_thinking_toks;  ///< tokens of a reasoning trace
+  double min_p = 0;
+  double presence_penalty = 0, frequency_penalty = 0;
+  std::int64_t min_tokens = 0;
+  bool ignore_eos = false;
+  Tokens stop_token_ids;
+  std::vector<LogitBias> logit_bias;
 };
 
 /// A template, or a list of them (choices: a fixed list of answers).

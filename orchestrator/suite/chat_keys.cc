@@ -1,4 +1,4 @@
-// chat_template, system, chat_template_kwargs, chat_date.
+// chat_template, system, chat_template_kwargs, chat_date, reasoning.
 #include <cstdio>
 
 #include "orchestrator/suite/yaml_fields.h"
@@ -14,6 +14,19 @@ bool is_date(const std::string& text) {
   const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
   return end == 10 && year > 0 && month >= 1 && month <= 12 && day >= 1 &&
          day <= kDays[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
+std::variant<ReasoningUse, ReasoningTags> read_reasoning(YamlFields& fields) {
+  const YAML::Node node = fields.find("reasoning");
+  if (node.IsScalar() && node.Scalar() == "auto") return ReasoningUse::automatic;
+  if (node.IsScalar() && (node.Scalar() == "none" || node.Scalar() == "false")) return ReasoningUse::none;
+  if (!node.IsMap()) fields.refuse("reasoning", "expected auto, none, or {start: \"<think>\", end: \"</think>\"}");
+  YamlFields tags = fields.map("reasoning", "reasoning");
+  ReasoningTags found{tags.required_text("start"), tags.required_text("end")};
+  if (found.start.empty() || found.end.empty() || found.start == found.end)
+    fields.refuse("reasoning", "start and end are two different texts");
+  tags.finish();
+  return found;
 }
 
 }  // namespace
@@ -48,6 +61,7 @@ Chat read_chat(YamlFields& fields) {
     if (!is_date(*chat.date))
       fields.refuse("chat_date", "expected a day such as 2026-01-31, found '" + *chat.date + "'");
   }
+  if (fields.has("reasoning")) chat.reasoning = read_reasoning(fields);
   const bool more = chat.system || chat.kwargs || chat.date;
   if (more && chat.use == Chat::Use::off)
     fields.refuse("chat_template", "is false, so system, chat_template_kwargs and chat_date would do nothing");

@@ -25,12 +25,19 @@ struct MetricScore {
   std::optional<double> error;
 };
 
+/// Of a (module, task): how its answers came about.
+struct TraceFigures {
+  std::size_t unfinished = 0, at_budget = 0;              ///< traces that never ended; that were ended
+  std::vector<std::int64_t> trace_tokens, answer_tokens;  ///< of each response, ascending
+};
+
 struct CellScore {
   std::vector<MetricScore> metrics;  ///< by filter, then metric name
   std::size_t documents = 0, effective = 0, truncated = 0;
-  std::string samples;                ///< JSON lines in document order; of a task that is not scored: its responses
-  std::string task_hash;              ///< SHA-256 over the samples' hashes, as lm-eval's task_hashes
-  std::vector<std::string> failures;  ///< of documents that could not be scored
+  std::optional<TraceFigures> traces;  ///< of models that reason before they answer
+  std::string samples;                 ///< JSON lines in document order; of a task that is not scored: its responses
+  std::string task_hash;               ///< SHA-256 over the samples' hashes, as lm-eval's task_hashes
+  std::vector<std::string> failures;   ///< of documents that could not be scored
 };
 
 }  // namespace proctor

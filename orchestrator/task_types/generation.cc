@@ -8,6 +8,20 @@
 
 namespace proctor {
 
+namespace {
+
+/// What only drawn texts have.
+std::optional<WrongKey> idle_key(const Generation& generation) {
+  if (generation.temperature > 0) return std::nullopt;
+  const char* key = generation.top_p < 1   ? "top_p"
+                    : generation.top_k > 0 ? "top_k"
+                    : generation.min_p > 0 ? "min_p"
+                                           : nullptr;
+  return key ? std::optional(WrongKey{key, "has no effect without a temperature"}) : std::nullopt;
+}
+
+}  // namespace
+
 std::optional<WrongKey> wrong_sampling(const Generation& generation) {
   const auto number = [](double value) { return nlohmann::json(value).dump(); };
   if (!(generation.temperature >= 0) || std::isinf(generation.temperature))
@@ -18,10 +32,23 @@ std::optional<WrongKey> wrong_sampling(const Generation& generation) {
     return WrongKey{"top_k", "expected 0 (all) or more, found " + std::to_string(generation.top_k)};
   if (const auto penalty = generation.repetition_penalty; penalty && (!(*penalty > 0) || std::isinf(*penalty)))
     return WrongKey{"repetition_penalty", "expected more than 0, found " + number(*penalty)};
-  const bool draws = generation.temperature > 0;
-  if (!draws && (generation.top_p < 1 || generation.top_k > 0))
-    return WrongKey{generation.top_p < 1 ? "top_p" : "top_k", "has no effect without a temperature"};
-  return std::nullopt;
+  if (!(generation.min_p >= 0 && generation.min_p <= 1))
+    return WrongKey{"min_p", "expected 0 to 1, found " + number(generation.min_p)};
+  for (const auto& [key, penalty] : {std::pair("presence_penalty", generation.presence_penalty),
+                                     std::pair("frequency_penalty", generation.frequency_penalty)})
+    if (!(penalty >= -2 && penalty <= 2)) return WrongKey{key, "expected -2 to 2, found " + number(penalty)};
+  for (const LogitBias& bias : generation.logit_bias)
+    if (bias.id < 0 || !(bias.added >= -100 && bias.added <= 100))
+      return WrongKey{"logit_bias", "expected a token id from 0 on and a number from -100 to 100, found " +
+                                        std::to_string(bias.id) + ": " + number(bias.added)};
+  for (const TokenId id : generation.stop_token_ids)
+    if (id < 0) return WrongKey{"stop_token_ids", "expected token ids, found " + std::to_string(id)};
+  if (generation.min_tokens > generation.max_gen_toks)
+    return WrongKey{"min_tokens", "is more than max_gen_toks, " + std::to_string(generation.max_gen_toks)};
+  if (generation.max_thinking_toks && *generation.max_thinking_toks >= generation.max_gen_toks)
+    return WrongKey{"max_thinking_toks",
+                    "leaves no token of max_gen_toks, " + std::to_string(generation.max_gen_toks) + ", for an answer"};
+  return idle_key(generation);
 }
 
 Generate generation_of(const Generation& generation, OnLong on_long) {
@@ -30,7 +57,14 @@ Generate generation_of(const Generation& generation, OnLong on_long) {
   generate.max_gen_toks = generation.max_gen_toks;
   generate.on_long = on_long;
   generate.repetition_penalty = generation.repetition_penalty;
-  if (generation.temperature > 0) generate.draw = {generation.temperature, generation.top_p, generation.top_k};
+  if (generation.temperature > 0)
+    generate.draw = {generation.temperature, generation.top_p, generation.top_k, 0, generation.min_p};
+  generate.min_tokens = generation.min_tokens;
+  generate.ignore_eos = generation.ignore_eos;
+  generate.stop_token_ids = generation.stop_token_ids;
+  generate.logit_bias = generation.logit_bias;
+  generate.presence_penalty = generation.presence_penalty;
+  generate.frequency_penalty = generation.frequency_penalty;
   return generate;
 }
 
@@ -47,7 +81,15 @@ nlohmann::ordered_json generation_kwargs(const Generate& generate) {
     kwargs["temperature"] = generate.draw->temperature;
     if (generate.draw->top_p < 1) kwargs["top_p"] = generate.draw->top_p;
     if (generate.draw->top_k > 0) kwargs["top_k"] = generate.draw->top_k;
+    if (generate.draw->min_p > 0) kwargs["min_p"] = generate.draw->min_p;
   }
+  if (generate.min_tokens > 0) kwargs["min_tokens"] = generate.min_tokens;
+  if (generate.ignore_eos) kwargs["ignore_eos"] = true;
+  if (!generate.stop_token_ids.empty()) kwargs["stop_token_ids"] = generate.stop_token_ids;
+  for (const LogitBias& bias : generate.logit_bias) kwargs["logit_bias"][std::to_string(bias.id)] = bias.added;
+  if (generate.presence_penalty != 0) kwargs["presence_penalty"] = generate.presence_penalty;
+  if (generate.frequency_penalty != 0) kwargs["frequency_penalty"] = generate.frequency_penalty;
+  if (generate.reasoning && generate.reasoning->max_toks) kwargs["max_thinking_toks"] = *generate.reasoning->max_toks;
   if (generate.repetition_penalty) kwargs["repetition_penalty"] = *generate.repetition_penalty;
   return kwargs;
 }

@@ -1,6 +1,8 @@
 // Requests that another harness has made: each row is one, its answer goes to responses/ (docs/requests.md). No
 // prompts, no metrics.
 #include <algorithm>
+#include <charconv>
+#include <map>
 
 #include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
@@ -52,6 +54,26 @@ Request loglikelihood_of(RequestRow& row, OnLong on_long) {
   return {{context, continuation}, Loglikelihood{on_long}};
 }
 
+/// What vLLM's users set.
+void read_extras(RequestRow& row, Generation& generation) {
+  generation.min_p = row.get("min_p", "a number", generation.min_p);
+  generation.presence_penalty = row.get("presence_penalty", "a number", generation.presence_penalty);
+  generation.frequency_penalty = row.get("frequency_penalty", "a number", generation.frequency_penalty);
+  generation.min_tokens = row.get("min_tokens", "a whole number", generation.min_tokens);
+  generation.ignore_eos = row.get("ignore_eos", "true or false", generation.ignore_eos);
+  generation.stop_token_ids = row.get("stop_token_ids", "a list of token ids", generation.stop_token_ids);
+  const auto bias = row.get<std::map<std::string, double>>("logit_bias", "a map, token id: number", {});
+  std::map<TokenId, double> by_id;
+  for (const auto& [text, added] : bias) {
+    TokenId id = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error != std::errc() || end != text.data() + text.size())
+      row.refuse("logit_bias", "'" + text + "' is no token id");
+    by_id[id] = added;
+  }
+  for (const auto& [id, added] : by_id) generation.logit_bias.push_back({id, added});
+}
+
 Request generation_request(RequestRow& row, OnLong on_long) {
   const auto context = row.get<std::string>("context", "a text");
   Generation generation;
@@ -61,6 +83,7 @@ Request generation_request(RequestRow& row, OnLong on_long) {
   generation.top_p = row.get("top_p", "a number", generation.top_p);
   generation.top_k = row.get("top_k", "a whole number", generation.top_k);
   if (row.has("repetition_penalty")) generation.repetition_penalty = row.get<double>("repetition_penalty", "a number");
+  read_extras(row, generation);
   if (generation.max_gen_toks < 1) row.refuse("max_gen_toks", "is below 1");
   if (const auto wrong = wrong_sampling(generation)) row.refuse(wrong->key, wrong->why);
   Generate generate = generation_of(generation, on_long);

@@ -1,5 +1,5 @@
 """Chat templates for the sidecar: {"open": FOLDER, "template": null | NAME | FILE.jinja, "date": null | "YYYY-MM-DD"} makes a template the
-present one; {"render": [{"messages": [...], ...variables}, ...]} gives {"texts": [...], "without_system": how many}.
+present one and gives {"template": its text, "reasoning": [start, end] | null}; {"render": [{"messages": [...], ...variables}, ...]} gives {"texts": [...], "without_system": how many}.
 
 Templates run as transformers 4.57 runs them (utils/chat_template_utils.py), in jinja2's sandbox.
 """
@@ -22,6 +22,10 @@ from proctor.refused import Refused, told
 Json = dict[str, Any]
 # transformers' SpecialTokensMixin.SPECIAL_TOKENS_ATTRIBUTES: what a template may name.
 TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "additional_special_tokens")
+
+# The texts that published models put around their reasoning.
+REASONING = (("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("<|START_THINKING|>", "<|END_THINKING|>"), ("<seed:think>", "</seed:think>"), ("<thinking>", "</thinking>"),
+             ("<thought>", "</thought>"), ("<reasoning>", "</reasoning>"))
 
 
 class Generation(jinja2.ext.Extension):
@@ -101,6 +105,23 @@ def templates_of(folder: Path) -> dict[str, str]:
     return found
 
 
+def added_tokens(folder: Path) -> set[str]:
+    listed = read_json(folder / "tokenizer.json").get("added_tokens")
+    by_id = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
+    tokens = [*(listed if isinstance(listed, list) else []), *(by_id.values() if isinstance(by_id, dict) else [])]
+    return {token["content"] for token in tokens if isinstance(token, dict) and isinstance(token.get("content"), str)}
+
+
+def reasoning_tags(text: str, folder: Path) -> list[str] | None:
+    """Those that the template writes or looks for, else those that the tokenizer has as tokens."""
+    there = added_tokens(folder)
+    for known in (lambda tag: tag in text, lambda tag: tag in there):
+        for start, end in REASONING:
+            if known(end) and (known(start) or start in there):
+                return [start, end]
+    return None
+
+
 class Template:
     def __init__(self, folder: Path, chosen: str | None, date: str | None):
         now = datetime.datetime.strptime(date, "%Y-%m-%d") if date else datetime.datetime.now()
@@ -162,7 +183,7 @@ class Service:
         if "open" in request:
             self.template = Template(Path(request["open"]), request.get("template"), request.get("date"))
             self.subject = self.template.name
-            return {"template": self.template.text}
+            return {"template": self.template.text, "reasoning": reasoning_tags(self.template.text, Path(request["open"]))}
         if self.template is None:
             raise Refused("no template is open")
         texts, without = [], 0

@@ -1,5 +1,6 @@
 #include "sharding/protocol/ask.h"
 
+#include <algorithm>
 #include <array>
 #include <type_traits>
 
@@ -14,6 +15,12 @@ const char* to_string(RequestType type) {
 bool answers(const Answer& answer, const Ask& ask) {
   static_assert(std::variant_size_v<Answer> == std::variant_size_v<Ask> + 1, "an answer for each ask, and none");
   return answer.index() == ask.index() + 1;
+}
+
+std::string answer_proper(const GenerateAnswer& answer) {
+  if (!answer.trace) return answer.text;
+  if (answer.trace->end == ReasoningTrace::End::none) return "";
+  return answer.text.substr(std::min(answer.trace->answer_at, answer.text.size()));
 }
 
 std::int64_t truncated_of(const Answer& answer) {

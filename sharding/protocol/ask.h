@@ -32,7 +32,22 @@ struct Draw {
   double top_p = 1;        ///< share of the probability that is kept; 1: all
   std::int64_t top_k = 0;  ///< tokens that are kept; 0: all
   std::uint64_t seed = 0;
+  double min_p = 0;  ///< tokens less likely than this times the likeliest are dropped
   bool operator==(const Draw&) const = default;
+};
+
+struct LogitBias {
+  TokenId id = 0;
+  double added = 0;  ///< to its logit
+  bool operator==(const LogitBias&) const = default;
+};
+
+/// A model that reasons before it answers: the texts around its trace.
+struct Reasoning {
+  std::string start, end;
+  bool opened = false;                     ///< the prompt has begun the trace
+  std::optional<std::int64_t> max_toks{};  ///< tokens of the trace; at them its end is forced
+  bool operator==(const Reasoning&) const = default;
 };
 
 /// What follows the only part.
@@ -43,6 +58,13 @@ struct Generate {
   std::optional<double> repetition_penalty = {};  ///< absent: as the model's generation_config.json says
   std::optional<Draw> draw = {};
   bool logprobs = false;  ///< answer with the tokens and their log-probabilities
+  std::optional<Reasoning> reasoning = {};
+  std::int64_t min_tokens = 0;  ///< before which nothing ends it
+  bool ignore_eos = false;
+  Tokens stop_token_ids = {};              ///< end it, themselves left out of its text
+  std::vector<LogitBias> logit_bias = {};  ///< ascending by id
+  double presence_penalty = 0;             ///< taken off the logit of every token that it has
+  double frequency_penalty = 0;            ///< as often as it has it
   bool operator==(const Generate&) const = default;
 };
 
@@ -93,11 +115,20 @@ struct GeneratedTokens {
   std::vector<double> logprobs;  ///< natural, before penalty and temperature
   bool operator==(const GeneratedTokens&) const = default;
 };
+/// What an answer's text has of reasoning before the answer proper.
+struct ReasoningTrace {
+  enum class End { own, budget, none };  ///< none: it never ended, so that there is no answer
+  End end = End::own;
+  std::int64_t tokens = 0;    ///< of it, its tags among them; 0: there is none
+  std::size_t answer_at = 0;  ///< byte of the text where the answer proper begins
+  bool operator==(const ReasoningTrace&) const = default;
+};
 struct GenerateAnswer {
-  std::string text;
+  std::string text;         ///< the trace included
   std::int64_t tokens = 0;  ///< new ones
   std::optional<GeneratedTokens> chosen = {};
   std::int64_t truncated = 0;
+  std::optional<ReasoningTrace> trace = {};  ///< where reasoning was asked for
   bool operator==(const GenerateAnswer&) const = default;
 };
 
@@ -125,6 +156,8 @@ using Answer = std::variant<std::monostate, LoglikelihoodAnswer, RollingAnswer, 
 
 /// Whether this is the kind of answer that was asked for.
 bool answers(const Answer& answer, const Ask& ask);
+/// What counts as the answer: the text without its reasoning; "" where that never ended.
+std::string answer_proper(const GenerateAnswer& answer);
 /// Tokens that a request's text lost; 0 where its answer does not say.
 std::int64_t truncated_of(const Answer& answer);
 

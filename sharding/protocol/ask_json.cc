@@ -1,5 +1,6 @@
 #include "sharding/protocol/ask_json.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <stdexcept>
@@ -30,17 +31,36 @@ void get(const Json& json, Loglikelihood& ask) { ask.on_long = on_long_of(json);
 void put(Json&, const LoglikelihoodRolling&) {}
 void get(const Json&, LoglikelihoodRolling&) {}
 
+void put(Json& json, const Reasoning& reasoning) {
+  json = {{"start", reasoning.start}, {"end", reasoning.end}, {"opened", reasoning.opened}};
+  if (reasoning.max_toks) json["max_toks"] = *reasoning.max_toks;
+}
+void get(const Json& json, Reasoning& reasoning) {
+  json.at("start").get_to(reasoning.start);
+  json.at("end").get_to(reasoning.end);
+  json.at("opened").get_to(reasoning.opened);
+  if (json.contains("max_toks")) reasoning.max_toks = json.at("max_toks").get<std::int64_t>();
+}
+
 void put(Json& json, const Generate& ask) {
   json["until"] = ask.until;
   json["max_gen_toks"] = ask.max_gen_toks;
   json["fail_on_long"] = fails(ask.on_long);
   if (ask.repetition_penalty) json["repetition_penalty"] = *ask.repetition_penalty;
   if (ask.logprobs) json["logprobs"] = true;
+  if (ask.reasoning) put(json["reasoning"], *ask.reasoning);
+  if (ask.min_tokens > 0) json["min_tokens"] = ask.min_tokens;
+  if (ask.ignore_eos) json["ignore_eos"] = true;
+  if (!ask.stop_token_ids.empty()) json["stop_token_ids"] = ask.stop_token_ids;
+  for (const LogitBias& bias : ask.logit_bias) json["logit_bias"].push_back(Json::array({bias.id, bias.added}));
+  if (ask.presence_penalty != 0) json["presence_penalty"] = ask.presence_penalty;
+  if (ask.frequency_penalty != 0) json["frequency_penalty"] = ask.frequency_penalty;
   if (!ask.draw) return;
   json["temperature"] = ask.draw->temperature;
   if (ask.draw->top_p < 1) json["top_p"] = ask.draw->top_p;
   if (ask.draw->top_k > 0) json["top_k"] = ask.draw->top_k;
   if (ask.draw->seed != 0) json["seed"] = ask.draw->seed;
+  if (ask.draw->min_p > 0) json["min_p"] = ask.draw->min_p;
 }
 void get(const Json& json, Generate& ask) {
   take(json, "until", ask.until);
@@ -48,12 +68,21 @@ void get(const Json& json, Generate& ask) {
   ask.on_long = on_long_of(json);
   if (json.contains("repetition_penalty")) ask.repetition_penalty = json.at("repetition_penalty").get<double>();
   take(json, "logprobs", ask.logprobs);
+  if (json.contains("reasoning")) get(json.at("reasoning"), ask.reasoning.emplace());
+  take(json, "min_tokens", ask.min_tokens);
+  take(json, "ignore_eos", ask.ignore_eos);
+  take(json, "stop_token_ids", ask.stop_token_ids);
+  if (json.contains("logit_bias"))
+    for (const Json& bias : json.at("logit_bias")) ask.logit_bias.push_back({bias.at(0), bias.at(1)});
+  take(json, "presence_penalty", ask.presence_penalty);
+  take(json, "frequency_penalty", ask.frequency_penalty);
   if (!json.contains("temperature")) return;
   Draw& draw = ask.draw.emplace();
   take(json, "temperature", draw.temperature);
   take(json, "top_p", draw.top_p);
   take(json, "top_k", draw.top_k);
   take(json, "seed", draw.seed);
+  take(json, "min_p", draw.min_p);
 }
 
 void put(Json& json, const Embed& ask) {
@@ -92,6 +121,8 @@ void get(const Json& json, LoglikelihoodAnswer& answer) {
   json.at("truncated").get_to(answer.truncated);
 }
 
+constexpr std::array<const char*, 3> kTraceEnds = {"own", "budget", "none"};  // of ReasoningTrace::End
+
 void put(Json& json, const RollingAnswer& answer) {
   json = {{"loglikelihood", answer.loglikelihood}, {"tokens", answer.tokens}};
 }
@@ -102,6 +133,10 @@ void get(const Json& json, RollingAnswer& answer) {
 
 void put(Json& json, const GenerateAnswer& answer) {
   json = {{"text", answer.text}, {"tokens", answer.tokens}, {"truncated", answer.truncated}};
+  if (answer.trace)
+    json["trace"] = {{"end", kTraceEnds[static_cast<std::size_t>(answer.trace->end)]},
+                     {"tokens", answer.trace->tokens},
+                     {"answer_at", answer.trace->answer_at}};
   if (!answer.chosen) return;
   json["token_ids"] = answer.chosen->ids;
   json["logprobs"] = answer.chosen->logprobs;
@@ -110,6 +145,13 @@ void get(const Json& json, GenerateAnswer& answer) {
   json.at("text").get_to(answer.text);
   json.at("tokens").get_to(answer.tokens);
   json.at("truncated").get_to(answer.truncated);
+  if (json.contains("trace")) {
+    const Json& trace = json.at("trace");
+    const auto end = std::ranges::find(kTraceEnds, trace.at("end").get<std::string>());
+    if (end == kTraceEnds.end()) throw Error(Fault::internal, "a trace that ends in no known way");
+    answer.trace = {static_cast<ReasoningTrace::End>(end - kTraceEnds.begin()), trace.at("tokens"),
+                    trace.at("answer_at")};
+  }
   if (!json.contains("token_ids")) return;
   GeneratedTokens& chosen = answer.chosen.emplace();
   json.at("token_ids").get_to(chosen.ids);

@@ -142,6 +142,13 @@ std::string TextCodec::decode(std::span<const TokenId> ids) const {
   return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;
 }
 
+std::string TextCodec::decode_keeping(std::span<const TokenId> ids, std::span<const TokenId> kept) const {
+  Tokens left;
+  for (const TokenId id : ids)
+    if (!tokenizer_.is_special(id) || std::ranges::find(kept, id) != kept.end()) left.push_back(id);
+  return decode_whole(left);
+}
+
 std::string TextCodec::decode_whole(std::span<const TokenId> ids) const {
   std::string text = tokenizer_.decode(ids, Decoding::keep_special);
   return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;

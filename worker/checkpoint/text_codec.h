@@ -41,6 +41,8 @@ class TextCodec {
   Tokens encode_without_specials(std::string_view text) { return tokenizer_.encode(text, Special::leave_out).ids; }
   /// Special tokens skipped, spaces cleaned up where tokenizer_config.json says so.
   std::string decode(std::span<const TokenId> ids) const;
+  /// The same, but these special tokens are kept.
+  std::string decode_keeping(std::span<const TokenId> ids, std::span<const TokenId> kept) const;
   /// With special tokens, spaces cleaned up as in decode(): where stop strings are looked for, too.
   std::string decode_whole(std::span<const TokenId> ids) const;
   std::int32_t prefix_id() const;                  ///< BOS, else EOS; throws InputError if there is neither

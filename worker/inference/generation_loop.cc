@@ -2,13 +2,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/PhiloxRNGEngine.h>
-#include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <functional>
 
 #include "sharding/planning/cost.h"
 #include "worker/attention/tree_attention.h"
+#include "worker/inference/logit_changes.h"
 #include "worker/inference/scoring.h"
 #include "worker/kernels/token_tensor.h"
 #include "worker/postprocessing/generation_text.h"
@@ -150,10 +150,14 @@ class GenerationLoop::Lanes {
     const bool logprobs = any_from(first, [](const GenerationRow& row) { return row.wants_logprobs; });
     const at::Tensor raw = logprobs ? logits.clone() : at::Tensor();
     for (std::size_t i = first; i < active_.size(); ++i)
-      penalise(logits[static_cast<std::int64_t>(i - first)], *active_[i].row);
+      change_logits(logits[static_cast<std::int64_t>(i - first)], *active_[i].row, loop_.eos_ids_,
+                    decoder_.vocabulary());
     Tokens tokens = best_tokens(decoder_, logits);
     if (any_from(first, [](const GenerationRow& row) { return !row.sampling.is_greedy(); }))
       draw(whole_logits(logits), first, tokens);
+    for (std::size_t i = first; i < active_.size(); ++i)
+      if (const auto forced = active_[i].row->reasoning.forced(active_[i].row->generated.size()))
+        tokens[i - first] = tokens[i - first] == kNoToken ? kNoToken : *forced;
     const std::vector<double> log_p = logprobs ? log_probabilities(decoder_, raw, tokens) : std::vector<double>();
     for (std::size_t i = active_.size(); i-- > first;) {  // backwards: a lane that leaves is filled by the last one
       GenerationRow& row = *active_[i].row;
@@ -165,6 +169,7 @@ class GenerationLoop::Lanes {
       row.generated.push_back(tokens[i - first]);
       if (row.wants_logprobs) row.logprobs.push_back(log_p[i - first]);
       active_[i].token = row.generated.back();
+      row.reasoning.see(row.generated, [&](auto ids) { return loop_.codec_.decode_whole(ids); });
       if (is_finished(row)) leave(i);
     }
   }
@@ -198,26 +203,19 @@ class GenerationLoop::Lanes {
     return all.transpose(0, 1).flatten(1).contiguous();               // padding is -inf: never drawn
   }
 
-  /// transformers' RepetitionPenaltyLogitsProcessor, over prompt and generated tokens, in place.
-  void penalise(const at::Tensor& logits, const GenerationRow& row) const {
-    if (row.repetition_penalty == 1) return;
-    Tokens seen = row.prompt;
-    seen.insert(seen.end(), row.generated.begin(), row.generated.end());
-    const VocabularyShare& mine = decoder_.vocabulary();
-    std::erase_if(seen, [&](std::int32_t id) { return id < mine.begin || id >= mine.begin + mine.rows; });
-    for (std::int32_t& id : seen) id -= static_cast<std::int32_t>(mine.begin);
-    const at::Tensor ids = token_tensor(seen, logits.device()), values = logits.index_select(0, ids);
-    logits.scatter_(0, ids, at::where(values < 0, values * row.repetition_penalty, values / row.repetition_penalty));
-  }
-
-  /// A stop string that ends in the last token lies in so many tokens as it has bytes, and no more.
+  /// A stop string that ends in the last token lies in so many tokens as it has bytes, and no more; in a trace none
+  /// counts.
   bool is_finished(const GenerationRow& row) const {
     const Tokens& all = row.generated;
-    if (std::ranges::find(loop_.eos_ids_, all.back()) != loop_.eos_ids_.end()) return true;
-    if (static_cast<std::int64_t>(all.size()) >= row.max_new) return true;
+    const auto count = static_cast<std::int64_t>(all.size());
+    if (count >= row.max_new) return true;
+    if (count < row.min_new) return false;
+    const auto ends = [&](const Tokens& ids) { return std::ranges::find(ids, all.back()) != ids.end(); };
+    if ((!row.ignore_eos && ends(loop_.eos_ids_)) || ends(row.stop_ids)) return true;
+    if (row.reasoning.is_reasoning()) return false;
     std::size_t longest = 0;
     for (const std::string& stop : row.stops) longest = std::max(longest, stop.size());
-    const std::size_t looked_at = std::min(all.size(), longest + kSlackTokens);
+    const std::size_t looked_at = std::min(all.size() - row.reasoning.trace_tokens(), longest + kSlackTokens);
     return has_stop(loop_.codec_.decode_whole(std::span(all).last(looked_at)), row.stops);
   }
 

@@ -18,7 +18,8 @@ namespace {
 bool same_greedy(const GenerationRow& a, const GenerationRow& b) {
   return a.sampling.is_greedy() && b.sampling.is_greedy() && a.prompt == b.prompt && a.stops == b.stops &&
          a.max_new == b.max_new && a.repetition_penalty == b.repetition_penalty && a.truncated == b.truncated &&
-         a.wants_logprobs == b.wants_logprobs;
+         a.wants_logprobs == b.wants_logprobs && a.changes == b.changes && a.min_new == b.min_new &&
+         a.ignore_eos == b.ignore_eos && a.stop_ids == b.stop_ids && a.reasoning == b.reasoning;
 }
 
 class Generator final : public DecoderModule {
@@ -53,6 +54,8 @@ class Generator final : public DecoderModule {
                           const Announce& announce, std::vector<Response>& responses);
   void generate_all(const ShardRun& shard, const std::vector<GenerationRow>& all, std::uint32_t batch,
                     BatchCleanup& cleanup, const Announce& announce, std::vector<Response>& responses);
+
+  GenerateAnswer answer_of(const GenerationRow& row, const Generate& ask);
 
   GenerationLoop generation_;
   Prefetch<Rows> rows_ahead_;  // last, since its thread reads the others
@@ -129,13 +132,29 @@ void Generator::generate_all(const ShardRun& shard, const std::vector<Generation
       responses[all[i].request].error = not_finite("logit");
       continue;
     }
-    GenerateAnswer answer;
-    answer.text = cut_at_stops(codec().decode(row.generated), row.stops);
-    answer.tokens = static_cast<std::int64_t>(row.generated.size());
-    answer.truncated = row.truncated;
-    if (row.wants_logprobs) answer.chosen = {row.generated, row.logprobs};
-    responses[all[i].request].answer = std::move(answer);
+    const auto& ask = std::get<Generate>(shard.requests[all[i].request].ask);
+    responses[all[i].request].answer = answer_of(row, ask);
   }
+}
+
+/// Stops cut what is answered, not what is thought before.
+GenerateAnswer Generator::answer_of(const GenerationRow& row, const Generate& ask) {
+  GenerateAnswer answer;
+  Tokens written = row.generated;
+  if (!written.empty() && std::ranges::find(row.stop_ids, written.back()) != row.stop_ids.end()) written.pop_back();
+  if (ask.reasoning) {
+    const Tokens tags = {codec().id(ask.reasoning->start), codec().id(ask.reasoning->end)};
+    answer.text = codec().decode_keeping(written, tags);
+    answer.trace = row.reasoning.trace(answer.text, row.generated.size());
+    const std::size_t at = answer.trace->answer_at;
+    answer.text = answer.text.substr(0, at) + cut_at_stops(answer.text.substr(at), row.stops);
+  } else {
+    answer.text = cut_at_stops(codec().decode(written), row.stops);
+  }
+  answer.tokens = static_cast<std::int64_t>(row.generated.size());
+  answer.truncated = row.truncated;
+  if (row.wants_logprobs) answer.chosen = {row.generated, row.logprobs};
+  return answer;
 }
 
 std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) { return row_limit(folder, module); }

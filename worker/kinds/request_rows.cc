@@ -50,9 +50,16 @@ GenerationRow RequestRows::generation(const Request& request, std::size_t index)
   row.stops = ask.until;
   row.max_new = ask.max_gen_toks;
   row.repetition_penalty = ask.repetition_penalty.value_or(folder_.generation.repetition_penalty);
-  if (ask.draw) row.sampling = {ask.draw->temperature, ask.draw->top_k, ask.draw->top_p, ask.draw->seed};
+  if (ask.draw)
+    row.sampling = {ask.draw->temperature, ask.draw->top_k, ask.draw->top_p, ask.draw->seed, ask.draw->min_p};
+  row.changes = {ask.logit_bias, ask.presence_penalty, ask.frequency_penalty};
+  for (const LogitBias& bias : ask.logit_bias) in_range({bias.id});
+  row.min_new = ask.min_tokens;
+  row.ignore_eos = ask.ignore_eos;
+  row.stop_ids = in_range(ask.stop_token_ids);
+  if (ask.reasoning) row.reasoning = {*ask.reasoning, codec_.encode_without_specials(ask.reasoning->end)};
   row.wants_logprobs = ask.logprobs;
-  if (!codec_.eos_text().empty()) row.stops.push_back(codec_.eos_text());
+  if (!codec_.eos_text().empty() && !ask.ignore_eos) row.stops.push_back(codec_.eos_text());
   const std::int64_t room = max_length_ - row.max_new;  // as lm-eval: by what was asked for
   if (room <= 0)
     throw InputError("max_gen_toks " + std::to_string(row.max_new) + " leaves no room for a context in max_length " +

@@ -35,6 +35,15 @@ void to_probabilities(std::vector<Candidate>& candidates) {
   for (Candidate& candidate : candidates) candidate.score /= sum;
 }
 
+/// Drops those less likely than min_p times the likeliest.
+void drop_below(std::vector<Candidate>& candidates, double min_p) {
+  const double least = min_p * std::ranges::max(candidates, {}, &Candidate::score).score;
+  std::erase_if(candidates, [&](const Candidate& one) { return one.score < least; });
+  double sum = 0;
+  for (const Candidate& one : candidates) sum += one.score;
+  for (Candidate& one : candidates) one.score /= sum;
+}
+
 /// Drops the least likely whose probabilities add up to at most 1 - top_p; one is left at least.
 void keep_nucleus(std::vector<Candidate>& candidates, double top_p) {
   std::vector<Candidate> ascending = candidates;
@@ -53,6 +62,7 @@ std::int32_t sample(std::span<const float> logits, const Sampling& sampling, dou
   PROCTOR_CHECK(!logits.empty() && !sampling.is_greedy(), "a token is drawn from something, at a temperature");
   std::vector<Candidate> candidates = best_of(logits, sampling);
   to_probabilities(candidates);
+  if (sampling.min_p > 0) drop_below(candidates, sampling.min_p);
   if (sampling.top_p < 1) keep_nucleus(candidates, sampling.top_p);
   double sum = 0;
   for (const Candidate& candidate : candidates) sum += candidate.score;

@@ -165,7 +165,7 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, Decoding decoding) c
   std::vector<std::string> tokens;
   for (std::int32_t id : ids) {
     if (const auto added = added_.find(id); added != added_.end() && !contested_.contains(id)) {
-      if (decoding == Decoding::keep_special || !added->second.special) tokens.push_back(added->second.content);
+      if (decoding == Decoding::keep_special || !is_special(id)) tokens.push_back(added->second.content);
     } else if (const std::string* token = model_->token(id)) {
       tokens.push_back(*token);
     }
@@ -173,6 +173,11 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, Decoding decoding) c
   std::string text;
   for (const std::string& piece : decoder_(std::move(tokens))) text += piece;
   return text;
+}
+
+bool Tokenizer::is_special(TokenId id) const {
+  const auto added = added_.find(id);
+  return added != added_.end() && !contested_.contains(id) && added->second.special;
 }
 
 std::int32_t Tokenizer::id(std::string_view token) const {

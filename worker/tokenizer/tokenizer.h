@@ -56,6 +56,8 @@ class Tokenizer {
   /// whatever a file says; one whose content was added before takes its place. Where that id is the vocabulary's for
   /// another token, decode() gives the vocabulary's.
   void add_tokens(const std::vector<AddedToken>& tokens);
+  /// What decode() leaves out with Decoding::skip_special.
+  bool is_special(TokenId id) const;
   bool is_added(std::string_view content) const { return added_ids_.find(content) != added_ids_.end(); }
   /// add_bos_token: puts `id` before (or leaves nothing before) the first text.
   void set_single_template(std::vector<TemplatePart> parts) { post_.single = std::move(parts); }
