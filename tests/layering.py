@@ -68,6 +68,7 @@ JSON_FILES = {
     "orchestrator/data/table_reader.h": "such a row",
     "orchestrator/cpython/python_text.h": "Python's str, repr and json.dumps of such values",
     "orchestrator/metrics/text_metrics.h": "options",
+    "orchestrator/metrics/text_metric_table.h": "options",
     "orchestrator/suite/yaml_fields.h": "values of YAML",
     "orchestrator/suite/data_place.cc": "what datasets.save_to_disk writes beside its data",
     "orchestrator/store/run_lock.h": "owner.json",

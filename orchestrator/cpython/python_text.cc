@@ -355,6 +355,22 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+std::string capitalize(std::string_view text) {
+  if (text.empty()) return "";
+  std::size_t length = 0;
+  const auto first = static_cast<utf8proc_int32_t>(decode(text, 0, length));
+  const std::string small = lower(text.substr(0, length)), big = upper(text.substr(0, length));
+  std::string title;
+  constexpr utf8proc_int32_t kSharpS = 0xDF;  // utf8proc knows a capital one, Python writes Ss
+  append(title, static_cast<char32_t>(first == kSharpS ? first : utf8proc_totitle(first)));
+  if (title == text.substr(0, length)) {  // no title case of its own; of a ligature the first letter alone is large
+    std::size_t one = 0;
+    (void)decode(big, 0, one);
+    title = big.substr(0, one) + lower(big.substr(one));
+  }
+  return title + lower(text).substr(small.size());
+}
+
 std::string upper(std::string_view text) {
   std::string out;
   for (std::size_t at = 0, length = 0; at < text.size(); at += length) {

@@ -19,6 +19,7 @@ bool ends_with_space(std::string_view text);
 std::size_t count_words(std::string_view text);         ///< len(re.split(r"\s+", text))
 std::vector<std::string> split(std::string_view text);  ///< text.split()
 std::string lower(std::string_view text);               ///< text.lower(), with the final sigma
+std::string capitalize(std::string_view text);          ///< text.capitalize()
 std::string upper(std::string_view text);               ///< text.upper(): "ß" becomes "SS"
 std::string float_repr(double value);                   ///< repr(value)
 std::string str(const Json& value);                     ///< str(value), as Jinja renders it

@@ -1,18 +1,22 @@
 #include "orchestrator/metrics/aggregation.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "orchestrator/metrics/bootstrap.h"
+#include "orchestrator/metrics/corpus_metrics.h"
 
 namespace proctor {
 namespace {
 
-enum class Kind { mean, perplexity, weighted_perplexity, bits_per_byte };
+enum class Kind { mean, perplexity, weighted_perplexity, bits_per_byte, corpus, calibration };
 
 Kind kind_of(const std::string& metric) {
   if (metric == "perplexity") return Kind::perplexity;
   if (metric == "word_perplexity" || metric == "byte_perplexity") return Kind::weighted_perplexity;
   if (metric == "bits_per_byte") return Kind::bits_per_byte;
+  if (metric == "ece") return Kind::calibration;
+  if (find_corpus_metric(metric)) return Kind::corpus;
   return Kind::mean;
 }
 
@@ -39,6 +43,72 @@ double bootstrap_perplexity(const std::vector<double>& values, const StderrOptio
   return sample_stddev(replicates, options.sum);
 }
 
+double corpus_figure(const CorpusMetric& metric, std::span<const MetricValue> values) {
+  const std::size_t classes = classes_of(values);
+  std::vector<double> sums;
+  for (const MetricValue& one : values) {
+    const std::vector<double> counts = metric.counts(one, classes);
+    sums.resize(std::max(sums.size(), counts.size()));
+    for (std::size_t i = 0; i < counts.size(); ++i) sums[i] += counts[i];
+  }
+  return metric.figure(sums);
+}
+
+/// Columns of whole numbers below `limit`, several in one number wherever their sums over so many documents stay exact:
+/// a draw costs the same for one as for three.
+struct Packed {
+  std::vector<std::vector<double>> columns;  // each holds `each` columns of counts, the first in the lowest bits
+  std::size_t each = 1;
+  double base = 1;
+};
+Packed packed(const std::vector<std::vector<double>>& counts) {
+  Packed out;
+  double most = 1;
+  bool whole = true;
+  for (const std::vector<double>& of_document : counts)
+    for (const double count : of_document) most = std::max(most, count), whole = whole && count == std::floor(count);
+  const double highest = most * static_cast<double>(counts.size()) + 1;
+  constexpr double kExact = 0x1p53;
+  out.base = std::exp2(std::ceil(std::log2(highest)));
+  if (whole) out.each = static_cast<std::size_t>(std::max(1.0, std::floor(std::log2(kExact) / std::log2(out.base))));
+  for (std::size_t first = 0; first < counts[0].size(); first += out.each) {
+    std::vector<double>& column = out.columns.emplace_back();
+    for (const std::vector<double>& of_document : counts) {
+      double sum = 0, place = 1;
+      for (std::size_t i = first; i < std::min(first + out.each, of_document.size()); ++i, place *= out.base)
+        sum += of_document[i] * place;
+      column.push_back(sum);
+    }
+  }
+  return out;
+}
+
+std::optional<double> bootstrap_corpus(const CorpusMetric& metric, std::span<const MetricValue> values,
+                                       const StderrOptions& options) {
+  const std::uint32_t iterations = std::min(options.bootstrap_iterations, metric.most_replicates);
+  std::vector<std::vector<double>> counts;
+  const std::size_t classes = classes_of(values);
+  for (const MetricValue& one : values) counts.push_back(metric.counts(one, classes));
+  const std::size_t size = counts[0].size();
+  const Packed columns = packed(counts);
+  std::vector<std::vector<double>> sums;
+  for (const std::vector<double>& column : columns.columns)
+    sums.push_back(resampled_sums(column, iterations, options.sum, options.threads));
+  std::vector<double> replicates, unpacked(size);
+  for (std::size_t r = 0; r < sums[0].size(); ++r) {
+    for (std::size_t c = 0; c < sums.size(); ++c) {
+      double left = sums[c][r];
+      for (std::size_t i = c * columns.each; i < std::min(size, (c + 1) * columns.each); ++i) {
+        const double high = columns.each == 1 ? 0 : std::floor(left / columns.base);
+        unpacked[i] = left - high * columns.base;
+        left = high;
+      }
+    }
+    replicates.push_back(metric.figure(unpacked));
+  }
+  return sample_stddev(replicates, options.sum);
+}
+
 }  // namespace
 
 double python_sum(std::span<const double> values, PythonSum how) {
@@ -56,6 +126,8 @@ double aggregate(const std::string& metric, std::span<const MetricValue> values,
   const std::vector<double> sums = plain(values);
   const Kind kind = kind_of(metric);
   if (kind == Kind::mean) return mean(sums, how);
+  if (kind == Kind::corpus) return corpus_figure(*find_corpus_metric(metric), values);
+  if (kind == Kind::calibration) return expected_calibration_error(values);
   if (kind == Kind::perplexity) return std::exp(-mean(sums, how));
   std::vector<double> weights;
   for (const MetricValue& value : values) weights.push_back(value.weight);
@@ -69,17 +141,24 @@ std::optional<double> standard_error(const std::string& metric, std::span<const 
   const std::vector<double> sums = plain(values);
   switch (kind_of(metric)) {
     case Kind::mean:
+      if (metric == "brier_score") break;  // lm-eval gives none
       return sample_stddev(sums, options.sum) / std::sqrt(static_cast<double>(sums.size()));
     case Kind::perplexity:
       return bootstrap_perplexity(sums, options);
+    case Kind::corpus:
+      return bootstrap_corpus(*find_corpus_metric(metric), values, options);
     case Kind::weighted_perplexity:
     case Kind::bits_per_byte:
+    case Kind::calibration:
       break;
   }
   return std::nullopt;
 }
 
-bool higher_is_better(const std::string& metric) { return kind_of(metric) == Kind::mean && metric != "kept_tokens"; }
+bool higher_is_better(const std::string& metric) {
+  if (const CorpusMetric* corpus = find_corpus_metric(metric)) return corpus->higher_is_better;
+  return kind_of(metric) == Kind::mean && metric != "kept_tokens" && metric != "brier_score";
+}
 
 double group_value(std::span<const GroupMember> members, PythonSum how) {
   std::vector<double> weighted;

@@ -3,12 +3,16 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace proctor {
 
-/// One scored value of one document: a number; or (log-likelihood, weight) for perplexities.
+/// One scored value of one document: a number; or two that its aggregation knows the meaning of: (log-likelihood,
+/// weight) of perplexities, (right class, chosen class) of class metrics, (confidence, right) of ece; or counts that
+/// are summed over the documents (corpus_metrics.h).
 struct MetricValue {
   double value = 0, weight = 1;
+  std::vector<double> counts = {};
 };
 using MetricValues = std::map<std::string, MetricValue>;
 

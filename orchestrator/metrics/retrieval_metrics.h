@@ -32,5 +32,7 @@ std::optional<double> retrieval_metric(const std::string& name, std::span<const 
 /// Pearson's r; of ranks, equal values sharing their mean rank, Spearman's. NaN where a column has one value only.
 double pearson(std::span<const double> a, std::span<const double> b);
 double spearman(std::span<const double> a, std::span<const double> b);
+/// Kendall's tau-b (Knight, 1966, in n log n), as scipy's kendalltau; no number where one side has one value only.
+double kendall(std::span<const double> a, std::span<const double> b);
 
 }  // namespace proctor

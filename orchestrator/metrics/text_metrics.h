@@ -11,7 +11,4 @@ double exact_match(std::string prediction, std::string reference, const nlohmann
 /// Throws UsageError for an unknown option.
 void check_exact_match_options(const nlohmann::json& options, const std::string& where);
 
-/// SQuAD's F1 over lower-cased words without punctuation and articles (Rajpurkar et al., 2016). [0, 1]
-double token_f1(const std::string& prediction, const std::string& reference);
-
 }  // namespace proctor

@@ -13,8 +13,7 @@ namespace {
 
 constexpr const char* kBridge =
     "; templates hold {{name}}, {{a.b}}, {{a[0]}} and, of a column of any name, {{field[\"Any name\"]}}. For Jinja use "
-    "the "
-    "lm-eval bridge";
+    "the lm-eval bridge";
 
 /// Of a name without quotation marks. Letters outside ASCII are bytes from 0x80 on.
 bool name_character(char c) {
@@ -77,6 +76,53 @@ std::vector<Template::Step> Template::parse_path(const std::string& raw, const s
   return path;
 }
 
+/// Behind a `|` that stands outside of quotation marks.
+Template::Part Template::parse_placeholder(const std::string& expression, const std::string& where) {
+  std::vector<std::string> pieces(1);
+  char mark = 0;
+  for (const char c : expression) {
+    if (mark == 0 && (c == '"' || c == '\''))
+      mark = c;
+    else if (c == mark)
+      mark = 0;
+    if (c == '|' && mark == 0)
+      pieces.emplace_back();
+    else
+      pieces.back() += c;
+  }
+  Part part{"", parse_path(pieces[0], where)};
+  for (std::size_t i = 1; i < pieces.size(); ++i) part.filters.push_back(parse_filter(pieces[i], where));
+  return part;
+}
+
+Template::Filter Template::parse_filter(const std::string& raw, const std::string& where) {
+  const std::string expression = trimmed(raw);
+  const auto bad = [&] {
+    return UsageError(where + ": '| " + expression +
+                      "' is no filter; there are trim, capitalize, before(\"text\"), after(\"text\")" + kBridge);
+  };
+  if (expression == "trim") return [](const std::string& text) { return python::strip(text); };
+  if (expression == "capitalize") return [](const std::string& text) { return python::capitalize(text); };
+  const bool before = expression.starts_with("before(");
+  std::size_t at = before ? 7 : 6;
+  if ((!before && !expression.starts_with("after(")) || expression.size() <= at ||
+      (expression[at] != '"' && expression[at] != '\''))
+    throw bad();
+  const std::optional<std::string> mark = quoted(expression, at);
+  if (!mark || mark->empty() || expression.substr(at) != ")") throw bad();
+  return [before, part = *mark](const std::string& text) {
+    const auto found = text.find(part);  // the first; without one all of it, or nothing
+    if (found == std::string::npos) return before ? text : std::string();
+    return before ? text.substr(0, found) : text.substr(found + part.size());
+  };
+}
+
+std::string Template::filtered(const Part& part, const nlohmann::ordered_json& value) {
+  std::string text = python::str(value);
+  for (const Filter& filter : part.filters) text = filter(text);
+  return text;
+}
+
 Template::Template(const std::string& text, const std::string& where) : text_(text) {
   for (const char* code : {"{%", "{#"})
     if (text.find(code) != std::string::npos) throw UsageError(where + ": '" + code + "' begins Jinja code" + kBridge);
@@ -85,7 +131,7 @@ Template::Template(const std::string& text, const std::string& where) : text_(te
     const std::size_t close = text.find("}}", open + 2);
     if (close == std::string::npos) throw UsageError(where + ": '{{' is not closed by '}}'");
     if (open > done) parts_.push_back({text.substr(done, open - done), {}});
-    parts_.push_back({"", parse_path(text.substr(open + 2, close - open - 2), where)});
+    parts_.push_back(parse_placeholder(text.substr(open + 2, close - open - 2), where));
     done = close + 2;
   }
   if (done < text.size()) parts_.push_back({text.substr(done), {}});
@@ -111,13 +157,18 @@ const nlohmann::ordered_json& Template::find(const Part& part, const Document& d
 
 std::string Template::render(const Document& document) const {
   std::string out;
-  for (const Part& part : parts_) out += part.path.empty() ? part.literal : python::str(find(part, document));
+  for (const Part& part : parts_) out += part.path.empty() ? part.literal : filtered(part, find(part, document));
   return out;
 }
 
 nlohmann::ordered_json Template::value(const Document& document) const {
-  if (parts_.size() == 1 && !parts_[0].path.empty()) return find(parts_[0], document);
-  return render(document);
+  if (parts_.size() != 1 || parts_[0].path.empty()) return render(document);
+  const nlohmann::ordered_json& found = find(parts_[0], document);
+  if (parts_[0].filters.empty()) return found;
+  if (!found.is_array()) return filtered(parts_[0], found);
+  nlohmann::ordered_json each = nlohmann::ordered_json::array();  // a list's elements, one by one
+  for (const auto& one : found) each.push_back(filtered(parts_[0], one));
+  return each;
 }
 
 bool Template::has_placeholder() const {

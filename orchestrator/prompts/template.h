@@ -1,7 +1,9 @@
-// `{{field}}`, `{{a.b}}`, `{{a[0]}}` and literal text; nothing else. No code in configs: whatever Jinja could do beyond
-// this is refused when the suite is read and points to the lm-eval bridge.
+// `{{field}}`, `{{a.b}}`, `{{a[0]}}`, each with filters of a fixed list behind it (`{{a | trim}}`), and literal text;
+// nothing else. No code in configs: whatever Jinja could do beyond this is refused when the suite is read and points to
+// the lm-eval bridge.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -24,11 +26,16 @@ class Template {
 
  private:
   using Step = std::variant<std::string, std::size_t>;  // a key, or an index
+  using Filter = std::function<std::string(const std::string&)>;
   struct Part {
     std::string literal;
     std::vector<Step> path;  // a placeholder if not empty
+    std::vector<Filter> filters = {};
   };
+  static Part parse_placeholder(const std::string& expression, const std::string& where);
   static std::vector<Step> parse_path(const std::string& expression, const std::string& where);
+  static Filter parse_filter(const std::string& expression, const std::string& where);
+  static std::string filtered(const Part& part, const nlohmann::ordered_json& value);
   const nlohmann::ordered_json& find(const Part& part, const Document& document) const;
 
   std::string text_;

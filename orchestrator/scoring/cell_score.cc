@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
@@ -99,6 +100,16 @@ void add_traces(Json& line, std::span<const Response> responses) {
   if (unfinished > 0) line["unfinished_reasoning"] = unfinished;
 }
 
+/// A document's value as lm-eval has it: of corpus metrics what they compare.
+Json shown(const std::string& name, const MetricValue& value, const Json& line) {
+  if (!value.counts.empty()) return Json::array({line["target"], line["filtered_resps"].at(0)});
+  if (name.ends_with("_perplexity") || name == "bits_per_byte" || name == "ece")
+    return Json::array({value.value, value.weight});
+  if (find_corpus_metric(name))
+    return Json::array({static_cast<std::int64_t>(value.value), static_cast<std::int64_t>(value.weight)});
+  return value.value;
+}
+
 Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered& answered,
                  const FilterPipeline& filter, const MetricValues& values, const SampleHashes& hashes) {
   Json line;
@@ -121,9 +132,7 @@ Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered
   line["doc_hash"] = hex(hashes.document);
   line["prompt_hash"] = hex(hashes.prompt);
   line["target_hash"] = hex(hashes.target);
-  for (const auto& [name, value] : values)
-    line[name] = name.ends_with("_perplexity") || name == "bits_per_byte" ? Json::array({value.value, value.weight})
-                                                                          : Json(value.value);
+  for (const auto& [name, value] : values) line[name] = shown(name, value, line);
   if (const auto truncated =
           std::ranges::count_if(answered.responses, [](const Response& one) { return truncated_of(one.answer) > 0; }))
     line["truncated"] = truncated;

@@ -58,6 +58,12 @@ struct Generation {
   std::vector<LogitBias> logit_bias;
 };
 
+/// One change of a text that is asked or chosen.
+struct CleanStep {
+  enum class What { trim, replace, remove } what = What::trim;
+  std::string pattern, by;  ///< replace: a text; remove: a regular expression as Python has them
+};
+
 /// A template, or a list of them (choices: a fixed list of answers).
 using TemplateList = std::variant<std::string, std::vector<std::string>>;
 
@@ -84,8 +90,9 @@ struct Task {
   std::vector<FilterPipeline> filters;
   Generation generation;
   std::string group;
-  std::string gen_prefix;  ///< template: the answer begins with it
-  Chat chat;               ///< what this task changes of its modules'
+  std::vector<CleanStep> clean;  ///< of the prompt and of each choice, rendered
+  std::string gen_prefix;        ///< template: the answer begins with it
+  Chat chat;                     ///< what this task changes of its modules'
   OnLong on_long = OnLong::truncate;
 };
 

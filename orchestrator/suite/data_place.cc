@@ -3,6 +3,8 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -95,6 +97,20 @@ std::set<std::string> folders_in(const fs::path& folder) {
   return names;
 }
 
+/// As datasets writes a name in its cache: MathQA2Hard is math_qa2_hard.
+std::string snake_case(const std::string& name) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(i < name.size() ? name[i] : 0); };
+  std::string out;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const bool begins =
+        i > 0 && std::isupper(at(i)) &&
+        ((std::isupper(at(i - 1)) && std::islower(at(i + 1))) || std::islower(at(i - 1)) || std::isdigit(at(i - 1)));
+    if (begins) out += '_';
+    out += static_cast<char>(std::tolower(at(i)));
+  }
+  return out;
+}
+
 /// The files of a split that load_dataset prepared: <name>-<split>.arrow, or so many parts of it.
 Files prepared_files(const fs::path& folder, const std::string& split) {
   Files files;
@@ -111,10 +127,9 @@ Files prepared_files(const fs::path& folder, const std::string& split) {
 
 /// Below <cache>/<org>___<name>/<config>/<version>/<hash>: of several the one that was made last.
 DataPlace in_datasets_cache(const HubName& wanted) {
-  std::string folder = wanted.name;
-  if (const auto slash = folder.find('/'); slash != std::string::npos) folder.replace(slash, 1, "___");
-  std::ranges::transform(folder, folder.begin(), [](unsigned char c) { return std::tolower(c); });
-  const fs::path root = datasets_cache() / folder;
+  const auto slash = wanted.name.find('/');
+  const std::string owner = slash == std::string::npos ? "" : wanted.name.substr(0, slash) + "___";
+  const fs::path root = datasets_cache() / (owner + snake_case(wanted.name.substr(slash + 1)));
   const std::set<std::string> configs = folders_in(root);
   if (configs.empty()) return none("");
   if (wanted.config.empty() && configs.size() > 1 && !configs.contains("default"))
@@ -154,6 +169,17 @@ bool has_word(const std::string& path, const std::string& word) {
   return false;
 }
 
+constexpr std::array<const char*, 8> kSplits = {"train", "training", "validation", "valid",
+                                                "dev",   "test",     "testing",    "eval"};
+
+/// A folder of a path, or its file's name up to the first dot or hyphen behind it.
+bool has_part(const std::string& path, const std::string& name) {
+  return std::ranges::any_of(fs::path(path), [&](const fs::path& part) {
+    const std::string text = part.string();
+    return text == name || text.starts_with(name + ".") || text.starts_with(name + "-");
+  });
+}
+
 /// Patterns of a split's files, as the README's header names them (configs: data_files); none where it says nothing.
 std::vector<std::string> patterns_of(const fs::path& readme, const HubName& wanted) {
   std::ifstream stream(readme);
@@ -183,17 +209,23 @@ std::vector<std::string> patterns_of(const fs::path& readme, const HubName& want
 DataPlace in_hub_cache(const HubName& wanted, const fs::path& snapshot) {
   const std::vector<std::string> patterns = patterns_of(snapshot / "README.md", wanted);
   DataPlace place;
+  Files unnamed;  // without a split's word in any of them, datasets takes all as train
+  bool names_splits = false;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(snapshot, error)) {
     const std::string path = fs::relative(entry.path(), snapshot, error).string();
     if (!is_data(path)) continue;
-    bool takes = wanted.config.empty() ? true : has_word(path, wanted.config);
-    takes = takes && has_word(path, wanted.split);
-    if (!patterns.empty())
-      takes = std::ranges::any_of(patterns,
-                                  [&](const std::string& one) { return fnmatch(one.c_str(), path.c_str(), 0) == 0; });
-    if (takes) place.files.push_back(entry.path().string());
+    if (!patterns.empty()) {
+      const auto fits = [&](const std::string& one) { return fnmatch(one.c_str(), path.c_str(), 0) == 0; };
+      if (std::ranges::any_of(patterns, fits)) place.files.push_back(entry.path().string());
+      continue;
+    }
+    if (!wanted.config.empty() && !has_part(path, wanted.config)) continue;
+    names_splits = names_splits || std::ranges::any_of(kSplits, [&](const char* one) { return has_word(path, one); });
+    if (has_word(path, wanted.split)) place.files.push_back(entry.path().string());
+    unnamed.push_back(entry.path().string());
   }
+  if (place.files.empty() && !names_splits && wanted.split == "train") place.files = std::move(unnamed);
   std::ranges::sort(place.files);
   return place;
 }

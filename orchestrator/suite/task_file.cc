@@ -5,7 +5,9 @@
 #include <map>
 #include <set>
 
-#include "orchestrator/metrics/text_metrics.h"
+#include "orchestrator/metrics/regex.h"
+#include "orchestrator/metrics/repeats.h"
+#include "orchestrator/metrics/text_metric_table.h"
 #include "orchestrator/suite/data_place.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "orchestrator/task_types/generation.h"
@@ -66,12 +68,35 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
     if (!type.has_metric(metric.name))
       fields.refuse("metrics",
                     "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
-    if (metric.name == "exact_match")
-      check_exact_match_options(metric.options, fields.file());
+    if (is_text_metric(metric.name))
+      check_text_metric_options(metric.name, metric.options, fields.file() + ": metrics: " + metric.name);
     else if (!metric.options.empty())
       fields.refuse("metrics", "'" + metric.name + "' takes no options");
   }
   return metrics;
+}
+
+std::vector<CleanStep> read_clean(YamlFields& fields) {
+  std::vector<CleanStep> steps;
+  const YAML::Node node = fields.find("clean");
+  if (node.IsDefined() && !node.IsSequence()) fields.refuse("clean", "expected a list of steps");
+  for (const auto& item : node.IsDefined() ? node : YAML::Node(YAML::NodeType::Sequence)) {
+    if (item.IsScalar() && item.Scalar() == "trim") {
+      steps.push_back({CleanStep::What::trim, "", ""});
+      continue;
+    }
+    YamlFields step(item, fields.file(), "step of clean");
+    if (step.has("replace")) {
+      const std::vector<std::string> pair = step.texts("replace");
+      if (pair.size() != 2 || pair[0].empty()) step.refuse("replace", "expected [text, text in its place]");
+      steps.push_back({CleanStep::What::replace, pair[0], pair[1]});
+    } else {
+      steps.push_back({CleanStep::What::remove, step.required_text("remove"), ""});
+      (void)Regex(steps.back().pattern, step.where(item));  // refused here
+    }
+    step.finish();
+  }
+  return steps;
 }
 
 std::vector<FilterPipeline> read_filters(YamlFields& fields) {
@@ -228,8 +253,8 @@ void check_task(YamlFields& fields, const Task& task) {
     need(!task.prompt.empty(), "prompt");
     need_placeholder(*compiled.prompt, "prompt");
   }
-  std::set<std::string> read = {"description", "target_delimiter", "fewshot",    "metrics",
-                                "group",       "on_long",          "gen_prefix", "chat"};
+  std::set<std::string> read = {"description", "target_delimiter", "fewshot", "metrics", "group",
+                                "on_long",     "gen_prefix",       "chat",    "clean"};
   if (task.type == "multiple_choice") {
     read.merge(std::set<std::string>{"answer", "labels"});
     read.merge(task.contexts.empty() ? std::set<std::string>{"prompt", "choices"}
@@ -275,8 +300,15 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.metrics = read_metrics(fields, type);
   task.filters = read_filters(fields);
   task.generation = read_generation(fields.map("generation", "generation"));
+  for (const Metric& metric : task.metrics)
+    if (const auto over = repeat_metric(metric.name);
+        over && over->k > static_cast<std::size_t>(task.generation.repeats))
+      fields.refuse("metrics", "'" + metric.name + "' needs " + std::to_string(over->k) +
+                                   " texts of a document; generation.repeats is " +
+                                   std::to_string(task.generation.repeats));
   task.group = fields.text("group", "");
   task.gen_prefix = fields.text("gen_prefix", "");
+  task.clean = read_clean(fields);
   YamlFields chat = fields.map("chat", "chat");
   task.chat = read_chat(chat);
   chat.finish();

@@ -2,17 +2,38 @@
 #include <algorithm>
 
 #include "orchestrator/cpython/python_text.h"
-#include "orchestrator/metrics/text_metrics.h"
+#include "orchestrator/metrics/repeats.h"
+#include "orchestrator/metrics/text_metric_table.h"
 #include "orchestrator/task_types/generation.h"
 
 namespace proctor {
 namespace {
 
+/// Of the texts drawn of a document, each scored by the metric `by`.
+double over_repeats(const RepeatMetric& metric, std::span<const std::string> texts,
+                    std::span<const std::string> accepted, nlohmann::json options) {
+  const std::string by = options.value("by", "exact_match");
+  options.erase("by");
+  const auto score = [&](const std::string& text) { return text_metric(by, text, accepted, options).value; };
+  if (metric.kind == RepeatMetric::Kind::majority) return score(texts[majority_of(texts, metric.k)]);
+  const bool average = metric.kind == RepeatMetric::Kind::average;
+  double sum = 0;
+  for (const std::string& text : average ? texts.first(metric.k) : texts)
+    sum += average ? score(text) : static_cast<double>(score(text) >= 1);
+  if (average) return sum / static_cast<double>(metric.k);
+  return pass_at(texts.size(), static_cast<std::size_t>(sum), metric.k);
+}
+
 class GenerateUntil final : public TaskType {
  public:
   std::vector<RequestType> request_types() const override { return {RequestType::generate_until}; }
   std::vector<std::string> default_metrics() const override { return {"exact_match"}; }
-  std::vector<std::string> metrics() const override { return {"exact_match", "token_f1"}; }
+  std::vector<std::string> metrics() const override {
+    std::vector<std::string> names = text_metric_names();
+    for (const char* over_repeats : {"pass@K", "maj@K", "avg@K"}) names.emplace_back(over_repeats);
+    return names;
+  }
+  bool has_metric(const std::string& name) const override { return is_text_metric(name); }
   std::string example_answer(const TaskTemplates& task, const Document& document) const override {
     return render_list(task.target, document).at(0);
   }
@@ -31,12 +52,13 @@ class GenerateUntil final : public TaskType {
     const std::vector<std::string> filtered = apply_filter(filter, texts),
                                    accepted = render_list(task.target, document);
     MetricValues values;
+    std::vector<std::string> each;  // filtered by itself; where some metric is of them
     for (const Metric& metric : task.task->metrics) {
-      double best = 0;
-      for (const std::string& reference : accepted)
-        best = std::max(best, metric.name == "exact_match" ? exact_match(filtered.at(0), reference, metric.options)
-                                                           : token_f1(filtered.at(0), reference));
-      values[metric.name] = {best};
+      const auto repeats = repeat_metric(metric.name);
+      if (repeats && each.empty())
+        for (const std::string& text : texts) each.push_back(apply_filter(filter, {text}).at(0));
+      values[metric.name] = repeats ? MetricValue{over_repeats(*repeats, each, accepted, metric.options)}
+                                    : text_metric(metric.name, filtered.at(0), accepted, metric.options);
     }
     return values;
   }

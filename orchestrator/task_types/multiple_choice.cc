@@ -2,6 +2,7 @@
 // context.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "orchestrator/cpython/python_text.h"
 #include "orchestrator/task_types/task_type.h"
@@ -14,7 +15,10 @@ class MultipleChoice final : public TaskType {
  public:
   std::vector<RequestType> request_types() const override { return {RequestType::loglikelihood}; }
   std::vector<std::string> default_metrics() const override { return {"acc", "acc_norm"}; }
-  std::vector<std::string> metrics() const override { return {"acc", "acc_norm", "acc_bytes", "exact_match"}; }
+  std::vector<std::string> metrics() const override {
+    return {"acc", "acc_norm", "acc_bytes", "exact_match", "probability_mass", "brier_score",
+            "ece", "mcc",      "f1",        "f1_macro",    "f1_micro",         "f1_weighted"};
+  }
 
   std::string question(const TaskTemplates& task, const Document& document) const override {
     return task.contexts.empty() ? TaskType::question(task, document) : "";
@@ -74,20 +78,45 @@ class MultipleChoice final : public TaskType {
     if (wants(*task.task, "exact_match"))
       values["exact_match"] = {std::ranges::any_of(right, [&](std::size_t i) { return answer(i).is_greedy; }) ? 1.0
                                                                                                               : 0.0};
+    add_probabilities(task, responses, right, best([](const std::string&) { return 1.0; }), values);
     return values;
   }
 
   std::string target(const TaskTemplates& task, const Document& document) const override {
+    if (!task.labels.empty()) return std::to_string(gold(task, document)[0]);  // lm-eval's tasks turn them into places
     return python::str(task.answer->value(document));
   }
 
  private:
+  /// What needs the probabilities of the choices among themselves, or who was taken for whom. Of several right choices
+  /// the first is the class.
+  static void add_probabilities(const TaskTemplates& task, std::span<const Response> responses,
+                                const std::vector<std::size_t>& right, std::size_t chosen, MetricValues& values) {
+    std::vector<double> p;
+    double sum = 0;
+    const auto of = [&](std::size_t i) { return std::get<LoglikelihoodAnswer>(responses[i].answer).loglikelihood; };
+    for (std::size_t i = 0; i < responses.size(); ++i) sum += p.emplace_back(std::exp(of(i) - of(chosen)));
+    for (double& one : p) one /= sum;
+    const auto is_right = [&](std::size_t i) { return std::ranges::find(right, i) != right.end(); };
+    double mass = 0, squares = 0;
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      mass += is_right(i) ? p[i] : 0;
+      squares += std::pow(p[i] - (i == right[0] ? 1 : 0), 2);
+    }
+    if (wants(*task.task, "probability_mass")) values["probability_mass"] = {mass};
+    if (wants(*task.task, "brier_score")) values["brier_score"] = {squares};
+    if (wants(*task.task, "ece")) values["ece"] = {p[chosen], is_right(chosen) ? 1.0 : 0.0};
+    for (const char* name : {"mcc", "f1", "f1_macro", "f1_micro", "f1_weighted"})
+      if (wants(*task.task, name)) values[name] = {static_cast<double>(right[0]), static_cast<double>(chosen)};
+  }
+
   static std::vector<std::string> options(const TaskTemplates& task, const Document& document) {
     const std::vector<Template>& templates = task.contexts.empty() ? task.choices : task.contexts;
     if (templates.size() == 1 && !templates[0].value(document).is_array())
       throw InputError(document.where() + ": '" + templates[0].text() +
                        "' gives no list of choices but one value (task " + task.task->name + ")");
     std::vector<std::string> texts = render_list(templates, document);
+    for (std::string& text : texts) text = cleaned(*task.task, std::move(text));
     if (texts.empty()) throw InputError(document.where() + ": the row has no choices (task " + task.task->name + ")");
     return texts;
   }
@@ -101,24 +130,31 @@ class MultipleChoice final : public TaskType {
     const nlohmann::ordered_json value = task.answer->value(document);
     const std::vector<std::string> texts = options(task, document);
     std::vector<std::size_t> out;
-    for (const auto& one : value.is_array() ? value : nlohmann::ordered_json::array({value}))
-      out.push_back(task.labels.empty() ? index(task, document, one, texts) : labelled(task, document, one, texts));
+    for (const auto& one : value.is_array() ? value : nlohmann::ordered_json::array({value})) {
+      if (task.labels.empty())
+        out.push_back(index(task, document, one, texts));
+      else
+        std::ranges::move(labelled(task, document, one, texts), std::back_inserter(out));
+    }
     if (out.empty())
       throw InputError(document.where() + ": the answer is an empty list (task " + task.task->name + ")");
     return out;
   }
 
-  static std::size_t labelled(const TaskTemplates& task, const Document& document, const nlohmann::ordered_json& value,
-                              const std::vector<std::string>& texts) {
+  /// Every choice of that label.
+  static std::vector<std::size_t> labelled(const TaskTemplates& task, const Document& document,
+                                           const nlohmann::ordered_json& value, const std::vector<std::string>& texts) {
     const std::vector<std::string> labels = render_list(task.labels, document);
     if (labels.size() != texts.size())
       throw InputError(document.where() + ": " + std::to_string(labels.size()) + " labels for " +
                        std::to_string(texts.size()) + " choices (task " + task.task->name + ")");
-    const auto found = std::ranges::find(labels, python::str(value));
-    if (found == labels.end())
+    std::vector<std::size_t> found;
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      if (labels[i] == python::str(value)) found.push_back(i);
+    if (found.empty())
       throw InputError(document.where() + ": answer " + value.dump() + " is none of the labels " + quoted_list(labels) +
                        " (task " + task.task->name + ")");
-    return static_cast<std::size_t>(found - labels.begin());
+    return found;
   }
 
   /// Digits, or a letter from A on: the place it names, else past every choice.

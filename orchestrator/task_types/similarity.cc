@@ -23,11 +23,16 @@ double gold_of(const TaskTemplates& task, const Document& document) {
   return value;
 }
 
+double correlation(const std::string& name, std::span<const double> a, std::span<const double> b) {
+  if (name == "kendall") return kendall(a, b);
+  return name == "spearman" ? spearman(a, b) : pearson(a, b);
+}
+
 class Similarity final : public SetTaskType {
  public:
   std::vector<RequestType> request_types() const override { return {RequestType::embed}; }
   std::vector<std::string> default_metrics() const override { return {"spearman", "pearson"}; }
-  std::vector<std::string> metrics() const override { return default_metrics(); }
+  std::vector<std::string> metrics() const override { return {"spearman", "pearson", "kendall"}; }
   std::string target(const TaskTemplates& task, const Document& document) const override {
     return task.score->render(document);
   }
@@ -60,9 +65,7 @@ class Similarity final : public SetTaskType {
       score.samples += python::json_dumps(line, python::Ascii::keep) + "\n";
     }
     for (const Metric& metric : task.task->metrics)
-      score.metrics.push_back({metric.name, "none",
-                               metric.name == "spearman" ? spearman(cosines, golds) : pearson(cosines, golds),
-                               std::nullopt});
+      score.metrics.push_back({metric.name, "none", correlation(metric.name, cosines, golds), std::nullopt});
     score.documents = pair.documents.size();
     score.effective = cosines.size();
     score.task_hash = sha256_hex(hashes);

@@ -110,6 +110,9 @@ TaskTemplates compile(const Task& task);
 /// The texts of a template list for a row: a single placeholder that gives a list, or each template rendered.
 std::vector<std::string> render_list(const std::vector<Template>& templates, const Document& document);
 
+/// By the task's `clean` steps, in their order.
+std::string cleaned(const Task& task, std::string text);
+
 bool wants(const Task& task, const std::string& metric);
 std::string quoted_list(const std::vector<std::string>& names);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/regex.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/error.h"
 
@@ -81,8 +82,30 @@ std::vector<std::string> render_list(const std::vector<Template>& templates, con
   return texts;
 }
 
+std::string cleaned(const Task& task, std::string text) {
+  for (const CleanStep& step : task.clean) switch (step.what) {
+      case CleanStep::What::trim:
+        text = python::strip(text);
+        break;
+      case CleanStep::What::replace: {
+        std::string out;
+        std::size_t done = 0;
+        for (auto at = text.find(step.pattern); at != std::string::npos; at = text.find(step.pattern, done)) {
+          out += text.substr(done, at - done) + step.by;
+          done = at + step.pattern.size();
+        }
+        text = out + text.substr(done);
+        break;
+      }
+      case CleanStep::What::remove:
+        text = Regex(step.pattern, "clean").remove_all(text);
+        break;
+    }
+  return text;
+}
+
 std::string TaskType::question(const TaskTemplates& task, const Document& document) const {
-  return task.prompt->render(document);
+  return cleaned(*task.task, task.prompt->render(document));
 }
 
 bool wants(const Task& task, const std::string& metric) {

@@ -61,6 +61,12 @@ TEST(PythonText, lengths_and_words) {
   EXPECT_EQ(strip("\xC2\xA0 x \x1C"), "x");
   EXPECT_EQ(lower("AÉ\xC4\xB0"), "aéi\xCC\x87");
   EXPECT_EQ(lower("ΣΑΣ ΑΣ. Σ ΑΣ'Β"), "σας ας. σ ασ'β") << "the sigma that ends a word";
+  EXPECT_EQ(capitalize("straße ΑΣ. X"), "Straße ας. x");
+  EXPECT_EQ(capitalize("ﬁx ŉ"), "Fix ŉ");
+  EXPECT_EQ(capitalize("ßA"), "Ssa");
+  EXPECT_EQ(capitalize("ǆX"), "ǅx");
+  EXPECT_EQ(capitalize("İx"), "İx");
+  EXPECT_EQ(capitalize(""), "");
   EXPECT_EQ(upper("straße ﬁ ŉ ǆ ΐ"), "STRASSE FI ʼN Ǆ Ι\xCC\x88\xCC\x81");
   EXPECT_EQ(split("a\xC2\xA0"
                   "b\xE3\x80\x80\x1C c\n"),

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "orchestrator/metrics/quasi_match.h"
 #include "orchestrator/metrics/regex.h"
 #include "orchestrator/metrics/text_metrics.h"
 #include "sharding/protocol/error.h"

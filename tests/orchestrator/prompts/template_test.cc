@@ -29,6 +29,17 @@ TEST(Template, a_column_of_any_name_can_be_named) {
     EXPECT_THROW(Template(text, "t"), UsageError) << text;
 }
 
+TEST(Template, filters_of_a_fixed_list_change_the_text) {
+  EXPECT_EQ(render("<{{ q | trim }}>", R"({"q": "\u00a0 a b\n"})"), "<a b>");
+  EXPECT_EQ(render("{{q | capitalize}}", R"({"q": "\u00e9tude IN c"})"), "\u00c9tude in c");
+  EXPECT_EQ(render("{{q | before(\"_\")}}|{{q|after('_')|trim}}", R"({"q": "one _ two _ three"})"), "one |two _ three");
+  EXPECT_EQ(render("{{q | before('|')}}|{{q | after('x')}}", R"({"q": "a|b"})"), "a|") << "all of it; nothing";
+  EXPECT_EQ(Template("{{c | trim}}", "t").value(row(R"({"c": [" a", 1]})")).dump(), R"(["a","1"])") << "each of a list";
+  for (const char* text : {"{{x | before}}", "{{x | before()}}", "{{x | before('')}}", "{{x | before(_)}}", "{{x |}}",
+                           "{{x | trim()}}", "{{x | after('a') b}}"})
+    EXPECT_THROW(Template(text, "t"), UsageError) << text;
+}
+
 TEST(Template, one_placeholder_keeps_its_type) {
   EXPECT_TRUE(Template("{{c}}", "t").value(row(R"({"c": ["a", "b"]})")).is_array());
   EXPECT_TRUE(Template(" {{c}}", "t").value(row(R"({"c": 1})")).is_string());

@@ -75,16 +75,16 @@ TEST_F(DataPlaceTest, folders_of_save_to_disk_name_their_files) {
 }
 
 TEST_F(DataPlaceTest, what_load_dataset_prepared_is_found) {
-  const std::string base = "datasets/org___name/main/0.0.0/";
-  write(base + "aaa/name-test.arrow");
-  write(base + "aaa/name-train-00000-of-00002.arrow");
-  write(base + "aaa/name-train-00001-of-00002.arrow");
-  EXPECT_EQ(found("Org/name#test"), base + "aaa/name-test.arrow") << "the only configuration";
-  EXPECT_EQ(found("org/name#main#train"),
-            base + "aaa/name-train-00000-of-00002.arrow " + base + "aaa/name-train-00001-of-00002.arrow");
-  write("datasets/org___name/other/0.0.0/bbb/name-test.arrow");
-  refused("org/name#test", "holds several configurations (main, other)");
-  refused("org/name#other#dev", "huggingface-cli download --repo-type dataset org/name");
+  const std::string base = "datasets/Org___my_name2/main/0.0.0/";
+  write(base + "aaa/my_name2-test.arrow");
+  write(base + "aaa/my_name2-train-00000-of-00002.arrow");
+  write(base + "aaa/my_name2-train-00001-of-00002.arrow");
+  EXPECT_EQ(found("Org/MyName2#test"), base + "aaa/my_name2-test.arrow") << "the only configuration";
+  EXPECT_EQ(found("Org/MyName2#main#train"),
+            base + "aaa/my_name2-train-00000-of-00002.arrow " + base + "aaa/my_name2-train-00001-of-00002.arrow");
+  write("datasets/Org___my_name2/other/0.0.0/bbb/my_name2-test.arrow");
+  refused("Org/MyName2#test", "holds several configurations (main, other)");
+  refused("Org/MyName2#other#dev", "huggingface-cli download --repo-type dataset Org/MyName2");
 }
 
 TEST_F(DataPlaceTest, snapshots_of_the_hub_are_found_by_header_or_by_name) {
@@ -96,6 +96,12 @@ TEST_F(DataPlaceTest, snapshots_of_the_hub_are_found_by_header_or_by_name) {
   EXPECT_EQ(found("org/set#easy#test"), snapshot + "easy/test-00000-of-00001.parquet");
   EXPECT_EQ(found("org/set#hard#test"), snapshot + "hard/test.parquet");
   EXPECT_EQ(found("org/set#easy#train"), snapshot + "easy/train.jsonl.gz");
+  write(snapshot + "very_easy/test.parquet");
+  EXPECT_EQ(found("org/set#easy#test"), snapshot + "easy/test-00000-of-00001.parquet") << "not very_easy";
+  write("hub/datasets--org--bare/refs/main", "abc");
+  write("hub/datasets--org--bare/snapshots/abc/input_data.jsonl");
+  EXPECT_EQ(found("org/bare#train"), "hub/datasets--org--bare/snapshots/abc/input_data.jsonl") << "no split is named";
+  refused("org/bare#test", "proctor downloads nothing");
   write(snapshot + "README.md",
         "---\nconfigs:\n- config_name: a\n  default: true\n  data_files:\n  - split: test\n    path: contest.*\n"
         "- config_name: b\n  data_files:\n  - split: test\n    path: [hard/*, easy/test-*]\n---\ntext\n");

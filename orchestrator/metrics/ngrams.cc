@@ -1,0 +1,41 @@
+#include "orchestrator/metrics/ngrams.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+
+namespace proctor {
+
+std::u32string code_points(std::string_view text) {
+  std::u32string out;
+  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
+  for (std::size_t at = 0; at < text.size();) {
+    utf8proc_int32_t code_point = 0;
+    const auto n = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code_point);
+    out += n > 0 ? static_cast<char32_t>(code_point) : U'\uFFFD';
+    at += n > 0 ? static_cast<std::size_t>(n) : 1;
+  }
+  return out;
+}
+
+std::u32string WordNumbers::operator()(std::span<const std::string> words) {
+  std::u32string out;
+  for (const std::string& word : words)
+    out += numbers_.try_emplace(word, static_cast<char32_t>(numbers_.size())).first->second;
+  return out;
+}
+
+Ngrams count_ngrams(std::u32string_view sequence, std::size_t order) {
+  Ngrams ngrams;
+  for (std::size_t i = 0; i < ngrams_in(sequence.size(), order); ++i) ++ngrams[sequence.substr(i, order)];
+  return ngrams;
+}
+
+std::int64_t matches(const Ngrams& a, const Ngrams& b) {
+  std::int64_t sum = 0;
+  for (const auto& [ngram, times] : a)
+    if (const auto found = b.find(ngram); found != b.end()) sum += std::min(times, found->second);
+  return sum;
+}
+
+}  // namespace proctor

@@ -1,0 +1,126 @@
+#include "orchestrator/metrics/text_metric_table.h"
+
+#include <algorithm>
+
+#include "orchestrator/metrics/math_answer.h"
+#include "orchestrator/metrics/quasi_match.h"
+#include "orchestrator/metrics/repeats.h"
+#include "orchestrator/metrics/rouge.h"
+#include "orchestrator/metrics/text_metrics.h"
+#include "orchestrator/metrics/translation_metrics.h"
+#include "sharding/protocol/error.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::json;
+using References = std::span<const std::string>;
+
+/// The best of what `score` says of each reference.
+template <class Score>
+MetricValue best(References references, Score score) {
+  double most = 0;
+  for (const std::string& reference : references) most = std::max(most, static_cast<double>(score(reference)));
+  return {most};
+}
+
+template <auto kCompare>
+MetricValue compared(const std::string& prediction, References references, const Json&) {
+  return best(references, [&](const std::string& one) { return kCompare(prediction, one); });
+}
+
+template <double RougeScores::*kMember>
+MetricValue rouge_of(const std::string& prediction, References references, const Json& options) {
+  const Stem stem = options.value("stem", false) ? Stem::porter : Stem::none;
+  return best(references, [&](const std::string& one) { return rouge(prediction, one, stem).*kMember; });
+}
+
+struct Row {
+  const char* name;
+  MetricValue (*score)(const std::string& prediction, References references, const Json& options);
+  void (*check)(const Json& options, const std::string& where);
+};
+
+void check_none(const Json& options, const std::string& where) {
+  if (!options.empty()) throw UsageError(where + ": takes no options");
+}
+
+void check_rouge(const Json& options, const std::string& where) {
+  for (const auto& [key, value] : options.items())
+    if (key != "stem" || !value.is_boolean())
+      throw UsageError(where + ": expected stem: true or false, found " + key + ": " + value.dump());
+}
+
+const Row kTable[] = {
+    {"exact_match",
+     [](const std::string& prediction, References references, const Json& options) {
+       return best(references, [&](const std::string& one) { return exact_match(prediction, one, options); });
+     },
+     check_exact_match_options},
+    {"token_f1", compared<token_f1>, check_none},
+    {"squad_em", compared<squad_exact_match>, check_none},
+    {"exact_match_stripped", compared<exact_match_stripped>, check_none},
+    {"quasi_exact_match", compared<quasi_exact_match>, check_none},
+    {"prefix_exact_match", compared<prefix_exact_match>, check_none},
+    {"quasi_prefix_exact_match", compared<quasi_prefix_exact_match>, check_none},
+    {"math_equal", compared<math_equal>, check_none},
+    {"bleu",
+     [](const std::string& prediction, References references, const Json&) {
+       return MetricValue{0, 1, bleu_counts(prediction, references)};
+     },
+     check_none},
+    {"chrf",
+     [](const std::string& prediction, References references, const Json&) {
+       return MetricValue{0, 1, chrf_counts(prediction, references, 0)};
+     },
+     check_none},
+    {"chrf++",
+     [](const std::string& prediction, References references, const Json&) {
+       return MetricValue{0, 1, chrf_counts(prediction, references, 2)};
+     },
+     check_none},
+    {"ter",
+     [](const std::string& prediction, References references, const Json&) {
+       return MetricValue{0, 1, ter_counts(prediction, references)};
+     },
+     check_none},
+    {"rouge1", rouge_of<&RougeScores::rouge1>, check_rouge},
+    {"rouge2", rouge_of<&RougeScores::rouge2>, check_rouge},
+    {"rougeL", rouge_of<&RougeScores::rougeL>, check_rouge},
+    {"rougeLsum", rouge_of<&RougeScores::rougeLsum>, check_rouge},
+};
+
+const Row* find_row(const std::string& name) {
+  const auto* const found = std::ranges::find_if(kTable, [&](const Row& row) { return row.name == name; });
+  return found == std::end(kTable) ? nullptr : found;
+}
+
+}  // namespace
+
+MetricValue text_metric(const std::string& name, const std::string& prediction, References references,
+                        const Json& options) {
+  const Row* row = find_row(name);
+  PROCTOR_CHECK(row, "metrics are checked where a task is read");
+  return row->score(prediction, references, options);
+}
+
+std::vector<std::string> text_metric_names() {
+  std::vector<std::string> names;
+  for (const Row& row : kTable) names.emplace_back(row.name);
+  return names;
+}
+
+bool is_text_metric(const std::string& name) { return find_row(name) || repeat_metric(name); }
+
+void check_text_metric_options(const std::string& name, const Json& options, const std::string& where) {
+  if (const Row* row = find_row(name)) return row->check(options, where);
+  Json rest = options;
+  const std::string by = rest.value("by", Json("exact_match")).is_string() ? rest.value("by", "exact_match") : "";
+  const Row* base = find_row(by);
+  if (!base || by == "bleu" || by == "chrf" || by == "chrf++" || by == "ter")
+    throw UsageError(where + ": by is the metric of each text, such as exact_match, found " + rest["by"].dump());
+  rest.erase("by");
+  base->check(rest, where);
+}
+
+}  // namespace proctor
