@@ -162,6 +162,7 @@ RunOptions read_run(const Values& values) {
   run.settings = values.texts("set");
   run.memory_limit_bytes = values.bytes("memory-limit");
   run.fresh = values.has("fresh");
+  run.allow_code = values.has("allow-code");
   run.redo_changed = values.has("redo-changed");
   const std::string progress = values.one_of("progress", {"auto", "plain", "none"});
   run.progress = progress == "auto"    ? ProgressStyle::automatic

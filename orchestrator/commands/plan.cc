@@ -91,7 +91,7 @@ void plan(const PlanOptions& options, std::ostream& out) {
                    "makes them good"
                  : "times as learned by runs (" + calibration_path().string() + ")";
   }
-  const Forecast forecast(work, {work.device.kind, known});
+  const Forecast forecast(work, predictor_of(work, known));
   const std::vector<std::uint32_t> gpus = devices_to_plan_for(options, work);
   out << plan_report(work, forecast, gpus, source);
   if (!options.svg.empty()) write_output(options.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));

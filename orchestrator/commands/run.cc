@@ -19,6 +19,7 @@
 #include "orchestrator/ranks/worker_process.h"
 #include "orchestrator/run/orchestrator.h"
 #include "orchestrator/sidecar/chat_renderer.h"
+#include "orchestrator/sidecar/sidecar_metrics.h"
 #include "orchestrator/sidecar/sidecar_tables.h"
 #include "orchestrator/store/store_fault_hook.h"
 #include "orchestrator/suite/suite_file.h"
@@ -58,12 +59,20 @@ void remove_leftovers(const RunDirectory& directory, const Work& work, RunStore&
   }
 }
 
-/// The sidecar, if there is one, ends with it.
-Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts) {
+void refuse_code(const Suite& suite) {
+  for (const Task& task : suite.tasks)
+    for (const Metric& metric : task.metrics)
+      if (!metric.code.empty())
+        throw UsageError("task " + task.name + ": metric " + metric.name + " is Python (" + metric.code +
+                         "), which runs only with --allow-code");
+}
+
+/// The sidecar, if there is one, ends with it: only metrics in Python are asked for later.
+Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts, CodeMetrics& code) {
   LazySidecar sidecar(suite.machine.python);
   ChatRenderer renderer(sidecar);
   SidecarTables tables(sidecar);
-  return prepare_work(std::move(suite), limit, facts, {&renderer, &tables});
+  return prepare_work(std::move(suite), limit, facts, {&renderer, &tables, &code});
 }
 
 int run_suite(const RunOptions& options, MpiSession& mpi) {
@@ -77,7 +86,10 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   if (talks(file.suite))
     set_chat_date(file, options.fresh ? today() : chat_date_in(directory.suite().string()).value_or(today()));
   WorkerFacts facts(options.device, file.suite.deadlines.load);
-  const Work work = prepared(std::move(file.suite), options.limit, facts);
+  if (!options.allow_code) refuse_code(file.suite);
+  LazySidecar for_metrics(file.suite.machine.python);
+  SidecarMetrics code(for_metrics);
+  const Work work = prepared(std::move(file.suite), options.limit, facts, code);
   for (const std::string& note : work.notes) tell("proctor: " + note);
   for (std::size_t m = 0; m < work.facts.size(); ++m)
     for (const std::string& note : work.facts[m].notes)

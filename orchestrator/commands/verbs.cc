@@ -38,6 +38,7 @@ Verb run_verb() {
       "workers", po::value<std::int64_t>(), "workers of each rank (default: its devices, or cores and memory)")(
       "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")(
       "fresh", "rename what is in the run directory and start over")(
+      "allow-code", "let tasks' metrics in Python run (metrics: [{python: FILE.py:FUNCTION}])")(
       "redo-changed", "compute (module, task) pairs again whose identity changed")(
       "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   return verb;

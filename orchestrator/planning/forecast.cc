@@ -33,6 +33,12 @@ std::string work_name_of(const Work& work, const Shard& shard) {
   return work_name(to_string(dtype_of(work, shard.module)), to_string(type_of(ask_of(work, shard))));
 }
 
+Predictor predictor_of(const Work& work, Calibration known) {
+  const double threads = work.suite.machine.cpu_threads;
+  return {
+      work.device.kind, std::move(known), {work.device.float32_flops * threads, work.device.bfloat16_flops * threads}};
+}
+
 Forecast::Forecast(const Work& work, Predictor predictor)
     : work_(work), predictor_(std::move(predictor)), modules_(work.suite.modules.size()) {
   std::vector<LargestShard> largest(modules_.size());

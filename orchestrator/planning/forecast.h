@@ -25,6 +25,9 @@ struct ModuleForecast {
   std::optional<std::uint32_t> needs_tensor_parallel;
 };
 
+/// Of the work's devices: what runs have shown, and what they do in matrix products.
+Predictor predictor_of(const Work& work, Calibration known);
+
 class Forecast {
  public:
   Forecast(const Work& work, Predictor predictor);

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <future>
+#include <iterator>
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/metrics/hashes.h"
@@ -81,6 +83,18 @@ std::string requests_hash(std::span<const Request> requests) {
 }
 
 /// Identity of a cell: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
+/// Of the files that a task's metrics are written in; null where there are none.
+nlohmann::json code_of(const Task& task) {
+  nlohmann::json hashes;
+  for (const Metric& metric : task.metrics) {
+    if (metric.code.empty()) continue;
+    std::ifstream stream(metric.code, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(stream), {}};
+    hashes[metric.name] = xxh3_hex(text);
+  }
+  return hashes;
+}
+
 nlohmann::json identity_of(const Work& work, const Module& module, const ModelFacts& facts, const std::string& requests,
                            std::int64_t batch_tokens) {
   nlohmann::json json = {
@@ -114,6 +128,7 @@ void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const std::string& r
   const CellRequests& cell = work.requests_of(ModuleId{m}, TaskId{t});
   const std::vector<std::uint32_t> bundles = bundles_of(cell);
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
+  if (nlohmann::json code = code_of(work.suite.tasks[t]); !code.is_null()) identity["code"] = std::move(code);
   const std::string hash = xxh3_hex(identity.dump());
   work.cells.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
   const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
@@ -242,6 +257,9 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
   for (const Task& task : work.suite.tasks) {
     work.templates.push_back(compile(task));
     work.templates.back().tables = interpreters.tables;
+    work.templates.back().code = interpreters.code;
+    for (const Metric& metric : task.metrics)
+      if (!metric.code.empty() && interpreters.code) interpreters.code->check({metric.code, metric.name});
   }
   add_requests(work, interpreters.renderer);
   work.facts = answers.facts();

@@ -68,6 +68,7 @@ class FactSource {
 struct Interpreters {
   ConversationRenderer* renderer = nullptr;  ///< of chat templates
   TableReader* tables = nullptr;             ///< of Parquet and Arrow files
+  CodeMetrics* code = nullptr;               ///< of metrics in Python; outlives the work
 };
 /// Throws UsageError or InputError; nothing has been started or written then.
 Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Interpreters& interpreters = {});

@@ -67,7 +67,7 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
       store_thread_(store, lock),
       scoreboard_(work, directory, options.limit,
                   [this](const auto& path, std::string content) { store_thread_.write(path, std::move(content)); }),
-      forecast_(work, {work.device.kind, read_calibration(surroundings_.learned, work.device.kind)}),
+      forecast_(work, predictor_of(work, read_calibration(surroundings_.learned, work.device.kind))),
       report_(work, {options.progress, options.command_line}, directory, store_thread_, scoreboard_, forecast_,
               earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
       conductor_(conductor_options(work, resumed.next_visit, agents_.count()), forecast_.outlooks(), work.shards,
@@ -356,7 +356,7 @@ int Orchestrator::finish() {
   int code = kDone;
   if (conductor_.unstored() > 0)
     code = surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
-  else if (scoreboard_.failed_requests() > 0)
+  else if (scoreboard_.failed_requests() > 0 || !scoreboard_.failures().empty())
     code = kSomeFailed;
   if (report_.has_ledger() || !std::filesystem::exists(directory_.manifest()))
     store_thread_.write(directory_.manifest(), report_.manifest(code, standing(), agents_.hosts(), agents_.workers()));

@@ -20,6 +20,7 @@ struct RunOptions {
   DocumentLimit limit = 0;            ///< documents of each task
   std::vector<std::string> settings;  ///< --set
   std::uint64_t memory_limit_bytes = 0;
+  bool allow_code = false;  ///< metrics in Python may run
   bool fresh = false, redo_changed = false;
   ProgressStyle progress = ProgressStyle::automatic;
   std::vector<std::string> command_line;

@@ -225,6 +225,7 @@ void CellScorer::add(std::span<const std::uint32_t> requests, std::vector<Respon
     for (std::size_t i = 0; i < requests.size(); ++i) kept_[requests[i]] = std::move(responses[i]);
     return;
   }
+  std::vector<std::pair<std::size_t, std::vector<Response>>> complete;
   for (std::size_t i = 0; i < requests.size(); ++i) {
     const std::size_t d = document_of(requests[i]);
     const std::uint32_t first = cell_.first_request[d], count = cell_.first_request[d + 1] - first;
@@ -232,9 +233,34 @@ void CellScorer::add(std::span<const std::uint32_t> requests, std::vector<Respon
     document.responses.resize(count);
     document.responses[requests[i] - first] = std::move(responses[i]);
     if (++document.answered < count) continue;
-    const std::vector<Response> all = std::move(document.responses);
+    complete.emplace_back(d, std::move(document.responses));
     waiting_.erase(d);
-    score(d, all);
+  }
+  score_by_code(complete);
+  for (const auto& [d, responses] : complete) score(d, responses);
+}
+
+void CellScorer::score_by_code(std::span<const std::pair<std::size_t, std::vector<Response>>> complete) {
+  for (const Metric& metric : task_.task->metrics) {
+    if (metric.code.empty()) continue;
+    PROCTOR_CHECK(task_.code, "whoever has metrics in Python has what runs them");
+    for (std::size_t f = 0; f < filters_.size(); ++f) {
+      std::vector<ScoredText> texts;
+      std::vector<std::size_t> of;  // of each text: its document
+      for (const auto& [d, responses] : complete) {
+        if (!first_error(responses).empty()) continue;
+        std::vector<std::string> answers;
+        for (const Response& one : responses) answers.push_back(answer_proper(std::get<GenerateAnswer>(one.answer)));
+        try {
+          texts.push_back({apply_filter(filters_[f], answers).at(0), render_list(task_.target, cell_.documents[d]),
+                           &cell_.documents[d].row});
+          of.push_back(d);
+        } catch (const Error&) {  // it costs the document where it is scored
+        }
+      }
+      const std::vector<CodeScore> scores = task_.code->score({metric.code, metric.name}, texts);
+      for (std::size_t i = 0; i < of.size(); ++i) code_scores_[{of[i], f}][metric.name] = scores.at(i);
+    }
   }
 }
 
@@ -257,7 +283,13 @@ void CellScorer::score(std::size_t d, std::span<const Response> responses) {
   }
   for (std::size_t f = 0; f < filters_.size(); ++f) {
     Table& table = tables_[f];
-    const MetricValues values = score_one(task_, type_, one, filters_[f]);
+    MetricValues values = score_one(task_, type_, one, filters_[f]);
+    if (const auto coded = code_scores_.extract({d, f}); !coded.empty() && one.failure.empty())
+      for (const auto& [name, said] : coded.mapped()) {
+        values[name] = {said.value};
+        if (!said.error.empty()) one.failure = name + ": " + said.error;
+      }
+    if (!one.failure.empty()) values.clear();
     for (const auto& [name, value] : values) {
       std::vector<MetricValue>& column = table.columns[name];
       if (column.empty()) column.resize(cell_.documents.size());

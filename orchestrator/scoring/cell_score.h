@@ -41,6 +41,7 @@ class CellScorer {
     std::map<std::string, std::vector<MetricValue>> columns;  // by metric; of documents that are scored
     std::vector<bool> scored;
   };
+  using CodeScores = std::map<std::string, CodeScore>;  // by metric
   struct Waiting {
     std::vector<Response> responses;
     std::size_t answered = 0;
@@ -48,6 +49,8 @@ class CellScorer {
   std::size_t document_of(std::uint32_t request) const;
   void score(std::size_t document, std::span<const Response> responses);
   void count_trace(const Answer& answer);
+  /// Of documents whose answers are complete: what the user's Python says of them, under each filter.
+  void score_by_code(std::span<const std::pair<std::size_t, std::vector<Response>>> complete);
 
   const TaskTemplates& task_;
   const CellRequests& cell_;
@@ -61,6 +64,7 @@ class CellScorer {
   std::vector<Table> tables_;
   std::vector<SampleHashes> hashes_;
   std::map<std::size_t, std::string> failures_;
+  std::map<std::pair<std::size_t, std::size_t>, CodeScores> code_scores_;  // by document and filter, until it is scored
   std::size_t truncated_ = 0;
   std::optional<TraceFigures> traces_;
 };

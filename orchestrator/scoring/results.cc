@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/task_types/generation.h"
@@ -53,12 +54,22 @@ Json group_row(const std::string& group, const std::vector<const CellScore*>& me
   return row;
 }
 
+Json template_text(const TemplateList& list) {
+  return std::visit([](const auto& one) { return Json(one); }, list);
+}
+
 Json task_config(const Task& task) {
   Json config;
   config["task"] = task.name;
   config["output_type"] = task.type;
   config["description"] = task.description;
   config["doc_to_text"] = task.type == "loglikelihood_rolling" ? task.text : task.prompt;
+  if (!task.answer.empty())
+    config["doc_to_target"] = task.answer;
+  else if (task.target)
+    config["doc_to_target"] = template_text(*task.target);
+  if (task.choices) config["doc_to_choice"] = template_text(*task.choices);
+  if (!task.contexts.empty()) config["doc_to_text"] = task.contexts;
   config["target_delimiter"] = task.target_delimiter;
   config["fewshot_delimiter"] = task.fewshot.delimiter;
   config["fewshot_config"] = {{"sampler", task.fewshot.sampler == FewShot::Sampler::random ? "default" : "first_n"},
@@ -69,9 +80,19 @@ Json task_config(const Task& task) {
   for (const Metric& metric : task.metrics) {
     Json one = {{"metric", metric.name}, {"higher_is_better", higher_is_better(metric.name)}};
     for (const auto& [key, value] : metric.options.items()) one[key] = value;
+    if (!metric.code.empty())
+      one["python"] = std::filesystem::path(metric.code).filename().string() + ":" + metric.name;
     metrics.push_back(std::move(one));
   }
   config["metric_list"] = std::move(metrics);
+  for (const FilterPipeline& pipeline : task.filters) {
+    Json steps = Json::array();
+    for (const FilterStep& step : pipeline.steps) {
+      steps.push_back({{"function", step.function}});
+      for (const auto& [key, value] : step.options.items()) steps.back()[key] = value;
+    }
+    config["filter_list"].push_back({{"name", pipeline.name}, {"filter", std::move(steps)}});
+  }
   if (task.type == "generate_until") config["generation_kwargs"] = generation_kwargs(generation_of(task));
   if (task.generation.repeats > 1) config["repeats"] = task.generation.repeats;
   return config;

@@ -162,7 +162,8 @@ std::string Sidecar::exchange(const std::string& line, const std::string& what,
 
 Sidecar::Json LazySidecar::ask(const Sidecar::Json& request, const std::string& what,
                                std::chrono::duration<double> deadline) {
-  if (!sidecar_) sidecar_ = std::make_unique<Sidecar>(find_python(python_), what);
+  const std::lock_guard lock(mutex_);
+  if (!sidecar_ || sidecar_->has_ended()) sidecar_ = std::make_unique<Sidecar>(find_python(python_), what);
   return sidecar_->ask(request, what, deadline);
 }
 

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -30,6 +31,7 @@ class Sidecar {
   /// a deadline or memory that it breached; EnvironmentError where the process ended, or lacks a package: what to
   /// install.
   Json ask(const Json& request, const std::string& what, std::chrono::duration<double> deadline);
+  bool has_ended() const { return !child_; }
 
  private:
   void end();
@@ -42,7 +44,7 @@ class Sidecar {
   std::string rest_;  // read, behind the last answer
 };
 
-/// A run's sidecar, started when it is first needed.
+/// A run's sidecar, started when it is first needed, and anew after it was ended. Any thread, one at a time.
 class LazySidecar {
  public:
   /// `python`: machine.python of the suite, or "".
@@ -51,6 +53,7 @@ class LazySidecar {
 
  private:
   std::string python_;
+  std::mutex mutex_;
   std::unique_ptr<Sidecar> sidecar_;
 };
 

@@ -30,6 +30,7 @@ struct FewShot {
 struct Metric {
   std::string name;
   nlohmann::json options = nlohmann::json::object();
+  std::string code = {};  ///< the Python file whose function of this name it is; "": proctor's own
 };
 
 struct FilterStep {

@@ -90,16 +90,72 @@ void refuse_no_files(const std::string& where, const std::string& wanted, const 
     if (const auto why = why_no_file(path)) throw UsageError(where + ": task: " + path + ": " + *why);
 }
 
+using Changes = std::vector<std::pair<std::string, std::string>>;
+
+/// --set tasks.NAME.KEY=VALUE: changes of a task's own keys, whatever file it comes from.
+class TaskSettings {
+ public:
+  void add(const std::string& setting, const std::string& value) { all_.push_back({setting, value}); }
+  bool none() const { return all_.empty(); }
+  Changes of(const std::string& task) {
+    Changes changes;
+    names_.insert(task);
+    for (Setting& one : all_)
+      if (one.path.starts_with(task + ".")) {
+        one.used = true;
+        changes.emplace_back(one.path.substr(task.size() + 1), one.value);
+      }
+    return changes;
+  }
+  void refuse_unused() const {
+    for (const Setting& one : all_) {
+      if (one.used) continue;
+      const std::string name = one.path.substr(0, one.path.find('.')), near = nearest(name, names_);
+      throw UsageError("--set tasks." + one.path + ": no task is named '" + name + "'" +
+                       (near.empty() ? "" : "; did you mean '" + near + "'?"));
+    }
+  }
+
+ private:
+  struct Setting {
+    std::string path, value;
+    bool used = false;
+  };
+  std::vector<Setting> all_;
+  std::set<std::string> names_;
+};
+
+/// Reads one task with the changes of its entry and those of --set, which win. `entry`: for the resolved suite.
+void add_task(const std::string& path, const std::string& name, Changes changes, TaskSettings& settings,
+              std::vector<Task>& tasks, YAML::Node entry, YAML::Node& resolved) {
+  Changes more;
+  if (!settings.none()) {
+    const YAML::Node file = load_yaml(path);
+    const bool names_itself = file.IsMap() && file["task"].IsDefined() && file["task"].IsScalar();
+    more = settings.of(name.empty() && names_itself ? file["task"].Scalar() : name);
+  }
+  if (!more.empty() && entry.IsScalar()) entry = YAML::Node(YAML::NodeType::Map);
+  for (const auto& [key, value] : more) {
+    changes.emplace_back(key, value);
+    try {
+      entry["set"][key] = YAML::Load(value);
+    } catch (const YAML::Exception&) {
+      throw UsageError("--set tasks: '" + value + "' is not a YAML value");
+    }
+  }
+  if (entry.IsMap()) entry["path"] = path;
+  tasks.push_back(read_task(path, name, changes));
+  resolved.push_back(entry);
+}
+
 /// A path, a glob, or {path, name, set}. `resolved` is rewritten with absolute paths.
-void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>& tasks, YAML::Node& resolved) {
+void read_task_entry(YAML::Node node, const std::string& file, TaskSettings& settings, std::vector<Task>& tasks,
+                     YAML::Node& resolved) {
   if (node.IsScalar()) {
     const std::string wanted = path_beside(file, node.Scalar());
     const std::vector<std::string> paths = expand_glob(file, wanted);
     refuse_no_files(place_of(file, node.Mark()), wanted, paths);
-    for (const std::string& path : paths) {
-      tasks.push_back(read_task(path, "", {}));
-      resolved.push_back(path);
-    }
+    for (const std::string& path : paths) add_task(path, "", {}, settings, tasks, YAML::Node(path), resolved);
     return;
   }
   YamlFields fields(node, file, "task entry");
@@ -108,7 +164,7 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
   refuse_no_files(place_of(file, node.Mark()), wanted, paths);
   const YAML::Node renamed = fields.find("name");
   const std::string name = renamed.IsDefined() && !renamed.IsNull() ? fields.required_name("name") : "";
-  std::vector<std::pair<std::string, std::string>> changes;
+  Changes changes;
   YamlFields set = fields.map("set", "set");
   for (const auto& entry : set.node()) {
     YAML::Emitter value;
@@ -119,12 +175,7 @@ void read_task_entry(YAML::Node node, const std::string& file, std::vector<Task>
   if (!name.empty() && paths.size() > 1)
     throw UsageError(place_of(file, node.Mark()) + ": task: " + std::to_string(paths.size()) + " files are meant by " +
                      wanted + ", and one name is given");
-  for (const std::string& path : paths) {
-    tasks.push_back(read_task(path, name, changes));
-    YAML::Node copy = YAML::Clone(node);
-    copy["path"] = path;
-    resolved.push_back(copy);
-  }
+  for (const std::string& path : paths) add_task(path, name, changes, settings, tasks, YAML::Clone(node), resolved);
 }
 
 Cleanup read_cleanup(YamlFields fields) {
@@ -312,11 +363,16 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
   const std::string path = fs::absolute(given).lexically_normal().string();  // its folder is what paths are relative to
   YAML::Node node = named ? suite_of(source) : piped ? read_yaml(std::cin, given) : load_yaml(given);
   if (!node.IsMap()) throw UsageError(given + ":1:1: a suite is a map with the keys suite, modules and tasks");
+  TaskSettings of_tasks;
   for (const std::string& setting : settings) {
     const auto equals = setting.find('=');
     if (equals == std::string::npos || equals == 0)
       throw UsageError("--set " + setting + ": expected KEY=VALUE, such as modules.NAME.dtype=bfloat16");
-    set_yaml_path(node, setting.substr(0, equals), setting.substr(equals + 1), "--set " + setting.substr(0, equals));
+    const std::string key = setting.substr(0, equals), value = setting.substr(equals + 1);
+    if (key.starts_with("tasks."))
+      of_tasks.add(key.substr(6), value);
+    else
+      set_yaml_path(node, key, value, "--set " + key);
   }
   SuiteFile out;
   Suite& suite = out.suite;
@@ -331,7 +387,8 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
   }
   for (const auto& item : fields.find("modules"))
     suite.modules.push_back(read_module(item, path, suite.chats.emplace_back()));
-  for (const auto& item : fields.find("tasks")) read_task_entry(item, path, suite.tasks, tasks);
+  for (const auto& item : fields.find("tasks")) read_task_entry(item, path, of_tasks, suite.tasks, tasks);
+  of_tasks.refuse_unused();
   suite.machine = read_machine(fields.map("machine", "machine"));
   suite.cleanup = read_cleanup(fields.map("cleanup", "cleanup"));
   suite.deadlines = read_deadlines(fields.map("deadlines", "deadlines"));

@@ -1,16 +1,19 @@
 #include "orchestrator/suite/task_file.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 #include <set>
 
+#include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/regex.h"
 #include "orchestrator/metrics/repeats.h"
 #include "orchestrator/metrics/text_metric_table.h"
 #include "orchestrator/suite/data_place.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "orchestrator/task_types/generation.h"
+#include "sharding/protocol/input_file.h"
 
 namespace proctor {
 namespace {
@@ -44,6 +47,26 @@ FewShot read_fewshot(YamlFields fields) {
   return out;
 }
 
+/// {python: FILE.py:FUNCTION}
+Metric code_metric(const YamlFields& task, YamlFields fields, const TaskType& type) {
+  const std::string text = fields.required_text("python");
+  fields.finish();
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size())
+    fields.refuse("python", "expected FILE.py:FUNCTION, found '" + text + "'");
+  Metric metric;
+  metric.name = text.substr(colon + 1);
+  metric.code = path_beside(task.file(), text.substr(0, colon));
+  const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  if (!std::ranges::all_of(metric.name, word)) fields.refuse("python", "'" + metric.name + "' is no function's name");
+  if (is_text_metric(metric.name) || find_corpus_metric(metric.name) || metric.name.ends_with("_stderr"))
+    fields.refuse("python", "'" + metric.name + "' is proctor's own name; call the function another");
+  if (!type.takes_code()) fields.refuse("python", "only generate_until has metrics in Python");
+  if (const auto why = why_no_file(metric.code)) fields.refuse("python", metric.code + ": " + *why);
+  if (!is_there(metric.code)) fields.refuse("python", metric.code + ": no such file");
+  return metric;
+}
+
 std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
   std::vector<Metric> metrics;
   const YAML::Node node = fields.find("metrics");
@@ -51,7 +74,9 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
   if (node.IsDefined())
     for (const auto& item : node) {
       Metric metric;
-      if (item.IsMap() && item.size() == 1) {
+      if (item.IsMap() && item["python"].IsDefined()) {
+        metric = code_metric(fields, YamlFields(item, fields.file(), "metric"), type);
+      } else if (item.IsMap() && item.size() == 1) {
         metric.name = item.begin()->first.Scalar();
         metric.options = json_of(item.begin()->second);
       } else if (item.IsScalar()) {
@@ -65,6 +90,7 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
     for (const std::string& name : type.default_metrics()) metrics.push_back({name, nlohmann::json::object()});
   const auto known = type.metrics();
   for (const Metric& metric : metrics) {
+    if (!metric.code.empty()) continue;
     if (!type.has_metric(metric.name))
       fields.refuse("metrics",
                     "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");

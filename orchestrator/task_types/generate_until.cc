@@ -34,6 +34,7 @@ class GenerateUntil final : public TaskType {
     return names;
   }
   bool has_metric(const std::string& name) const override { return is_text_metric(name); }
+  bool takes_code() const override { return true; }
   std::string example_answer(const TaskTemplates& task, const Document& document) const override {
     return render_list(task.target, document).at(0);
   }
@@ -54,6 +55,7 @@ class GenerateUntil final : public TaskType {
     MetricValues values;
     std::vector<std::string> each;  // filtered by itself; where some metric is of them
     for (const Metric& metric : task.task->metrics) {
+      if (!metric.code.empty()) continue;  // scored some documents at a time (cell_score.cc)
       const auto repeats = repeat_metric(metric.name);
       if (repeats && each.empty())
         for (const std::string& text : texts) each.push_back(apply_filter(filter, {text}).at(0));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "orchestrator/data/table_reader.h"
+#include "orchestrator/metrics/code_metric.h"
 #include "orchestrator/metrics/filters.h"
 #include "orchestrator/metrics/metric_value.h"
 #include "orchestrator/prompts/template.h"
@@ -24,6 +25,7 @@ namespace proctor {
 struct TaskTemplates {
   const Task* task = nullptr;
   TableReader* tables = nullptr;  ///< nullptr: no data file needs it
+  CodeMetrics* code = nullptr;    ///< nullptr: no metric is the user's code
   std::unique_ptr<Template> prompt, answer, text, gen_prefix;
   std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
   std::vector<Template> choices, labels, target,
@@ -82,6 +84,8 @@ class TaskType {
   virtual MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                              const FilterPipeline& filter) const = 0;
   virtual std::string target(const TaskTemplates& task, const Document& document) const = 0;
+  /// Whether its metrics may be Python functions of a text and its targets.
+  virtual bool takes_code() const { return false; }
   /// False: the answers themselves are the result (responses/), there are no metrics and no samples.
   virtual bool is_scored() const { return true; }
 };

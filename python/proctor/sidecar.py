@@ -1,4 +1,5 @@
-"""The one Python process of a run, which proctor starts and asks line by line for what Python has: chat templates, Parquet.
+"""The one Python process of a run, which proctor starts and asks line by line for what Python has: chat templates, Parquet,
+the user's own metrics.
 
     python -m proctor.sidecar --parent PID
 
@@ -31,6 +32,7 @@ SERVICES = {
     "render": ("proctor.chat_templates", "jinja2>=3.1"),
     "table": ("proctor.tables", "pyarrow"),
     "rows": ("proctor.tables", "pyarrow"),
+    "metric": ("proctor.code_metrics", ""),
 }
 
 
@@ -61,8 +63,9 @@ class Sidecar:
 def confine(parent: int) -> None:
     """No network, bounded memory, no life without the parent."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) != 0:  # root's, else one of a user namespace; without either the sandbox is what there is
-        libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    # root's, else one of a user namespace; without either the sandbox is what there is
+    alone = libc.unshare(CLONE_NEWNET) == 0 or libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0
+    os.environ["PROCTOR_NETWORK"] = "none" if alone else "open"  # for metrics that run what a model wrote
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # last: a change of credentials would undo it
     if os.getppid() != parent:
         sys.exit("sidecar: who started it has gone")

@@ -7,6 +7,9 @@ namespace proctor {
 namespace {
 
 constexpr double kFlopsPerSecondCpu = 4e10, kFlopsPerSecondGpu = 1e14;  // of one device, before anything is known
+// Seconds beside the matrix products, as a share of what those products take in float32: what is no product takes as
+// long in every dtype. Of SmolLM2-135M in the demo on an AMX machine (docs/performance.md).
+constexpr double kBesideScoring = 0.25, kBesideGeneration = 1;
 constexpr double kLoadBytesPerSecond = 1e9;
 constexpr double kRunTrust = 1, kLoadTrust = 0.2;  // seconds of measuring that those guesses count as
 constexpr double kKept = 60;                       // seconds of what was known that a short run leaves
@@ -46,7 +49,14 @@ std::string work_name(const std::string& dtype, const std::string& request_type)
 double Predictor::run_seconds(const std::string& work, double parameters, double flops) const {
   const auto known = known_.runs.find(work);
   const Pace pace = known == known_.runs.end() ? Pace{} : near(known->second, size_class(parameters));
-  return flops * pace.each(1 / (kind_ == "cpu" ? kFlopsPerSecondCpu : kFlopsPerSecondGpu), kRunTrust);
+  return flops * pace.each(1 / guessed_flops(work), kRunTrust);
+}
+
+double Predictor::guessed_flops(const std::string& work) const {
+  const double products = work.starts_with("float32") ? speed_.float32 : speed_.half;
+  if (products <= 0) return kind_ == "cpu" ? kFlopsPerSecondCpu : kFlopsPerSecondGpu;
+  const double beside = work.ends_with("generate_until") ? kBesideGeneration : kBesideScoring;
+  return 1 / (1 / products + (speed_.float32 > 0 ? beside / speed_.float32 : 0));
 }
 
 double Predictor::load_seconds(double bytes) const {

@@ -36,10 +36,17 @@ struct Calibration {
 /// "float32 loglikelihood": work of one pace.
 std::string work_name(const std::string& dtype, const std::string& request_type);
 
-/// Predictions for a device of this kind ("cpu" or a GPU's name), from what is known or from what such devices do.
+/// Floating-point operations a second in matrix products of one device, as they were measured; 0: not.
+struct DeviceSpeed {
+  double float32 = 0, half = 0;
+};
+
+/// Predictions for a device of this kind ("cpu" or a GPU's name), from what is known, from what it does in matrix
+/// products, or from what such devices do.
 class Predictor {
  public:
-  Predictor(std::string device_kind, Calibration known) : kind_(std::move(device_kind)), known_(std::move(known)) {}
+  Predictor(std::string device_kind, Calibration known, DeviceSpeed speed = {})
+      : kind_(std::move(device_kind)), known_(std::move(known)), speed_(speed) {}
   /// Seconds of so many planned FLOPs on one device, of a model of so many parameters.
   double run_seconds(const std::string& work, double parameters, double flops) const;
   /// Of a module's weights, `bytes` of them for each device.
@@ -49,8 +56,11 @@ class Predictor {
   const Calibration& known() const { return known_; }
 
  private:
+  /// Planned FLOPs a second where no run has shown them.
+  double guessed_flops(const std::string& work) const;
   std::string kind_;
   Calibration known_;
+  DeviceSpeed speed_;
 };
 
 }  // namespace proctor

@@ -32,6 +32,8 @@ struct DeviceFacts {
   std::string torch_version, nccl_version, cuda_driver;
   std::string numerics;         ///< hash of proctor's own sources that compute
   std::vector<int> numa_nodes;  ///< of each device; -1 unknown
+  /// Of one CPU thread: floating-point operations a second in a matrix product; 0: not measured.
+  double float32_flops = 0, bfloat16_flops = 0;
 };
 
 }  // namespace proctor

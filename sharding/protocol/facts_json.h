@@ -11,7 +11,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ModelFacts, architecture, checkpoint_dtype, p
                                    heads, kv_heads, head_dim, intermediate, vocabulary, max_length, bytes_per_token,
                                    shares_beginnings, model_hash, folder_hash, eos_text, bos_text, kinds, notes)
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DeviceFacts, kind, count, bytes, instruction_set, torch_version, nccl_version,
-                                   cuda_driver, numerics, numa_nodes)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFacts, kind, count, bytes, instruction_set, torch_version,
+                                                nccl_version, cuda_driver, numerics, numa_nodes, float32_flops,
+                                                bfloat16_flops)
 
 }  // namespace proctor

@@ -23,8 +23,9 @@ HAS_REFERENCES = all(importlib.util.find_spec(name) for name in ("lm_eval", "dat
 DEFINITIONS = {"arc_easy": "arc/arc_easy", "arc_challenge": "arc/arc_challenge", "piqa": "piqa/piqa", "boolq": "super_glue/boolq/default",
                "truthfulqa_mc1": "truthfulqa/truthfulqa_mc1", "truthfulqa_mc2": "truthfulqa/truthfulqa_mc2", "hellaswag": "hellaswag/hellaswag", "winogrande": "winogrande/default", "gsm8k": "gsm8k/gsm8k", "gsm8k_cot": "gsm8k/gsm8k-cot",
                "humaneval": "humaneval/humaneval", "ifeval": "ifeval/ifeval"}
-# Their metrics are not there: nothing of the benchmark, or another one.
-OTHER_METRICS = {"humaneval": ["token_f1"], "ifeval": ["token_f1"], "truthfulqa_mc2": ["probability_mass"], **dict.fromkeys(("minerva_math",), ["math_equal"])}
+# Metrics that are called otherwise than there, or are other ones. Those in Python are left out of the run.
+IN_PYTHON = {"humaneval": ["pass_at_1"], "ifeval": ["prompt_level_strict_acc", "prompt_level_loose_acc"]}
+OTHER_METRICS = {**{name: [{"python": f"{name}_metrics.py:{one}"} for one in functions] for name, functions in IN_PYTHON.items()}, "truthfulqa_mc2": ["probability_mass"], **dict.fromkeys(("minerva_math",), ["math_equal"])}
 # With more examples than none: only where lm-eval's rule of drawing them is one that proctor has.
 MORE_EXAMPLES = {"arc_easy": 3, "arc_challenge": 4, "truthfulqa_mc1": 2}
 
@@ -195,6 +196,8 @@ class BenchmarkTasks(RunCase):
                     changes["data"] = str(placed)
             if task["type"] == "generate_until":
                 changes["generation.max_gen_toks"] = 1
+            if task["task"] in IN_PYTHON:
+                changes["metrics"] = ["token_f1"]
             tasks[name] = (task, None, name)
             entries.append({"path": str(path), "set": changes})
             if name in MORE_EXAMPLES:

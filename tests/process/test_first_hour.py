@@ -21,6 +21,20 @@ class FirstHour(RunCase):
         self.one_line("line/suite.yaml", "--out", "again")
         self.assertEqual(self.final_files("again"), self.final_files("file"))
 
+    def test_tasks_are_changed_on_the_command_line(self):
+        self.write("one.yaml", {"suite": "one", "modules": [{"name": "a", "path": "llama"}], "tasks": ["choice.yaml", {"path": "say.yaml", "name": "talk", "set": {"fewshot.count": 1}}]})
+        self.write("two.yaml", {"suite": "two", "modules": [{"name": "a", "path": "llama"}],
+                                "tasks": [{"path": "choice.yaml", "set": {"fewshot.count": 3}}, {"path": "say.yaml", "name": "talk", "set": {"fewshot.count": 2, "generation.max_gen_toks": 3}}]})
+        changes = ("--set", "tasks.choice.fewshot.count=3", "--set", "tasks.talk.fewshot.count=2", "--set", "tasks.talk.generation.max_gen_toks=3")
+        self.run_suite("one", *changes, suite="one.yaml")
+        self.run_suite("two", suite="two.yaml")
+        self.assertEqual(self.final_files("one"), self.final_files("two"))
+        self.one_line("one/suite.yaml", "--out", "again")
+        self.assertEqual(self.final_files("again"), self.final_files("two"))
+        self.one_line("--model", "llama", "--tasks", "ch*.yaml", "--set", "tasks.choice.fewshot.count=3", "--out", "line")
+        for setting, said in (("tasks.choise.fewshot.count=3", "no task is named 'choise'; did you mean 'choice'?"), ("tasks.choice.fewshots=3", "fewshot"), ("tasks.say.fewshot.count=1", "no task is named 'say'")):
+            self.assertIn(said, self.run_suite("bad", "--set", setting, suite="one.yaml", code=2).stderr)
+
     def test_its_directory_is_named_after_models_and_tasks(self):
         self.one_line("--model", "llama", "--model", "./qwen3/", "--tasks", "choice.yaml", "--limit", "2")
         self.assertTrue((self.root / "runs/llama+qwen3-choice/results/qwen3.json").exists())

@@ -23,6 +23,7 @@
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/commands/tokenize_command.h"
+#include "worker/device/cpu_speed.h"
 #include "worker/device/probe.h"
 #include "worker/kinds/kinds.h"
 #include "worker/visit/worker.h"
@@ -152,7 +153,9 @@ int run(Arguments arguments) {
   if (command == "probe") {
     const DeviceChoice choice = device_choice(take_option(arguments, "--device", "auto"));
     refuse_rest(arguments, 0);
-    std::cout << nlohmann::json(probe(choice)).dump(2) << "\n";
+    DeviceFacts facts = probe(choice);
+    measure_speed(facts);
+    std::cout << nlohmann::json(facts).dump(2) << "\n";
     return 0;
   }
   if (command == "check" && take_flag(arguments, "--each")) {

@@ -57,6 +57,19 @@ TEST(Calibration, a_tiny_model_and_a_short_run_say_nothing_of_a_large_one) {
       << "the class below is better than none";
 }
 
+TEST(Calibration, what_was_never_run_is_guessed_from_matrix_products) {
+  const Predictor slow("cpu", {}, {1e10, 4e10}), fast("cpu", {}, {1e11, 4e11});
+  for (const char* work : {"float32 loglikelihood", "float32 generate_until", "bfloat16 loglikelihood"})
+    EXPECT_NEAR(slow.run_seconds(work, 1e8, 1e12), 10 * fast.run_seconds(work, 1e8, 1e12), 1e-9) << work;
+  EXPECT_NEAR(fast.run_seconds("float32 loglikelihood", 1e8, 1e12), 12.5, 1e-9);
+  EXPECT_NEAR(fast.run_seconds("bfloat16 loglikelihood", 1e8, 1e12), 5, 1e-9)
+      << "a quarter of ten seconds is no product";
+  Calibration learned;
+  learned.runs["float32 loglikelihood"][8].add(1e14, 100);
+  EXPECT_NEAR(Predictor("cpu", learned, {1e11, 0}).run_seconds("float32 loglikelihood", 1e8, 1e12), 1, 0.02)
+      << "what a run has shown counts";
+}
+
 TEST(Calibration, predictions_fall_back_by_kind_of_device) {
   const Predictor cpu("cpu", calibration(2e10, 1e6)), gpu("NVIDIA H100", {});
   EXPECT_NEAR(cpu.run_seconds("float32 loglikelihood", 1e8, 1e11), 5, 1e-4);
