@@ -80,7 +80,7 @@ std::size_t WorkerFacts::ask_about(std::span<const Module> modules, std::span<co
   return answered;
 }
 
-DeviceFacts WorkerFacts::probe() { return ask({"probe", "--device", device_}).get<DeviceFacts>(); }
+DeviceFacts WorkerFacts::probe() { return ask({"probe", "--device", device_, "--speed"}).get<DeviceFacts>(); }
 
 nlohmann::json WorkerFacts::ask(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), worker_binary_path());

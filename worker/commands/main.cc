@@ -39,7 +39,9 @@ constexpr const char* kHelp =
     "refused;\n"
     "                                          reads no weights\n"
     "  proctor-worker check --each JSON...     the same of each module, a line each\n"
-    "  proctor-worker probe [--device D]       this machine's devices and libraries as JSON; D: auto, cpu or cuda\n"
+    "  proctor-worker probe [--device D]       this machine's devices and libraries as JSON; D: auto, cpu or cuda; "
+    "--speed:\n"
+    "                                          what a CPU thread does in matrix products, too\n"
     "  proctor-worker tokenize FOLDER [--no-special] [--types] [--decode [--keep-special]]\n"
     "                                          JSON lines in (a string, a pair, or ids with --decode), JSON lines out\n"
     "\n"
@@ -152,9 +154,10 @@ int run(Arguments arguments) {
   if (command == "serve") return serve_command(std::move(arguments));
   if (command == "probe") {
     const DeviceChoice choice = device_choice(take_option(arguments, "--device", "auto"));
+    const bool speed = take_flag(arguments, "--speed");
     refuse_rest(arguments, 0);
     DeviceFacts facts = probe(choice);
-    measure_speed(facts);
+    if (speed) measure_speed(facts);
     std::cout << nlohmann::json(facts).dump(2) << "\n";
     return 0;
   }
