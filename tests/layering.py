@@ -21,7 +21,7 @@ ROOMS = {
     "orchestrator/prompts": "cpython data spec sharding/protocol",
     "orchestrator/metrics": "cpython spec sharding/protocol",
     "orchestrator/task_types": "cpython data spec prompts metrics sharding/protocol",
-    "orchestrator/suite": "spec metrics task_types sharding/protocol",
+    "orchestrator/suite": "base data spec metrics task_types sharding/protocol",
     "orchestrator/store": "base sharding/protocol",
     "orchestrator/sidecar": "base data metrics prompts sharding/protocol",
     "orchestrator/ranks": "base store sharding/protocol",

@@ -1,5 +1,7 @@
 #include "orchestrator/data/documents.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "orchestrator/data/json_rows.h"
@@ -11,8 +13,11 @@
 namespace proctor {
 namespace {
 
+constexpr std::array<const char*, 6> kEndings = {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow"};
+
 std::vector<Document> read_table(const std::string& path, TableReader* tables) {
   PROCTOR_CHECK(tables, "whoever has tables has a reader of them");
+  if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
   std::vector<Document> documents;
   tables->read(path, [&](nlohmann::ordered_json row) {
     documents.push_back({std::move(row), path, documents.size() + 1, Document::Place::row});
@@ -22,7 +27,6 @@ std::vector<Document> read_table(const std::string& path, TableReader* tables) {
 }
 
 std::vector<Document> read_file(const std::string& path, TableReader* tables) {
-  if (const auto why = why_no_file(path)) throw UsageError(path + ": " + *why);
   if (path.ends_with(".parquet") || path.ends_with(".arrow")) return read_table(path, tables);
   TextFile stream(path);
   const std::string name = unpacked_name(path);
@@ -32,6 +36,11 @@ std::vector<Document> read_file(const std::string& path, TableReader* tables) {
 }
 
 }  // namespace
+
+bool is_named_as_rows(const std::string& path) {
+  const std::string name = unpacked_name(path);
+  return std::ranges::any_of(kEndings, [&](const char* ending) { return name.ends_with(ending); });
+}
 
 std::vector<Document> read_documents(std::span<const std::string> files, TableReader* tables) {
   PROCTOR_CHECK(!files.empty(), "a split has a file");

@@ -11,6 +11,9 @@
 
 namespace proctor {
 
+/// Whether the name ends as a file of rows does, packed or not.
+bool is_named_as_rows(const std::string& path);
+
 /// `tables` may be nullptr where no file needs it. Throws InputError: not readable, no rows, a row that is no JSON
 /// object or is nested deeper than 256, NaN, a row with more or fewer columns than the first, a column named twice,
 /// text that is not UTF-8 (with its line). Blank lines are skipped, and a byte order mark.

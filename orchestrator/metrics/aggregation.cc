@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "orchestrator/metrics/bootstrap.h"
 #include "orchestrator/metrics/corpus_metrics.h"
@@ -9,15 +10,29 @@
 namespace proctor {
 namespace {
 
-enum class Kind { mean, perplexity, weighted_perplexity, bits_per_byte, corpus, calibration };
+enum class Kind { mean, mean_without_error, perplexity, weighted_perplexity, bits_per_byte, corpus, calibration };
+
+struct Row {
+  const char* name;
+  Kind kind;
+};
+/// Those of which less is better. Others are corpus metrics, or means of which more is.
+constexpr Row kLessIsBetter[] = {{"perplexity", Kind::perplexity},
+                                 {"word_perplexity", Kind::weighted_perplexity},
+                                 {"byte_perplexity", Kind::weighted_perplexity},
+                                 {"bits_per_byte", Kind::bits_per_byte},
+                                 {"brier_score", Kind::mean_without_error},  // lm-eval gives none
+                                 {"ece", Kind::calibration},
+                                 {"kept_tokens", Kind::mean}};
+
+const Row* find_row(const std::string& metric) {
+  const auto* const found = std::ranges::find_if(kLessIsBetter, [&](const Row& row) { return row.name == metric; });
+  return found == std::end(kLessIsBetter) ? nullptr : found;
+}
 
 Kind kind_of(const std::string& metric) {
-  if (metric == "perplexity") return Kind::perplexity;
-  if (metric == "word_perplexity" || metric == "byte_perplexity") return Kind::weighted_perplexity;
-  if (metric == "bits_per_byte") return Kind::bits_per_byte;
-  if (metric == "ece") return Kind::calibration;
-  if (find_corpus_metric(metric)) return Kind::corpus;
-  return Kind::mean;
+  if (const Row* row = find_row(metric)) return row->kind;
+  return find_corpus_metric(metric) ? Kind::corpus : Kind::mean;
 }
 
 std::vector<double> plain(std::span<const MetricValue> values) {
@@ -54,7 +69,7 @@ double corpus_figure(const CorpusMetric& metric, std::span<const MetricValue> va
   return metric.figure(sums);
 }
 
-/// Columns of whole numbers below `limit`, several in one number wherever their sums over so many documents stay exact:
+/// Columns of whole numbers, several in one number wherever their sums over so many documents stay exact:
 /// a draw costs the same for one as for three.
 struct Packed {
   std::vector<std::vector<double>> columns;  // each holds `each` columns of counts, the first in the lowest bits
@@ -125,7 +140,7 @@ double python_sum(std::span<const double> values, PythonSum how) {
 double aggregate(const std::string& metric, std::span<const MetricValue> values, PythonSum how) {
   const std::vector<double> sums = plain(values);
   const Kind kind = kind_of(metric);
-  if (kind == Kind::mean) return mean(sums, how);
+  if (kind == Kind::mean || kind == Kind::mean_without_error) return mean(sums, how);
   if (kind == Kind::corpus) return corpus_figure(*find_corpus_metric(metric), values);
   if (kind == Kind::calibration) return expected_calibration_error(values);
   if (kind == Kind::perplexity) return std::exp(-mean(sums, how));
@@ -141,12 +156,12 @@ std::optional<double> standard_error(const std::string& metric, std::span<const 
   const std::vector<double> sums = plain(values);
   switch (kind_of(metric)) {
     case Kind::mean:
-      if (metric == "brier_score") break;  // lm-eval gives none
       return sample_stddev(sums, options.sum) / std::sqrt(static_cast<double>(sums.size()));
     case Kind::perplexity:
       return bootstrap_perplexity(sums, options);
     case Kind::corpus:
       return bootstrap_corpus(*find_corpus_metric(metric), values, options);
+    case Kind::mean_without_error:
     case Kind::weighted_perplexity:
     case Kind::bits_per_byte:
     case Kind::calibration:
@@ -157,7 +172,7 @@ std::optional<double> standard_error(const std::string& metric, std::span<const 
 
 bool higher_is_better(const std::string& metric) {
   if (const CorpusMetric* corpus = find_corpus_metric(metric)) return corpus->higher_is_better;
-  return kind_of(metric) == Kind::mean && metric != "kept_tokens" && metric != "brier_score";
+  return !find_row(metric);
 }
 
 double group_value(std::span<const GroupMember> members, PythonSum how) {

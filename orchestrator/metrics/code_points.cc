@@ -11,6 +11,10 @@ CodePoint code_point_at(std::string_view text, std::size_t at) {
   return bytes > 0 ? CodePoint{static_cast<char32_t>(value), static_cast<std::size_t>(bytes)} : CodePoint{};
 }
 
+bool is_punctuation(char c) {
+  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+}
+
 bool is_decimal(char32_t code_point) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(code_point)) == UTF8PROC_CATEGORY_ND;
 }

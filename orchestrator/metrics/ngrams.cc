@@ -1,19 +1,17 @@
 #include "orchestrator/metrics/ngrams.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
+
+#include "orchestrator/metrics/code_points.h"
 
 namespace proctor {
 
 std::u32string code_points(std::string_view text) {
   std::u32string out;
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   for (std::size_t at = 0; at < text.size();) {
-    utf8proc_int32_t code_point = 0;
-    const auto n = utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code_point);
-    out += n > 0 ? static_cast<char32_t>(code_point) : U'\uFFFD';
-    at += n > 0 ? static_cast<std::size_t>(n) : 1;
+    const CodePoint one = code_point_at(text, at);
+    out += one.value;
+    at += one.bytes;
   }
   return out;
 }

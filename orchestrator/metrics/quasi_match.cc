@@ -11,11 +11,6 @@
 namespace proctor {
 namespace {
 
-/// Python's string.punctuation: what ASCII prints that is no letter, digit or space.
-bool is_punctuation(char c) {
-  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
-}
-
 /// Each run of word characters that is an article becomes a space.
 std::string without_articles(std::string_view text) {
   std::string out;

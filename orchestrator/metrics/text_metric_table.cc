@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/math_answer.h"
 #include "orchestrator/metrics/quasi_match.h"
 #include "orchestrator/metrics/repeats.h"
@@ -117,7 +118,7 @@ void check_text_metric_options(const std::string& name, const Json& options, con
   Json rest = options;
   const std::string by = rest.value("by", Json("exact_match")).is_string() ? rest.value("by", "exact_match") : "";
   const Row* base = find_row(by);
-  if (!base || by == "bleu" || by == "chrf" || by == "chrf++" || by == "ter")
+  if (!base || find_corpus_metric(by))
     throw UsageError(where + ": by is the metric of each text, such as exact_match, found " + rest["by"].dump());
   rest.erase("by");
   base->check(rest, where);

@@ -4,15 +4,12 @@
 #include <vector>
 
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/code_points.h"
 #include "orchestrator/metrics/regex.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
 namespace {
-
-bool is_punctuation(char c) {
-  return c > ' ' && c < 127 && std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~").find(c) != std::string_view::npos;
-}
 
 std::string normalised(std::string text, const nlohmann::json& options) {
   if (options.is_null()) return text;

@@ -82,7 +82,6 @@ std::string requests_hash(std::span<const Request> requests) {
   return xxh3_hex(text);
 }
 
-/// Identity of a cell: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
 /// Of the files that a task's metrics are written in; null where there are none.
 nlohmann::json code_of(const Task& task) {
   nlohmann::json hashes;
@@ -95,6 +94,13 @@ nlohmann::json code_of(const Task& task) {
   return hashes;
 }
 
+/// What of a task counts for its cells' identity.
+struct TaskHashes {
+  std::vector<std::string> requests;  // of each set
+  std::vector<nlohmann::json> code;   // of each task
+};
+
+/// Identity of a cell: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
 nlohmann::json identity_of(const Work& work, const Module& module, const ModelFacts& facts, const std::string& requests,
                            std::int64_t batch_tokens) {
   nlohmann::json json = {
@@ -124,11 +130,12 @@ void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
                      "; kinds that can: " + quoted_list(facts.kinds));
 }
 
-void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const std::string& requests) {
+void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const TaskHashes& hashes) {
   const CellRequests& cell = work.requests_of(ModuleId{m}, TaskId{t});
   const std::vector<std::uint32_t> bundles = bundles_of(cell);
-  nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m], requests, work.max_batch_tokens[m]);
-  if (nlohmann::json code = code_of(work.suite.tasks[t]); !code.is_null()) identity["code"] = std::move(code);
+  nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m],
+                                        hashes.requests[work.set_of(ModuleId{m}, TaskId{t})], work.max_batch_tokens[m]);
+  if (!hashes.code[t].is_null()) identity["code"] = hashes.code[t];
   const std::string hash = xxh3_hex(identity.dump());
   work.cells.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
   const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
@@ -274,12 +281,12 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
   for (const Module& module : work.suite.modules)
     work.max_batch_tokens.push_back(
         module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
-  std::vector<std::string> hashes;
-  for (const CellRequests& cell : work.requests) hashes.push_back(requests_hash(cell.requests));
+  TaskHashes hashes;
+  for (const CellRequests& cell : work.requests) hashes.requests.push_back(requests_hash(cell.requests));
+  for (const Task& task : work.suite.tasks) hashes.code.push_back(code_of(task));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
-      if (can_answer(work.suite.modules[m], work.suite.tasks[t]))
-        add_cell(work, m, t, hashes[work.set_of(ModuleId{m}, TaskId{t})]);
+      if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_cell(work, m, t, hashes);
   if (work.cells.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
   return work;
 }

@@ -58,13 +58,10 @@ ResponseLists response_lists(const Answered& answered, const FilterPipeline& fil
     }
     return lists;
   }
-  std::vector<std::string> texts, answers;
-  for (const Response& response : answered.responses) {
-    texts.push_back(std::get<GenerateAnswer>(response.answer).text);
-    answers.push_back(answer_proper(std::get<GenerateAnswer>(response.answer)));
-  }
+  std::vector<std::string> texts;
+  for (const Response& response : answered.responses) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
   lists.responses.push_back(texts);
-  const std::vector<std::string> filtered = apply_filter(filter, answers);
+  const std::vector<std::string> filtered = apply_filter(filter, answers_of(answered.responses));
   lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
   return lists;
 }
@@ -249,11 +246,9 @@ void CellScorer::score_by_code(std::span<const std::pair<std::size_t, std::vecto
       std::vector<std::size_t> of;  // of each text: its document
       for (const auto& [d, responses] : complete) {
         if (!first_error(responses).empty()) continue;
-        std::vector<std::string> answers;
-        for (const Response& one : responses) answers.push_back(answer_proper(std::get<GenerateAnswer>(one.answer)));
         try {
-          texts.push_back({apply_filter(filters_[f], answers).at(0), render_list(task_.target, cell_.documents[d]),
-                           &cell_.documents[d].row});
+          texts.push_back({apply_filter(filters_[f], answers_of(responses)).at(0),
+                           render_list(task_.target, cell_.documents[d]), &cell_.documents[d].row});
           of.push_back(d);
         } catch (const Error&) {  // it costs the document where it is scored
         }

@@ -7,14 +7,14 @@
 #include <cctype>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <sstream>
 
+#include "orchestrator/data/documents.h"
 #include "orchestrator/suite/hub_cache.h"
 #include "orchestrator/suite/yaml_fields.h"
+#include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/input_file.h"
 
 namespace proctor {
@@ -25,11 +25,7 @@ using Files = std::vector<std::string>;
 
 DataPlace none(const std::string& why) { return {{}, why}; }
 
-std::string listed(const std::set<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
+std::string listed(const std::set<std::string>& names) { return quoted_list({names.begin(), names.end()}); }
 
 /// A JSON file's value; null where there is none that can be read.
 nlohmann::json read_json(const fs::path& path) {
@@ -152,13 +148,6 @@ DataPlace in_datasets_cache(const HubName& wanted) {
   return place;
 }
 
-bool is_data(const fs::path& path) {
-  for (const char* suffix : {".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow"})
-    for (const char* packing : {"", ".gz", ".zst"})
-      if (path.string().ends_with(std::string(suffix) + packing)) return true;
-  return false;
-}
-
 /// A word of a path: between its ends, slashes, dots, hyphens and underscores, as datasets looks for splits.
 bool has_word(const std::string& path, const std::string& word) {
   const auto is_edge = [&](std::size_t at) {
@@ -214,7 +203,7 @@ DataPlace in_hub_cache(const HubName& wanted, const fs::path& snapshot) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(snapshot, error)) {
     const std::string path = fs::relative(entry.path(), snapshot, error).string();
-    if (!is_data(path)) continue;
+    if (!is_named_as_rows(path)) continue;
     if (!patterns.empty()) {
       const auto fits = [&](const std::string& one) { return fnmatch(one.c_str(), path.c_str(), 0) == 0; };
       if (std::ranges::any_of(patterns, fits)) place.files.push_back(entry.path().string());

@@ -1,28 +1,24 @@
 #include "orchestrator/suite/hub_cache.h"
 
-#include <cstdlib>
 #include <fstream>
+
+#include "orchestrator/base/machine.h"
 
 namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
 fs::path home_of_both() {
-  if (const auto home = environment("HF_HOME"); !home.empty()) return home;
-  if (const auto cache = environment("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface";
-  return fs::path(environment("HOME")) / ".cache/huggingface";
+  if (const auto home = variable("HF_HOME"); !home.empty()) return home;
+  if (const auto cache = variable("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface";
+  return fs::path(variable("HOME")) / ".cache/huggingface";
 }
 
 }  // namespace
 
 fs::path hub_snapshot(const std::string& kind, const std::string& name, std::string revision) {
-  const std::string given = environment("HF_HUB_CACHE");
+  const std::string given = variable("HF_HUB_CACHE");
   std::string folder = kind + "--" + name;
   if (const auto slash = folder.find('/'); slash != std::string::npos) folder.replace(slash, 1, "--");
   const fs::path repository = (given.empty() ? home_of_both() / "hub" : fs::path(given)) / folder;
@@ -31,7 +27,7 @@ fs::path hub_snapshot(const std::string& kind, const std::string& name, std::str
 }
 
 fs::path datasets_cache() {
-  const std::string given = environment("HF_DATASETS_CACHE");
+  const std::string given = variable("HF_DATASETS_CACHE");
   return given.empty() ? home_of_both() / "datasets" : fs::path(given);
 }
 

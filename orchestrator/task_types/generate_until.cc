@@ -47,9 +47,7 @@ class GenerateUntil final : public TaskType {
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline& filter) const override {
-    std::vector<std::string> texts;
-    for (const Response& response : responses)
-      texts.push_back(answer_proper(std::get<GenerateAnswer>(response.answer)));
+    const std::vector<std::string> texts = answers_of(responses);
     const std::vector<std::string> filtered = apply_filter(filter, texts),
                                    accepted = render_list(task.target, document);
     MetricValues values;

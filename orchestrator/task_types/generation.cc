@@ -94,6 +94,12 @@ nlohmann::ordered_json generation_kwargs(const Generate& generate) {
   return kwargs;
 }
 
+std::vector<std::string> answers_of(std::span<const Response> responses) {
+  std::vector<std::string> texts;
+  for (const Response& one : responses) texts.push_back(answer_proper(std::get<GenerateAnswer>(one.answer)));
+  return texts;
+}
+
 void seed_draws(std::vector<Request>& requests, std::uint64_t seed, const std::string& task) {
   std::unordered_map<std::string, std::uint64_t> seen;
   for (Request& request : requests) {

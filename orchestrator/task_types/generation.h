@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ Generate generation_of(const Generation& generation, OnLong on_long);
 Generate generation_of(const Task& task);
 /// As lm-eval's generation_kwargs.
 nlohmann::ordered_json generation_kwargs(const Generate& generate);
+
+/// Of each response the text that counts. Of a generation's, none failed.
+std::vector<std::string> answers_of(std::span<const Response> responses);
 
 /// Gives each request that draws its seed: from the suite's seed, the task, the request itself and how many equal ones
 /// came before it (its repeat), so that the text is the same whoever computes it and whatever else is asked.

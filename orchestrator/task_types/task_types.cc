@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/code_points.h"
 #include "orchestrator/metrics/regex.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/error.h"
@@ -87,16 +88,9 @@ std::string cleaned(const Task& task, std::string text) {
       case CleanStep::What::trim:
         text = python::strip(text);
         break;
-      case CleanStep::What::replace: {
-        std::string out;
-        std::size_t done = 0;
-        for (auto at = text.find(step.pattern); at != std::string::npos; at = text.find(step.pattern, done)) {
-          out += text.substr(done, at - done) + step.by;
-          done = at + step.pattern.size();
-        }
-        text = out + text.substr(done);
+      case CleanStep::What::replace:
+        text = replaced(text, step.pattern, step.by);
         break;
-      }
       case CleanStep::What::remove:
         text = Regex(step.pattern, "clean").remove_all(text);
         break;

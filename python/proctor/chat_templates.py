@@ -42,6 +42,11 @@ class Generation(jinja2.ext.Extension):
         return str(caller())
 
 
+def line_and_all(error: BaseException) -> str:
+    line = getattr(error, "lineno", None)
+    return told(error) + (f" (line {line} of the template)" if line else "")
+
+
 def tojson(value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: tuple[str, str] | None = None, sort_keys: bool = False) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
@@ -133,7 +138,7 @@ class Template:
         try:
             self.compiled = environment(now).from_string(self.text)
         except jinja2.exceptions.TemplateError as error:
-            raise Refused(f"{self.name}: {told(error)}") from error
+            raise Refused(f"{self.name}: {line_and_all(error)}") from error
 
     @staticmethod
     def chosen(folder: Path, chosen: str | None) -> tuple[str, str]:
@@ -193,7 +198,7 @@ class Service:
             except jinja2.exceptions.TemplateError as error:
                 less = [message for message in item["messages"] if message.get("role") != "system"]
                 if not request.get("drop_system") or len(less) == len(item["messages"]):
-                    raise Refused(f"{self.template.name}: conversation {number + 1}: {told(error)}") from error
+                    raise Refused(f"{self.template.name}: conversation {number + 1}: {line_and_all(error)}") from error
                 texts.append(self.one(self.template, {**item, "messages": less}))
                 without += 1
         return {"texts": texts, "without_system": without}
@@ -205,4 +210,4 @@ class Service:
         except (jinja2.exceptions.TemplateError, Refused, MemoryError, RecursionError):
             raise
         except Exception as error:  # a template is code: whatever it does is its own fault
-            raise Refused(f"{template.name}: {told(error)}") from error
+            raise Refused(f"{template.name}: {line_and_all(error)}") from error

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -28,26 +29,23 @@ def loaded(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # it is code: whatever it does is its own fault
-        raise Refused(f"cannot be read: {raised(error)}") from error
+        raise Refused(f"cannot be read: {raised(error, str(path))}") from error
     return module
 
 
-def raised(error: BaseException) -> str:
-    """With the line of the user's file where it happened."""
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        line = trace.tb_lineno
-        trace = trace.tb_next
-    return told(error) + (f" (line {line})" if line else "")
+def raised(error: BaseException, path: str) -> str:
+    """With the last line of the user's file on the way to where it happened."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return told(error) + (f" (line {lines[-1]})" if lines else "")
 
 
-def value_of(function: Callable[..., Any], item: Json) -> float | Json:
+def value_of(function: Callable[..., Any], path: str, item: Json) -> float | Json:
     try:
         value = function(item["prediction"], item["references"], item["doc"])
     except (MemoryError, RecursionError):
         raise
     except Exception as error:
-        return {"error": raised(error)}
+        return {"error": raised(error, path)}
     if isinstance(value, bool) or (isinstance(value, (int, float)) and math.isfinite(value)):
         return float(value)
     return {"error": f"gave {value!r:.80}, expected a number, or true or false"}
@@ -67,4 +65,4 @@ class Service:
         if not callable(function):
             there = sorted(key for key, value in vars(self.modules[path]).items() if callable(value) and not key.startswith("_"))
             raise Refused(f"has no function '{name}'; there are {', '.join(there) or 'none'}")
-        return {"values": [value_of(function, item) for item in request["items"]]}
+        return {"values": [value_of(function, path, item) for item in request["items"]]}

@@ -6,5 +6,4 @@ class Refused(Exception):
 
 
 def told(error: BaseException) -> str:
-    line = getattr(error, "lineno", None)
-    return f"{type(error).__name__}: {error}" + (f" (line {line} of the template)" if line else "")
+    return f"{type(error).__name__}: {error}"

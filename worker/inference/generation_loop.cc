@@ -16,8 +16,6 @@
 namespace proctor {
 namespace {
 
-constexpr std::size_t kSlackTokens = 4;  // a code point may be cut over so many tokens
-
 /// [0, 1), of the row's step-th token: counter based (Philox 4x32-10), so that nothing else in the run matters.
 double uniform(std::uint64_t seed, std::uint64_t step) {
   at::Philox4_32 engine(seed, 0, step);

@@ -40,11 +40,10 @@ void ban_endings(at::Tensor& logits, const GenerationRow& row, const Tokens& eos
 }
 
 void penalise_repetition(at::Tensor& logits, const GenerationRow& row, const VocabularyShare& mine) {
-  Tokens seen = row.prompt;
-  seen.insert(seen.end(), row.generated.begin(), row.generated.end());
-  std::erase_if(seen, [&](TokenId id) { return id < mine.begin || id >= mine.begin + mine.rows; });
-  for (TokenId& id : seen) id -= static_cast<TokenId>(mine.begin);
-  const at::Tensor ids = token_tensor(seen, logits.device()), values = logits.index_select(0, ids);
+  Marked seen;
+  for (const Tokens* tokens : {&row.prompt, &row.generated})
+    for (const TokenId id : *tokens) seen.add(id, 0, mine);
+  const at::Tensor ids = token_tensor(seen.ids, logits.device()), values = logits.index_select(0, ids);
   logits.scatter_(0, ids, at::where(values < 0, values * row.repetition_penalty, values / row.repetition_penalty));
 }
 

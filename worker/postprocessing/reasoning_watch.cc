@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/postprocessing/generation_text.h"
+
 namespace proctor {
 namespace {
 
-constexpr std::size_t kSlackTokens = 4;  // a code point may be cut over so many tokens
 constexpr const char* kBlanks = " \t\r\n\f\v";
 
 std::string without_leading_blanks(const std::string& text) {

@@ -2,7 +2,6 @@
 // ...], "stem": bool} in; a line out for each: the corpus's figure, or of rouge [r1, r2, rL, rLsum] of each pair with
 // its first reference. {"metric": NAME, "numbers": [[a, b], ...]}: a figure of classes, of calibration or a
 // correlation. And {"metric": "porter", "words": [word, ...]} in, [stem, ...] out.
-#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,32 +11,15 @@
 #include "orchestrator/metrics/porter_stemmer.h"
 #include "orchestrator/metrics/retrieval_metrics.h"
 #include "orchestrator/metrics/rouge.h"
-#include "orchestrator/metrics/translation_metrics.h"
+#include "orchestrator/metrics/text_metric_table.h"
 
 namespace {
 
-using proctor::Counts;
-using References = std::vector<std::string>;
-
-Counts sum_of(const nlohmann::json& pairs,
-              const std::function<Counts(const std::string&, const References&)>& counts_of) {
-  Counts sum;
-  for (const auto& pair : pairs) {
-    const Counts counts = counts_of(pair[0], pair[1].get<References>());
-    sum.resize(counts.size());
-    for (std::size_t i = 0; i < counts.size(); ++i) sum[i] += counts[i];
-  }
-  return sum;
-}
-
 double corpus_figure(const std::string& metric, const nlohmann::json& pairs) {
-  if (metric == "bleu") return proctor::bleu_of(sum_of(pairs, proctor::bleu_counts));
-  if (metric == "ter") return proctor::ter_of(sum_of(pairs, proctor::ter_counts));
-  const int word_order = metric == "chrf++" ? 2 : 0;
-  const auto counts_of = [&](const std::string& prediction, const References& references) {
-    return proctor::chrf_counts(prediction, references, word_order);
-  };
-  return proctor::chrf_of(sum_of(pairs, counts_of), word_order);
+  std::vector<proctor::MetricValue> values;
+  for (const auto& pair : pairs)
+    values.push_back(proctor::text_metric(metric, pair[0], pair[1].get<std::vector<std::string>>(), {}));
+  return proctor::aggregate(metric, values);
 }
 
 nlohmann::json rouge_of(const nlohmann::json& pairs, proctor::Stem stem) {
