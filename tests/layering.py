@@ -78,6 +78,7 @@ JSON_FILES = {
     "orchestrator/commands/samples_view.cc": "lines of samples/",
     "orchestrator/report/ledger_view.h": "a part of manifest.json",
     "orchestrator/report/module_table.h": "results files",
+    "orchestrator/scoring/results_table.h": "results files",
     "orchestrator/report/timeline.h": "lines of turns.jsonl",
     "worker/base/json_file.h": "files of a model folder",
     "worker/checkpoint/config_reader.h": "config.json",

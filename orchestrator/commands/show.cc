@@ -7,7 +7,7 @@
 #include "orchestrator/report/ledger_view.h"
 #include "orchestrator/report/module_table.h"
 #include "orchestrator/report/timeline.h"
-#include "orchestrator/scoring/results.h"
+#include "orchestrator/scoring/results_table.h"
 #include "orchestrator/store/run_directory.h"
 #include "orchestrator/store/run_lock.h"
 #include "sharding/protocol/error.h"

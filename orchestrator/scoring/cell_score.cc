@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "orchestrator/cpython/python_text.h"
-#include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
@@ -13,18 +12,7 @@
 namespace proctor {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using python::Ascii;
-
-/// One document's requests and responses.
-struct Answered {
-  const Document* document;
-  std::size_t index;
-  std::span<const Request> requests;
-  std::span<const Response> responses;
-
-  std::string failure;  // why there is no score; "" if there is one
-};
 
 std::vector<FilterPipeline> filters_of(const Task& task) {
   if (!task.filters.empty()) return task.filters;
@@ -33,108 +21,6 @@ std::vector<FilterPipeline> filters_of(const Task& task) {
   first.steps.emplace_back();
   first.steps.back().function = "take_first";
   return {first};
-}
-
-/// lm-eval's resps of what is scored: the log-likelihood, and its is_greedy, as strings.
-Json response_text(const Answer& answer) {
-  if (const auto* scored = std::get_if<LoglikelihoodAnswer>(&answer))
-    return Json::array({python::float_repr(scored->loglikelihood), scored->is_greedy ? "True" : "False"});
-  if (const auto* rolling = std::get_if<RollingAnswer>(&answer)) return python::float_repr(rolling->loglikelihood);
-  return std::get<CompressAnswer>(answer).text;
-}
-
-bool generates(const Answered& answered) { return std::holds_alternative<Generate>(answered.requests.front().ask); }
-
-/// Of each instance its responses, and what the filter makes of them: one, or a list of several.
-struct ResponseLists {
-  Json responses = Json::array(), filtered = Json::array();
-};
-ResponseLists response_lists(const Answered& answered, const FilterPipeline& filter) {
-  ResponseLists lists;
-  if (!generates(answered)) {
-    for (const Response& response : answered.responses) {
-      lists.filtered.push_back(response_text(response.answer));
-      lists.responses.push_back(Json::array({lists.filtered.back()}));
-    }
-    return lists;
-  }
-  std::vector<std::string> texts;
-  for (const Response& response : answered.responses) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
-  lists.responses.push_back(texts);
-  const std::vector<std::string> filtered = apply_filter(filter, answers_of(answered.responses));
-  lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
-  return lists;
-}
-
-Json arguments_of(const Answered& answered) {
-  Json arguments = Json::object();
-  const std::size_t instances = generates(answered) ? 1 : answered.requests.size();  // repeats are of one instance
-  for (std::size_t i = 0; i < instances; ++i) {
-    const Request& request = answered.requests[i];
-    Json texts = Json::object();
-    for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = text_of(request, p);
-    if (const auto* generate = std::get_if<Generate>(&request.ask))
-      texts["arg_" + std::to_string(request.parts.size())] = generation_kwargs(*generate);
-    arguments["gen_args_" + std::to_string(i)] = std::move(texts);
-  }
-  return arguments;
-}
-
-/// Of answers whose models reason first: tokens of trace and answer, and what never ended.
-void add_traces(Json& line, std::span<const Response> responses) {
-  Json traces = Json::array(), answers = Json::array();
-  std::size_t unfinished = 0;
-  for (const Response& response : responses) {
-    const auto* answer = std::get_if<GenerateAnswer>(&response.answer);
-    if (!answer || !answer->trace) continue;
-    traces.push_back(answer->trace->tokens);
-    answers.push_back(answer->tokens - answer->trace->tokens);
-    unfinished += answer->trace->end == ReasoningTrace::End::none;
-  }
-  if (traces.empty()) return;
-  line["reasoning_tokens"] = std::move(traces);
-  line["answer_tokens"] = std::move(answers);
-  if (unfinished > 0) line["unfinished_reasoning"] = unfinished;
-}
-
-/// A document's value as lm-eval has it: of corpus metrics what they compare.
-Json shown(const std::string& name, const MetricValue& value, const Json& line) {
-  if (!value.counts.empty()) return Json::array({line["target"], line["filtered_resps"].at(0)});
-  if (name.ends_with("_perplexity") || name == "bits_per_byte" || name == "ece")
-    return Json::array({value.value, value.weight});
-  if (find_corpus_metric(name))
-    return Json::array({static_cast<std::int64_t>(value.value), static_cast<std::int64_t>(value.weight)});
-  return value.value;
-}
-
-Json sample_line(const TaskTemplates& task, const TaskType& type, const Answered& answered,
-                 const FilterPipeline& filter, const MetricValues& values, const SampleHashes& hashes) {
-  Json line;
-  line["doc_id"] = answered.index;
-  line["doc"] = answered.document->row;
-  line["target"] = type.target(task, *answered.document);
-  line["arguments"] = arguments_of(answered);
-  if (answered.failure.empty()) {
-    ResponseLists lists = response_lists(answered, filter);
-    line["resps"] = std::move(lists.responses);
-    line["filtered_resps"] = std::move(lists.filtered);
-  } else {
-    line["resps"] = nullptr;
-    line["error"] = answered.failure;
-  }
-  line["filter"] = filter.name;
-  Json names = Json::array();
-  for (const auto& [name, value] : values) names.push_back(name);
-  line["metrics"] = std::move(names);
-  line["doc_hash"] = hex(hashes.document);
-  line["prompt_hash"] = hex(hashes.prompt);
-  line["target_hash"] = hex(hashes.target);
-  for (const auto& [name, value] : values) line[name] = shown(name, value, line);
-  if (const auto truncated =
-          std::ranges::count_if(answered.responses, [](const Response& one) { return truncated_of(one.answer) > 0; }))
-    line["truncated"] = truncated;
-  add_traces(line, answered.responses);
-  return line;
 }
 
 std::string first_error(std::span<const Response> responses) {
@@ -152,43 +38,6 @@ MetricValues score_one(const TaskTemplates& task, const TaskType& type, Answered
     one.failure = error.what();
   }
   return {};
-}
-
-void add_answer(Json& line, const LoglikelihoodAnswer& answer) {
-  line["loglikelihood"] = answer.loglikelihood;
-  line["is_greedy"] = answer.is_greedy;
-  line["tokens"] = answer.tokens;
-  line["truncated"] = answer.truncated;
-}
-void add_answer(Json& line, const RollingAnswer& answer) {
-  line["loglikelihood"] = answer.loglikelihood;
-  line["tokens"] = answer.tokens;
-}
-void add_answer(Json& line, const GenerateAnswer& answer) {
-  line["text"] = answer.text;
-  line["tokens"] = answer.tokens;
-  if (answer.chosen) {
-    line["token_ids"] = answer.chosen->ids;
-    line["logprobs"] = answer.chosen->logprobs;
-  }
-  line["truncated"] = answer.truncated;
-}
-
-/// One line a request: what came of it, under the names that its type gives it (docs/requests.md).
-Json response_line(const Answered& answered) {
-  Json line;
-  line["id"] = answered.document->row.value("id", Json(answered.index));
-  const Response& response = answered.responses.front();
-  if (!response.error.empty()) {
-    line["error"] = response.error;
-    return line;
-  }
-  std::visit(
-      [&](const auto& answer) {
-        if constexpr (requires { add_answer(line, answer); }) add_answer(line, answer);
-      },
-      response.answer);
-  return line;
 }
 
 }  // namespace
@@ -269,7 +118,7 @@ void CellScorer::score(std::size_t d, std::span<const Response> responses) {
     count_trace(response.answer);
   }
   if (!type_.is_scored()) {
-    tables_[0].lines[d] = spool_.put(python::json_dumps(response_line(one), Ascii::keep) + "\n");
+    tables_[0].lines[d] = spool_.put(response_line(one));
   } else {
     SampleHashes& hashes = hashes_[d];
     hashes.document = sha256(python::json_dumps(one.document->row, Ascii::keep, 2));
@@ -291,8 +140,7 @@ void CellScorer::score(std::size_t d, std::span<const Response> responses) {
       column[d] = value;
     }
     table.scored[d] = !values.empty();
-    table.lines[d] = spool_.put(
-        python::json_dumps(sample_line(task_, type_, one, filters_[f], values, hashes_[d]), Ascii::keep) + "\n");
+    table.lines[d] = spool_.put(sample_line(task_, type_, one, filters_[f], values, hashes_[d]));
   }
   if (!one.failure.empty()) failures_.emplace(d, one.document->where() + ": " + one.failure);
 }

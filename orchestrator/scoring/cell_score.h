@@ -10,16 +10,11 @@
 #include <vector>
 
 #include "orchestrator/metrics/aggregation.h"
-#include "orchestrator/metrics/hashes.h"
+#include "orchestrator/scoring/sample_line.h"
 #include "orchestrator/scoring/spool.h"
 #include "orchestrator/task_types/task_type.h"
 
 namespace proctor {
-
-/// lm-eval's doc_hash, prompt_hash and target_hash of a document.
-struct SampleHashes {
-  Digest document{}, prompt{}, target{};
-};
 
 /// One thread at a time.
 class CellScorer {

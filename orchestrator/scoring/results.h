@@ -1,4 +1,4 @@
-// results/<module>.json: lm-eval's results file, less dates, hosts and times, and its Markdown table.
+// results/<module>.json: lm-eval's results file, less dates, hosts and times.
 #pragma once
 
 #include <map>
@@ -13,9 +13,5 @@ namespace proctor {
 /// `scores`: of each task the module ran, by task index.
 nlohmann::ordered_json module_results(const Work& work, ModuleId module,
                                       const std::map<std::uint32_t, CellScore>& scores, DocumentLimit limit);
-
-/// lm-eval's table (Tasks|Version|Filter|n-shot|Metric| |Value| |Stderr) from a results file, and a second one for
-/// groups.
-std::string results_table(const nlohmann::ordered_json& results);
 
 }  // namespace proctor

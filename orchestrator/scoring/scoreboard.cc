@@ -8,6 +8,7 @@
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/scoring/results_table.h"
 
 namespace proctor {
 namespace {

@@ -1,25 +1,16 @@
 #include "orchestrator/suite/task_file.h"
 
 #include <algorithm>
-#include <cctype>
-#include <filesystem>
+#include <iterator>
 #include <map>
 #include <set>
 
-#include "orchestrator/metrics/corpus_metrics.h"
-#include "orchestrator/metrics/regex.h"
 #include "orchestrator/metrics/repeats.h"
-#include "orchestrator/metrics/text_metric_table.h"
 #include "orchestrator/suite/data_place.h"
-#include "orchestrator/suite/yaml_fields.h"
-#include "orchestrator/task_types/generation.h"
-#include "sharding/protocol/input_file.h"
+#include "orchestrator/suite/task_keys.h"
 
 namespace proctor {
 namespace {
-
-namespace fs = std::filesystem;
-using Changes = std::vector<std::pair<std::string, std::string>>;
 
 std::optional<TemplateList> template_list(YamlFields& fields, const std::string& key) {
   const YAML::Node node = fields.find(key);
@@ -44,159 +35,6 @@ FewShot read_fewshot(YamlFields fields) {
   if (as != "turns" && as != "text") fields.refuse("as", "expected turns or text, found '" + as + "'");
   out.as = as == "turns" ? FewShot::As::turns : FewShot::As::text;
   fields.finish();
-  return out;
-}
-
-/// {python: FILE.py:FUNCTION}
-Metric code_metric(const YamlFields& task, YamlFields fields, const TaskType& type) {
-  const std::string text = fields.required_text("python");
-  fields.finish();
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size())
-    fields.refuse("python", "expected FILE.py:FUNCTION, found '" + text + "'");
-  Metric metric;
-  metric.name = text.substr(colon + 1);
-  metric.code = path_beside(task.file(), text.substr(0, colon));
-  const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
-  if (!std::ranges::all_of(metric.name, word)) fields.refuse("python", "'" + metric.name + "' is no function's name");
-  if (is_text_metric(metric.name) || find_corpus_metric(metric.name) || metric.name.ends_with("_stderr"))
-    fields.refuse("python", "'" + metric.name + "' is proctor's own name; call the function another");
-  if (!type.takes_code()) fields.refuse("python", "only generate_until has metrics in Python");
-  if (const auto why = why_no_file(metric.code)) fields.refuse("python", metric.code + ": " + *why);
-  if (!is_there(metric.code)) fields.refuse("python", metric.code + ": no such file");
-  return metric;
-}
-
-std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
-  std::vector<Metric> metrics;
-  const YAML::Node node = fields.find("metrics");
-  if (node.IsDefined() && !node.IsSequence()) fields.refuse("metrics", "expected a list");
-  if (node.IsDefined())
-    for (const auto& item : node) {
-      Metric metric;
-      if (item.IsMap() && item["python"].IsDefined()) {
-        metric = code_metric(fields, YamlFields(item, fields.file(), "metric"), type);
-      } else if (item.IsMap() && item.size() == 1) {
-        metric.name = item.begin()->first.Scalar();
-        metric.options = json_of(item.begin()->second);
-      } else if (item.IsScalar()) {
-        metric.name = item.Scalar();
-      } else {
-        throw UsageError(fields.where(item) + ": a metric is a name, or {name: {options}}");
-      }
-      metrics.push_back(metric);
-    }
-  if (metrics.empty())
-    for (const std::string& name : type.default_metrics()) metrics.push_back({name, nlohmann::json::object()});
-  const auto known = type.metrics();
-  for (const Metric& metric : metrics) {
-    if (!metric.code.empty()) continue;
-    if (!type.has_metric(metric.name))
-      fields.refuse("metrics",
-                    "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
-    if (is_text_metric(metric.name))
-      check_text_metric_options(metric.name, metric.options, fields.file() + ": metrics: " + metric.name);
-    else if (!metric.options.empty())
-      fields.refuse("metrics", "'" + metric.name + "' takes no options");
-  }
-  return metrics;
-}
-
-std::vector<CleanStep> read_clean(YamlFields& fields) {
-  std::vector<CleanStep> steps;
-  const YAML::Node node = fields.find("clean");
-  if (node.IsDefined() && !node.IsSequence()) fields.refuse("clean", "expected a list of steps");
-  for (const auto& item : node.IsDefined() ? node : YAML::Node(YAML::NodeType::Sequence)) {
-    if (item.IsScalar() && item.Scalar() == "trim") {
-      steps.push_back({CleanStep::What::trim, "", ""});
-      continue;
-    }
-    YamlFields step(item, fields.file(), "step of clean");
-    if (step.has("replace")) {
-      const std::vector<std::string> pair = step.texts("replace");
-      if (pair.size() != 2 || pair[0].empty()) step.refuse("replace", "expected [text, text in its place]");
-      steps.push_back({CleanStep::What::replace, pair[0], pair[1]});
-    } else {
-      steps.push_back({CleanStep::What::remove, step.required_text("remove"), ""});
-      (void)Regex(steps.back().pattern, step.where(item));  // refused here
-    }
-    step.finish();
-  }
-  return steps;
-}
-
-std::vector<FilterPipeline> read_filters(YamlFields& fields) {
-  std::vector<FilterPipeline> filters;
-  const YAML::Node node = fields.find("filters");
-  if (!node.IsDefined()) return filters;
-  if (!node.IsSequence()) fields.refuse("filters", "expected a list of {name, filter}");
-  for (const auto& item : node) {
-    YamlFields entry(item, fields.file(), "filter");
-    FilterPipeline pipeline{entry.required_text("name"), {}};
-    const YAML::Node steps = entry.find("filter");
-    if (!steps.IsSequence() || steps.size() == 0) entry.refuse("filter", "expected a list of steps");
-    for (const auto& step : steps) {
-      YamlFields step_fields(step, fields.file(), "filter step");
-      FilterStep one{step_fields.required_text("function"), json_of(step)};
-      one.options.erase("function");
-      pipeline.steps.push_back(std::move(one));
-    }
-    entry.finish();
-    check_filter(pipeline, fields.where(item));
-    if (pipeline.name.ends_with("_stderr") || pipeline.name.find(',') != std::string::npos)
-      entry.refuse("name",
-                   "'" + pipeline.name + "' would be taken for something else in the results' keys (metric,filter)");
-    for (const FilterPipeline& other : filters)
-      if (other.name == pipeline.name) entry.refuse("name", "two filters are named '" + pipeline.name + "'");
-    filters.push_back(std::move(pipeline));
-  }
-  return filters;
-}
-
-std::vector<LogitBias> read_logit_bias(YamlFields& fields) {
-  std::map<TokenId, double> by_id;
-  const YAML::Node node = fields.find("logit_bias");
-  if (node.IsDefined() && !node.IsMap()) fields.refuse("logit_bias", "expected a map, token id: number");
-  if (node.IsDefined())
-    for (const auto& entry : node) try {
-        by_id[entry.first.as<TokenId>()] = entry.second.as<double>();
-      } catch (const YAML::Exception&) {
-        fields.refuse("logit_bias", "expected token id: number, found '" + entry.first.Scalar() + ": " +
-                                        (entry.second.IsScalar() ? entry.second.Scalar() : "...") + "'");
-      }
-  std::vector<LogitBias> all;
-  for (const auto& [id, added] : by_id) all.push_back({id, added});
-  return all;
-}
-
-Tokens read_token_ids(YamlFields& fields, const std::string& key) {
-  try {
-    const YAML::Node node = fields.find(key);
-    return node.IsDefined() ? node.as<Tokens>() : Tokens();
-  } catch (const YAML::Exception&) {
-    fields.refuse(key, "expected a list of token ids");
-  }
-}
-
-Generation read_generation(YamlFields fields) {
-  Generation out;
-  if (fields.has("until")) out.until = fields.texts("until");
-  out.max_gen_toks = fields.whole("max_gen_toks", out.max_gen_toks, 1);
-  out.temperature = fields.get("temperature", out.temperature, "a number");
-  out.top_p = fields.get("top_p", out.top_p, "a number");
-  out.top_k = fields.whole("top_k", out.top_k, 0);
-  if (fields.has("repetition_penalty")) out.repetition_penalty = fields.get("repetition_penalty", 1.0, "a number");
-  out.repeats = fields.whole("repeats", out.repeats, 1, 10000);
-  if (fields.has("max_thinking_toks")) out.max_thinking_toks = fields.whole("max_thinking_toks", 0, 0);
-  out.min_p = fields.get("min_p", out.min_p, "a number");
-  out.presence_penalty = fields.get("presence_penalty", out.presence_penalty, "a number");
-  out.frequency_penalty = fields.get("frequency_penalty", out.frequency_penalty, "a number");
-  out.min_tokens = fields.whole("min_tokens", out.min_tokens, 0);
-  out.ignore_eos = fields.get("ignore_eos", out.ignore_eos, "true or false");
-  out.stop_token_ids = read_token_ids(fields, "stop_token_ids");
-  out.logit_bias = read_logit_bias(fields);
-  fields.finish();
-  if (const auto wrong = wrong_sampling(out)) fields.refuse(wrong->key, wrong->why);
   return out;
 }
 
@@ -349,9 +187,15 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
 
 }  // namespace
 
-Task read_task(const std::string& path, const std::string& name, const Changes& changes) {
+Task read_task(const std::string& path, const std::string& name, const Changes& changes,
+               const std::function<Changes(const std::string& task)>& more) {
   YAML::Node node = load_yaml(path);
-  for (const auto& [key, value] : changes) set_yaml_path(node, key, value, path + ": set " + key);
+  Changes all = changes;
+  if (more) {
+    const bool names_itself = node.IsMap() && node["task"].IsDefined() && node["task"].IsScalar();
+    std::ranges::move(more(name.empty() && names_itself ? node["task"].Scalar() : name), std::back_inserter(all));
+  }
+  for (const auto& [key, value] : all) set_yaml_path(node, key, value, path + ": set " + key);
   return parse_task(node, path, name);
 }
 

@@ -8,6 +8,7 @@
 
 #include "orchestrator/report/ledger_view.h"
 #include "orchestrator/scoring/results.h"
+#include "orchestrator/scoring/results_table.h"
 #include "sharding/protocol/error.h"
 #include "tests/orchestrator/support/fake_facts.h"
 

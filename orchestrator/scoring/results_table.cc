@@ -1,0 +1,137 @@
+#include "orchestrator/scoring/results_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+#include "orchestrator/metrics/aggregation.h"
+#include "sharding/protocol/whole_json.h"
+#include "sharding/protocol/wording.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string number_text(const Json& value) {
+  if (!value.is_number()) return "   N/A";
+  char text[64];
+  std::snprintf(text, sizeof text, "%.4f", value.get<double>());
+  return text;
+}
+
+struct Line {
+  std::string task, version, filter, shots, metric, arrow, value, error;
+};
+
+void add_lines(std::vector<Line>& lines, const std::string& name, const std::string& label, const Json& row,
+               const Json& results) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : row.items())
+    if (key.find(',') != std::string::npos && key.find("_stderr,") == std::string::npos) keys.push_back(key);
+  std::ranges::sort(keys);
+  bool first = true;
+  for (const std::string& key : keys) {
+    const auto comma = key.find(',');
+    const std::string metric = key.substr(0, comma), filter = key.substr(comma + 1);
+    Line line;
+    if (first) {
+      line.task = label;
+      if (results.at("versions").contains(name)) line.version = results["versions"][name].dump();
+    }
+    line.shots = results.at("n-shot").contains(name) ? results["n-shot"][name].dump() : "";
+    line.filter = filter;
+    line.metric = metric;
+    line.arrow = higher_is_better(metric) ? "↑" : "↓";
+    line.value = number_text(row[key]);
+    line.error = number_text(row.value(metric + "_stderr," + filter, Json("N/A")));
+    lines.push_back(line);
+    first = false;
+  }
+}
+
+std::size_t width(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::string render(const std::vector<Line>& lines, const std::string& first_column) {
+  const std::vector<std::string> head = {first_column, "Version", "Filter", "n-shot", "Metric",
+                                         "",           "Value",   "",       "Stderr"};
+  std::vector<std::vector<std::string>> rows;
+  for (const Line& line : lines)
+    rows.push_back(
+        {line.task, line.version, line.filter, line.shots, line.metric, line.arrow, line.value, "±", line.error});
+  std::vector<std::size_t> widths;
+  for (std::size_t c = 0; c < head.size(); ++c) {
+    widths.push_back(width(head[c]));
+    for (const auto& row : rows) widths[c] = std::max(widths[c], width(row[c]));
+  }
+  const auto right = [](std::size_t c) { return c == 1 || c == 3 || c == 6 || c == 8; };
+  const auto put = [&](const std::vector<std::string>& cells) {
+    std::string text = "|";
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      const std::string pad(widths[c] - width(cells[c]), ' ');
+      text += right(c) ? pad + cells[c] + "|" : cells[c] + pad + "|";
+    }
+    return text + "\n";
+  };
+  std::string table = put(head) + "|";
+  for (std::size_t c = 0; c < head.size(); ++c)
+    table += std::string(std::max<std::size_t>(1, widths[c]) - (right(c) ? 1 : 0), '-') + (right(c) ? ":|" : "|");
+  table += "\n";
+  for (const auto& row : rows) table += put(row);
+  return table;
+}
+
+/// Of each task whose prompts were longer than the model.
+std::string truncated_text(const nlohmann::ordered_json& results) {
+  std::string text;
+  for (const auto& [task, samples] : results.at("n-samples").items())
+    if (const std::size_t truncated = whole_at<std::size_t>(samples, "truncated", 0); truncated > 0)
+      text += task + ": " + counted(truncated, "request") + " of " +
+              counted(whole_at<std::size_t>(samples, "original", 0), "document") + " truncated to the model's " +
+              results.at("max_length").dump() + " tokens (on_long: fail refuses them)\n";
+  return text;
+}
+
+/// Of each task whose answers begin with reasoning.
+std::string reasoning_text(const Json& results) {
+  std::string text;
+  const auto number = [](const Json& of, const char* key) {
+    return of.is_object() && of.contains(key) && of[key].is_number() ? std::lround(of[key].get<double>()) : 0L;
+  };
+  const Json rows = results.value("reasoning", Json::object());
+  for (const auto& [task, row] : rows.items()) {
+    const Json trace = row.value("reasoning_tokens", Json()), answer = row.value("answer_tokens", Json());
+    text += task + ": reasoning of " + std::to_string(number(trace, "mean")) +
+            " tokens (95 %: " + std::to_string(number(trace, "p95")) + "), answers of " +
+            std::to_string(number(answer, "mean")) + " (" + std::to_string(number(answer, "p95")) + ")";
+    if (const std::size_t unfinished = whole_at<std::size_t>(row, "unfinished", 0); unfinished > 0)
+      text +=
+          "; " + counted(unfinished, "trace") + " never ended: an empty answer each (max_gen_toks, max_thinking_toks)";
+    if (const std::size_t at_budget = whole_at<std::size_t>(row, "ended_at_budget", 0); at_budget > 0)
+      text += "; " + counted(at_budget, "trace") + " ended at max_thinking_toks";
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string results_table(const nlohmann::ordered_json& results) {
+  std::vector<Line> tasks, groups;
+  const Json& rows = results.at("results");
+  for (const auto& [name, children] : results.at("group_subtasks").items()) {
+    add_lines(tasks, name, name, rows.at(name), results);
+    for (const auto& child : children)
+      add_lines(tasks, child, " - " + child.get<std::string>(), rows.at(child.get<std::string>()), results);
+  }
+  std::string text = render(tasks, "Tasks") + truncated_text(results) + reasoning_text(results);
+  if (!results.contains("groups")) return text;
+  for (const auto& [name, row] : results["groups"].items()) add_lines(groups, name, name, row, results);
+  return text + "\n" + render(groups, "Groups");
+}
+
+}  // namespace proctor
