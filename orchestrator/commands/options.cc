@@ -168,6 +168,8 @@ RunOptions read_run(const Values& values) {
   run.progress = progress == "auto"    ? ProgressStyle::automatic
                  : progress == "plain" ? ProgressStyle::plain
                                        : ProgressStyle::none;
+  run.quiet = values.has("quiet");
+  if (run.quiet) run.progress = ProgressStyle::none;
   return run;
 }
 
@@ -195,6 +197,7 @@ PlanOptions read_plan(const Values& values) {
   if (values.has("gpus")) plan.gpus = read_gpus(values.text("gpus"));
   plan.svg = values.path("svg");
   plan.calibrated_by = values.path("calibrated-by");
+  plan.quiet = values.has("quiet");
   return plan;
 }
 

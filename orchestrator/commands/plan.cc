@@ -76,14 +76,17 @@ void plan(const PlanOptions& options, std::ostream& out) {
     source = "times as measured by " + options.calibrated_by;
   }
   SuiteFile file = read_suite(options.suite, options.settings);
-  for (const std::string& note : file.notes) tell("proctor: " + note);
+  const auto note = [&](const std::string& text) {
+    if (!options.quiet) tell("proctor: " + text);
+  };
+  for (const std::string& text : file.notes) note(text);
   if (talks(file.suite)) set_chat_date(file, today());
   PlannedFacts facts(options, file.suite.deadlines.load, device);
   LazySidecar sidecar(file.suite.machine.python);
   ChatRenderer renderer(sidecar);
   SidecarTables tables(sidecar);
   const Work work = prepare_work(std::move(file.suite), options.limit, facts, {&renderer, &tables});
-  for (const std::string& note : work.notes) tell("proctor: " + note);
+  for (const std::string& text : work.notes) note(text);
   if (source.empty()) {
     known = read_calibration(calibration_path(), work.device.kind);
     source = known.runs.empty()

@@ -21,6 +21,7 @@ struct PlanOptions {
   std::uint64_t memory_limit_bytes = 0;  ///< of each device; 0: what the device has
   std::vector<std::uint32_t> gpus;       ///< empty: this machine's devices
   std::string svg, calibrated_by;
+  bool quiet = false;  ///< no notes
 };
 
 /// Throws UsageError, InputError or EnvironmentError where a run would.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <set>
@@ -75,13 +76,26 @@ Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts, CodeMetrics&
   return prepare_work(std::move(suite), limit, facts, {&renderer, &tables, &code});
 }
 
+/// What is worth knowing of the work before it begins.
+void tell_notes(const Work& work, const RunOptions& options, const std::function<void(const std::string&)>& say) {
+  for (const std::string& note : work.notes) say("proctor: " + note);
+  for (std::size_t m = 0; m < work.facts.size(); ++m)
+    for (const std::string& note : work.facts[m].notes)
+      say("proctor: module " + work.suite.modules[m].name + ": " + note);
+  if (options.device == "auto" && work.device.kind == "cpu")
+    say("proctor: no GPU was found, so the CPU computes (--device cpu says so, --device cuda refuses it)");
+}
+
 int run_suite(const RunOptions& options, MpiSession& mpi) {
+  const auto say = [&](const std::string& message) {
+    if (!options.quiet) tell(message);
+  };
   std::optional<NothingBegun> preparing(std::in_place);
   SuiteFile file = read_suite(options.suite, options.settings);
   if (mpi.ranks_on_node() > 1 && !options.workers && !file.suite.machine.workers)
     throw UsageError(std::to_string(mpi.ranks_on_node()) + " ranks share a node" + kNoAutomaticWorkers);
-  if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) tell("proctor: " + idle);
-  for (const std::string& note : file.notes) tell("proctor: " + note);
+  if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) say("proctor: " + idle);
+  for (const std::string& note : file.notes) say("proctor: " + note);
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
   if (talks(file.suite))
     set_chat_date(file, options.fresh ? today() : chat_date_in(directory.suite().string()).value_or(today()));
@@ -90,22 +104,17 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   LazySidecar for_metrics(file.suite.machine.python);
   SidecarMetrics code(for_metrics);
   const Work work = prepared(std::move(file.suite), options.limit, facts, code);
-  for (const std::string& note : work.notes) tell("proctor: " + note);
-  for (std::size_t m = 0; m < work.facts.size(); ++m)
-    for (const std::string& note : work.facts[m].notes)
-      tell("proctor: module " + work.suite.modules[m].name + ": " + note);
-  if (options.device == "auto" && work.device.kind == "cpu")
-    tell("proctor: no GPU was found, so the CPU computes (--device cpu says so, --device cuda refuses it)");
+  tell_notes(work, options, say);
   preparing.reset();
   LockPatience patience;
   patience.give_up = [] { return asked() != Asked::nothing; };
   directory.refuse_foreign();
   if (options.fresh && std::filesystem::exists(directory.root())) {
-    const RunLock lock(directory, patience, tell);  // a live run keeps its directory
+    const RunLock lock(directory, patience, say);  // a live run keeps its directory
     directory.set_aside();
   }
   directory.create();
-  RunLock lock(directory, patience, tell);
+  RunLock lock(directory, patience, say);
   const bool begun = std::filesystem::exists(directory.suite());
   if (begun && !std::filesystem::exists(directory.database()))
     throw EnvironmentError(

@@ -18,7 +18,8 @@ void add_suite_options(po::options_description& options) {
       "tasks", po::value<std::vector<std::string>>()->composing(), "with --model: a task file or glob; again for more")(
       "num-fewshot", po::value<std::int64_t>(), "with --model: few-shot examples of each task")(
       "dtype", po::value<std::string>(), "with --model: auto, float32, bfloat16 or float16")(
-      "tensor-parallel", po::value<std::int64_t>(), "with --model: devices that hold it together");
+      "tensor-parallel", po::value<std::int64_t>(), "with --model: devices that hold it together")(
+      "quiet", "results and errors only: no progress, no notes");
 }
 
 }  // namespace

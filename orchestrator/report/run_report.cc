@@ -50,7 +50,7 @@ RunReport::RunReport(const Work& work, Options options, const RunDirectory& dire
 }
 
 void RunReport::say(const std::string& message) {
-  view_.say(message);
+  if (!options_.quiet) view_.say(message);
   log(message);
 }
 
@@ -189,14 +189,16 @@ std::string RunReport::status(const std::string& state, std::optional<int> code,
 }
 
 void RunReport::print(int code, const Standing& standing, std::ostream& out) const {
-  out << scoreboard_.tables() << "\n" << ledger_summary(ledger_) << (ledger_.empty() ? "" : ledger_table(ledger_));
+  out << scoreboard_.tables();
+  if (!options_.quiet) out << "\n" << ledger_summary(ledger_) << (ledger_.empty() ? "" : ledger_table(ledger_));
   const std::vector<std::string>& failures = scoreboard_.failures();
   const std::size_t shown = std::min(failures.size(), kMostFailuresPrinted);
   for (std::size_t f = 0; f < shown; ++f) out << "failed: " << failures[f] << "\n";
   if (shown < failures.size())
     out << "... and " << failures.size() - shown << " more: proctor show " << directory_.root().string()
         << " --failures\n";
-  out << "files: " << directory_.root().string() << "/{results,samples,responses,ledger.jsonl,manifest.json,logs}\n";
+  if (!options_.quiet)
+    out << "files: " << directory_.root().string() << "/{results,samples,responses,ledger.jsonl,manifest.json,logs}\n";
   if (code == kStoppedEarly || code == kInterrupted)
     out << "stopped early (" << counted(standing.unstored, "shard") << " left); the same command goes on from here\n";
   out << std::flush;

@@ -34,16 +34,17 @@ class RunReport {
   struct Options {
     ProgressStyle progress = ProgressStyle::automatic;
     std::vector<std::string> command_line;
+    bool quiet = false;  ///< results and errors only
   };
   /// All but the options outlive this. `now`: seconds since this start; `terminal`: for what a person reads meanwhile.
   RunReport(const Work& work, Options options, const RunDirectory& directory, StoreThread& store,
             const Scoreboard& scoreboard, const Forecast& forecast, EarlierStarts earlier, std::ostream& terminal,
             std::function<Moment()> now);
 
-  void say(const std::string& message);    ///< to the terminal and the log
+  void say(const std::string& message);    ///< to the terminal, unless quiet, and the log
   void log(const std::string& message);    ///< with the seconds since the start
   void event(const std::string& message);  ///< said, and kept: replaced workers, quarantined devices, ...
-  /// The terminal alone, where the directory is another's or the file system takes nothing.
+  /// The terminal alone, quiet or not: what ends the run.
   void say_only(const std::string& message) { view_.say(message); }
   const std::vector<std::string>& events() const { return events_; }
 
@@ -68,7 +69,7 @@ class RunReport {
   void write_status(const std::string& state, std::optional<int> code, const Standing& standing);
   std::string manifest(int code, const Standing& standing, const std::vector<std::string>& hosts,
                        const std::vector<std::uint32_t>& workers) const;
-  /// The tables, the ledger's sums, what failed, where the files are.
+  /// The tables, the ledger's sums, what failed, where the files are; quiet: the tables and what failed.
   void print(int code, const Standing& standing, std::ostream& out) const;
 
   /// Whether this start ended a visit.

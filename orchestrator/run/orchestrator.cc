@@ -68,8 +68,8 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
       scoreboard_(work, directory, options.limit,
                   [this](const auto& path, std::string content) { store_thread_.write(path, std::move(content)); }),
       forecast_(work, predictor_of(work, read_calibration(surroundings_.learned, work.device.kind))),
-      report_(work, {options.progress, options.command_line}, directory, store_thread_, scoreboard_, forecast_,
-              earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
+      report_(work, {options.progress, options.command_line, options.quiet}, directory, store_thread_, scoreboard_,
+              forecast_, earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
       conductor_(conductor_options(work, resumed.next_visit, agents_.count()), forecast_.outlooks(), work.shards,
                  *this) {
   report_.log("# started by host " + host_name() + ", pid " + std::to_string(getpid()));
@@ -380,7 +380,9 @@ void Orchestrator::fail(const std::exception& error) {
   report_.write_status("failed", code, standing());
   agents_.stop(true);
   if (agents_.gone()) return;
-  report_.say(std::string("proctor: ") + error.what());
+  const std::string said = std::string("proctor: ") + error.what();
+  report_.log(said);
+  report_.say_only(said);
   flush_store();
   agents_.abort(code);
 }

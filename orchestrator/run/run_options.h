@@ -23,6 +23,7 @@ struct RunOptions {
   bool allow_code = false;  ///< metrics in Python may run
   bool fresh = false, redo_changed = false;
   ProgressStyle progress = ProgressStyle::automatic;
+  bool quiet = false;  ///< results and errors only
   std::vector<std::string> command_line;
 };
 

@@ -66,6 +66,22 @@ class FirstHour(RunCase):
         for limit in ("0", "-1", "1.5", "x", "nan"):
             self.assertEqual(self.proctor("run", "suite.yaml", "--limit", limit).returncode, 2, limit)
 
+    def test_quiet_leaves_results_and_errors(self):
+        self.run_suite("run")
+        again = self.run_suite("run")
+        self.assertIn("already answered", again.stderr)
+        self.assertIn("files: ", again.stdout)
+        quiet = self.run_suite("run", "--quiet")
+        self.assertEqual(quiet.stderr, "")
+        self.assertTrue(again.stdout.startswith(quiet.stdout), quiet.stdout)
+        self.assertIn("|choice", quiet.stdout)
+        self.assertNotIn("files: ", quiet.stdout)
+        self.write("idle.yaml", self.suite(modules=[{"name": "a", "path": "llama", "tasks": ["say"]}]))
+        plan = ("plan", "idle.yaml", "--device", "cpu")
+        self.assertIn("task choice of type multiple_choice is answered by none of the modules", self.proctor(*plan).stderr)
+        self.assertEqual(self.proctor(*plan, "--quiet").stderr, "")
+        self.assertIn("--redo-changed", self.run_suite("run", "--quiet", "--limit", "2", code=2).stderr)
+
     def test_samples_are_shown(self):
         self.rows("say", [{"q": "a" * 200, "a": "b"}, {"q": "what is it", "a": "b"}])
         self.run_suite("run")

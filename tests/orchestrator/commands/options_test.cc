@@ -70,6 +70,14 @@ TEST(Options, wrong_ones_are_refused_with_what_to_do) {
   EXPECT_NE(refusal({"run", "s", "--memory-limit", "lots"}).find("8 GiB"), std::string::npos);
 }
 
+TEST(Options, quiet_leaves_no_progress) {
+  EXPECT_FALSE(parse({"run", "s"}).run.quiet || parse({"plan", "s"}).plan.quiet);
+  const RunOptions run = parse({"run", "s", "--quiet", "--progress", "plain"}).run;
+  EXPECT_TRUE(run.quiet);
+  EXPECT_EQ(run.progress, ProgressStyle::none);
+  EXPECT_TRUE(parse({"plan", "s", "--quiet"}).plan.quiet);
+}
+
 TEST(Options, a_limit_is_a_count_or_a_share) {
   EXPECT_EQ(parse({"run", "s", "--limit", "0.25"}).run.limit, DocumentLimit(0.25));
   EXPECT_EQ(DocumentLimit(0.25).of(10), 3u) << "rounded up";

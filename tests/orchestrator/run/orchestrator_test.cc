@@ -73,7 +73,6 @@ class OrchestratorTest : public testing::Test {
     directory.create();
     RunStore store(directory.database().string(), RunStore::Open::new_or_existing, vfs);
     Resumed resumed = resume(store, work_, false);
-    RunOptions options;
     options.progress = ProgressStyle::none;
     terminal.str("");
     results.str("");
@@ -101,6 +100,7 @@ class OrchestratorTest : public testing::Test {
 
   fs::path root_ = fs::temp_directory_path() / ("proctor-orchestrator-" + std::to_string(::getpid()));
   Work work_;
+  RunOptions options;
   Asked asked = Asked::nothing;
   std::ostringstream terminal, results;
 };
@@ -137,6 +137,23 @@ TEST_F(OrchestratorTest, a_signal_on_any_rank_drains_and_the_same_command_goes_o
   EXPECT_NE(terminal.str().find("already answered"), std::string::npos);
   EXPECT_EQ(file("run/samples/m/t.jsonl"), file("whole/samples/m/t.jsonl"));
   EXPECT_EQ(file("run/results/m.json"), file("whole/results/m.json"));
+}
+
+TEST_F(OrchestratorTest, a_quiet_run_prints_results_and_what_is_left_only) {
+  options.quiet = true;
+  FakeTransport transport(1, 1);
+  after_answers(transport, 2, [&] { transport.say(0, AgentId{1}, DrainAsked{15}); });
+  EXPECT_EQ(run(transport), kStoppedEarly);
+  EXPECT_EQ(terminal.str(), "");
+  EXPECT_NE(file("run/logs/orchestrator.log").find("signal 15: no new shards"), std::string::npos);
+  EXPECT_TRUE(results.str().starts_with("stopped early (")) << results.str();
+  FakeTransport rest(1);
+  EXPECT_EQ(run(rest), kDone);
+  EXPECT_EQ(terminal.str(), "");
+  EXPECT_TRUE(results.str().starts_with("\nm (")) << results.str();
+  EXPECT_NE(results.str().find("|acc"), std::string::npos);
+  EXPECT_EQ(results.str().find("ledger: "), std::string::npos);
+  EXPECT_EQ(results.str().find("files: "), std::string::npos);
 }
 
 TEST_F(OrchestratorTest, a_drain_does_not_wait_for_a_shard_that_does_not_end) {
