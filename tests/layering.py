@@ -63,6 +63,7 @@ JSON_FILES = {
     "orchestrator/spec/suite.h": "options of metrics and filters",
     "orchestrator/spec/chat.h": "chat_template_kwargs, which the template alone understands",
     "orchestrator/sidecar/sidecar.h": "what the sidecar is asked and answers",
+    "orchestrator/base/error_line.cc": "a line out",
     "orchestrator/commands/render.cc": "lines in and out",
     "orchestrator/data/document.h": "a row of the user's data",
     "orchestrator/data/table_reader.h": "such a row",

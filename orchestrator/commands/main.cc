@@ -11,8 +11,10 @@
 #include <new>
 #include <system_error>
 
+#include "orchestrator/base/error_line.h"
 #include "orchestrator/base/exit_code.h"
 #include "orchestrator/base/machine.h"
+#include "orchestrator/base/tell.h"
 #include "orchestrator/commands/options.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/render.h"
@@ -75,37 +77,49 @@ int command(int argc, char** argv) {
   return kDone;
 }
 
+/// Why proctor ends by an exception.
+struct Ending {
+  int code = kInternal;
+  std::string why;
+  bool of_this_rank = false;  ///< other ranks know nothing of it: told by each
+};
+
+Ending ending_by(const std::filesystem::filesystem_error& error) {
+  const std::string path = error.path1().empty() ? "the working folder" : error.path1().string();
+  const bool usage = error.code() == std::errc::filename_too_long || error.code() == std::errc::not_a_directory;
+  return {usage ? kUsage : kEnvironment, path + ": " + error.code().message()};
+}
+
+/// In a handler: of the exception that it handles.
+Ending ending() try { throw; } catch (const StoreFailure& error) {
+  return {kStoppedEarly, std::string(error.what()) + kMakeRoom};
+} catch (const Error& error) {
+  return {exit_code(error.fault()), error.what()};
+} catch (const std::bad_alloc&) {
+  return {kEnvironment, host_name() + " has no memory left for rank 0 (see ulimit -v, and the job's memory)", true};
+} catch (const std::filesystem::filesystem_error& error) {
+  return ending_by(error);
+} catch (const std::system_error& error) {  // of a thread that cannot be made
+  const bool processes = error.code() == std::errc::resource_unavailable_try_again;
+  return {kEnvironment,
+          std::string(error.what()) + (processes ? ": no further thread or process may be made; see ulimit -u" : ""),
+          true};
+} catch (const std::exception& error) {
+  return {kInternal, std::string("internal error: ") + error.what(), true};
+}
+
 }  // namespace
 }  // namespace proctor
 
 int main(int argc, char** argv) {
   proctor::hold_standard_streams();
   const bool speaks = proctor::launcher_rank() == 0;
+  const proctor::ErrorStyle style = proctor::error_style(argc, argv);
   try {
     return proctor::command(argc, argv);
-  } catch (const proctor::StoreFailure& error) {
-    if (speaks) std::fprintf(stderr, "proctor: %s%s\n", error.what(), proctor::kMakeRoom);
-    return proctor::kStoppedEarly;
-  } catch (const proctor::Error& error) {
-    if (speaks) std::fprintf(stderr, "proctor: %s\n", error.what());
-    return proctor::exit_code(error.fault());
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "proctor: %s has no memory left for rank 0 (see ulimit -v, and the job's memory)\n",
-                 proctor::host_name().c_str());
-    return proctor::kEnvironment;
-  } catch (const std::filesystem::filesystem_error& error) {
-    const std::string path = error.path1().empty() ? "the working folder" : error.path1().string();
-    if (speaks) std::fprintf(stderr, "proctor: %s: %s\n", path.c_str(), error.code().message().c_str());
-    return error.code() == std::errc::filename_too_long || error.code() == std::errc::not_a_directory
-               ? proctor::kUsage
-               : proctor::kEnvironment;
-  } catch (const std::system_error& error) {  // of a thread that cannot be made
-    const bool processes = error.code() == std::errc::resource_unavailable_try_again;
-    std::fprintf(stderr, "proctor: %s%s\n", error.what(),
-                 processes ? ": no further thread or process may be made; see ulimit -u" : "");
-    return proctor::kEnvironment;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "proctor: internal error: %s\n", error.what());
-    return proctor::kInternal;
+  } catch (const std::exception&) {
+    const proctor::Ending ending = proctor::ending();
+    if (speaks || ending.of_this_rank) proctor::tell(proctor::error_line(style, ending.why, ending.code));
+    return ending.code;
   }
 }

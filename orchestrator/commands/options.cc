@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 #include <sstream>
+#include <string_view>
 
 #include "orchestrator/commands/verbs.h"
 #include "orchestrator/suite/yaml_fields.h"
@@ -146,6 +147,9 @@ class Values {
     return *bytes;
   }
   std::string device() const { return one_of("device", {"auto", "cpu", "cuda"}); }
+  ErrorStyle errors() const {
+    return one_of("errors", {"text", "json"}) == "json" ? ErrorStyle::json : ErrorStyle::text;
+  }
 
  private:
   const Verb& verb_;
@@ -170,6 +174,7 @@ RunOptions read_run(const Values& values) {
                                        : ProgressStyle::none;
   run.quiet = values.has("quiet");
   if (run.quiet) run.progress = ProgressStyle::none;
+  run.errors = values.errors();
   return run;
 }
 
@@ -228,18 +233,30 @@ bool asks_for_help(const std::string& argument) { return argument == "--help" ||
 
 template <class Read>
 Options parsed(Verb verb, const std::vector<std::string>& arguments, Options::Command command, Read&& read) {
-  verb.options.add_options()("help", "this text");
+  verb.options.add_options()("errors", po::value<std::string>()->default_value("text"),
+                             "how an error that ends it is written on standard error: text, or json, one line")(
+      "help", "this text");
   Options out;
   if (std::any_of(arguments.begin(), arguments.end(), asks_for_help)) {
     out.help = verb.help();
     return out;
   }
   out.command = command;
-  read(out, Values(verb, arguments));
+  const Values values(verb, arguments);
+  (void)values.errors();  // main has read it; here it is judged
+  read(out, values);
   return out;
 }
 
 }  // namespace
+
+ErrorStyle error_style(int argc, char** argv) {
+  for (int a = 1; a < argc; ++a) {
+    const std::string_view one = argv[a], next = a + 1 < argc ? argv[a + 1] : "";
+    if (one == "--errors=json" || (one == "--errors" && next == "json")) return ErrorStyle::json;
+  }
+  return ErrorStyle::text;
+}
 
 Options parse_options(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);

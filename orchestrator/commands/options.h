@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "orchestrator/base/error_line.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/samples_view.h"
 #include "orchestrator/run/run_options.h"
@@ -30,5 +31,8 @@ struct Options {
 };
 
 Options parse_options(int argc, char** argv);
+
+/// --errors, whatever else is wrong with the command line: its own errors are written so, too.
+ErrorStyle error_style(int argc, char** argv);
 
 }  // namespace proctor

@@ -141,7 +141,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
 int run(int argc, char** argv, const RunOptions& options) {
   install_signals(under_launcher());  // first: MPI_Init takes a while, and a signal may come early
   std::optional<NothingBegun> meeting(std::in_place);
-  MpiSession mpi(argc, argv);
+  MpiSession mpi(argc, argv, options.errors);
   meeting.reset();
   if (mpi.rank() != 0) return run_agent(mpi, worker_binary_path());
   try {

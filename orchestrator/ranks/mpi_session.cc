@@ -34,12 +34,12 @@ std::string mpi_version() {
   }
 }
 
-MpiSession::MpiSession(int& argc, char**& argv) {
+MpiSession::MpiSession(int& argc, char**& argv, ErrorStyle errors) {
   refuse_singletons({1, "", launcher_environment().components}, 1);
   if (under_launcher()) {
     Mpi& mpi = open_mpi();
     {
-      const StartWatch watch(start_deadline());
+      const StartWatch watch(start_deadline(), errors);
       world_ = mpi.init(argc, argv);
     }
     // Open MPI's split by shared memory leaves ranks alone on a node where its transport is not to be had.

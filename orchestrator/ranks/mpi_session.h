@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "orchestrator/base/error_line.h"
 #include "orchestrator/ranks/mpi.h"
 #include "orchestrator/ranks/node_place.h"
 
@@ -14,7 +15,7 @@ class MpiSession {
  public:
   /// MPI_Init_thread if a launcher started this process. Throws EnvironmentError where N ranks were started without a
   /// common world, or there is no MPI library to join it with.
-  MpiSession(int& argc, char**& argv);
+  MpiSession(int& argc, char**& argv, ErrorStyle errors = ErrorStyle::text);
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;  // one world
   MpiSession& operator=(const MpiSession&) = delete;

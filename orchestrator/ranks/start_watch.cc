@@ -89,7 +89,8 @@ std::chrono::duration<double> start_deadline() {
   return std::chrono::duration<double>(seconds);
 }
 
-StartWatch::StartWatch(std::chrono::duration<double> deadline) : thread_([this, deadline] { watch(deadline); }) {}
+StartWatch::StartWatch(std::chrono::duration<double> deadline, ErrorStyle errors)
+    : thread_([this, deadline, errors] { watch(deadline, errors); }) {}
 
 StartWatch::~StartWatch() {
   {
@@ -100,7 +101,7 @@ StartWatch::~StartWatch() {
   thread_.join();
 }
 
-void StartWatch::watch(std::chrono::duration<double> deadline) {
+void StartWatch::watch(std::chrono::duration<double> deadline, ErrorStyle errors) {
   const auto begin = std::chrono::steady_clock::now();
   const auto after = [&](std::chrono::duration<double> time) {
     return begin + std::chrono::duration_cast<std::chrono::steady_clock::duration>(time);
@@ -118,8 +119,10 @@ void StartWatch::watch(std::chrono::duration<double> deadline) {
   if (speaks) tell("proctor: " + said);
   if (ended_.wait_until(lock, after(deadline), [&] { return over_; })) return;
   if (speaks)
-    tell("proctor: they have not come after " + std::to_string(std::lround(deadline.count())) +
-         " s (PROCTOR_START_DEADLINE), so this run ends; nothing was begun");
+    tell(error_line(errors,
+                    "they have not come after " + std::to_string(std::lround(deadline.count())) +
+                        " s (PROCTOR_START_DEADLINE), so this run ends; nothing was begun",
+                    kEnvironment));
   _exit(kEnvironment);
 }
 

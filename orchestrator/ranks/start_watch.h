@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "orchestrator/base/error_line.h"
+
 namespace proctor {
 
 /// A rank that the launcher started on this node, as /proc shows it.
@@ -33,13 +35,13 @@ std::chrono::duration<double> start_deadline();
 /// of a node that sees who is missing; at the deadline the process ends with exit code 4, and mpirun ends the others.
 class StartWatch {
  public:
-  explicit StartWatch(std::chrono::duration<double> deadline);
+  StartWatch(std::chrono::duration<double> deadline, ErrorStyle errors);
   ~StartWatch();
   StartWatch(const StartWatch&) = delete;
   StartWatch& operator=(const StartWatch&) = delete;
 
  private:
-  void watch(std::chrono::duration<double> deadline);
+  void watch(std::chrono::duration<double> deadline, ErrorStyle errors);
   std::mutex mutex_;
   std::condition_variable ended_;
   bool over_ = false;

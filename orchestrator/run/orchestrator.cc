@@ -305,8 +305,8 @@ int Orchestrator::run() {
   try {
     code = run_to_the_end();
   } catch (const LockLost& error) {  // the directory is another's: not a word into it
-    report_.say_only(std::string("proctor: ") + error.what());
     code = kEnvironment;
+    report_.say_only(error_line(options_.errors, error.what(), code));
   } catch (const StoreFailure& error) {
     code = stop_writing(error.what());
   } catch (const std::exception& error) {
@@ -333,11 +333,13 @@ bool Orchestrator::pump_until(const std::function<bool()>& done, Moment limit) {
 void Orchestrator::flush_store() {
   const auto flushed = [this] { return store_thread_.flush(std::chrono::milliseconds(20)); };
   if (pump_until(flushed, kFlushDeadline)) return;
-  report_.say_only(
-      "proctor: the file system takes nothing; what was acknowledged is kept. The same command goes on from here");
+  const int code = surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
+  report_.say_only(error_line(
+      options_.errors,
+      "the file system takes nothing; what was acknowledged is kept. The same command goes on from here", code));
   store_thread_.abandon();
   agents_.stop(true);
-  agents_.abort(surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly);
+  agents_.abort(code);
 }
 
 /// Scores and files; they are written when the store's thread has stopped.
@@ -368,7 +370,7 @@ int Orchestrator::finish() {
 /// The disk is full or fails: nothing more is taken, and nothing half is left.
 int Orchestrator::stop_writing(const std::string& why) {
   store_thread_.stop();
-  report_.say_only("proctor: " + why + kMakeRoom);
+  report_.say_only(error_line(options_.errors, why + kMakeRoom, kStoppedEarly));
   write_status_file(directory_.status(), report_.status("stopped", kStoppedEarly, standing()));
   return kStoppedEarly;
 }
@@ -380,9 +382,8 @@ void Orchestrator::fail(const std::exception& error) {
   report_.write_status("failed", code, standing());
   agents_.stop(true);
   if (agents_.gone()) return;
-  const std::string said = std::string("proctor: ") + error.what();
-  report_.log(said);
-  report_.say_only(said);
+  report_.log(std::string("proctor: ") + error.what());
+  report_.say_only(error_line(options_.errors, error.what(), code));
   flush_store();
   agents_.abort(code);
 }

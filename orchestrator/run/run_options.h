@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/base/error_line.h"
 #include "orchestrator/report/progress.h"
 #include "orchestrator/spec/document_limit.h"
 #include "orchestrator/spec/suite_source.h"
@@ -24,6 +25,7 @@ struct RunOptions {
   bool fresh = false, redo_changed = false;
   ProgressStyle progress = ProgressStyle::automatic;
   bool quiet = false;  ///< results and errors only
+  ErrorStyle errors = ErrorStyle::text;
   std::vector<std::string> command_line;
 };
 

@@ -82,6 +82,34 @@ class FirstHour(RunCase):
         self.assertEqual(self.proctor(*plan, "--quiet").stderr, "")
         self.assertIn("--redo-changed", self.run_suite("run", "--quiet", "--limit", "2", code=2).stderr)
 
+    def error_of(self, *arguments, code):
+        """The one line on standard error."""
+        done = self.proctor(*arguments, "--errors", "json")
+        self.assertEqual(done.returncode, code, done.stderr)
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), 1, done.stderr)
+        error = json.loads(lines[0])
+        self.assertEqual(list(error), ["error", "exit", "file", "line", "column"])
+        self.assertEqual(error["exit"], code)
+        return error
+
+    def test_errors_are_json_where_a_program_reads_them(self):
+        self.write("suite.yaml", "suite: tiny\nmodules:\n  - {name: a, path: llama, dtyp: float32}\ntasks: [choice.yaml]\n")
+        for verb in ("run", "plan"):
+            error = self.error_of(verb, "suite.yaml", code=2)
+            self.assertEqual((error["file"], error["line"], error["column"]), (str(self.root / "suite.yaml"), 3, 28))
+            self.assertTrue(error["error"].endswith("module: unknown key 'dtyp'; did you mean 'dtype'?"), error)
+        self.write("suite.yaml", self.suite())
+        self.rows("choice", [{"q": "x", "c": ["a"], "gold": 0}, {"q": "x", "gold": 0}])
+        error = self.error_of("run", "suite.yaml", "--device", "cpu", "--workers", "1", "--quiet", code=5)
+        self.assertEqual((error["file"], error["line"], error["column"]), (str(self.root / "choice.jsonl"), 2, None))
+        self.assertIn("no field 'c'", error["error"])
+        self.assertIsNone(self.error_of("walk", code=2)["file"])
+        self.assertIsNone(self.error_of("run", "suite.yaml", "--workers", "0", code=2)["file"])
+        self.assertEqual(self.error_of("show", "nowhere", code=2)["exit"], 2)
+        self.assertEqual(self.error_of("render", "./nowhere", code=5)["file"], "./nowhere")
+        self.assertTrue(self.proctor("walk").stderr.startswith("proctor: command 'walk'"))
+
     def test_samples_are_shown(self):
         self.rows("say", [{"q": "a" * 200, "a": "b"}, {"q": "what is it", "a": "b"}])
         self.run_suite("run")

@@ -78,6 +78,26 @@ TEST(Options, quiet_leaves_no_progress) {
   EXPECT_TRUE(parse({"plan", "s", "--quiet"}).plan.quiet);
 }
 
+ErrorStyle style_of(std::vector<std::string> arguments) {
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  return error_style(static_cast<int>(pointers.size()), pointers.data());
+}
+
+TEST(Options, every_command_writes_its_errors_as_asked) {
+  EXPECT_EQ(parse({"run", "s"}).run.errors, ErrorStyle::text);
+  EXPECT_EQ(parse({"run", "s", "--errors", "json"}).run.errors, ErrorStyle::json);
+  for (const char* command : {"run", "plan", "show", "render"}) {
+    EXPECT_EQ(refusal({command, "x", "--errors=json"}), "accepted") << command;
+    EXPECT_NE(refusal({command, "x", "--errors", "xml"}).find("--errors xml: expected one of json, text"),
+              std::string::npos);
+  }
+  EXPECT_EQ(style_of({"proctor", "walk", "--errors", "json"}), ErrorStyle::json) << "of a command that is not there";
+  EXPECT_EQ(style_of({"proctor", "run", "--errors=json"}), ErrorStyle::json);
+  EXPECT_EQ(style_of({"proctor", "run", "--errors"}), ErrorStyle::text);
+  EXPECT_EQ(style_of({"proctor"}), ErrorStyle::text);
+}
+
 TEST(Options, a_limit_is_a_count_or_a_share) {
   EXPECT_EQ(parse({"run", "s", "--limit", "0.25"}).run.limit, DocumentLimit(0.25));
   EXPECT_EQ(DocumentLimit(0.25).of(10), 3u) << "rounded up";

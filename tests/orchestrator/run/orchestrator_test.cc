@@ -231,6 +231,34 @@ TEST_F(OrchestratorTest, a_directory_that_was_taken_over_is_left_without_a_word_
   EXPECT_FALSE(fs::exists(root_ / "run/results/m.json"));
 }
 
+/// What a run that printed nothing else said at its end.
+Json error_of(const std::string& terminal) {
+  const Json error = Json::parse(terminal, nullptr, /*allow_exceptions=*/false);
+  EXPECT_TRUE(error.is_object()) << terminal;
+  return error;
+}
+
+TEST_F(OrchestratorTest, what_ends_it_is_a_line_of_json_where_one_is_wanted) {
+  options.errors = ErrorStyle::json;
+  options.quiet = true;
+  FakeTransport full(1, 1);
+  full.say(1, AgentId{1}, AgentFailed{"node1", "environment", "/logs: No space left on device", true});
+  EXPECT_EQ(run(full, "full"), kStoppedEarly);
+  EXPECT_EQ(error_of(terminal.str())["exit"], kStoppedEarly);
+  const RunDirectory directory(root_ / "taken");
+  directory.create();
+  RunLock lock(directory);
+  FakeTransport taken(1);
+  after_answers(taken, 1, [&] { std::ofstream(directory.owner()) << Json(this_owner()).dump(); });
+  EXPECT_EQ(run(taken, "taken", "unix-none", &lock), kEnvironment);
+  EXPECT_EQ(error_of(terminal.str())["exit"], kEnvironment);
+  FakeTransport refused(1, 1);
+  refused.node(1).leaves = false;
+  refused.node(1).facts.numerics = "another";
+  EXPECT_THROW(run(refused, "refused"), FakeTransport::Aborted);
+  EXPECT_NE(error_of(terminal.str())["error"].get<std::string>().find("another build of proctor"), std::string::npos);
+}
+
 TEST_F(OrchestratorTest, a_node_of_another_device_is_refused) {
   FakeTransport transport(1, 1);
   transport.node(1).facts.kind = "NVIDIA H200";
