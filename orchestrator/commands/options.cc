@@ -168,6 +168,7 @@ RunOptions read_run(const Values& values) {
   run.fresh = values.has("fresh");
   run.allow_code = values.has("allow-code");
   run.redo_changed = values.has("redo-changed");
+  run.prune = values.has("prune");
   const std::string progress = values.one_of("progress", {"auto", "plain", "none"});
   run.progress = progress == "auto"    ? ProgressStyle::automatic
                  : progress == "plain" ? ProgressStyle::plain

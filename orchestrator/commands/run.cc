@@ -6,7 +6,6 @@
 #include <functional>
 #include <iostream>
 #include <optional>
-#include <set>
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/base/signals.h"
@@ -18,6 +17,7 @@
 #include "orchestrator/ranks/mpi_session.h"
 #include "orchestrator/ranks/mpi_transport.h"
 #include "orchestrator/ranks/worker_process.h"
+#include "orchestrator/run/leftovers.h"
 #include "orchestrator/run/orchestrator.h"
 #include "orchestrator/sidecar/chat_renderer.h"
 #include "orchestrator/sidecar/sidecar_metrics.h"
@@ -31,33 +31,6 @@ namespace {
 std::string default_directory(const Suite& suite) {
   const char* index = std::getenv("SLURM_ARRAY_TASK_ID");
   return "runs/" + suite.name + (index ? std::string("-") + index : "");
-}
-
-/// Through links lie files of other folders.
-bool lies_behind_a_link(const std::filesystem::path& root, const std::filesystem::path& name) {
-  std::filesystem::path path = root;
-  std::error_code none;
-  for (const auto& part : name)
-    if (std::filesystem::is_symlink(path /= part, none)) return true;
-  return false;
-}
-
-/// Modules and tasks that the suite no longer has leave the results: of what this run wrote, nothing else.
-void remove_leftovers(const RunDirectory& directory, const Work& work, RunStore& store) {
-  std::set<std::filesystem::path> wanted;
-  for (const Cell& cell : work.cells) {
-    if (task_type_of(work.suite.tasks[cell.task.value]).is_scored())
-      wanted.insert(directory.results(work.suite.modules[cell.module.value].name));
-    wanted.insert(answers_file(directory, work.suite, cell));
-  }
-  const std::set<std::string> results = {"results", "samples", "responses"};
-  for (const auto& [name, payload] : store.all(kWrittenFile)) {
-    const std::filesystem::path path = directory.root() / name;
-    std::error_code none;
-    if (results.contains(std::filesystem::path(name).begin()->string()) && !wanted.contains(path) &&
-        !lies_behind_a_link(directory.root(), name) && std::filesystem::is_regular_file(path, none))
-      std::filesystem::remove(path, none);
-  }
 }
 
 void refuse_code(const Suite& suite) {
@@ -84,6 +57,12 @@ void tell_notes(const Work& work, const RunOptions& options, const std::function
       say("proctor: module " + work.suite.modules[m].name + ": " + note);
   if (options.device == "auto" && work.device.kind == "cpu")
     say("proctor: no GPU was found, so the CPU computes (--device cpu says so, --device cuda refuses it)");
+}
+
+void tell_kept(const std::vector<std::string>& modules, const std::function<void(const std::string&)>& say) {
+  std::string names;
+  for (const std::string& name : modules) names += (names.empty() ? "" : ", ") + name;
+  if (!names.empty()) say("proctor: the suite no longer has " + names + "; the results stay, --prune removes them");
 }
 
 int run_suite(const RunOptions& options, MpiSession& mpi) {
@@ -125,7 +104,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
                  store_vfs());
   lock.verify();
   Resumed resumed = resume(store, work, options.redo_changed);
-  remove_leftovers(directory, work, store);
+  tell_kept(remove_leftovers(directory, work, store, options.prune ? GoneModules::remove : GoneModules::keep), say);
   write_file(directory.suite(), file.resolved);
   beating.reset();
   MpiTransport transport(mpi, worker_binary_path(), work.device);

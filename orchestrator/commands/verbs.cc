@@ -41,6 +41,7 @@ Verb run_verb() {
       "fresh", "rename what is in the run directory and start over")(
       "allow-code", "let tasks' metrics in Python run (metrics: [{python: FILE.py:FUNCTION}])")(
       "redo-changed", "compute (module, task) pairs again whose identity changed")(
+      "prune", "remove the results of modules that the suite no longer has")(
       "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   return verb;
 }

@@ -23,6 +23,7 @@ struct RunOptions {
   std::uint64_t memory_limit_bytes = 0;
   bool allow_code = false;  ///< metrics in Python may run
   bool fresh = false, redo_changed = false;
+  bool prune = false;  ///< results of modules that the suite no longer has are removed
   ProgressStyle progress = ProgressStyle::automatic;
   bool quiet = false;  ///< results and errors only
   ErrorStyle errors = ErrorStyle::text;

@@ -110,6 +110,23 @@ class FirstHour(RunCase):
         self.assertEqual(self.error_of("render", "./nowhere", code=5)["file"], "./nowhere")
         self.assertTrue(self.proctor("walk").stderr.startswith("proctor: command 'walk'"))
 
+    def test_a_module_commented_out_keeps_its_results_until_they_are_pruned(self):
+        self.run_suite("run")
+        both = self.final_files("run")
+        self.write("suite.yaml", self.suite(modules=self.suite()["modules"][1:]))
+        done = self.run_suite("run")
+        self.assertIn("proctor: the suite no longer has a; the results stay, --prune removes them", done.stderr)
+        self.assertNotIn("\na (float32)", done.stdout)
+        self.assertEqual(self.final_files("run"), both)
+        shown = self.proctor("show", "run").stdout
+        self.assertLess(shown.index("\nb\n"), shown.index("\na\n"))
+        pruned = self.run_suite("run", "--prune")
+        self.assertNotIn("no longer has", pruned.stderr)
+        self.assertEqual(self.final_files("run"), {name: content for name, content in both.items() if "/b" in name})
+        self.write("suite.yaml", self.suite())
+        self.assertRegex(self.run_suite("run").stderr, r"already answered: (\d+) of \1 shards", "its answers were kept")
+        self.assertEqual(self.final_files("run"), both)
+
     def test_samples_are_shown(self):
         self.rows("say", [{"q": "a" * 200, "a": "b"}, {"q": "what is it", "a": "b"}])
         self.run_suite("run")

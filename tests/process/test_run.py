@@ -73,7 +73,7 @@ class Run(RunCase):
         (self.root / "run/results/b.json").rename(elsewhere / "b.json")
         (self.root / "run/results/b.json").symlink_to(elsewhere / "b.json")
         self.write("suite.yaml", self.suite(modules=self.suite()["modules"][:1]))
-        self.run_suite("run")
+        self.run_suite("run", "--prune")
         self.assertFalse((self.root / "run/samples/b").is_dir() and list((self.root / "run/samples/b").iterdir()), "what the run wrote of b is gone")
         for path in (*mine, elsewhere / "b.json"):
             self.assertTrue(path.exists(), path)

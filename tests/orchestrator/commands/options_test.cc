@@ -23,17 +23,20 @@ std::string refusal(const std::vector<std::string>& arguments) {
 }
 
 TEST(Options, run_with_everything) {
-  const RunOptions run = parse({"run",        "s.yaml", "--out",          "d",     "--workers", "3",
-                                "--device",   "cpu",    "--limit",        "5",     "--set",     "a.b=c",
-                                "--set",      "d=e",    "--memory-limit", "2 GiB", "--fresh",   "--redo-changed",
-                                "--progress", "none"})
+  const RunOptions run = parse({"run",      "s.yaml",     "--out",
+                                "d",        "--workers",  "3",
+                                "--device", "cpu",        "--limit",
+                                "5",        "--set",      "a.b=c",
+                                "--set",    "d=e",        "--memory-limit",
+                                "2 GiB",    "--fresh",    "--redo-changed",
+                                "--prune",  "--progress", "none"})
                              .run;
   EXPECT_EQ(run.suite.path, "s.yaml");
   EXPECT_EQ(run.workers, 3u);
   EXPECT_EQ(run.limit, DocumentLimit(5));
   EXPECT_EQ(run.settings, (std::vector<std::string>{"a.b=c", "d=e"}));
   EXPECT_EQ(run.memory_limit_bytes, 2ull << 30);
-  EXPECT_TRUE(run.fresh && run.redo_changed);
+  EXPECT_TRUE(run.fresh && run.redo_changed && run.prune);
   EXPECT_EQ(run.progress, ProgressStyle::none);
 }
 
@@ -123,7 +126,7 @@ TEST(Options, models_and_tasks_may_be_named_without_a_suite) {
 }
 
 TEST(Options, each_command_has_its_own_options) {
-  for (const char* option : {"--fresh", "--redo-changed", "--progress=plain", "--out=x"}) {
+  for (const char* option : {"--fresh", "--redo-changed", "--prune", "--progress=plain", "--out=x"}) {
     EXPECT_NE(refusal({"plan", "s", option}).find("proctor plan has no option"), std::string::npos) << option;
     EXPECT_NE(refusal({"show", "d", option}).find("proctor show has no option"), std::string::npos) << option;
   }
