@@ -9,6 +9,7 @@
 #include "orchestrator/suite/model_path.h"
 #include "orchestrator/suite/task_entries.h"
 #include "orchestrator/suite/yaml_fields.h"
+#include "orchestrator/suite/yaml_nodes.h"
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/gang_memory.h"
@@ -255,7 +256,7 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
   }
   SuiteFile out;
   Suite& suite = out.suite;
-  YAML::Node resolved = YAML::Clone(node), tasks(YAML::NodeType::Sequence);
+  YAML::Node resolved = unshared_copy(node), tasks(YAML::NodeType::Sequence);
   YamlFields fields(node, path, "suite");
   suite.name = fields.required_name("suite");
   suite.seed = static_cast<std::uint64_t>(fields.whole("seed", 1234, 0));

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "orchestrator/suite/yaml_fields.h"
+#include "orchestrator/suite/yaml_nodes.h"
 #include "sharding/protocol/input_file.h"
 
 namespace proctor {
@@ -103,7 +104,7 @@ void read_task_entry(YAML::Node node, const std::string& file, TaskSettings& set
   if (!name.empty() && paths.size() > 1)
     throw UsageError(place_of(file, node.Mark()) + ": task: " + std::to_string(paths.size()) + " files are meant by " +
                      wanted + ", and one name is given");
-  for (const std::string& path : paths) add_task(path, name, changes, settings, tasks, YAML::Clone(node), resolved);
+  for (const std::string& path : paths) add_task(path, name, changes, settings, tasks, unshared_copy(node), resolved);
 }
 
 }  // namespace proctor

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <numeric>
 
+#include "orchestrator/suite/yaml_nodes.h"
+
 namespace proctor {
 namespace {
 
@@ -63,7 +65,7 @@ std::optional<double> parse_seconds(const std::string& text) {
   return with_unit(text, {{"", 1}, {"s", 1}, {"ms", 1e-3}, {"min", 60}, {"m", 60}, {"h", 3600}});
 }
 
-/// Sets "fewshot.count" below `node`; a step into a list of named maps goes by name (modules.NAME).
+/// What is changed is replaced, not assigned to: it may stand elsewhere too, by an alias.
 void set_yaml_path(YAML::Node node, const std::string& path, const std::string& value, const std::string& where) {
   const auto dot = path.find('.');
   const std::string key = path.substr(0, dot);
@@ -78,14 +80,15 @@ void set_yaml_path(YAML::Node node, const std::string& path, const std::string& 
   if (!node.IsMap()) throw UsageError(where + ": '" + key + "' lies below a value that is no map");
   if (dot == std::string::npos) {
     try {
-      node[key] = YAML::Load(value);
+      const YAML::Node loaded = YAML::Load(value);
+      node.remove(key);
+      node.force_insert(key, loaded);
     } catch (const YAML::Exception&) {
       throw UsageError(where + ": '" + value + "' is not a YAML value");
     }
     return;
   }
-  if (!node[key].IsDefined()) node[key] = YAML::Node(YAML::NodeType::Map);
-  set_yaml_path(node[key], path.substr(dot + 1), value, where);
+  set_yaml_path(own_value(node, key), path.substr(dot + 1), value, where);
 }
 
 std::string path_beside(const std::string& file, const std::string& path) {
@@ -109,12 +112,12 @@ YAML::Node YamlFields::find(const std::string& key) {
   return YAML::Node(YAML::NodeType::Undefined);
 }
 
-std::string YamlFields::where(const YAML::Node& node) const { return place_of(file_, node.Mark()); }
+std::string YamlFields::where(const YAML::Node& node) const { return place_of(file_, mark_of(node)); }
 
 void YamlFields::refuse(const std::string& key, const std::string& why) const {
-  YAML::Mark mark = node_.Mark();
+  YAML::Mark mark = mark_of(node_);
   for (const auto& entry : node_)
-    if (entry.first.Scalar() == key) mark = entry.second.Mark();
+    if (entry.first.Scalar() == key) mark = mark_of(entry.second);
   throw UsageError(place_of(file_, mark) + ": " + what_ + ": " + key + ": " + why);
 }
 

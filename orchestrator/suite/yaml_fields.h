@@ -82,7 +82,7 @@ std::string place_of(const std::string& file, const YAML::Mark& mark);
 Chat read_chat(YamlFields& fields);
 
 /// In yaml_file.cc. Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a
-/// second document.
+/// second document. Merge keys (<<) are merged.
 YAML::Node load_yaml(const std::string& path);
 /// The same of a stream, which messages call `name`.
 YAML::Node read_yaml(std::istream& stream, const std::string& name);

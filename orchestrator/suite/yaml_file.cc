@@ -1,4 +1,4 @@
-// A YAML file as a whole: one document, no key twice.
+// A YAML file as a whole: one document, no key twice, merge keys merged.
 #include <yaml-cpp/eventhandler.h>
 
 #include <filesystem>
@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "orchestrator/suite/yaml_fields.h"
+#include "orchestrator/suite/yaml_nodes.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/input_file.h"
 
@@ -79,6 +80,7 @@ YAML::Node read_yaml(std::istream& stream, const std::string& path) {
     refuse_second_document(text, path);
     Bounds bounds;
     refuse_keys_used_twice(document, path, bounds);
+    merge_keys(document, path);
     return document;
   } catch (const YAML::Exception& error) {
     throw UsageError(place_of(path, error.mark) + ": not readable as YAML: " + error.msg);

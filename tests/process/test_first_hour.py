@@ -127,6 +127,20 @@ class FirstHour(RunCase):
         self.assertRegex(self.run_suite("run").stderr, r"already answered: (\d+) of \1 shards", "its answers were kept")
         self.assertEqual(self.final_files("run"), both)
 
+    def test_modules_and_tasks_take_keys_from_others(self):
+        self.write("say.yaml", json.dumps(TASKS["say"]).replace('"generation": {', '"generation": {<<: {max_gen_toks: 99}, '))
+        self.write("suite.yaml", "suite: tiny\nmodules:\n  - &a {name: a, path: llama}\n  - {<<: *a, name: b, path: qwen3, dtype: bfloat16}\n"
+                                 "tasks: [choice.yaml, say.yaml, last.yaml, roll.yaml]\n")
+        self.run_suite("merged")
+        self.run_suite("again", suite="merged/suite.yaml")
+        self.write("say.yaml", TASKS["say"])
+        self.write("suite.yaml", self.suite())
+        self.run_suite("plain")
+        self.assertEqual(self.final_files("merged"), self.final_files("plain"))
+        self.assertEqual(self.final_files("again"), self.final_files("plain"))
+        self.write("suite.yaml", "suite: tiny\nmodules:\n  - name: a\n    <<: llama\ntasks: [choice.yaml]\n")
+        self.assertIn("suite.yaml:4:5: <<: expected a map", self.run_suite("bad", code=2).stderr)
+
     def test_samples_are_shown(self):
         self.rows("say", [{"q": "a" * 200, "a": "b"}, {"q": "what is it", "a": "b"}])
         self.run_suite("run")
