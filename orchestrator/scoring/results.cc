@@ -94,6 +94,7 @@ Json task_config(const Task& task) {
   }
   if (task.type == "generate_until") config["generation_kwargs"] = generation_kwargs(generation_of(task));
   if (task.generation.repeats > 1) config["repeats"] = task.generation.repeats;
+  if (!task.metadata.empty()) config["metadata"] = task.metadata;
   return config;
 }
 
@@ -150,7 +151,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
     else
       members[task.group].push_back(&score), subtasks[task.group].push_back(task.name);
     configs[task.name] = task_config(task);
-    versions[task.name] = 1;
+    versions[task.name] = task.metadata.value("version", nlohmann::json("Yaml"));
     shots[task.name] = task.fewshot.count;
     for (const Metric& metric : task.metrics) better[task.name][metric.name] = higher_is_better(metric.name);
     samples[task.name] = {{"original", score.documents}, {"effective", score.effective}};

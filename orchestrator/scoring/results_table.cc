@@ -21,6 +21,29 @@ std::string number_text(const Json& value) {
   return text;
 }
 
+/// Digits behind the point that a table needs for these versions; none where one of them is a text.
+std::size_t digits_of(const Json& versions) {
+  std::size_t digits = 0;
+  for (const auto& version : versions) {
+    if (!version.is_number()) return 0;
+    const std::string text = version.dump();
+    if (const auto point = text.find('.'); point != std::string::npos && !text.ends_with(".0"))
+      digits = std::max(digits, text.size() - point - 1);
+  }
+  return digits;
+}
+
+/// 1.0 is 1, unless others have digits there.
+std::string version_text(const Json& version, std::size_t digits) {
+  if (version.is_string()) return version.get<std::string>();
+  std::string text = version.dump();
+  if (text.ends_with(".0")) text.resize(text.size() - 2);
+  if (digits == 0) return text;
+  const auto point = text.find('.');
+  if (point == std::string::npos) text += '.';
+  return text + std::string(digits - (text.size() - text.find('.') - 1), '0');
+}
+
 struct Line {
   std::string task, version, filter, shots, metric, arrow, value, error;
 };
@@ -31,6 +54,7 @@ void add_lines(std::vector<Line>& lines, const std::string& name, const std::str
   for (const auto& [key, value] : row.items())
     if (key.find(',') != std::string::npos && key.find("_stderr,") == std::string::npos) keys.push_back(key);
   std::ranges::sort(keys);
+  const Json& versions = results.at("versions");
   bool first = true;
   for (const std::string& key : keys) {
     const auto comma = key.find(',');
@@ -38,7 +62,7 @@ void add_lines(std::vector<Line>& lines, const std::string& name, const std::str
     Line line;
     if (first) {
       line.task = label;
-      if (results.at("versions").contains(name)) line.version = results["versions"][name].dump();
+      if (versions.contains(name)) line.version = version_text(versions[name], digits_of(versions));
     }
     line.shots = results.at("n-shot").contains(name) ? results["n-shot"][name].dump() : "";
     line.filter = filter;
@@ -56,6 +80,8 @@ std::size_t width(const std::string& text) {
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+bool reads_as_number(const std::string& text) { return text.find_first_not_of("0123456789.eE+-") == std::string::npos; }
+
 std::string render(const std::vector<Line>& lines, const std::string& first_column) {
   const std::vector<std::string> head = {first_column, "Version", "Filter", "n-shot", "Metric",
                                          "",           "Value",   "",       "Stderr"};
@@ -68,12 +94,14 @@ std::string render(const std::vector<Line>& lines, const std::string& first_colu
     widths.push_back(width(head[c]));
     for (const auto& row : rows) widths[c] = std::max(widths[c], width(row[c]));
   }
-  const auto right = [](std::size_t c) { return c == 1 || c == 3 || c == 6 || c == 8; };
+  const bool numbers = std::ranges::all_of(lines, reads_as_number, &Line::version);
+  const auto right = [&](std::size_t c) { return (c == 1 && numbers) || c == 3 || c == 6 || c == 8; };
   const auto put = [&](const std::vector<std::string>& cells) {
     std::string text = "|";
     for (std::size_t c = 0; c < cells.size(); ++c) {
       const std::string pad(widths[c] - width(cells[c]), ' ');
-      text += right(c) ? pad + cells[c] + "|" : cells[c] + pad + "|";
+      const bool left = !right(c) && !(c == 1 && reads_as_number(cells[c]));
+      text += left ? cells[c] + pad + "|" : pad + cells[c] + "|";
     }
     return text + "\n";
   };

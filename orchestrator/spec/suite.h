@@ -91,9 +91,10 @@ struct Task {
   std::vector<FilterPipeline> filters;
   Generation generation;
   std::string group;
-  std::vector<CleanStep> clean;  ///< of the prompt and of each choice, rendered
-  std::string gen_prefix;        ///< template: the answer begins with it
-  Chat chat;                     ///< what this task changes of its modules'
+  nlohmann::json metadata = nlohmann::json::object();  ///< what the results say of the task: its version
+  std::vector<CleanStep> clean;                        ///< of the prompt and of each choice, rendered
+  std::string gen_prefix;                              ///< template: the answer begins with it
+  Chat chat;                                           ///< what this task changes of its modules'
   OnLong on_long = OnLong::truncate;
 };
 

@@ -38,6 +38,19 @@ FewShot read_fewshot(YamlFields fields) {
   return out;
 }
 
+/// lm-eval's `metadata`, or its version alone.
+nlohmann::json read_metadata(YamlFields& fields) {
+  nlohmann::json metadata = json_of(fields.map("metadata", "metadata").node());
+  if (fields.has("version")) {
+    if (metadata.contains("version")) fields.refuse("version", "metadata has it already");
+    metadata["version"] = json_of(fields.find("version"));
+  }
+  const nlohmann::json version = metadata.value("version", nlohmann::json(""));
+  if (!version.is_number() && !version.is_string())
+    fields.refuse(fields.has("version") ? "version" : "metadata", "expected a number or a text as version");
+  return metadata;
+}
+
 std::vector<std::string> data_files(YamlFields& fields, const std::string& key, const std::string& file) {
   DataPlace place = find_data(fields.required_text(key), file);
   if (!place.why_none.empty()) fields.refuse(key, place.why_none);
@@ -80,6 +93,7 @@ void check_task(YamlFields& fields, const Task& task) {
   }
   const auto only = [&](std::set<std::string> keys, const std::string& why) {
     keys.insert({"task", "type", "data"});
+    if (task.type != "requests") keys.insert({"metadata", "version"});
     for (const auto& entry : fields.node())
       if (const std::string key = entry.first.Scalar(); !keys.contains(key))
         fields.refuse(key, "is not read by task type " + task.type + why);
@@ -171,6 +185,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
                                    " texts of a document; generation.repeats is " +
                                    std::to_string(task.generation.repeats));
   task.group = fields.text("group", "");
+  task.metadata = read_metadata(fields);
   task.gen_prefix = fields.text("gen_prefix", "");
   task.clean = read_clean(fields);
   YamlFields chat = fields.map("chat", "chat");

@@ -205,8 +205,10 @@ class BenchmarkTasks(RunCase):
                 entries.append({"path": str(path), "name": f"{name}_more", "set": {**changes, "fewshot.count": MORE_EXAMPLES[name]}})
         self.write("suite.yaml", {"suite": "benchmarks", "modules": [{"name": "a", "path": "llama"}], "tasks": entries})
         self.run_suite("run", environment={"HF_HOME": str(self.root), "HF_DATASETS_CACHE": str(self.root / "none"), "HF_HUB_CACHE": "", "PROCTOR_PYTHON": sys.executable})
+        versions = json.loads((self.root / "run/results/a.json").read_text())["versions"]
         for name, (task, count, of) in tasks.items():
             with self.subTest(task=name):
+                self.assertEqual(versions[name], task["metadata"]["version"])
                 config, scored = self.definition(of)
                 expected = self.lm_eval_requests(config, count, splits[of])
                 self.assertEqual(len(expected), 5)
@@ -214,7 +216,8 @@ class BenchmarkTasks(RunCase):
                 self.same_rules(task, config, scored, of)
 
     def same_rules(self, task, config, scored, name):
-        """What the files say of tokens, examples, filters and metrics."""
+        """What the files say of versions, tokens, examples, filters and metrics."""
+        self.assertEqual(task["metadata"], {"version": config["metadata"]["version"]})
         self.assertEqual(task.get("fewshot", {}).get("count", 0), config.get("num_fewshot") or 0)
         if task["type"] == "generate_until":
             self.assertEqual(task["generation"]["max_gen_toks"], config["generation_kwargs"].get("max_gen_toks", 256))

@@ -140,6 +140,7 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   two.tasks.push_back(two.tasks[0]);
   two.tasks[1].name = "u";
   two.tasks[0].group = two.tasks[1].group = "g";
+  two.tasks[0].metadata = {{"version", 1.0}, {"by", "me"}};
   const Work work = prepare_work(two, 0, facts_);
   std::map<std::uint32_t, CellScore> scores;
   for (std::uint32_t t = 0; t < 2; ++t) {
@@ -151,8 +152,12 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   EXPECT_EQ(json["results"]["t"]["acc_stderr,none"], 0.1);
   EXPECT_EQ(json["n-samples"]["u"]["effective"], 10);
   EXPECT_DOUBLE_EQ(json["groups"]["g"]["acc,none"].get<double>(), 0.6);
+  EXPECT_EQ(json["versions"].dump(), R"({"t":1.0,"u":"Yaml"})") << "as lm-eval has them";
+  EXPECT_EQ(json["configs"]["t"]["metadata"].dump(), R"({"by":"me","version":1.0})");
+  EXPECT_FALSE(json["configs"]["u"].contains("metadata"));
   const std::string table = results_table(json);
   EXPECT_NE(table.find("| - t |      1|none  |     0|acc   |↑|0.5000|±|0.1000|"), std::string::npos) << table;
+  EXPECT_NE(table.find("| - u |Yaml   |none  |     0|acc   |↑|0.7000|±|0.1000|"), std::string::npos) << table;
   EXPECT_NE(table.find("|Groups|"), std::string::npos);
 }
 

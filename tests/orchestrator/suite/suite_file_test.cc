@@ -166,6 +166,25 @@ TEST_F(SuiteFileTest, tasks_that_cannot_work_are_refused) {
          "filter step: function: is missing");
 }
 
+TEST_F(SuiteFileTest, a_task_has_lm_evals_metadata_or_a_version_alone) {
+  const auto metadata = [this](const std::string& keys) {
+    write("task.yaml", kTask + keys);
+    return suite(kSuite).suite.tasks[0].metadata.dump();
+  };
+  EXPECT_EQ(metadata(""), "{}");
+  EXPECT_EQ(metadata("metadata: {version: 1.0, by: me}\n"), R"({"by":"me","version":1.0})");
+  EXPECT_EQ(metadata("version: 2\n"), R"({"version":2})");
+  EXPECT_EQ(metadata("metadata: {by: me}\nversion: 2024-01\n"), R"({"by":"me","version":"2024-01"})");
+  expect(task_refusal(std::string(kTask) + "metadata: {version: 1}\nversion: 2\n"),
+         "task.yaml:8:10: task: version: metadata has it already");
+  expect(task_refusal(std::string(kTask) + "metadata: {version: [1]}\n"),
+         "task.yaml:7:11: task: metadata: expected a number or a text as version");
+  expect(task_refusal(std::string(kTask) + "version: true\n"), "version: expected a number or a text as version");
+  expect(task_refusal(std::string(kTask) + "metadata: 1\n"), "metadata: expected a map of keys");
+  expect(task_refusal("task: t\ntype: requests\ndata: rows.jsonl\nversion: 1\n"),
+         "version: is not read by task type requests");
+}
+
 /// Each was read as something else, without a word.
 TEST_F(SuiteFileTest, what_would_be_left_unread_is_refused) {
   expect(refusal(std::string(kSuite) + "suite: other\n"), "suite.yaml:5:1: key 'suite' is there twice");
