@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <future>
-#include <iterator>
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/metrics/hashes.h"
+#include "orchestrator/planning/file_hashes.h"
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/planning/cost.h"
@@ -82,22 +81,10 @@ std::string requests_hash(std::span<const Request> requests) {
   return xxh3_hex(text);
 }
 
-/// Of the files that a task's metrics are written in; null where there are none.
-nlohmann::json code_of(const Task& task) {
-  nlohmann::json hashes;
-  for (const Metric& metric : task.metrics) {
-    if (metric.code.empty()) continue;
-    std::ifstream stream(metric.code, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(stream), {}};
-    hashes[metric.name] = xxh3_hex(text);
-  }
-  return hashes;
-}
-
 /// What of a task counts for its cells' identity.
 struct TaskHashes {
-  std::vector<std::string> requests;  // of each set
-  std::vector<nlohmann::json> code;   // of each task
+  std::vector<std::string> requests;                     // of each set
+  std::vector<std::map<std::string, std::string>> code;  // of each task
 };
 
 /// Identity of a cell: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
@@ -135,7 +122,7 @@ void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const TaskHashes& ha
   const std::vector<std::uint32_t> bundles = bundles_of(cell);
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m],
                                         hashes.requests[work.set_of(ModuleId{m}, TaskId{t})], work.max_batch_tokens[m]);
-  if (!hashes.code[t].is_null()) identity["code"] = hashes.code[t];
+  if (!hashes.code[t].empty()) identity["code"] = hashes.code[t];
   const std::string hash = xxh3_hex(identity.dump());
   work.cells.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
   const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
@@ -269,6 +256,7 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
       if (!metric.code.empty() && interpreters.code) interpreters.code->check({metric.code, metric.name});
   }
   add_requests(work, interpreters.renderer);
+  work.data_hashes = data_hashes(work.suite);
   work.facts = answers.facts();
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];
@@ -283,7 +271,7 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
         module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
   TaskHashes hashes;
   for (const CellRequests& cell : work.requests) hashes.requests.push_back(requests_hash(cell.requests));
-  for (const Task& task : work.suite.tasks) hashes.code.push_back(code_of(task));
+  for (const Task& task : work.suite.tasks) hashes.code.push_back(code_hashes(task));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
       if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_cell(work, m, t, hashes);

@@ -34,6 +34,7 @@ struct Work {
   std::vector<CellRequests> requests;    ///< of each task as plain text, then those rendered as conversations
   std::map<std::pair<ModuleId, TaskId>, std::size_t> conversations;  ///< whose requests are which of the latter
   std::vector<std::string> chat_templates;                           ///< of each module; "": it has none
+  std::vector<std::map<std::string, std::string>> data_hashes;       ///< of each task that is scored, by split: SHA-256
   std::vector<std::string> notes;                                    ///< what the user should know
   std::vector<ModelFacts> facts;                                     ///< of each module
   DeviceFacts device;

@@ -57,10 +57,46 @@ Json template_text(const TemplateList& list) {
   return std::visit([](const auto& one) { return Json(one); }, list);
 }
 
-Json task_config(const Task& task) {
+Json metric_list(const Task& task) {
+  Json metrics = Json::array();
+  for (const Metric& metric : task.metrics) {
+    Json one = {{"metric", metric.name}, {"higher_is_better", higher_is_better(metric.name)}};
+    for (const auto& [key, value] : metric.options.items()) one[key] = value;
+    if (!metric.code.empty())
+      one["python"] = std::filesystem::path(metric.code).filename().string() + ":" + metric.name;
+    metrics.push_back(std::move(one));
+  }
+  return metrics;
+}
+
+Json filter_list(const Task& task) {
+  Json filters = Json::array();
+  for (const FilterPipeline& pipeline : task.filters) {
+    Json steps = Json::array();
+    for (const FilterStep& step : pipeline.steps) {
+      steps.push_back({{"function", step.function}});
+      for (const auto& [key, value] : step.options.items()) steps.back()[key] = value;
+    }
+    filters.push_back({{"name", pipeline.name}, {"filter", std::move(steps)}});
+  }
+  return filters;
+}
+
+/// Paths as the task's file has them: the same wherever the checkout lies.
+Json data_of(const Task& task, const std::map<std::string, std::string>& hashes) {
+  Json data = Json::object();
+  for (const auto& [split, hash] : hashes) {
+    const auto name = task.data_names.find(split);
+    data[split] = {{"path", name == task.data_names.end() ? Json() : Json(name->second)}, {"sha256", hash}};
+  }
+  return data;
+}
+
+Json task_config(const Task& task, const std::map<std::string, std::string>& data_hashes) {
   Json config;
   config["task"] = task.name;
   config["output_type"] = task.type;
+  config["data"] = data_of(task, data_hashes);
   config["description"] = task.description;
   config["doc_to_text"] = task.type == "loglikelihood_rolling" ? task.text : task.prompt;
   if (!task.answer.empty())
@@ -75,23 +111,8 @@ Json task_config(const Task& task) {
                               {"split", task.fewshot.split},
                               {"seed", task.fewshot.seed}};
   config["num_fewshot"] = task.fewshot.count;
-  Json metrics = Json::array();
-  for (const Metric& metric : task.metrics) {
-    Json one = {{"metric", metric.name}, {"higher_is_better", higher_is_better(metric.name)}};
-    for (const auto& [key, value] : metric.options.items()) one[key] = value;
-    if (!metric.code.empty())
-      one["python"] = std::filesystem::path(metric.code).filename().string() + ":" + metric.name;
-    metrics.push_back(std::move(one));
-  }
-  config["metric_list"] = std::move(metrics);
-  for (const FilterPipeline& pipeline : task.filters) {
-    Json steps = Json::array();
-    for (const FilterStep& step : pipeline.steps) {
-      steps.push_back({{"function", step.function}});
-      for (const auto& [key, value] : step.options.items()) steps.back()[key] = value;
-    }
-    config["filter_list"].push_back({{"name", pipeline.name}, {"filter", std::move(steps)}});
-  }
+  config["metric_list"] = metric_list(task);
+  if (!task.filters.empty()) config["filter_list"] = filter_list(task);
   if (task.type == "generate_until") config["generation_kwargs"] = generation_kwargs(generation_of(task));
   if (task.generation.repeats > 1) config["repeats"] = task.generation.repeats;
   if (!task.metadata.empty()) config["metadata"] = task.metadata;
@@ -150,7 +171,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
       subtasks[task.name] = Json::array();
     else
       members[task.group].push_back(&score), subtasks[task.group].push_back(task.name);
-    configs[task.name] = task_config(task);
+    configs[task.name] = task_config(task, work.data_hashes.at(t));
     versions[task.name] = task.metadata.value("version", nlohmann::json("Yaml"));
     shots[task.name] = task.fewshot.count;
     for (const Metric& metric : task.metrics) better[task.name][metric.name] = higher_is_better(metric.name);

@@ -73,6 +73,7 @@ struct Task {
   std::string type;
   std::string file;                                      ///< the YAML it came from, for messages
   std::map<std::string, std::vector<std::string>> data;  ///< split -> its files, as they are found
+  std::map<std::string, std::string> data_names;         ///< split -> what the task's file calls it
   std::string description;
   std::string prompt;
   std::optional<TemplateList> choices;

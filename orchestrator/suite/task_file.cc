@@ -51,18 +51,20 @@ nlohmann::json read_metadata(YamlFields& fields) {
   return metadata;
 }
 
-std::vector<std::string> data_files(YamlFields& fields, const std::string& key, const std::string& file) {
-  DataPlace place = find_data(fields.required_text(key), file);
+/// `fields`: those of `data`, or the task's where `data` names a file.
+void read_split(YamlFields& fields, const std::string& key, const std::string& split, Task& task) {
+  const std::string name = fields.required_text(key);
+  DataPlace place = find_data(name, task.file);
   if (!place.why_none.empty()) fields.refuse(key, place.why_none);
-  return std::move(place.files);
+  task.data[split] = std::move(place.files);
+  task.data_names[split] = name;
 }
 
 /// Types whose data are queries, a corpus and qrels.
 bool ranks(const std::string& type) { return type == "retrieval" || type == "rerank"; }
 
-void read_data(YamlFields fields, Task& task, const std::string& file) {
-  for (const auto& entry : fields.node())
-    task.data[entry.first.Scalar()] = data_files(fields, entry.first.Scalar(), file);
+void read_data(YamlFields fields, Task& task) {
+  for (const auto& entry : fields.node()) read_split(fields, entry.first.Scalar(), entry.first.Scalar(), task);
   const std::map<std::string, std::vector<std::string>> several = {
       {"retrieval", {"corpus", "queries", "qrels"}}, {"rerank", {"corpus", "queries", "qrels", "candidates"}}};
   const auto found = several.find(task.type);
@@ -155,9 +157,9 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.type = fields.required_text("type");
   const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
   if (fields.find("data").IsDefined() && fields.find("data").IsScalar() && !ranks(task.type))
-    task.data["test"] = data_files(fields, "data", file);
+    read_split(fields, "data", "test", task);
   else
-    read_data(fields.map("data", "data"), task, file);
+    read_data(fields.map("data", "data"), task);
   task.description = fields.text("description", "");
   task.prompt = fields.text("prompt", "");
   task.choices = template_list(fields, "choices");

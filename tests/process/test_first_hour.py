@@ -1,4 +1,5 @@
 """What a new user does first: a run without a suite file, a look at samples, a table across modules."""
+import hashlib
 import json
 import subprocess
 import unittest
@@ -140,6 +141,19 @@ class FirstHour(RunCase):
         self.assertEqual(self.final_files("again"), self.final_files("plain"))
         self.write("suite.yaml", "suite: tiny\nmodules:\n  - name: a\n    <<: llama\ntasks: [choice.yaml]\n")
         self.assertIn("suite.yaml:4:5: <<: expected a map", self.run_suite("bad", code=2).stderr)
+
+    def test_results_say_of_what_they_are(self):
+        self.write("say.yaml", {**TASKS["say"], "metadata": {"version": 2.5, "by": "us"}, "data": {"test": "say.jsonl", "more": "./roll.jsonl"}})
+        self.write("suite.yaml", self.suite(modules=[{"name": "a", "path": "llama"}], tasks=["say.yaml", "choice.yaml", {"path": "last.yaml", "set": {"version": "old"}}]))
+        done = self.run_suite("run")
+        results = json.loads((self.root / "run/results/a.json").read_text())
+        self.assertEqual(results["versions"], {"say": 2.5, "choice": "Yaml", "last": "old"})
+        self.assertEqual([results["configs"][task].get("metadata") for task in ("say", "choice", "last")], [{"version": 2.5, "by": "us"}, None, {"version": "old"}])
+        hashes = {name: hashlib.sha256((self.root / f"{name}.jsonl").read_bytes()).hexdigest() for name in ("say", "roll", "choice")}
+        self.assertEqual(results["configs"]["say"]["data"], {"test": {"path": "say.jsonl", "sha256": hashes["say"]}, "more": {"path": "./roll.jsonl", "sha256": hashes["roll"]}})
+        self.assertEqual(results["configs"]["choice"]["data"], {"test": {"path": "choice.jsonl", "sha256": hashes["choice"]}})
+        for line in ("|say   |    2.5|none", "|choice|Yaml   |none", "|last  |old    |none"):
+            self.assertIn(line, done.stdout)
 
     def test_samples_are_shown(self):
         self.rows("say", [{"q": "a" * 200, "a": "b"}, {"q": "what is it", "a": "b"}])

@@ -5,7 +5,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
+#include "orchestrator/metrics/hashes.h"
+#include "orchestrator/planning/file_hashes.h"
 #include "orchestrator/report/ledger_view.h"
 #include "orchestrator/scoring/results.h"
 #include "orchestrator/scoring/results_table.h"
@@ -141,6 +144,7 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   two.tasks[1].name = "u";
   two.tasks[0].group = two.tasks[1].group = "g";
   two.tasks[0].metadata = {{"version", 1.0}, {"by", "me"}};
+  two.tasks[0].data_names["test"] = "rows.jsonl";
   const Work work = prepare_work(two, 0, facts_);
   std::map<std::uint32_t, CellScore> scores;
   for (std::uint32_t t = 0; t < 2; ++t) {
@@ -155,10 +159,31 @@ TEST_F(WorkTest, results_have_lm_evals_shape_and_groups) {
   EXPECT_EQ(json["versions"].dump(), R"({"t":1.0,"u":"Yaml"})") << "as lm-eval has them";
   EXPECT_EQ(json["configs"]["t"]["metadata"].dump(), R"({"by":"me","version":1.0})");
   EXPECT_FALSE(json["configs"]["u"].contains("metadata"));
+  std::ifstream rows(root_ / "rows.jsonl");
+  const std::string hash = sha256_hex(std::string(std::istreambuf_iterator<char>(rows), {}));
+  EXPECT_EQ(json["configs"]["t"]["data"].dump(), R"({"test":{"path":"rows.jsonl","sha256":")" + hash + R"("}})");
   const std::string table = results_table(json);
   EXPECT_NE(table.find("| - t |      1|none  |     0|acc   |↑|0.5000|±|0.1000|"), std::string::npos) << table;
   EXPECT_NE(table.find("| - u |Yaml   |none  |     0|acc   |↑|0.7000|±|0.1000|"), std::string::npos) << table;
   EXPECT_NE(table.find("|Groups|"), std::string::npos);
+}
+
+TEST_F(WorkTest, the_hash_of_data_is_that_of_its_files_one_after_another) {
+  Suite two = suite();
+  two.tasks.resize(3, two.tasks[0]);
+  std::ofstream(root_ / "a") << std::string(3 << 20, 'a');
+  std::ofstream(root_ / "b") << "b";
+  two.tasks[0].data = {{"test", {(root_ / "a").string(), (root_ / "b").string()}}, {"train", {(root_ / "b").string()}}};
+  two.tasks[1].type = "requests";
+  two.tasks[2].data["test"] = {(root_ / "c").string()};
+  std::ofstream(root_ / "c");
+  const auto hashes = data_hashes(two);
+  EXPECT_EQ(hashes[0].at("test"), sha256_hex(std::string(3 << 20, 'a') + "b"));
+  EXPECT_EQ(hashes[0].at("train"), sha256_hex("b"));
+  EXPECT_TRUE(hashes[1].empty()) << "no results say it";
+  EXPECT_EQ(hashes[2].at("test"), sha256_hex(""));
+  two.tasks[0].data["test"] = {(root_ / "none").string()};
+  EXPECT_THROW((void)data_hashes(two), InputError);
 }
 
 LedgerLine ledger_line(std::uint32_t visit, std::uint32_t member, Verdict verdict, const std::string& reason,
