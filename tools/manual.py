@@ -10,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-VERBS = ("run", "plan", "show")
-
 
 def said(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def verbs(text):
+    """Each command that the help names -> what it takes: {"run": "SUITE", ...}."""
+    return dict(re.findall(r"^  proctor ([a-z]+) ([A-Z]+)\b", text, re.MULTILINE))
 
 
 def options(text):
@@ -51,20 +54,21 @@ def listed(found):
 
 
 def proctor_page(helps, top, version):
+    synopsis = [f"proctor {verb} {operand} [options]" for verb, operand in verbs(top).items()]
     sections = [("DESCRIPTION", ".nf\n" + roff(top) + ".fi")]
-    sections += [(f"OPTIONS OF {verb.upper()}", listed(options(helps[verb]))) for verb in VERBS]
+    sections += [(f"OPTIONS OF {verb.upper()}", listed(options(helps[verb]))) for verb in helps]
     codes = "0 all done; 1 internal error; 2 usage; 3 finished, some requests failed; 4 environment; 5 model folder, tokenizer, weights or data rows; 75 stopped early, resumable; 130 second Ctrl\\-C."
-    return page("proctor", "evaluates many models on many tasks over many GPUs in one job", [f"proctor {verb} [options]" for verb in ("run SUITE", "plan SUITE", "show DIR")], [*sections, ("EXIT STATUS", codes)], version)
+    return page("proctor", "evaluates many models on many tasks over many GPUs in one job", synopsis, [*sections, ("EXIT STATUS", codes)], version)
 
 
 def bash(helps):
-    cases = "\n".join(f'    {verb}) words="{" ".join("--" + name for name, _, _ in options(helps[verb]))}" ;;' for verb in VERBS)
+    cases = "\n".join(f'    {verb}) words="{" ".join("--" + name for name, _, _ in options(helps[verb]))}" ;;' for verb in helps)
     return f"""# bash completion for proctor: made by tools/manual.py
 _proctor() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} words=
   case ${{COMP_WORDS[1]}} in
 {cases}
-    *) words="{" ".join(VERBS)} --help --version" ;;
+    *) words="{" ".join(helps)} --help --version" ;;
   esac
   if [[ $COMP_CWORD -gt 1 && $current != -* ]]; then
     COMPREPLY=($(compgen -f -- "$current"))
@@ -84,12 +88,12 @@ def zsh(helps):
         f"    {verb})\n      _arguments '*:file:_files' \\\n        "
         + " \\\n        ".join(f"'--{name}[{quoted(text)}]{':value:_files' if value else ''}'" for name, value, text in options(helps[verb]))
         + " ;;"
-        for verb in VERBS
+        for verb in helps
     )
     return f"""#compdef proctor
 # made by tools/manual.py
 if (( CURRENT == 2 )); then
-  _values command {" ".join(VERBS)} --help --version
+  _values command {" ".join(helps)} --help --version
 else
   local verb=${{words[2]}}
   shift words; (( CURRENT-- ))
@@ -103,11 +107,13 @@ fi
 def main():
     proctor, worker, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     folder.mkdir(parents=True, exist_ok=True)
-    helps = {verb: said(proctor, verb, "--help") for verb in VERBS}
     top = said(proctor, "--help")
+    helps = {verb: said(proctor, verb, "--help") for verb in verbs(top)}
     version = said(proctor, "--version").split("\n")[0].split()[1]
+    if not helps:
+        sys.exit(f"manual.py: no command was found in:\n{top}")
     for verb, text in helps.items():
-        if len(options(text)) < 3:
+        if not {"help", "errors"} <= {name for name, _, _ in options(text)}:
             sys.exit(f"manual.py: the options of {verb} were not understood; its help reads:\n{text}")
     (folder / "proctor.1").write_text(proctor_page(helps, top, version))
     (folder / "proctor-worker.1").write_text(

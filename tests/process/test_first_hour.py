@@ -2,7 +2,9 @@
 import hashlib
 import json
 import subprocess
+import sys
 import unittest
+from pathlib import Path
 
 from support import BIN, RunCase, TASKS
 
@@ -154,6 +156,17 @@ class FirstHour(RunCase):
         self.assertEqual(results["configs"]["choice"]["data"], {"test": {"path": "choice.jsonl", "sha256": hashes["choice"]}})
         for line in ("|say   |    2.5|none", "|choice|Yaml   |none", "|last  |old    |none"):
             self.assertIn(line, done.stdout)
+
+    def test_manual_and_completions_have_every_command(self):
+        manual = Path(__file__).resolve().parents[2] / "tools/manual.py"
+        subprocess.run([sys.executable, manual, BIN / "proctor", BIN / "proctor-worker", self.root / "manual"], check=True, capture_output=True)
+        page, bash, zsh = ((self.root / "manual" / name).read_text() for name in ("proctor.1", "proctor.bash", "_proctor"))
+        for verb, operand, option in (("run", "SUITE", "prune"), ("plan", "SUITE", "quiet"), ("show", "DIR", "ledger"), ("render", "FOLDER", "errors")):
+            self.assertIn(f".B proctor {verb} {operand} [options]\n", page)
+            self.assertIn(f"\n    {verb}) words=\"--", bash)
+            self.assertIn(f"\n    {verb})\n", zsh)
+            options = page.split(f".SH OPTIONS OF {verb.upper()}\n")[1].split(".SH ")[0]
+            self.assertIn(f".B \\-\\-{option}", options)
 
     def test_samples_are_shown(self):
         self.rows("say", [{"q": "a" * 200, "a": "b"}, {"q": "what is it", "a": "b"}])
