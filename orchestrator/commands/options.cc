@@ -10,6 +10,7 @@
 #include "orchestrator/commands/verbs.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/nearest_name.h"
 
 namespace proctor {
 namespace {

@@ -11,6 +11,7 @@
 #include "orchestrator/suite/yaml_fields.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/input_file.h"
+#include "sharding/protocol/nearest_name.h"
 #include "sharding/protocol/wording.h"
 
 namespace proctor {

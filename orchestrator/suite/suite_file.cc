@@ -14,6 +14,7 @@
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/gang_memory.h"
 #include "sharding/protocol/input_file.h"
+#include "sharding/protocol/nearest_name.h"
 
 namespace proctor {
 namespace {

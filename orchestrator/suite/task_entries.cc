@@ -8,6 +8,7 @@
 #include "orchestrator/suite/yaml_fields.h"
 #include "orchestrator/suite/yaml_nodes.h"
 #include "sharding/protocol/input_file.h"
+#include "sharding/protocol/nearest_name.h"
 
 namespace proctor {
 namespace {

@@ -62,7 +62,6 @@ class YamlFields {
   std::set<std::string> asked_;
 };
 
-std::string nearest(const std::string& name, const std::set<std::string>& known);  ///< "" if none is near
 std::optional<std::uint64_t> parse_bytes(const std::string& text);
 std::optional<double> parse_seconds(const std::string& text);
 

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "orchestrator/suite/yaml_fields.h"
+#include "sharding/protocol/nearest_name.h"
 
 namespace proctor {
 namespace {
