@@ -24,8 +24,8 @@ double estimated_tokens(const ModelFacts& facts, std::size_t bytes) {
 double forward_flops(const ModelFacts& facts, double tokens, double context) {
   const double width = static_cast<double>(facts.heads * facts.head_dim);
   const double attended = tokens * std::min(context + (tokens + 1) / 2, longest(facts));
-  return 2.0 * static_cast<double>(facts.parameters) * tokens +
-         4.0 * static_cast<double>(facts.layers) * width * attended;
+  const std::uint64_t active = facts.active_parameters > 0 ? facts.active_parameters : facts.parameters;
+  return 2.0 * static_cast<double>(active) * tokens + 4.0 * static_cast<double>(facts.layers) * width * attended;
 }
 
 RequestCost request_cost(const ModelFacts& facts, const Request& request, std::size_t shared_bytes) {
@@ -58,14 +58,15 @@ MemoryNeed memory_need(const ModelFacts& facts, double dtype_bytes, std::uint32_
   const double share = 1.0 / tensor_parallel, float_bytes = 4;
   const auto width = static_cast<double>(facts.heads * facts.head_dim),
              kv_width = static_cast<double>(facts.kv_heads * facts.head_dim),
-             hidden = static_cast<double>(facts.hidden), inner = static_cast<double>(facts.intermediate);
+             hidden = static_cast<double>(facts.hidden);
+  const auto inner = static_cast<double>(facts.feed_forward > 0 ? facts.feed_forward : 3 * facts.intermediate);
   MemoryNeed need;
   need.weights = static_cast<double>(facts.parameters) * dtype_bytes * share;
   need.cache = cached_tokens * 2 * kv_width * static_cast<double>(facts.layers) * dtype_bytes * share;
   // The widest places of a layer, at most: the residual sum and its norm beside either q, k, v and the attention's
   // output or the feed-forward's two halves and their product (which takes the place of one of them in float32 on a
   // CPU). Then the head's chunk, in the dtype and in float32.
-  const double attention = (2 * width + 2 * kv_width) * share, feed_forward = 3 * inner * share;
+  const double attention = (2 * width + 2 * kv_width) * share, feed_forward = inner * share;
   const double layer = batch_tokens * dtype_bytes * (2 * hidden + std::max(attention, feed_forward));
   const double head = static_cast<double>(head_rows(gpu)) * static_cast<double>(facts.vocabulary) * share *
                       (float_bytes + (dtype_bytes < float_bytes ? dtype_bytes : 0));

@@ -9,11 +9,13 @@
 namespace proctor {
 
 struct ModelFacts {
-  std::string architecture;        ///< config.json's name, e.g. LlamaForCausalLM
-  std::string checkpoint_dtype;    ///< float32, bfloat16 or float16
-  std::uint64_t parameters = 0;    ///< elements, tied tensors once
-  std::uint64_t weight_bytes = 0;  ///< on disk
+  std::string architecture;             ///< config.json's name, e.g. LlamaForCausalLM
+  std::string checkpoint_dtype;         ///< float32, bfloat16 or float16
+  std::uint64_t parameters = 0;         ///< elements, tied tensors once
+  std::uint64_t active_parameters = 0;  ///< of them, those that a token goes through; 0: all
+  std::uint64_t weight_bytes = 0;       ///< on disk
   std::uint64_t layers = 0, hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, intermediate = 0, vocabulary = 0;
+  std::uint64_t feed_forward = 0;  ///< elements that a token has in a feed-forward block at most; 0: 3 x intermediate
   std::int64_t max_length = 0;     ///< tokens: of the module that was asked for, else as lm-eval finds it
   double bytes_per_token = 4.0;    ///< estimate, of English text
   std::string model_hash;          ///< of every byte that decides a number

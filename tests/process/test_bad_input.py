@@ -91,8 +91,8 @@ class BadInput(RunCase):
         self.refused(5, "tensor model.norm.weight has shape [4,8], config.json asks for [32]")
 
     def test_model_configuration(self):
-        self.config(architectures=["GPTNeoXForCausalLM"])
-        self.refused(5, "architecture GPTNeoXForCausalLM is not supported")
+        self.config(architectures=["XLNetLMHeadModel"])
+        self.refused(5, "architecture XLNetLMHeadModel is not supported")
         self.config(architectures=["LlamaForCausalLM"], attention_multiplier=2.0)
         self.refused(5, "config.json: \"attention_multiplier\" is a key")
         self.config(attention_multiplier=None, quantization_config={"quant_method": "gptq"})

@@ -27,7 +27,7 @@ void PrefixCache::keep_common(const Tokens& row, const std::vector<std::size_t>&
 at::Tensor PrefixCache::forward(const Batch& batch, std::span<const TokenId> slots) {
   const TreeAttention attention(batch, decoder_.config(), decoder_.options(), keys_);
   const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
-    at::Tensor out = attention(layer, q, k, v);
+    Attended out = attention(layer, q, k, v);
     if (batch.extends_prefix) keys_.write(layer, k, v);
     return out;
   };

@@ -1,11 +1,14 @@
 #include "worker/attention/tree_attention.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -18,20 +21,31 @@ std::set<std::int64_t> distinct_windows(const DecoderConfig& config) {
   return {config.windows.begin(), config.windows.end()};
 }
 
-/// [1, 1, size, size]: a slot sees itself and its ancestors in the block, at most `window` positions (0: all).
-at::Tensor block_mask(const Batch& batch, const Block& block, std::int64_t window, const at::TensorOptions& options) {
+/// [1, size, size]: the positions of a slot's ancestors in its block, itself among them; infinite: not seen, or none.
+at::Tensor block_keys(const Batch& batch, const Block& block, std::int64_t window, bool chunks) {
   const auto size = static_cast<std::int64_t>(block.size), begin = static_cast<std::int64_t>(block.begin);
-  at::Tensor mask = at::full({size, size}, kHidden, at::kFloat);
-  float* rows = mask.data_ptr<float>();
+  at::Tensor keys = at::full({1, size, size}, -kHidden, at::kFloat);
+  float* rows = keys.data_ptr<float>();
   for (std::int64_t slot = 0; slot < size; ++slot) {
-    std::int64_t seen = 0;
-    for (std::int64_t other = slot; other >= 0 && (window == 0 || seen < window); ++seen) {
-      rows[slot * size + other] = 0;
-      other = batch.parents[static_cast<std::size_t>(begin + other)] - begin;
+    const std::int64_t first = first_seen(batch.positions[static_cast<std::size_t>(begin + slot)], window, chunks);
+    for (std::int64_t other = slot; other >= 0;) {
+      const auto at = static_cast<std::size_t>(begin + other);
+      if (batch.positions[at] < first) break;
+      rows[slot * size + other] = static_cast<float>(batch.positions[at]);
+      other = batch.parents[at] - begin;
     }
   }
-  return mask.to(options).unsqueeze(0).unsqueeze(0);
+  return keys;
 }
+
+/// [1, size]
+at::Tensor block_queries(const Batch& batch, const Block& block) {
+  const auto first = batch.positions.begin() + static_cast<std::ptrdiff_t>(block.begin);
+  const std::vector<float> positions(first, first + static_cast<std::ptrdiff_t>(block.size));
+  return at::tensor(positions, at::kFloat).unsqueeze(0);
+}
+
+at::Tensor as_floats(const std::vector<std::int64_t>& positions) { return at::tensor(positions, at::kFloat); }
 
 at::Tensor slots_of(const std::vector<const Block*>& blocks, const at::Device& device) {
   std::vector<std::int64_t> slots;
@@ -45,13 +59,65 @@ at::Tensor as_batch(const at::Tensor& x, std::int64_t count) { return x.unflatte
 /// Back: [count, heads, tokens, ...] -> [count * tokens, heads, ...]
 at::Tensor as_packed(const at::Tensor& x) { return x.transpose(1, 2).flatten(0, 1); }
 
-double scale(const DecoderConfig& config) { return 1.0 / std::sqrt(static_cast<double>(config.head_dim)); }
+AttendSpec spec_of(const DecoderConfig& config, std::int64_t layer, bool causal, const at::Tensor& mask) {
+  const double scale = config.attention_scale / (config.scale_by_layer ? static_cast<double>(layer + 1) : 1);
+  return {scale, causal, mask, config.attention_cap};
+}
 
 }  // namespace
 
+std::int64_t first_seen(std::int64_t position, std::int64_t window, bool chunks) {
+  if (window == 0) return 0;
+  return chunks ? position / window * window : std::max<std::int64_t>(0, position - window + 1);
+}
+
+PositionMasks::PositionMasks(const DecoderConfig& config, const at::TensorOptions& options)
+    : options_(options), rounds_(config.alibi_rounds), scale_(config.alibi_scale) {
+  if (!config.alibi_slopes.empty()) slopes_ = at::tensor(config.alibi_slopes, at::kFloat).view({1, -1, 1, 1});
+  if (has_biases() && rounds_) slopes_ = slopes_.to(at::kBFloat16).to(at::kFloat);
+}
+
+at::Tensor PositionMasks::bias(const at::Tensor& positions) const {
+  at::Tensor bias = positions * slopes_;
+  if (rounds_) bias = bias.to(at::kBFloat16).to(at::kFloat);
+  return bias * scale_;
+}
+
+/// Biases count from the query on: the same for softmax, and small numbers.
+at::Tensor PositionMasks::of(const at::Tensor& keys, const at::Tensor& queries) const {
+  const at::Tensor apart = keys.unsqueeze(1);
+  at::Tensor mask = has_biases() ? bias(apart) - bias(queries.unsqueeze(1).unsqueeze(-1)) : at::zeros_like(apart);
+  return mask.masked_fill_(apart.isinf(), kHidden).to(options_);
+}
+
+std::optional<Sight> sight_of(std::span<const std::int64_t> queries, std::int64_t first_key, std::int64_t count,
+                              std::int64_t window, bool chunks, bool has_biases) {
+  if (queries.empty() || count == 0) return std::nullopt;
+  std::vector<std::int64_t> unseen;  // keys too far back, of each query
+  for (const std::int64_t position : queries)
+    unseen.push_back(std::clamp<std::int64_t>(first_seen(position, window, chunks) - first_key, 0, count));
+  Sight sight;
+  sight.first = std::ranges::min(unseen);
+  sight.count = count - sight.first;
+  const std::int64_t most = std::ranges::max(unseen) - sight.first;
+  if (sight.count == 0) return std::nullopt;
+  if (most == 0 && !has_biases) return sight;
+  sight.keys = at::arange(first_key + sight.first, first_key + count, 1, at::kFloat)
+                   .expand({static_cast<std::int64_t>(queries.size()), -1})
+                   .clone();
+  if (most == sight.count) sight.hidden = at::full({static_cast<std::int64_t>(queries.size())}, false, at::kBool);
+  for (std::size_t query = 0; query < queries.size(); ++query) {
+    const std::int64_t cut = unseen[query] - sight.first;
+    if (cut == sight.count) sight.hidden.data_ptr<bool>()[query] = true;
+    float* row = sight.keys.data_ptr<float>() + static_cast<std::int64_t>(query) * sight.count;
+    std::fill_n(row, std::min(cut, sight.count - 1), -kHidden);  // never a full row
+  }
+  return sight;
+}
+
 TreeAttention::TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options,
                              const PrefixKeys& prefix)
-    : config_(config), prefix_(prefix) {
+    : config_(config), prefix_(prefix), masks_(config, options) {
   for (std::int64_t window : distinct_windows(config)) calls_.emplace(window, calls(batch, window, options));
 }
 
@@ -68,10 +134,17 @@ TreeAttention::Calls TreeAttention::calls(const Batch& batch, std::int64_t windo
                  {},
                  {}};
     if (own.count > 1) own.slots = slots_of(blocks, options.device());
-    if (!is_chain || (window > 0 && own.size > window)) {
-      std::vector<at::Tensor> masks;
-      for (const Block* block : blocks) masks.push_back(block_mask(batch, *block, window, options));
-      own.mask = at::cat(masks, 0);
+    const auto is_cut = [&](const Block* block) {
+      const std::int64_t first = batch.positions[block->begin];
+      return first_seen(first + own.size - 1, window, config_.chunks) > first;
+    };
+    if (!is_chain || masks_.has_biases() || std::ranges::any_of(blocks, is_cut)) {
+      std::vector<at::Tensor> keys, queries;
+      for (const Block* block : blocks) {
+        keys.push_back(block_keys(batch, *block, window, config_.chunks));
+        queries.push_back(block_queries(batch, *block));
+      }
+      own.mask = masks_.of(at::cat(keys, 0), at::cat(queries, 0));
     }
     calls.self.push_back(std::move(own));
   }
@@ -99,34 +172,20 @@ TreeAttention::Calls TreeAttention::calls(const Batch& batch, std::int64_t windo
 std::optional<TreeAttention::AncestorCall> TreeAttention::above(const Batch& batch, AncestorCall call,
                                                                 std::int64_t first_key, std::int64_t window,
                                                                 const at::TensorOptions& options) const {
-  if (call.queries == 0 || call.keys == 0) return std::nullopt;
-  const auto position = [&](std::int64_t query) {
-    return std::int64_t{batch.positions[static_cast<std::size_t>(call.query + query)]};
-  };
-  std::int64_t all_see = call.keys, one_sees = 0;  // keys
-  std::vector<std::int64_t> unseen;                // keys too far back, of each query
-  for (std::int64_t query = 0; query < call.queries; ++query) {
-    const std::int64_t far = window > 0 ? position(query) - window + 1 - first_key : 0;
-    unseen.push_back(std::clamp<std::int64_t>(far, 0, call.keys));
-    all_see = std::min(all_see, call.keys - unseen.back());
-    one_sees = std::max(one_sees, call.keys - unseen.back());
-  }
-  if (one_sees == 0) return std::nullopt;
-  if (all_see == call.keys) return call;
-  at::Tensor mask = at::full({call.queries, call.keys}, 0.0f, at::kFloat);
-  at::Tensor hidden = at::full({call.queries}, false, at::kBool);
-  for (std::int64_t query = 0; query < call.queries; ++query) {
-    const std::int64_t cut = unseen[static_cast<std::size_t>(query)];
-    hidden.data_ptr<bool>()[query] = cut == call.keys;
-    std::fill_n(mask.data_ptr<float>() + query * call.keys, std::min(cut, call.keys - 1), kHidden);  // never a full row
-  }
-  call.mask = mask.to(options).unsqueeze(0).unsqueeze(0);
-  call.hidden = hidden.to(options.device());
+  const auto begin = batch.positions.begin() + call.query;
+  const std::vector<std::int64_t> positions(begin, begin + call.queries);
+  const std::optional<Sight> sight =
+      sight_of(positions, first_key, call.keys, window, config_.chunks, masks_.has_biases());
+  if (!sight) return std::nullopt;
+  call.key += sight->first;
+  call.keys = sight->count;
+  if (sight->keys.defined()) call.mask = masks_.of(sight->keys.unsqueeze(0), as_floats(positions).unsqueeze(0));
+  if (sight->hidden.defined()) call.hidden = sight->hidden.to(options.device());
   return call;
 }
 
-void TreeAttention::attend_self(const SelfCall& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                                Attended& all) const {
+void TreeAttention::attend_self(const SelfCall& own, std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                const at::Tensor& v, Attended& all) const {
   const bool one = !own.slots.defined();
   const auto pick = [&](const at::Tensor& x) {
     return as_batch(one ? x.narrow(0, own.begin, own.size) : x.index_select(0, own.slots), own.count);
@@ -138,66 +197,90 @@ void TreeAttention::attend_self(const SelfCall& own, const at::Tensor& q, const 
     else
       into.index_copy_(0, own.slots, packed);
   };
-  const Attended part = attend(pick(q), pick(k), pick(v), {scale(config_), !own.mask.defined(), own.mask});
+  const Attended part = attend(pick(q), pick(k), pick(v), spec_of(config_, layer, !own.mask.defined(), own.mask));
   put(all.out, part.out);
   put(all.lse, part.lse);
 }
 
-at::Tensor TreeAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
-                                     const at::Tensor& v) const {
+Attended TreeAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                   const at::Tensor& v) const {
   const Calls& calls = calls_.at(config_.windows[static_cast<std::size_t>(layer)]);
   const at::TensorOptions wide = q.options().dtype(at::kFloat);
   Attended all{at::empty(q.sizes(), calls.ancestors.empty() ? q.options() : wide),
                at::empty({q.size(0), q.size(1)}, wide)};
-  for (const SelfCall& own : calls.self) attend_self(own, q, k, v, all);
+  for (const SelfCall& own : calls.self) attend_self(own, layer, q, k, v, all);
   for (const AncestorCall& call : calls.ancestors) {
     const auto queries = [&](const at::Tensor& x) { return x.narrow(0, call.query, call.queries); };
-    const at::Tensor keys = call.prefix ? prefix_.keys(layer) : k.narrow(0, call.key, call.keys);
-    const at::Tensor values = call.prefix ? prefix_.values(layer) : v.narrow(0, call.key, call.keys);
+    const auto keys = [&](const at::Tensor& x) { return as_batch(x.narrow(0, call.key, call.keys), 1); };
     const Attended part =
-        attend(as_batch(queries(q), 1), as_batch(keys, 1), as_batch(values, 1), {scale(config_), false, call.mask});
+        attend(as_batch(queries(q), 1), keys(call.prefix ? prefix_.keys(layer) : k),
+               keys(call.prefix ? prefix_.values(layer) : v), spec_of(config_, layer, false, call.mask));
     at::Tensor lse = as_packed(part.lse);
     if (call.hidden.defined()) lse = lse.masked_fill(call.hidden.unsqueeze(1), kHidden);
     Attended mine{queries(all.out), queries(all.lse)};
     join(mine, {as_packed(part.out), lse});
   }
-  return all.out.to(q.scalar_type()).flatten(1);
+  return {all.out.to(q.scalar_type()), all.lse};
 }
 
 CachedAttention::CachedAttention(KvCache& cache, const DecoderConfig& config, const at::TensorOptions& options,
                                  const PrefixKeys* prefix)
     : cache_(cache), config_(config), prefix_(prefix), tokens_(cache.longest() + 1) {
+  const PositionMasks masks(config, options);
+  const std::int64_t lanes = cache.lanes(), group = config.heads / config.kv_heads;
+  const std::int64_t behind = prefix ? prefix->length() : 0;
+  std::vector<std::int64_t> positions;
+  for (std::int64_t lane = 0; lane < lanes; ++lane) positions.push_back(behind + cache.length(lane));
+  const at::Tensor queries = as_floats(positions).unsqueeze(1);
+  // [lanes, heads | 1, 1, keys] -> [lanes, kv_heads | 1, group, keys]
+  const auto grouped = [&](const at::Tensor& mask) {
+    return mask.size(1) == 1 ? mask.expand({-1, -1, group, -1}) : mask.squeeze(2).unflatten(1, {-1, group});
+  };
   for (std::int64_t window : distinct_windows(config)) {
-    at::Tensor mask = at::full({cache.lanes(), tokens_}, kHidden, at::kFloat);
-    for (std::int64_t lane = 0; lane < cache.lanes(); ++lane) {
-      const std::int64_t length = cache.length(lane) + 1,
-                         begin = window > 0 ? std::max<std::int64_t>(0, length - window) : 0;
-      mask[lane].narrow(0, begin, length - begin).zero_();
+    at::Tensor keys = at::full({lanes, tokens_}, -kHidden, at::kFloat);
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      const std::int64_t end = cache.length(lane) + 1;
+      const std::int64_t begin =
+          std::max<std::int64_t>(0, first_seen(behind + end - 1, window, config.chunks) - behind);
+      keys[lane].narrow(0, begin, end - begin).copy_(at::arange(behind + begin, behind + end, 1, at::kFloat));
     }
-    masks_.emplace(window, mask.to(options).unsqueeze(1).unsqueeze(1));
+    masks_.emplace(window, grouped(masks.of(keys.unsqueeze(1), queries)));
+    const auto sight = sight_of(positions, 0, behind, window, config.chunks, masks.has_biases());
+    if (!sight) continue;
+    Above above{sight->first, sight->count, {}, {}};
+    if (sight->keys.defined())
+      above.mask = grouped(masks.of(sight->keys.unsqueeze(1), queries)).transpose(0, 1).flatten(1, 2).unsqueeze(0);
+    if (sight->hidden.defined()) above.hidden = sight->hidden.view({-1, 1, 1}).to(options.device());
+    above_.emplace(window, std::move(above));
   }
 }
 
+/// The query heads of a key head, and all lanes, are queries of one call. grouped [lanes, kv_heads, group, head_dim].
+void CachedAttention::attend_prefix(const Above& above, std::int64_t layer, const at::Tensor& grouped,
+                                    Attended& all) const {
+  const auto keys = [&](const at::Tensor& x) { return as_batch(x.narrow(0, above.first, above.keys), 1); };
+  const auto back = [&](const at::Tensor& x) {  // [1, kv_heads, lanes * group, ...] -> [lanes, kv_heads, group, ...]
+    return x.squeeze(0).unflatten(1, {grouped.size(0), -1}).transpose(0, 1);
+  };
+  const at::Tensor queries = grouped.transpose(0, 1).flatten(1, 2).unsqueeze(0);
+  const Attended part = attend(queries, keys(prefix_->keys(layer)), keys(prefix_->values(layer)),
+                               spec_of(config_, layer, false, above.mask));
+  at::Tensor lse = back(part.lse);
+  if (above.hidden.defined()) lse = lse.masked_fill(above.hidden, kHidden);
+  all.out = all.out.to(at::kFloat);
+  join(all, {back(part.out), lse});
+}
+
 /// The query heads of a key head are queries of one call: the keys are read once for all of them.
-at::Tensor CachedAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
-                                       const at::Tensor& v) const {
+Attended CachedAttention::operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                     const at::Tensor& v) const {
   cache_.append(layer, k, v);
+  const std::int64_t window = config_.windows[static_cast<std::size_t>(layer)];
   const at::Tensor grouped = q.unflatten(1, {config_.kv_heads, -1});  // [lanes, kv_heads, group, head_dim]
-  const at::Tensor mask =
-      masks_.at(config_.windows[static_cast<std::size_t>(layer)]).expand({-1, -1, grouped.size(2), -1});
-  Attended all =
-      attend(grouped, cache_.keys(layer, tokens_), cache_.values(layer, tokens_), {scale(config_), false, mask});
-  if (prefix_) {
-    const auto flat = [](const at::Tensor& x) { return x.transpose(0, 1).flatten(1, 2).unsqueeze(0); };
-    const auto back = [&](const at::Tensor& x) {  // [1, kv_heads, lanes * group, ...] -> [lanes, kv_heads, group, ...]
-      return x.squeeze(0).unflatten(1, {grouped.size(0), -1}).transpose(0, 1);
-    };
-    const Attended above = attend(flat(grouped), as_batch(prefix_->keys(layer), 1), as_batch(prefix_->values(layer), 1),
-                                  {scale(config_), false, {}});
-    all.out = all.out.to(at::kFloat);
-    join(all, {back(above.out), back(above.lse)});
-  }
-  return all.out.to(q.scalar_type()).flatten(1);
+  Attended all = attend(grouped, cache_.keys(layer, tokens_), cache_.values(layer, tokens_),
+                        spec_of(config_, layer, false, masks_.at(window)));
+  if (const auto above = above_.find(window); above != above_.end()) attend_prefix(above->second, layer, grouped, all);
+  return {all.out.to(q.scalar_type()).flatten(1, 2), all.lse.flatten(1, 2)};
 }
 
 }  // namespace proctor

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "worker/attention/kv_cache.h"
@@ -14,6 +15,37 @@
 
 namespace proctor {
 
+/// What is added to products of queries and keys, by where they are.
+class PositionMasks {
+ public:
+  PositionMasks(const DecoderConfig& config, const at::TensorOptions& options);
+  bool has_biases() const { return slopes_.defined(); }
+  /// keys [batch, queries, keys] and queries [batch, queries]: positions, float32, on the host; an infinite one is not
+  /// seen -> [batch, heads | 1, queries, keys].
+  at::Tensor of(const at::Tensor& keys, const at::Tensor& queries) const;
+
+ private:
+  at::Tensor bias(const at::Tensor& positions) const;
+
+  at::TensorOptions options_;
+  bool rounds_;
+  double scale_;
+  at::Tensor slopes_;  // [1, heads, 1, 1], float32; undefined: no biases (ALiBi, Press et al. 2022, arXiv:2108.12409)
+};
+
+/// The first position that one attends in a layer with this window (0: all).
+std::int64_t first_seen(std::int64_t position, std::int64_t window, bool chunks);
+
+/// What queries see of keys that lie one after another, all before them.
+struct Sight {
+  std::int64_t first = 0, count = 0;  ///< from the first key that any of them sees to the last
+  at::Tensor keys;                    ///< [queries, count], as above; undefined: all see all, and where decides nothing
+  at::Tensor hidden;                  ///< [queries], bool, on the host: sees none of them; undefined: none such
+};
+/// `count` keys at positions first_key and on. window 0: none. Nothing where nobody sees any.
+std::optional<Sight> sight_of(std::span<const std::int64_t> queries, std::int64_t first_key, std::int64_t count,
+                              std::int64_t window, bool chunks, bool has_biases);
+
 class TreeAttention {
  public:
   /// All must outlive this; the prefix is read as it is at each call.
@@ -21,8 +53,8 @@ class TreeAttention {
                 const PrefixKeys& prefix);
 
   /// q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim] of the batch's tokens, rotated; returns
-  /// [tokens, heads * head_dim].
-  at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
+  /// [tokens, heads, head_dim] and [tokens, heads].
+  Attended operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
 
  private:
   /// Blocks of one size and kind: each attends itself, all in one call.
@@ -45,28 +77,39 @@ class TreeAttention {
   Calls calls(const Batch& batch, std::int64_t window, const at::TensorOptions& options) const;
   std::optional<AncestorCall> above(const Batch& batch, AncestorCall call, std::int64_t first_key, std::int64_t window,
                                     const at::TensorOptions& options) const;
-  void attend_self(const SelfCall& own, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                   Attended& all) const;
+  void attend_self(const SelfCall& own, std::int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                   const at::Tensor& v, Attended& all) const;
 
   const DecoderConfig& config_;
   const PrefixKeys& prefix_;
+  PositionMasks masks_;
   std::map<std::int64_t, Calls> calls_;  // by window
 };
 
 /// Writes each lane's new token to the cache, then attends all of it, and the prefix that all lanes have in common.
 class CachedAttention {
  public:
-  /// prefix: null if there is none; else no layer has a window.
+  /// prefix: null if there is none.
   CachedAttention(KvCache& cache, const DecoderConfig& config, const at::TensorOptions& options,
                   const PrefixKeys* prefix);
-  at::Tensor operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
+  /// As TreeAttention: of a token a lane.
+  Attended operator()(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) const;
 
  private:
+  /// What lanes see of the prefix.
+  struct Above {
+    std::int64_t first, keys;
+    at::Tensor mask;    // [1, kv_heads | 1, lanes * group, keys]; undefined: all
+    at::Tensor hidden;  // [lanes, 1, 1], bool; undefined: none such
+  };
+  void attend_prefix(const Above& above, std::int64_t layer, const at::Tensor& grouped, Attended& all) const;
+
   KvCache& cache_;
   const DecoderConfig& config_;
   const PrefixKeys* prefix_;
   std::int64_t tokens_;                       // keys attended, the new one included
-  std::map<std::int64_t, at::Tensor> masks_;  // [lanes, 1, 1, tokens], by window
+  std::map<std::int64_t, at::Tensor> masks_;  // [lanes, kv_heads | 1, group, tokens], by window
+  std::map<std::int64_t, Above> above_;       // by window
 };
 
 }  // namespace proctor

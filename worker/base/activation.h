@@ -3,6 +3,7 @@
 
 namespace proctor {
 
-enum class Activation { gelu, gelu_tanh, relu, silu };
+/// xielu: two learned numbers a layer (Huang and Schlag 2024, arXiv:2411.13010). swiglu_oai: gpt-oss', clamped.
+enum class Activation { gelu, gelu_tanh, quick_gelu, relu, relu_squared, silu, xielu, swiglu_oai };
 
 }  // namespace proctor

@@ -13,11 +13,13 @@ const std::set<std::string>& harmless() {
                                              "attention_dropout",
                                              "attn_implementation",
                                              "auto_map",
+                                             "attn_pdrop",
                                              "bos_token_id",
                                              "chunk_size_feed_forward",
                                              "embd_pdrop",
                                              "eos_token_id",
                                              "finetuning_task",
+                                             "ffn_dropout",
                                              "gradient_checkpointing",
                                              "hidden_dropout",
                                              "id2label",
@@ -33,11 +35,13 @@ const std::set<std::string>& harmless() {
                                              "output_attentions",
                                              "output_hidden_states",
                                              "output_past",
+                                             "output_router_logits",
                                              "pad_token_id",
                                              "pretraining_tp",
                                              "problem_type",
                                              "resid_pdrop",
                                              "return_dict",
+                                             "router_aux_loss_coef",
                                              "sep_token_id",
                                              "task_specific_params",
                                              "tokenizer_class",
@@ -73,6 +77,27 @@ double ConfigReader::positive(const std::string& key, double fallback, double mo
   return value;
 }
 
+void ConfigReader::rename(std::initializer_list<std::pair<const char*, const char*>> names) {
+  for (const auto& [other, own] : names) {
+    if (!json_.contains(other)) continue;
+    if (!json_.contains(own)) json_[own] = json_[other];
+    json_.erase(other);
+  }
+}
+
+void ConfigReader::ignore(std::initializer_list<const char*> keys) {
+  for (const char* key : keys) json_.erase(key);
+}
+
+void ConfigReader::rename_rope_type(std::initializer_list<const char*> old, const char* name) {
+  const auto scaling = json_.find("rope_scaling");
+  if (scaling == json_.end() || !scaling->is_object()) return;
+  for (const char* key : {"type", "rope_type"})
+    if (scaling->contains(key))
+      for (const char* one : old)
+        if (scaling->at(key) == one) (*scaling)[key] = name;
+}
+
 void ConfigReader::require_unquantized() {
   require("quantization_config", nlohmann::json(),
           "marks a quantised checkpoint; quantised models are not supported, use the original weights");
@@ -89,6 +114,12 @@ void ConfigReader::require_layers(const char* key, std::int64_t layers) const {
 
 void ConfigReader::refuse(const std::string& key, const std::string& why) const {
   throw InputError(file_ + ": \"" + key + "\" " + why);
+}
+
+std::vector<ReadKey> ConfigReader::keys() const {
+  std::vector<ReadKey> keys;
+  for (const auto& [key, value] : json_.items()) keys.push_back({key, value.dump(), read_.contains(key)});
+  return keys;
 }
 
 void ConfigReader::finish() const {

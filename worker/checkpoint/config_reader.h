@@ -9,8 +9,15 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace proctor {
+
+/// A key of a configuration, and whether its family reads it.
+struct ReadKey {
+  std::string name, value;
+  bool decides = false;
+};
 
 class ConfigReader {
  public:
@@ -34,6 +41,12 @@ class ConfigReader {
   /// Throws InputError unless the key is absent, null or `allowed`.
   void require(const std::string& key, const nlohmann::json& allowed, const std::string& why);
   void require_unquantized();
+  /// Other names of keys, where the key itself is not there: other, own.
+  void rename(std::initializer_list<std::pair<const char*, const char*>> names);
+  /// Keys that this family does not read, whatever they say.
+  void ignore(std::initializer_list<const char*> keys);
+  /// Old names of a type in rope_scaling.
+  void rename_rope_type(std::initializer_list<const char*> old, const char* name);
   /// Each is a size that a network may have.
   void require_sizes(std::initializer_list<std::pair<const char*, std::int64_t>> sizes) const;
   void require_layers(const char* key, std::int64_t layers) const;
@@ -41,6 +54,8 @@ class ConfigReader {
   /// Every key has been read or is harmless; else throws InputError naming the first.
   void finish() const;
   const std::string& file() const { return file_; }
+  /// What is in the file, by name; as far as it has been read.
+  std::vector<ReadKey> keys() const;
 
  private:
   /// A fraction is no whole number, a number no truth value: nlohmann would convert them.

@@ -1,6 +1,6 @@
 // The only files with family names: which architectures there are, how their config.json reads, where their weights
-// lie. A new decoder family is one reader and one row of the table in families.cc; encoders are in
-// families_encoder.cc, T5 in families_t5.cc.
+// lie. A new decoder family is one reader and one row of a table in families_llama.cc (gated, RMSNorm), families_gpt.cc
+// or families_experts.cc; encoders are in families_encoder.cc, T5 in families_t5.cc.
 #pragma once
 
 #include <optional>
@@ -16,20 +16,25 @@
 
 namespace proctor {
 
+/// Every architecture that is read: "decoder", "base" (a decoder without head), "encoder" or "t5", and its name.
+std::vector<std::pair<std::string, std::string>> architectures();
+
 /// Throws InputError for an architecture that is not in the table, a key that is not understood, sizes that do not fit.
-DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader& reader);
+/// `keys`: where the text model's are an object of their own, becomes theirs.
+DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader& reader,
+                                  std::vector<ReadKey>* keys = nullptr);
 
 std::vector<WeightSource> decoder_weight_sources(const DecoderConfig& config);
 std::vector<ParameterShape> decoder_parameters(const DecoderConfig& config);
 
 bool is_encoder(const std::string& architecture);
-std::string encoder_names();
+std::vector<std::string> encoder_names();
 /// As read_decoder_config.
 EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader& reader);
 std::vector<WeightSource> encoder_weight_sources(const std::string& architecture, const EncoderConfig& config);
 
 bool is_t5(const std::string& architecture);
-std::string t5_names();
+std::vector<std::string> t5_names();
 /// As read_decoder_config.
 T5Config read_t5_config(const std::string& architecture, ConfigReader& reader);
 std::vector<WeightSource> t5_weight_sources(const T5Config& config);

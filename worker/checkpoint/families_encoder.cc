@@ -50,11 +50,13 @@ Activation read_activation(ConfigReader& reader) {
 }  // namespace
 
 std::optional<Activation> activation_named(const std::string& name) {
-  static const std::map<std::string, Activation> known = {{"gelu", Activation::gelu},
-                                                          {"gelu_new", Activation::gelu_tanh},
-                                                          {"gelu_pytorch_tanh", Activation::gelu_tanh},
-                                                          {"relu", Activation::relu},
-                                                          {"silu", Activation::silu}};
+  static const std::map<std::string, Activation> known = {
+      {"gelu", Activation::gelu},          {"gelu_fast", Activation::gelu_tanh},
+      {"gelu_new", Activation::gelu_tanh}, {"gelu_pytorch_tanh", Activation::gelu_tanh},
+      {"gelu_python", Activation::gelu},   {"quick_gelu", Activation::quick_gelu},
+      {"relu", Activation::relu},          {"relu2", Activation::relu_squared},
+      {"silu", Activation::silu},          {"swish", Activation::silu},
+      {"xielu", Activation::xielu}};
   const auto found = known.find(name);
   return found == known.end() ? std::nullopt : std::optional(found->second);
 }
@@ -67,9 +69,9 @@ std::int64_t label_count(ConfigReader& reader) {
 
 bool is_encoder(const std::string& architecture) { return table().contains(architecture); }
 
-std::string encoder_names() {
-  std::string names;
-  for (const auto& [name, family] : table()) names += (names.empty() ? "" : ", ") + name;
+std::vector<std::string> encoder_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, family] : table()) names.push_back(name);
   return names;
 }
 

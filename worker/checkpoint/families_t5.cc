@@ -31,9 +31,9 @@ void read_feed_forward(ConfigReader& reader, T5Config& c, const std::string& usu
 
 bool is_t5(const std::string& architecture) { return table().contains(architecture); }
 
-std::string t5_names() {
-  std::string names;
-  for (const auto& [name, half] : table()) names += (names.empty() ? "" : ", ") + name;
+std::vector<std::string> t5_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, half] : table()) names.push_back(name);
   return names;
 }
 

@@ -1,6 +1,7 @@
 // check_model: a folder's weight files against its configuration; the model's hash and facts.
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 #include <set>
 
 #include "sharding/protocol/error.h"
@@ -21,9 +22,9 @@ constexpr std::uint64_t kPiece = 8 << 20;  // bytes read at once
 
 void check_shape(const WeightSource& source, const TensorEntry& entry, const std::string& file) {
   const auto text = [](const std::vector<std::int64_t>& shape) { return Json(shape).dump(); };
-  if (entry.shape != source.shape)
+  if (entry.shape != source.tensor_shape())
     throw InputError(file + ": tensor " + source.tensor + " has shape " + text(entry.shape) +
-                     ", config.json asks for " + text(source.shape));
+                     ", config.json asks for " + text(source.tensor_shape()));
   if (entry.dtype != "F32" && entry.dtype != "BF16" && entry.dtype != "F16")
     throw InputError(file + ": tensor " + source.tensor + " has dtype " + entry.dtype +
                      " (F32, BF16 and F16 are read); is this a quantised checkpoint?");
@@ -46,7 +47,8 @@ bool same_bytes(const Checkpoint::Found& a, const Checkpoint::Found& b) {
 /// Buffers that transformers makes anew, an encoder's heads that its kinds have no use for, other names of shared
 /// weights.
 bool is_expendable(const std::string& tensor) {
-  for (const char* end : {"rotary_emb.inv_freq", "position_ids", "embed_tokens.weight", "lm_head.decoder.bias"})
+  for (const char* end : {"rotary_emb.inv_freq", "position_ids", "embed_tokens.weight", "lm_head.decoder.bias",
+                          ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"})
     if (tensor.ends_with(end)) return true;
   for (const char* part : {"pooler.", "cls.", "lm_head."})
     if (tensor.find(part) != std::string::npos) return true;
@@ -80,12 +82,13 @@ std::vector<std::string> notes_on(const ModelFolder& folder, const Checkpoint& c
                     (unread.size() > 3 ? ", ...)" : ")"));
   }
   note_unknown_keys(folder.path, notes);
-  const char *const head = "lm_head.weight", *const embedding = "model.embed_tokens.weight";
+  const std::string head = folder.decoder.names.head + ".weight",
+                    embedding = folder.decoder.names.embedding + ".weight";
   const bool is_decoder = !folder.encoder && !folder.t5;
   if (is_decoder && folder.decoder.has_head && folder.decoder.tied_embeddings && checkpoint.has(head) &&
       checkpoint.has(embedding) && !same_bytes(checkpoint.find(head), checkpoint.find(embedding)))
-    notes.push_back(folder.path +
-                    ": lm_head.weight is not the embedding, which tie_word_embeddings (config.json) makes "
+    notes.push_back(folder.path + ": " + head +
+                    " is not the embedding, which tie_word_embeddings (config.json) makes "
                     "the head; it is not read, as in transformers 4.57 (transformers 5 reads it)");
   return notes;
 }
@@ -106,6 +109,16 @@ void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
                     ? std::vector<std::string>{"generator", "embedding", "llm_reranker", "rankgpt", "longllmlingua"}
                     : std::vector<std::string>{"embedding"};
   facts.kv_heads = static_cast<std::uint64_t>(c.kv_heads);
+  const auto sizes = [](std::int64_t size) { return static_cast<std::uint64_t>(size); };
+  facts.feed_forward = sizes((c.gated ? 3 : 2) * c.intermediate);
+  if (c.experts.count == 0) return;
+  // Rows gathered for each expert that they chose, and what each gave; at worst all of them go to the same ones.
+  const Experts& e = c.experts;
+  facts.feed_forward = std::max(facts.feed_forward, sizes(e.chosen * (2 * c.hidden + 3 * e.width) + 3 * e.shared));
+  // What a gang divides: every width. Beside it, what a row goes through decides memory and time.
+  std::int64_t divided = std::gcd(e.width, e.shared);
+  if (std::ranges::count(e.in_layer, false) > 0) divided = std::gcd(divided, c.intermediate);
+  facts.intermediate = static_cast<std::uint64_t>(divided);
 }
 
 void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
@@ -121,6 +134,13 @@ void add_sizes(ModelFacts& facts, const T5Config& c) {
   facts.shares_beginnings = false;
   facts.kinds = c.labels > 0 ? std::vector<std::string>{"tart"} : std::vector<std::string>{"monot5", "upr"};
   facts.layers += static_cast<std::uint64_t>(c.decoder_layers);
+}
+
+/// Without the experts that a token does not choose.
+std::uint64_t active_parameters(const DecoderConfig& c, std::uint64_t all) {
+  const Experts& e = c.experts;
+  const std::int64_t layers = std::ranges::count(e.in_layer, true), idle = e.count - e.chosen;
+  return all - static_cast<std::uint64_t>(layers * idle * 3 * e.width * c.hidden);
 }
 
 }  // namespace
@@ -141,8 +161,9 @@ ModelFacts check_model(const ModelFolder& folder) {
     std::uint64_t elements = 1;
     for (std::int64_t size : source.shape) elements *= static_cast<std::uint64_t>(size);
     facts.parameters += elements;
-    facts.weight_bytes += found.entry->end - found.entry->begin;
+    facts.weight_bytes += elements * dtype_bytes(found.entry->dtype);
   }
+  if (!folder.encoder && !folder.t5) facts.active_parameters = active_parameters(folder.decoder, facts.parameters);
   facts.architecture = folder.architecture;
   facts.checkpoint_dtype = folder.checkpoint_dtype;
   facts.max_length = folder.max_length;

@@ -18,7 +18,8 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 constexpr const char* kNotAsExpected = ": a configuration file is not as expected: ";
-constexpr std::int64_t kT5Tokens = 512;  // T5 was trained on; positions are relative, so the network has no limit
+constexpr std::int64_t kLmEvalTokens = 2048;  // lm-eval's, where neither configuration nor tokenizer say
+constexpr std::int64_t kT5Tokens = 512;       // T5 was trained on; positions are relative, so the network has no limit
 
 Json read_json(const fs::path& path, bool required) {
   if (!required && !is_there(path)) return Json::object();
@@ -87,14 +88,13 @@ void refuse_other_processors(const Json& json, const std::string& file) {
 }
 
 /// What the transformers class says where no file does.
-Tokens default_eos_ids(const Json& config) {
-  const std::string architecture = config.at("architectures").at(0);
-  if (is_t5(architecture)) return {1};
-  if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return {2};
-  return {};
+Tokens default_eos_ids(const ModelFolder& folder) {
+  if (folder.t5) return {1};
+  return folder.decoder.eos_ids;
 }
 
-GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
+GenerationDefaults read_generation(const ModelFolder& model, const Json& config) {
+  const fs::path folder = model.path;
   const fs::path path = folder / "generation_config.json";
   const Json json = read_json(path, false);
   GenerationDefaults defaults;
@@ -103,7 +103,7 @@ GenerationDefaults read_generation(const fs::path& folder, const Json& config) {
   const Json& source = there ? json : config;
   const std::string file = there ? path.string() : (folder / "config.json").string();
   if (source.contains("eos_token_id")) defaults.eos_ids = token_ids(source.at("eos_token_id"), file, "eos_token_id");
-  if (!is_there(path) && !config.contains("eos_token_id")) defaults.eos_ids = default_eos_ids(config);
+  if (!is_there(path) && !config.contains("eos_token_id")) defaults.eos_ids = default_eos_ids(model);
   const auto given = [&](const char* key) { return json.contains(key) && !json.at(key).is_null(); };
   const auto refuse = [&](const char* key, const char* why) {
     throw InputError(file + ": \"" + key + "\" is " + json.at(key).dump() + why);
@@ -222,7 +222,9 @@ std::int64_t max_length_of(const ModelFolder& folder) {
   const std::optional<std::int64_t>& said = folder.tokenizer.model_max_length;
   if (folder.encoder) return std::min(folder.encoder->max_tokens(), said.value_or(folder.encoder->max_tokens()));
   if (folder.t5) return said.value_or(kT5Tokens);
-  return folder.decoder.max_position;
+  const DecoderConfig& decoder = folder.decoder;
+  return decoder.names_max_position ? decoder.max_position
+                                    : std::min(decoder.max_position, said.value_or(kLmEvalTokens));
 }
 
 }  // namespace
@@ -279,8 +281,9 @@ ModelFolder read_model_folder(const std::string& path) try {
   else if (is_t5(folder.architecture))
     folder.t5 = read_t5_config(folder.architecture, reader);
   else
-    folder.decoder = read_decoder_config(folder.architecture, reader);
-  folder.generation = read_generation(path, json);
+    folder.decoder = read_decoder_config(folder.architecture, reader, &folder.keys);
+  if (folder.keys.empty()) folder.keys = reader.keys();
+  folder.generation = read_generation(folder, json);
   folder.tokenizer = read_tokenizer_settings(path);
   folder.max_length = max_length_of(folder);
   if (folder.encoder && folder.encoder->projection > 0) folder.encoder->projection = read_colbert_settings(path).dim;

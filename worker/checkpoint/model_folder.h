@@ -8,6 +8,7 @@
 
 #include "sharding/protocol/facts.h"
 #include "sharding/protocol/tokens.h"
+#include "worker/checkpoint/config_reader.h"
 #include "worker/checkpoint/tensor_parallel.h"
 #include "worker/tokenizer/added_tokens.h"
 
@@ -44,6 +45,7 @@ struct ModelFolder {
   std::optional<T5Config> t5;
   GenerationDefaults generation;
   TokenizerSettings tokenizer;
+  std::vector<ReadKey> keys;       ///< of config.json, or of its text_config
   std::int64_t max_length = 2048;  ///< as lm-eval: max_position_embeddings, or its class's default
 
   std::int64_t vocabulary() const { return encoder ? encoder->vocabulary : t5 ? t5->vocabulary : decoder.vocabulary; }

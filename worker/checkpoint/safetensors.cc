@@ -17,8 +17,6 @@
 namespace proctor {
 namespace {
 
-constexpr std::string_view kWhole = "model.";  // a base model's checkpoint, saved alone, has its tensors without it
-
 using Json = nlohmann::json;
 constexpr std::uint64_t kMaxHeaderBytes = 100u << 20;  // the format's own bound
 constexpr int kMaxDepth = 8;                           // of a header's JSON
@@ -202,9 +200,30 @@ Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
   }
 }
 
+namespace {
+
+/// Names under which other versions of transformers save the same tensor: a base model without its own name in front,
+/// a text model beside a vision tower with the names' order changed.
+std::vector<std::string> other_names(const std::string& tensor) {
+  constexpr std::string_view kWrapped = "language_model.", kInner = "language_model.model.";
+  std::vector<std::string> names;
+  if (tensor.starts_with(kInner)) {
+    names.push_back("model.language_model." + tensor.substr(kInner.size()));
+    names.push_back("language_model." + tensor.substr(kInner.size()));
+  } else if (tensor.starts_with(kWrapped)) {
+    names.push_back(tensor.substr(kWrapped.size()));
+  }
+  for (const std::string_view whole : {"model.", "transformer.", "gpt_neox."})
+    if (tensor.starts_with(whole)) names.push_back(tensor.substr(whole.size()));
+  return names;
+}
+
+}  // namespace
+
 Checkpoint::Found Checkpoint::find(const std::string& tensor) const {
   auto found = where_.find(tensor);
-  if (found == where_.end() && tensor.starts_with(kWhole)) found = where_.find(tensor.substr(kWhole.size()));
+  for (const std::string& name : found == where_.end() ? other_names(tensor) : std::vector<std::string>())
+    if (found == where_.end()) found = where_.find(name);
   if (found == where_.end())
     throw InputError(folder_ + ": tensor " + tensor +
                      " is missing from the checkpoint; does config.json belong to these weights?");

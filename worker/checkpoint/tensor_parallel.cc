@@ -67,6 +67,14 @@ DecoderConfig member_config(DecoderConfig config, Share share) {
   PROCTOR_CHECK(config.kv_heads % share.size == 0 || share.size % config.kv_heads == 0,
                 "sizes that cannot be divided are refused before a gang is formed");
   config = divided(std::move(config), share);
+  PROCTOR_CHECK(config.experts.width % share.size == 0 && config.experts.shared % share.size == 0,
+                "sizes that cannot be divided are refused before a gang is formed");
+  config.experts.width /= share.size;
+  config.experts.shared /= share.size;
+  if (!config.alibi_slopes.empty()) {
+    const auto first = config.alibi_slopes.begin() + share.rank * config.heads;
+    config.alibi_slopes = std::vector<float>(first, first + config.heads);
+  }
   config.kv_heads = std::max<std::int64_t>(1, config.kv_heads / share.size);
   config.vocabulary = vocabulary_share(config.vocabulary, share).padded;
   return config;

@@ -20,6 +20,8 @@
 #include "sharding/protocol/module_json.h"
 #include "sharding/protocol/standard_streams.h"
 #include "worker/base/instruction_set.h"
+#include "worker/checkpoint/explain.h"
+#include "worker/checkpoint/families.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/commands/tokenize_command.h"
@@ -39,6 +41,8 @@ constexpr const char* kHelp =
     "refused;\n"
     "                                          reads no weights\n"
     "  proctor-worker check --each JSON...     the same of each module, a line each\n"
+    "  proctor-worker check FOLDER --explain   what was understood from which key of config.json, as text\n"
+    "  proctor-worker families                 the architectures that are read, a line each\n"
     "  proctor-worker probe [--device D]       this machine's devices and libraries as JSON; D: auto, cpu or cuda; "
     "--speed:\n"
     "                                          what a CPU thread does in matrix products, too\n"
@@ -163,6 +167,16 @@ int run(Arguments arguments) {
   }
   if (command == "check" && take_flag(arguments, "--each")) {
     for (const std::string& module : arguments) std::cout << check_one(module_from(module)).dump() << std::endl;
+    return 0;
+  }
+  if (command == "families") {
+    refuse_rest(arguments, 0);
+    for (const auto& [kind, name] : architectures()) std::cout << kind << " " << name << "\n";
+    return 0;
+  }
+  if (command == "check" && take_flag(arguments, "--explain")) {
+    refuse_rest(arguments, 1);
+    std::cout << explanation(read_model_folder(arguments[0]), check_folder(arguments[0], std::nullopt));
     return 0;
   }
   if (command == "check") {

@@ -23,10 +23,6 @@ double uniform(std::uint64_t seed, std::uint64_t step) {
   return static_cast<double>((high << 32 | low) >> 11) * 0x1p-53;
 }
 
-bool has_windows(const DecoderConfig& config) {
-  return std::ranges::any_of(config.windows, [](std::int64_t window) { return window > 0; });
-}
-
 }  // namespace
 
 /// The rows under way, each in a lane of the cache.
@@ -35,7 +31,7 @@ class GenerationLoop::Lanes {
   Lanes(GenerationLoop& loop, std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce)
       : loop_(loop), decoder_(loop.decoder_), rows_(rows), limits_(limits), announce_(announce) {
     for (const GenerationRow& row : rows) prompts_.push_back({row.prompt, {0}});
-    shared_ = has_windows(decoder_.config()) ? 0 : common_prefix(prompts_, limits);
+    shared_ = common_prefix(prompts_, limits);
     std::int64_t longest = 0;
     for (const GenerationRow& row : rows) longest = std::max(longest, positions_of(row));
     const auto count = static_cast<std::int64_t>(rows.size());

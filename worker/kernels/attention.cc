@@ -6,6 +6,7 @@
 #include <ATen/ops/_scaled_dot_product_efficient_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/logaddexp.h>
@@ -15,8 +16,10 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/triu.h>
 
+#include <algorithm>
 #include <limits>
 #include <tuple>
+#include <vector>
 
 #include "sharding/protocol/error.h"
 
@@ -33,10 +36,6 @@ void check(const at::Tensor& q, const at::Tensor& k, const AttendSpec& spec) {
   PROCTOR_CHECK(!spec.causal || (q.size(2) == k.size(2) && !spec.mask.defined()),
                 "causal means as many queries as keys");
 }
-
-}  // namespace
-
-namespace {
 
 at::Tensor for_each_query_head(const at::Tensor& x, std::int64_t heads) {
   return x.size(1) == heads ? x : x.repeat_interleave(heads / x.size(1), 1);
@@ -75,8 +74,33 @@ Attended attend_on_cuda(const at::Tensor& q, const at::Tensor& all_k, const at::
 
 }  // namespace
 
+namespace {
+
+constexpr std::int64_t kCappedQueries = 256;  // at once, so that memory grows with the keys alone
+
+/// No kernel of ATen has a soft cap. Some queries at a time, of which a causal one sees no key behind it.
+Attended attend_capped(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttendSpec& spec) {
+  std::vector<at::Tensor> out, lse;
+  for (std::int64_t first = 0; first < q.size(2); first += kCappedQueries) {
+    const std::int64_t count = std::min(kCappedQueries, q.size(2) - first);
+    const std::int64_t keys = spec.causal ? first + count : k.size(2);
+    AttendSpec part{spec.scale, false, spec.mask, spec.soft_cap};
+    if (spec.mask.defined()) part.mask = spec.mask.narrow(2, first, count);
+    if (spec.causal)
+      part.mask =
+          at::triu(at::full({1, 1, count, keys}, -std::numeric_limits<float>::infinity(), q.options()), first + 1);
+    const Attended some = attend_reference(q.narrow(2, first, count), k.narrow(2, 0, keys), v.narrow(2, 0, keys), part);
+    out.push_back(some.out);
+    lse.push_back(some.lse);
+  }
+  return {at::cat(out, 2), at::cat(lse, 2)};
+}
+
+}  // namespace
+
 Attended attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttendSpec& spec) {
   check(q, k, spec);
+  if (spec.soft_cap > 0) return attend_capped(q, k, v, spec);
   if (!q.is_cpu()) return attend_on_cuda(q, k, v, spec);
   const auto [out, lse] =
       at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, spec.causal, given(spec.mask), spec.scale);
@@ -88,6 +112,7 @@ Attended attend_reference(const at::Tensor& q, const at::Tensor& k, const at::Te
   const at::Tensor keys = for_each_query_head(k, q.size(1)).to(at::kFloat),
                    values = for_each_query_head(v, q.size(1)).to(at::kFloat);
   at::Tensor scores = at::matmul(q.to(at::kFloat), keys.transpose(2, 3)) * spec.scale;
+  if (spec.soft_cap > 0) scores = scores.div_(spec.soft_cap).tanh_().mul_(spec.soft_cap);
   if (spec.mask.defined()) scores = scores + spec.mask.to(at::kFloat);
   if (spec.causal)
     scores = scores +

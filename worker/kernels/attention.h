@@ -12,8 +12,9 @@ namespace proctor {
 struct AttendSpec {
   double scale = 1;
   bool causal = false;  ///< query i sees keys 0..i (as many queries as keys)
-  at::Tensor mask;      ///< undefined, or [batch | 1, 1, queries, keys], q's dtype, added: 0 or -inf. No row all -inf:
-                        ///< ATen answers such a row with 0 and a log-sum-exp of 0
+  at::Tensor mask;  ///< undefined, or [batch | 1, heads | 1, queries, keys], q's dtype, added: 0 or -inf, or a bias.
+                    ///< No row all -inf: ATen answers such a row with 0 and a log-sum-exp of 0
+  double soft_cap = 0;  ///< c: c * tanh(product / c), before the mask; 0: none
 };
 
 struct Attended {

@@ -4,11 +4,16 @@
 #include <ATen/ops/_fused_rms_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/expm1.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/minimum.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/softplus.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
 
 #include <tuple>
 
@@ -36,17 +41,16 @@ struct Strides {
 };
 
 template <class T>
-PROCTOR_INLINE void norm_rows(const T* x, const Strides& in, const T* weight, T* out, float epsilon) {
+PROCTOR_INLINE void norm_rows(const T* x, const Strides& in, const T* weight, T* out, const NormOfRow& norm) {
   for (std::int64_t r = 0; r < in.rows; ++r)
-    for (std::int64_t h = 0; h < in.heads; ++h, out += in.width)
-      norm_row(x + in.at(r, h), weight, out, in.width, epsilon);
+    for (std::int64_t h = 0; h < in.heads; ++h, out += in.width) norm_row(x + in.at(r, h), weight, out, in.width, norm);
 }
 
 template <class T>
-PROCTOR_INLINE void add_norm_rows(T* x, const T* y, const Strides& in, const T* weight, T* out, float epsilon) {
+PROCTOR_INLINE void add_norm_rows(T* x, const T* y, const Strides& in, const T* weight, T* out, const NormOfRow& norm) {
   for (std::int64_t r = 0; r < in.rows; ++r, y += in.width, out += in.width) {
     add_row(x + r * in.row, y, in.width);
-    norm_row(x + r * in.row, weight, out, in.width, epsilon);
+    norm_row(x + r * in.row, weight, out, in.width, norm);
   }
 }
 
@@ -82,8 +86,16 @@ void with_type_of(const at::Tensor& x, const Body& body) {
 }
 
 /// One kernel; it rounds once, where transformers rounds before the weight too.
-at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  return std::get<0>(at::_fused_rms_norm(x.contiguous(), {x.size(-1)}, weight, epsilon));
+at::Tensor fused_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNorm& norm) {
+  const auto fused = [&](const at::Tensor& rows, const at::Tensor& weights) {
+    return std::get<0>(at::_fused_rms_norm(rows.contiguous(), {rows.size(-1)}, weights, norm.epsilon));
+  };
+  if (!norm.plus_one) return fused(x, weight);
+  return fused(x.to(at::kFloat), weight.to(at::kFloat) + 1).to(x.scalar_type());
+}
+
+NormOfRow of_row(const RmsNorm& norm) {
+  return {static_cast<float>(norm.epsilon), norm.plus_one ? 1.0f : 0.0f, norm.plus_one || norm.rounds_once};
 }
 
 void rotate_by_operators(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, RotaryLayout layout) {
@@ -99,28 +111,28 @@ void rotate_by_operators(const at::Tensor& x, const at::Tensor& cos, const at::T
 
 }  // namespace
 
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
-  if (!x.is_cpu()) return fused_norm(x, weight, epsilon);
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, const RmsNorm& norm) {
+  if (!x.is_cpu()) return fused_norm(x, weight, norm);
   at::Tensor out = at::empty(x.sizes(), x.options());
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
     for_this_isa([&]() PROCTOR_INLINE_BODY {
       norm_rows(x.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(), out.data_ptr<Scalar>(),
-                static_cast<float>(epsilon));
+                of_row(norm));
     });
   });
   return out;
 }
 
-at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, double epsilon) {
-  if (!x.is_cpu()) return fused_norm(x.add_(y), weight, epsilon);
+at::Tensor add_then_norm(const at::Tensor& x, const at::Tensor& y, const at::Tensor& weight, const RmsNorm& norm) {
+  if (!x.is_cpu()) return fused_norm(x.add_(y), weight, norm);
   PROCTOR_CHECK(y.is_contiguous() && x.sizes() == y.sizes() && x.dim() == 2, "one row is added to each row");
   at::Tensor out = at::empty(x.sizes(), x.options());
   with_type_of(x, [&](auto zero) {
     using Scalar = decltype(zero);
     for_this_isa([&]() PROCTOR_INLINE_BODY {
       add_norm_rows(x.data_ptr<Scalar>(), y.const_data_ptr<Scalar>(), Strides(x), weight.const_data_ptr<Scalar>(),
-                    out.data_ptr<Scalar>(), static_cast<float>(epsilon));
+                    out.data_ptr<Scalar>(), of_row(norm));
     });
   });
   return out;
@@ -155,6 +167,13 @@ void rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin, R
   });
 }
 
+namespace {
+
+constexpr double kQuickSlope = 1.702;  // x * sigmoid(1.702 x) is near to gelu (Hendrycks and Gimpel 2016)
+constexpr double kSwigluLimit = 7;     // of gpt-oss
+
+}  // namespace
+
 at::Tensor activate(const at::Tensor& x, Activation activation) {
   at::Tensor out = x;
   switch (activation) {
@@ -162,12 +181,20 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
       return at::gelu_(out);
     case Activation::gelu_tanh:
       return at::gelu_(out, "tanh");
+    case Activation::quick_gelu:
+      return out.mul_(at::sigmoid(out * kQuickSlope));
     case Activation::relu:
       return at::relu_(out);
+    case Activation::relu_squared:
+      return at::relu_(out).square_();
     case Activation::silu:
+      return at::silu_(out);
+    case Activation::xielu:
+    case Activation::swiglu_oai:
       break;
   }
-  return at::silu_(out);
+  PROCTOR_CHECK(false, "these have functions of their own");
+  return out;
 }
 
 at::Tensor add_then_activate(const at::Tensor& x, const at::Tensor& bias, Activation activation) {
@@ -182,12 +209,31 @@ at::Tensor add_then_activate(const at::Tensor& x, const at::Tensor& bias, Activa
   return x;
 }
 
-at::Tensor silu_times(const at::Tensor& gate_up) {
+namespace {
+
+at::Tensor swiglu_oai(const at::Tensor& all_gate, const at::Tensor& all_up) {
+  const at::Tensor gate = all_gate.clamp_max(kSwigluLimit), up = all_up.clamp(-kSwigluLimit, kSwigluLimit);
+  return (up + 1).mul_(gate * at::sigmoid(gate * kQuickSlope));
+}
+
+}  // namespace
+
+at::Tensor gated(const at::Tensor& gate_up, Activation activation) {
   const std::int64_t width = gate_up.size(-1) / 2;
   at::Tensor gate = gate_up.narrow(-1, 0, width);
   const at::Tensor up = gate_up.narrow(-1, width, width);
+  if (activation == Activation::swiglu_oai) return swiglu_oai(gate, up);
   const bool in_place = gate.is_cpu() && gate.scalar_type() == at::kFloat;
-  return (in_place ? at::silu_(gate) : at::silu(gate)).mul_(up);
+  if (!in_place && activation == Activation::silu) return at::silu(gate).mul_(up);
+  return activate(in_place ? gate : gate.contiguous(), activation).mul_(up);
+}
+
+at::Tensor xielu(const at::Tensor& x, const Xielu& numbers) {
+  const auto in_bfloat16 = [](const at::Tensor& number) { return number.to(at::kBFloat16); };
+  const at::Tensor p = at::softplus(in_bfloat16(numbers.alpha_p)).to(x.scalar_type()),
+                   n = (at::softplus(in_bfloat16(numbers.alpha_n)) + in_bfloat16(numbers.beta)).to(x.scalar_type());
+  const at::Tensor below = (at::expm1(at::minimum(x, numbers.epsilon)) - x) * n, above = x.square() * p;
+  return x.copy_(at::where(x > 0, above, below) + x * numbers.beta);
 }
 
 }  // namespace proctor

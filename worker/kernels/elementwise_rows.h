@@ -53,10 +53,19 @@ PROCTOR_INLINE float sum_of(std::int64_t width, const Term& term) {
   return sum;
 }
 
+struct NormOfRow {
+  float epsilon = 0, plus = 0;  // plus: what is added to weights; then it rounds once
+  bool rounds_once = false;
+};
+
 template <class T>
-PROCTOR_INLINE void norm_row(const T* x, const T* weight, T* out, std::int64_t width, float epsilon) {
+PROCTOR_INLINE void norm_row(const T* x, const T* weight, T* out, std::int64_t width, const NormOfRow& norm) {
   const float sum = sum_of(width, [&](std::int64_t i) { return wide(x[i]) * wide(x[i]); });
-  const float factor = 1.0f / std::sqrt(sum / static_cast<float>(width) + epsilon);
+  const float factor = 1.0f / std::sqrt(sum / static_cast<float>(width) + norm.epsilon);
+  if (norm.rounds_once) {
+    for (std::int64_t i = 0; i < width; ++i) narrow(wide(x[i]) * factor * (norm.plus + wide(weight[i])), out[i]);
+    return;
+  }
   for (std::int64_t i = 0; i < width; ++i) narrow(rounded<T>(wide(x[i]) * factor) * wide(weight[i]), out[i]);
 }
 

@@ -1,68 +1,78 @@
 #include "worker/models/decoder.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/outer.h>
-#include <ATen/ops/pow.h>
+#include <ATen/ops/floor.h>
+#include <ATen/ops/log1p.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/where.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <numbers>
 
 #include "worker/base/clock.h"
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/token_tensor.h"
 
 namespace proctor {
-namespace {
-
-/// Llama 3.1's: long wave lengths divided by the factor, short ones kept, smoothly between.
-at::Tensor scale_llama3(const at::Tensor& inverse, const RopeScaling& s) {
-  const at::Tensor wave = 2 * std::numbers::pi / inverse;
-  const double low = s.original_max_position / s.low_freq_factor, high = s.original_max_position / s.high_freq_factor;
-  const at::Tensor scaled = at::where(wave > low, inverse / s.factor, inverse);
-  const at::Tensor smooth =
-      (s.original_max_position / wave - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
-  const at::Tensor between = (1 - smooth) * scaled / s.factor + smooth * scaled;
-  return at::where((wave >= high).logical_and(wave <= low), between, scaled);
-}
-
-}  // namespace
-
-at::Tensor rope_inverse_frequencies(const DecoderConfig& config) {
-  const at::Tensor exponent = at::arange(0, config.head_dim, 2, at::kFloat) / static_cast<double>(config.head_dim);
-  const at::Tensor inverse = 1.0 / at::pow(config.rope_theta, exponent);
-  switch (config.rope_scaling.kind) {
-    case RopeScaling::Kind::linear:
-      return inverse / config.rope_scaling.factor;
-    case RopeScaling::Kind::llama3:
-      return scale_llama3(inverse, config.rope_scaling);
-    case RopeScaling::Kind::none:
-      break;
-  }
-  return inverse;
-}
 
 Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang)
     : config_(member_config(config, share_of(gang))),
       vocabulary_(vocabulary_share(config.vocabulary, share_of(gang))),
       gang_(gang),
       embedding_(weights.at("embedding")),
-      final_norm_(weights.at("final_norm")),
+      positions_(weights.find("positions")),
+      project_in_(weights.find("project_in")),
+      project_out_(weights.find("project_out")),
       head_(config_.tied_embeddings ? embedding_ : weights.at("head")),
-      inverse_frequencies_(rope_inverse_frequencies(config_).to(embedding_.device())) {
-  for (std::int64_t i = 0; i < config_.layers; ++i) {
-    const std::string layer = "layers." + std::to_string(i) + ".";
-    const auto find = [&](const char* name) { return weights.find(layer + name); };
-    layers_.push_back({find("input_norm"), find("qkv"), find("qkv_bias"), find("q_norm"), find("k_norm"),
-                       find("output"), find("output_bias"), find("mlp_norm"), find("gate_up"), find("gate_up_bias"),
-                       find("down"), find("down_bias")});
-  }
+      head_bias_(weights.find("head_bias")) {
+  const auto norm = [&](const std::string& name) {
+    return Norm(config_.norm, weights.find(name), weights.find(name + "_bias"), config_.hidden, options());
+  };
+  if (config_.embedding_norm) embedding_norm_ = norm("embedding_norm");
+  if (config_.has_final_norm) final_norm_ = norm("final_norm");
+  for (const Rope& rope : config_.ropes)
+    inverse_frequencies_.push_back(rope_inverse_frequencies(rope).to(options().device()));
+  const at::Tensor scale = at::tensor(config_.embedding_scale, at::kDouble);
+  embedding_scale_ = (config_.rounds_embedding_scale ? scale.to(options().dtype()) : scale).item<double>();
+  for (std::int64_t i = 0; i < config_.layers; ++i) layers_.push_back(read_layer(i, weights));
+}
+
+Decoder::Layer Decoder::read_layer(std::int64_t index, const Weights& weights) {
+  const DecoderConfig& c = config_;
+  const std::string of = "layers." + std::to_string(index) + ".";
+  const auto find = [&](const char* name) { return weights.find(of + name); };
+  const auto norm = [&](const std::string& name, bool exists) {
+    if (!exists) return Norm();
+    return Norm(c.norm, weights.find(of + name), weights.find(of + name + "_bias"), c.hidden, options());
+  };
+  const auto head_norm = [&](const char* name, std::int64_t first, std::int64_t heads) {
+    if (c.qk_norm.over == QueryKeyNorm::Over::none) return HeadNorm();
+    at::Tensor all = find(name);
+    if (all.defined() && all.size(0) > c.head_dim) all = all.narrow(0, first * c.head_dim, heads * c.head_dim);
+    return HeadNorm(c.qk_norm, all, weights.find(of + name + "_bias"), heads, c.head_dim, options());
+  };
+  const std::int64_t rank = gang_.rank(), size = gang_.size();
+  const bool own_norm = c.order != DecoderConfig::Order::parallel;
+  return {norm("attention_in", c.norms_before),
+          norm("attention_out", c.norms_after),
+          norm("mlp_in", c.norms_before && own_norm),
+          norm("mlp_out", c.norms_after),
+          find("qkv"),
+          find("qkv_bias"),
+          find("attention_gate"),
+          find("output"),
+          find("output_bias"),
+          find("sinks"),
+          head_norm("q_norm", rank * c.heads, c.heads),
+          head_norm("k_norm", c.qk_norm.key_heads * rank / size, c.kv_heads),
+          FeedForward(c, index, weights, gang_)};
 }
 
 Decoder::LocalIds Decoder::local(const at::Tensor& ids) const {
@@ -72,59 +82,127 @@ Decoder::LocalIds Decoder::local(const at::Tensor& ids) const {
 }
 
 /// Collective. Each member has some of the ids: of a token's row all but one add zeros.
-at::Tensor Decoder::embed(const at::Tensor& tokens) const {
-  if (gang_.size() == 1) return at::embedding(embedding_, tokens);
-  const auto [rows, is_remote] = local(tokens);
-  at::Tensor x = at::embedding(embedding_, rows).masked_fill(is_remote.unsqueeze(-1), 0);
-  gang_.all_reduce(x);
-  return x;
+at::Tensor Decoder::embed(std::span<const TokenId> tokens, std::span<const TokenId> positions) const {
+  const at::Device device = options().device();
+  const at::Tensor ids = token_tensor(tokens, device);
+  at::Tensor x;
+  if (gang_.size() == 1) {
+    x = at::embedding(embedding_, ids);
+  } else {
+    const auto [rows, is_remote] = local(ids);
+    x = at::embedding(embedding_, rows).masked_fill(is_remote.unsqueeze(-1), 0);
+    gang_.all_reduce(x);
+  }
+  if (embedding_scale_ != 1) x.mul_(embedding_scale_);
+  if (project_in_.defined()) x = linear(x, project_in_);
+  if (positions_.defined())
+    x.add_(at::embedding(positions_, token_tensor(positions, device) + config_.position_offset));
+  return embedding_norm_(x);
 }
 
-at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Angles& angles, const Attend& attend,
+Decoder::Turns Decoder::turns_of(std::span<const TokenId> positions) const {
+  const at::Tensor at = token_tensor(positions, options().device()).to(at::kFloat);
+  Turns turns;
+  for (std::size_t i = 0; i < config_.ropes.size(); ++i)
+    turns.angles.push_back(angles_of(at, inverse_frequencies_[i], config_.ropes[i]));
+  if (config_.query_beta != 0)
+    turns.query_scale =
+        (at::log1p(at::floor((at + (config_.query_from_one ? 1 : 0)) / config_.query_period)) * config_.query_beta + 1)
+            .to(options().dtype())
+            .view({-1, 1, 1});
+  return turns;
+}
+
+/// Collective where the mean is over the heads of all members.
+void Decoder::norm_heads(const Layer& layer, at::Tensor& q, at::Tensor& k) const {
+  const QueryKeyNorm& norm = config_.qk_norm;
+  at::Tensor of_q, of_k;
+  if (norm.over == QueryKeyNorm::Over::width && gang_.size() > 1) {
+    const auto squares = [](const at::Tensor& x) { return x.to(at::kFloat).square().sum({1, 2}); };
+    const auto copies = static_cast<double>(gang_.size()) * static_cast<double>(config_.kv_heads) /
+                        static_cast<double>(norm.key_heads);  // of each key head, in the gang
+    at::Tensor sums = at::stack({squares(q), squares(k) / copies});
+    gang_.all_reduce(sums);
+    of_q = sums[0], of_k = sums[1];
+  }
+  q = layer.q_norm(q, of_q, norm.query_heads * config_.head_dim);
+  k = layer.k_norm(k, of_k, norm.key_heads * config_.head_dim);
+}
+
+at::Tensor Decoder::attention(std::int64_t index, const at::Tensor& x, const Turns& turns, const Attend& attend,
                               Products products) const {
   const Layer& layer = layers_[static_cast<std::size_t>(index)];
-  const at::Tensor qkv = linear(x, layer.qkv, layer.qkv_bias, products).unflatten(-1, {-1, config_.head_dim});
-  at::Tensor q = qkv.narrow(1, 0, config_.heads), k = qkv.narrow(1, config_.heads, config_.kv_heads);
-  const at::Tensor v = qkv.narrow(1, config_.heads + config_.kv_heads, config_.kv_heads);
-  const RotaryLayout layout = config_.rope_interleaved ? RotaryLayout::interleaved : RotaryLayout::halves;
-  if (config_.qk_norm) {
-    q = rms_norm(q, layer.q_norm, config_.norm_epsilon);
-    k = rms_norm(k, layer.k_norm, config_.norm_epsilon);
-    for (const at::Tensor& rotated : {q, k}) rotate(rotated, angles.cos, angles.sin, layout);
-  } else {  // queries and keys lie side by side
-    rotate(qkv.narrow(1, 0, config_.heads + config_.kv_heads), angles.cos, angles.sin, layout);
+  at::Tensor qkv = linear(x, layer.qkv, layer.qkv_bias, products).unflatten(-1, {-1, config_.head_dim});
+  const std::int64_t queries = config_.heads, keys = config_.kv_heads;
+  at::Tensor q = qkv.narrow(1, 0, queries), k = qkv.narrow(1, queries, keys);
+  const bool has_norm = config_.qk_norm.over != QueryKeyNorm::Over::none;
+  if (has_norm && !config_.qk_norm.after_rope) norm_heads(layer, q, k);
+  const at::Tensor v = qkv.narrow(1, queries + keys, keys);
+  if (config_.qkv_clip > 0)
+    for (const at::Tensor& x : {q, k, v}) x.clamp_(-config_.qkv_clip, config_.qkv_clip);
+  const std::int32_t which = config_.rope_of[static_cast<std::size_t>(index)];
+  if (which >= 0) {
+    const Rope& rope = config_.ropes[static_cast<std::size_t>(which)];
+    const Angles& angles = turns.angles[static_cast<std::size_t>(which)];
+    const auto turn = [&](const at::Tensor& heads) {
+      rotate(heads.narrow(-1, 0, rope.width), angles.cos, angles.sin,
+             rope.interleaved ? RotaryLayout::interleaved : RotaryLayout::halves);
+    };
+    if (has_norm && !config_.qk_norm.after_rope)
+      turn(q), turn(k);
+    else  // queries and keys lie side by side
+      turn(qkv.narrow(1, 0, queries + keys));
   }
-  return attend(index, q, k, v);
+  if (has_norm && config_.qk_norm.after_rope && (which >= 0 || !config_.qk_norm.with_rope_alone))
+    norm_heads(layer, q, k);
+  if (turns.query_scale.defined() && (which < 0 || !config_.query_without_rope)) q = q * turns.query_scale;
+  const Attended attended = attend(index, q, k, v);
+  if (layer.gate.defined()) return attended.out.flatten(1) * at::sigmoid(linear(x, layer.gate, {}, products));
+  if (!layer.sinks.defined()) return attended.out.flatten(1);
+  const at::Tensor kept = at::sigmoid(attended.lse - layer.sinks.to(at::kFloat));  // of what softmax gave without it
+  return (attended.out * kept.unsqueeze(-1)).to(x.scalar_type()).flatten(1);
 }
 
-at::Tensor Decoder::mlp(const Layer& layer, const at::Tensor& x, Products products) const {
-  return row_parallel(silu_times(linear(x, layer.gate_up, layer.gate_up_bias, products)), layer.down, layer.down_bias,
-                      gang_, products);
+void Decoder::scale_residual(const at::Tensor& x) const {
+  if (config_.residual_scale != 1) x.mul_(config_.residual_scale);
 }
 
 at::Tensor Decoder::forward(std::span<const TokenId> tokens, std::span<const TokenId> positions, const Attend& attend,
                             const Asked& asked) const {
   count(positions, asked);
-  const at::Device device = options().device();
-  at::Tensor x = embed(token_tensor(tokens, device));  // the sum of what the layers add
-  const at::Tensor turns = at::outer(token_tensor(positions, device).to(at::kFloat), inverse_frequencies_);
-  const Angles angles{turns.cos(), turns.sin()};
-  at::Tensor normed = rms_norm(x, layers_[0].input_norm, config_.norm_epsilon);
+  using Order = DecoderConfig::Order;
+  const bool norms_sums = config_.order == Order::norm_sums,
+             one_by_one = config_.order == Order::sequential || norms_sums;
+  at::Tensor x = embed(tokens, positions);  // the sum of what the layers add
+  const Turns turns = turns_of(positions);
+  const auto begin_of = [&](const Layer& layer) { return norms_sums ? Norm() : layer.attention_in; };
+  at::Tensor normed = begin_of(layers_[0])(x);
   for (std::int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
     const bool last = i + 1 == config_.layers;
-    at::Tensor attended = attention(i, normed, angles, attend, asked.products);
+    at::Tensor attended = attention(i, normed, turns, attend, asked.products);
     if (last && asked.tokens) {
       if (asked.tokens->empty()) return at::empty({0, config_.hidden}, options());
-      const at::Tensor picked = token_tensor(*asked.tokens, device);
+      const at::Tensor picked = token_tensor(*asked.tokens, options().device());
       x = x.index_select(0, picked);
+      normed = normed.index_select(0, picked);
       attended = attended.index_select(0, picked);
     }
-    attended = row_parallel(attended, layer.output, layer.output_bias, gang_, asked.products);
-    normed = add_then_norm(x, attended, layer.mlp_norm, config_.norm_epsilon);
-    attended.reset();  // not held while the widest part is computed
-    const at::Tensor& next = last ? final_norm_ : layers_[static_cast<std::size_t>(i) + 1].input_norm;
-    normed = add_then_norm(x, mlp(layer, normed, asked.products), next, config_.norm_epsilon);
+    attended = layer.attention_out(row_parallel(attended, layer.output, layer.output_bias, gang_, asked.products));
+    scale_residual(attended);
+    if (config_.adds_to_norms) x = normed;
+    if (norms_sums)
+      x = normed = layer.attention_in.add_then(x, attended);
+    else if (one_by_one)
+      normed = layer.mlp_in.add_then(x, attended), attended.reset();  // not held while the widest part is computed
+    else if (layer.mlp_in.exists())
+      normed = layer.mlp_in(x);
+    at::Tensor fed = layer.mlp_out(layer.feed_forward(normed, asked.products));
+    scale_residual(fed);
+    if (!one_by_one) fed.add_(attended);
+    if (config_.adds_to_norms) x = normed;
+    if (norms_sums) x = layer.mlp_in.add_then(x, fed), fed = at::zeros_like(fed);
+    normed = (last ? final_norm_ : begin_of(layers_[static_cast<std::size_t>(i) + 1])).add_then(x, fed);
   }
   return normed;
 }
@@ -132,7 +210,10 @@ at::Tensor Decoder::forward(std::span<const TokenId> tokens, std::span<const Tok
 at::Tensor Decoder::logits(const at::Tensor& states, Products products) const {
   tally_.head_rows += static_cast<std::uint64_t>(states.size(0));
   ++tally_.heads;
-  at::Tensor logits = linear(states, head_, {}, products).to(at::kFloat);
+  const at::Tensor projected = project_out_.defined() ? linear(states, project_out_, {}, products) : states;
+  at::Tensor logits = linear(projected, head_, head_bias_, products).to(at::kFloat);
+  if (config_.logit_scale != 1) logits = logits * config_.logit_scale;
+  if (config_.logit_cap > 0) logits = (logits / config_.logit_cap).tanh_().mul_(config_.logit_cap);
   const std::int64_t padding = vocabulary_.padded - vocabulary_.rows;
   if (padding > 0) logits.narrow(1, vocabulary_.rows, padding).fill_(-std::numeric_limits<float>::infinity());
   return logits;
@@ -151,10 +232,10 @@ void Decoder::count(std::span<const TokenId> positions, const Asked& asked) cons
           count * static_cast<double>(window > 0 ? std::min<std::int64_t>(position + 1, window) : position + 1);
 }
 
-double Decoder::layer_flops() const { return 2.0 * static_cast<double>(layers_[0].qkv.numel()) + rest_flops(); }
-double Decoder::rest_flops() const {
-  const Layer& layer = layers_[0];
-  return 2.0 * static_cast<double>(layer.output.numel() + layer.gate_up.numel() + layer.down.numel());
+double Decoder::first_flops(const Layer& layer) const { return 2.0 * static_cast<double>(layer.qkv.numel()); }
+double Decoder::rest_flops(const Layer& layer) const {
+  const std::int64_t gate = layer.gate.defined() ? layer.gate.numel() : 0;
+  return 2.0 * (static_cast<double>(layer.output.numel() + gate) + layer.feed_forward.active_elements());
 }
 double Decoder::head_flops() const { return 2.0 * static_cast<double>(head_.numel()); }
 double Decoder::attention_flops() const {
@@ -162,8 +243,10 @@ double Decoder::attention_flops() const {
 }
 
 double Decoder::flops_computed() const {
-  return static_cast<double>(tally_.tokens) * static_cast<double>(config_.layers) * layer_flops() -
-         tally_.without_rest * rest_flops() + static_cast<double>(tally_.head_rows) * head_flops() + attention_flops();
+  double of_token = 0;
+  for (const Layer& layer : layers_) of_token += first_flops(layer) + rest_flops(layer);
+  return static_cast<double>(tally_.tokens) * of_token - tally_.without_rest * rest_flops(layers_.back()) +
+         static_cast<double>(tally_.head_rows) * head_flops() + attention_flops();
 }
 
 double Decoder::seconds_of_products() const {
@@ -187,7 +270,8 @@ double Decoder::seconds_of_products() const {
     return seconds_since(begin) / flops;  // of one
   };
   const Layer& layer = layers_[0];
-  const at::Tensor of_layer[] = {layer.qkv, layer.output, layer.gate_up, layer.down};
+  std::vector<at::Tensor> of_layer = layer.feed_forward.products();
+  of_layer.insert(of_layer.end(), {layer.qkv, layer.output});
   const double head = static_cast<double>(tally_.head_rows) * head_flops();
   return (flops_computed() - head) * seconds(tally_.tokens, tally_.forwards, of_layer) +
          head * seconds(tally_.head_rows, tally_.heads, {&head_, 1});

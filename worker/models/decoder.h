@@ -15,15 +15,19 @@
 #include "worker/checkpoint/decoder_config.h"
 #include "worker/checkpoint/tensor_parallel.h"
 #include "worker/communicator/communicator.h"
+#include "worker/kernels/attention.h"
+#include "worker/models/feed_forward.h"
+#include "worker/models/norm.h"
+#include "worker/models/rope_angles.h"
 #include "worker/models/row_parallel.h"
 #include "worker/models/weights.h"
 
 namespace proctor {
 
 /// Attention of one layer: q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim], rotated; returns
-/// [tokens, heads * head_dim].
+/// [tokens, heads, head_dim] and [tokens, heads].
 using Attend =
-    std::function<at::Tensor(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)>;
+    std::function<Attended(std::int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)>;
 
 class Decoder {
  public:
@@ -65,37 +69,42 @@ class Decoder {
 
  private:
   struct Layer {
-    at::Tensor input_norm, qkv, qkv_bias, q_norm, k_norm, output, output_bias, mlp_norm, gate_up, gate_up_bias, down,
-        down_bias;
+    Norm attention_in, attention_out, mlp_in, mlp_out;
+    at::Tensor qkv, qkv_bias, gate, output, output_bias, sinks;
+    HeadNorm q_norm, k_norm;
+    FeedForward feed_forward;
   };
   struct Tally {  // of forward() and logits()
     std::uint64_t tokens = 0, forwards = 0, head_rows = 0, heads = 0;
     double attended = 0;      // keys, of all tokens and layers
     double without_rest = 0;  // tokens that went through the last layer's first product alone, less those asked twice
   };
-  double layer_flops() const;  // of its products, a token
-  double rest_flops() const;   // of these, of what follows attention
-  double head_flops() const;   // a row
+  double first_flops(const Layer& layer) const;  // of the product before attention, a token
+  double rest_flops(const Layer& layer) const;   // of those behind it
+  double head_flops() const;                     // a row
   double attention_flops() const;
   void count(std::span<const TokenId> positions, const Asked& asked) const;
-  at::Tensor embed(const at::Tensor& tokens) const;
-  struct Angles {
-    at::Tensor cos, sin;  // [total_tokens, head_dim / 2], float32
+  Layer read_layer(std::int64_t index, const Weights& weights);
+  at::Tensor embed(std::span<const TokenId> tokens, std::span<const TokenId> positions) const;
+  struct Turns {
+    std::vector<Angles> angles;  // of each rope
+    at::Tensor query_scale;      // [tokens, 1, 1]; undefined: 1
   };
-  at::Tensor attention(std::int64_t layer, const at::Tensor& x, const Angles& angles, const Attend& attend,
+  Turns turns_of(std::span<const TokenId> positions) const;
+  at::Tensor attention(std::int64_t index, const at::Tensor& x, const Turns& turns, const Attend& attend,
                        Products products) const;
-  at::Tensor mlp(const Layer& layer, const at::Tensor& x, Products products) const;
+  void norm_heads(const Layer& layer, at::Tensor& q, at::Tensor& k) const;
+  void scale_residual(const at::Tensor& x) const;
 
   DecoderConfig config_;
   VocabularyShare vocabulary_;
   Communicator& gang_;
   std::vector<Layer> layers_;
-  at::Tensor embedding_, final_norm_, head_;
-  at::Tensor inverse_frequencies_;  // [head_dim / 2], float32
-  mutable Tally tally_;             // no part of what it computes
+  at::Tensor embedding_, positions_, project_in_, project_out_, head_, head_bias_;
+  Norm embedding_norm_, final_norm_;
+  std::vector<at::Tensor> inverse_frequencies_;  // of each rope
+  double embedding_scale_ = 1;
+  mutable Tally tally_;  // no part of what it computes
 };
-
-/// 1 / theta^(2i / head_dim), scaled as config.rope_scaling says, in transformers' order of operations. [head_dim / 2]
-at::Tensor rope_inverse_frequencies(const DecoderConfig& config);
 
 }  // namespace proctor

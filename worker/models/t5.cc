@@ -99,18 +99,18 @@ at::Tensor T5::run(const Stack& stack, std::span<const TokenId> tokens, std::spa
   const auto bias = [&](std::int64_t length, std::int64_t) {  // distances alone matter: a corner of it
     return longest.narrow(2, 0, length).narrow(3, 0, length);
   };
-  const double epsilon = config_.norm_epsilon;
+  const RmsNorm norm{config_.norm_epsilon};
   at::Tensor x = at::embedding(words_, token_tensor(tokens, words_.device()));
   for (const Layer& layer : stack.layers) {
     const at::Tensor qkv =
-        at::linear(rms_norm(x, layer.norm, epsilon), layer.qkv).unflatten(1, {3, config_.heads, config_.head_dim});
+        at::linear(rms_norm(x, layer.norm, norm), layer.qkv).unflatten(1, {3, config_.heads, config_.head_dim});
     const at::Tensor out =
         attend_texts(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), lengths, lengths, 1.0, bias);
     x += row_parallel(out, layer.output, {}, gang_);
-    if (source) x += cross_attention(layer, rms_norm(x, layer.cross_norm, epsilon), lengths, *source);
-    x += feed_forward(layer, rms_norm(x, layer.mlp_norm, epsilon));
+    if (source) x += cross_attention(layer, rms_norm(x, layer.cross_norm, norm), lengths, *source);
+    x += feed_forward(layer, rms_norm(x, layer.mlp_norm, norm));
   }
-  return rms_norm(x, stack.final_norm, epsilon);
+  return rms_norm(x, stack.final_norm, norm);
 }
 
 void T5::count(const Stack& stack, std::span<const std::int64_t> lengths, const Source* source) const {

@@ -84,8 +84,8 @@ TEST(ModelFolder, reads_the_rope_of_transformers_5) {
     c.erase("rope_theta"), c["rope_parameters"] = {{"rope_type", "linear"}, {"factor", 4.0}, {"rope_theta", 5e5}};
   });
   const DecoderConfig config = read_model_folder(folder.path().string()).decoder;
-  EXPECT_EQ(config.rope_theta, 5e5);
-  EXPECT_EQ(config.rope_scaling.factor, 4.0);
+  EXPECT_EQ(config.ropes.at(0).theta, 5e5);
+  EXPECT_EQ(config.ropes.at(0).factor, 4.0);
 }
 
 /// Everything within rope_scaling decides numbers.
@@ -147,10 +147,12 @@ TEST(ModelFolder, refuses_what_it_would_miscompute_by_name) {
   };
   expect(with("logit_scale", 0.5), "\"logit_scale\" is a key this architecture's reader does not know");
   expect(with("quantization_config", {{"bits", 4}}), "quantised");
-  expect(with("hidden_act", "gelu"), "\"hidden_act\" is not silu");
-  expect(with("rope_scaling", {{"type", "yarn"}, {"factor", 2.0}}), "'yarn'");
-  expect(with("architectures", {"GPT2LMHeadModel"}),
-         "architecture GPT2LMHeadModel is not supported (supported: LlamaForCausalLM");
+  expect(with("hidden_act", "mish"), "\"hidden_act\" is 'mish', which is not implemented");
+  expect(with("rope_scaling", {{"type", "spiral"}, {"factor", 2.0}}), "asks for 'spiral'");
+  expect(with("rope_scaling", {{"type", "yarn"}, {"factor", 2.0}, {"llama_4_scaling_beta", 0.1}}),
+         "llama_4_scaling_beta, which this family does not read");
+  expect(with("architectures", {"LlamaForCausalML"}),
+         "architecture LlamaForCausalML is not supported; the nearest name is LlamaForCausalLM");
   expect(with("hidden_size", "wide"), "\"hidden_size\" has the wrong type");
   expect(with("num_key_value_heads", 3), "does not divide");
   expect(with("hidden_size", 40), "config.json asks for");

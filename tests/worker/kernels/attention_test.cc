@@ -51,6 +51,24 @@ TEST(Attention, what_two_sets_of_keys_give_is_joined_by_their_log_sum_exp) {
   expect_near(both, attend(q, k, v, spec));
 }
 
+/// In pieces of queries, each with the keys that it may see.
+TEST(Attention, a_soft_cap_counts_before_the_mask_for_any_number_of_queries) {
+  constexpr double kCap = 0.7;
+  const std::int64_t length = 300;
+  const at::Tensor q = at::randn({1, 2, length, 8}), k = at::randn({1, 1, length, 8}), v = at::randn({1, 1, length, 8});
+  at::Tensor mask = at::full({1, 1, length, length}, 0.0f, at::kFloat);
+  mask.narrow(3, 100, 50).fill_(-std::numeric_limits<float>::infinity());
+  for (const AttendSpec& spec : {AttendSpec{1, true, {}, kCap}, AttendSpec{1, false, mask, kCap}}) {
+    const Attended got = attend(q, k, v, spec), expected = attend_reference(q, k, v, spec);
+    const double tolerance = 4 * 5 * rounding_of_sum(8 + length);
+    EXPECT_LT(distance(got.out, expected.out), tolerance);
+    EXPECT_LT(distance(got.lse, expected.lse), tolerance);
+    AttendSpec uncapped = spec;
+    uncapped.soft_cap = 0;
+    EXPECT_GT(distance(got.out, attend(q, k, v, uncapped).out), 0.01);
+  }
+}
+
 TEST(AttentionDeathTest, no_query_or_no_key_is_our_own_mistake) {
   const at::Tensor none = at::randn({1, 1, 0, 8}), one = at::randn({1, 1, 1, 8});
   EXPECT_DEATH(attend(none, one, one, {}), "needs a query and a key");

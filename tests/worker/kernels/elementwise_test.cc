@@ -42,9 +42,9 @@ TEST(RmsNorm, is_its_formula_for_rows_and_for_heads_of_a_wider_row) {
   for (const auto& [type, bound] : kPrecisions)
     for (const std::int64_t width : {7, 16, 64, 577}) {
       const at::Tensor rows = at::randn({5, width}).to(type), weight = at::rand({width}).to(type);
-      EXPECT_LT(distance(rms_norm(rows, weight, 1e-5), plain_norm(rows, weight)), bound) << width;
+      EXPECT_LT(distance(rms_norm(rows, weight, {1e-5}), plain_norm(rows, weight)), bound) << width;
       const at::Tensor heads = at::randn({5, 6, width}).to(type).narrow(1, 2, 3);
-      EXPECT_LT(distance(rms_norm(heads, weight, 1e-5), plain_norm(heads, weight)), bound) << width;
+      EXPECT_LT(distance(rms_norm(heads, weight, {1e-5}), plain_norm(heads, weight)), bound) << width;
     }
 }
 
@@ -52,14 +52,14 @@ TEST(RmsNorm, after_an_addition_is_the_norm_of_the_sum_which_stays) {
   for (const auto& [type, bound] : kPrecisions) {
     const at::Tensor x = at::randn({4, 40}).to(type), y = at::randn({4, 40}).to(type), weight = at::rand({40}).to(type);
     const at::Tensor sum = x + y;
-    EXPECT_LT(distance(add_then_norm(x, y, weight, 1e-5), plain_norm(sum, weight)), bound);
+    EXPECT_LT(distance(add_then_norm(x, y, weight, {1e-5}), plain_norm(sum, weight)), bound);
     EXPECT_EQ(distance(x, sum), 0) << "rounded as ATen rounds";
   }
 }
 
 TEST(RmsNorm, what_is_not_a_number_stays_so) {
   const at::Tensor x = at::full({1, 8}, std::numeric_limits<float>::quiet_NaN(), at::kBFloat16);
-  EXPECT_TRUE(rms_norm(x, at::full({8}, 1, at::kBFloat16), 1e-5).isnan().all().item<bool>());
+  EXPECT_TRUE(rms_norm(x, at::full({8}, 1, at::kBFloat16), {1e-5}).isnan().all().item<bool>());
 }
 
 TEST(AddThenLayerNorm, is_the_norm_of_the_biased_sum) {
@@ -108,7 +108,7 @@ TEST(SiluTimes, gates_the_second_half) {
   const at::Tensor both = at::randn({3, 10});
   const at::Tensor gate = both.narrow(1, 0, 5), up = both.narrow(1, 5, 5);
   const at::Tensor expected = gate * gate.sigmoid() * up;
-  EXPECT_LT(distance(silu_times(both), expected), Precision{at::kFloat}.bound);
+  EXPECT_LT(distance(gated(both, Activation::silu), expected), Precision{at::kFloat}.bound);
 }
 
 TEST(Linear, any_number_of_rows_gives_each_row_its_product) {

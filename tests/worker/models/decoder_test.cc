@@ -125,12 +125,13 @@ TEST(Decoder, sixteen_bit_types_stay_near) {
               kTinyLogit * rounding_of_network(type));
 }
 
-TEST(Rope, an_interleaved_layout_is_the_half_layout_with_rows_permuted) {
-  DecoderConfig config;
-  config.head_dim = 8;
-  EXPECT_NEAR(rope_inverse_frequencies(config)[1].item<float>(), std::pow(10000.0, -2.0 / 8), 1e-7);
-  config.rope_scaling = {RopeScaling::Kind::linear, 4, 1, 4, 8192};
-  EXPECT_NEAR(rope_inverse_frequencies(config)[0].item<float>(), 0.25, 1e-7);
+TEST(Rope, frequencies_are_powers_of_theta_and_linear_ones_are_divided) {
+  Rope rope;
+  rope.width = 8;
+  EXPECT_NEAR(rope_inverse_frequencies(rope)[1].item<float>(), std::pow(10000.0, -2.0 / 8), 1e-7);
+  rope.scaling = Rope::Scaling::linear;
+  rope.factor = 4;
+  EXPECT_NEAR(rope_inverse_frequencies(rope)[0].item<float>(), 0.25, 1e-7);
 }
 
 class GeneratorTest : public testing::Test {

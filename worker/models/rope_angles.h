@@ -1,0 +1,19 @@
+// Angles of rotary positions: what a Rope says, as transformers computes it. Compute thread only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "worker/checkpoint/decoder_config.h"
+
+namespace proctor {
+
+/// 1 / theta^(2i / width), scaled as the rope says, in transformers' order of operations. [width / 2], float32
+at::Tensor rope_inverse_frequencies(const Rope& rope);
+
+struct Angles {
+  at::Tensor cos, sin;  ///< [tokens, width / 2], float32
+};
+/// positions [tokens], float32.
+Angles angles_of(const at::Tensor& positions, const at::Tensor& inverse_frequencies, const Rope& rope);
+
+}  // namespace proctor
