@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Random checkpoints of the architectures that configs/rag.yaml needs beside its two real models.
+"""Random checkpoints: of the architectures that configs/rag.yaml needs beside its two real models, and all of configs/breadth.yaml.
 
     random_models.py MODELS WORDPIECE_FOLDER
+    random_models.py MODELS --suite breadth
 
-Writes MODELS/rag-*: small models whose weights are drawn from a normal distribution. Those of BERT's kind take the
+The first writes MODELS/rag-*: small models whose weights are drawn from a normal distribution. Those of BERT's kind take the
 tokenizer of WORDPIECE_FOLDER (all-MiniLM-L6-v2); the others have one piece a character. Needs numpy.
+
+The second writes MODELS/breadth-*, ten models of 0.2 to 1.9 MB with a token a byte or a letter, the same numbers everywhere:
+eight decoders as tests/support/decoder_families.py drew them for its goldens, with room for longer texts, a BERT and a T5.
 """
+import argparse
 import json
 import shutil
 import sys
 from pathlib import Path
-
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/support"))
 import tiny_models  # noqa: E402
@@ -31,6 +34,16 @@ MODELS = {
     "rag-enc-t5": ("EncT5ForSequenceClassification", {**T5, "num_labels": 2}),
 }
 
+FAMILY_GOLDENS = Path(__file__).resolve().parents[1] / "tests/data/goldens/family_goldens.json"
+LONGEST = 2048  # tokens: an example of demo/facts.yaml has some 800 bytes
+BREADTH_DECODERS = {  # the golden whose configuration each has; the last two have experts
+    "breadth-gemma3": "gemma3-1", "breadth-olmo3": "olmo3-0", "breadth-cohere2": "cohere2-1", "breadth-gpt2": "gpt2-0", "breadth-granite": "granite-0",
+    "breadth-gpt-neox": "gpt_neox-1", "breadth-qwen3-moe": "qwen3_moe-1", "breadth-gpt-oss": "gpt_oss-1"}
+BREADTH_BERT = {**tiny_models.ENCODER_SIZES, "architectures": ["BertModel"], "model_type": "bert", "hidden_size": 96, "intermediate_size": 256,
+                "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "pad_token_id": 0}
+BREADTH_T5 = {**tiny_models.T5_SIZES, "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "d_model": 96, "d_kv": 16, "d_ff": 192, "num_heads": 6,
+              "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+
 
 def pairs_of_roberta(tokenizer):
     """<s> A </s></s> B </s>, as XLM-R's own files have it."""
@@ -42,6 +55,8 @@ def pairs_of_roberta(tokenizer):
 
 
 def write_safetensors(path, shapes, bfloat16=False):
+    import numpy as np
+
     draw = np.random.default_rng(1)
     header, offset, arrays = {}, 0, []
     for name, shape in sorted(shapes.items()):
@@ -59,30 +74,91 @@ def write_safetensors(path, shapes, bfloat16=False):
             file.write(array.tobytes())
 
 
+def write_rag(folder, name, word_piece):
+    architecture, sizes = MODELS[name]
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"architectures": [architecture], **sizes}
+    if "d_model" in config:
+        shapes = tiny_models.t5_shapes(config)
+    else:
+        shapes = tiny_models.encoder_shapes(architecture, config)
+    (folder / "config.json").write_text(json.dumps(config))
+    if config["vocab_size"] == ENCODER["vocab_size"]:
+        for file in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(word_piece / file, folder)
+    else:
+        tokenizer = tiny_models.unigram()
+        (folder / "tokenizer.json").write_text(json.dumps(pairs_of_roberta(tokenizer) if "roberta" in name else tokenizer))
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", "model_max_length": 512}))
+    if name == "rag-colbert":
+        (folder / "artifact.metadata").write_text(json.dumps({"dim": tiny_models.COLBERT_WIDTH, "query_maxlen": 32, "doc_maxlen": 220}))
+    write_safetensors(folder / "model.safetensors", shapes)
+
+
+def write_decoder(folder, golden):
+    """With room for texts of LONGEST tokens: learned positions get as many rows."""
+    config, tensors = golden["config"], golden["tensors"]
+    if "n_positions" in config:
+        config = {**config, "n_positions": LONGEST}
+        tensors = {name: [mean, half, LONGEST, *shape[1:]] if name.endswith("wpe.weight") else [mean, half, *shape] for name, (mean, half, *shape) in tensors.items()}
+    else:
+        config = {**config, "max_position_embeddings": LONGEST}
+    tiny_models.write_family(folder, golden["key"], config, tensors)
+
+
+def write_encoder_or_t5(folder, name):
+    """A BERT or a T5 whose products neither vanish nor grow."""
+    if name == "breadth-bert":
+        config, tokenizer, more = BREADTH_BERT, tiny_models.word_piece(), {"model_max_length": 512}
+        shapes = tiny_models.encoder_shapes(config["architectures"][0], config)
+    else:
+        config, tokenizer, more = BREADTH_T5, tiny_models.unigram(), {"eos_token": "</s>", "model_max_length": 1024}
+        shapes = tiny_models.t5_shapes(config)
+    tensors = {}
+    for tensor, shape in shapes.items():
+        is_norm = "norm" in tensor.lower() and tensor.endswith("weight")
+        tensors[tensor] = [float(is_norm), 0.25 if len(shape) == 1 else round((3 / shape[-1]) ** 0.5, 4), *shape]
+    tiny_models.write_family(folder, name, config, tensors)
+    (folder / "generation_config.json").unlink()
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **more}))
+
+
+def write_rag_suite(root, word_piece):
+    for name in MODELS:
+        write_whole(root, name, lambda folder, name=name: write_rag(folder, name, word_piece))
+
+
+def write_breadth_suite(root):
+    goldens = json.loads(FAMILY_GOLDENS.read_text())["models"]
+    for name, golden in BREADTH_DECODERS.items():
+        write_whole(root, name, lambda folder, golden=golden: write_decoder(folder, goldens[golden]))
+    for name in ("breadth-bert", "breadth-t5"):
+        write_whole(root, name, lambda folder, name=name: write_encoder_or_t5(folder, name))
+
+
+def write_whole(root, name, write):
+    """write(folder), under another name until all of it is there."""
+    folder = root / f"{name}.partial"
+    shutil.rmtree(folder, ignore_errors=True)
+    write(folder)
+    shutil.rmtree(root / name, ignore_errors=True)
+    folder.rename(root / name)
+    print(f"random_models: {root / name} ({json.loads((root / name / 'config.json').read_text())['architectures'][0]})")
+
+
 def main():
-    root, word_piece = Path(sys.argv[1]), Path(sys.argv[2])
-    for name, (architecture, sizes) in MODELS.items():
-        folder = root / f"{name}.partial"
-        folder.mkdir(parents=True, exist_ok=True)
-        config = {"architectures": [architecture], **sizes}
-        if "d_model" in config:
-            shapes = tiny_models.t5_shapes(config)
-        else:
-            shapes = tiny_models.encoder_shapes(architecture, config)
-        (folder / "config.json").write_text(json.dumps(config))
-        if config["vocab_size"] == ENCODER["vocab_size"]:
-            for file in ("tokenizer.json", "tokenizer_config.json"):
-                shutil.copy(word_piece / file, folder)
-        else:
-            tokenizer = tiny_models.unigram()
-            (folder / "tokenizer.json").write_text(json.dumps(pairs_of_roberta(tokenizer) if "roberta" in name else tokenizer))
-            (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", "model_max_length": 512}))
-        if name == "rag-colbert":
-            (folder / "artifact.metadata").write_text(json.dumps({"dim": tiny_models.COLBERT_WIDTH, "query_maxlen": 32, "doc_maxlen": 220}))
-        write_safetensors(folder / "model.safetensors", shapes)
-        shutil.rmtree(root / name, ignore_errors=True)
-        folder.rename(root / name)
-        print(f"random_models: {root / name} ({architecture})")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", type=Path, help="the folder that gets a folder for each model")
+    parser.add_argument("word_piece", type=Path, nargs="?", help="a folder with the tokenizer of BERT's kind; for rag alone")
+    parser.add_argument("--suite", choices=("rag", "breadth"), default="rag")
+    options = parser.parse_args()
+    if (options.suite == "rag") != (options.word_piece is not None):
+        parser.error("WORDPIECE_FOLDER is needed for rag, and read for nothing else")
+    if options.suite == "rag":
+        write_rag_suite(options.models, options.word_piece)
+    else:
+        write_breadth_suite(options.models)
 
 
 if __name__ == "__main__":
