@@ -60,7 +60,8 @@ TensorEntry read_entry(const std::string& name, const Json& json, std::uint64_t 
 
 void refuse_overlaps(const std::map<std::string, TensorEntry>& tensors, const std::string& file) {
   std::vector<std::pair<const TensorEntry*, const std::string*>> order;
-  for (const auto& [name, entry] : tensors) order.emplace_back(&entry, &name);
+  for (const auto& [name, entry] : tensors)
+    if (entry.begin < entry.end) order.emplace_back(&entry, &name);  // an empty one lies nowhere
   std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first->begin < b.first->begin; });
   for (std::size_t i = 1; i < order.size(); ++i)
     if (order[i].first->begin < order[i - 1].first->end)

@@ -62,6 +62,15 @@ TEST(Safetensors, trusts_nothing) {
   EXPECT_NE(refusal(with_header(std::string(40, '[') + std::string(40, ']'), 0)).find("nested"), std::string::npos);
 }
 
+/// transformers 5 saves a block of no width so.
+TEST(Safetensors, an_empty_tensor_lies_nowhere) {
+  EXPECT_EQ(
+      refusal(with_header(
+          R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[0,2],"data_offsets":[4,4]}})",
+          8)),
+      "accepted");
+}
+
 TEST(Safetensors, every_truncation_of_a_file_is_refused) {
   const std::string file = with_header(R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}})", 24);
   for (std::size_t size = 0; size < file.size(); ++size) EXPECT_NE(refusal(file.substr(0, size)), "accepted") << size;
