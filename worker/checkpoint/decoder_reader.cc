@@ -71,6 +71,46 @@ std::int64_t read_window(ConfigReader& reader, std::int64_t fallback) {
   return size;
 }
 
+void norm_queries_and_keys(DecoderConfig& c, QueryKeyNorm::Over over) {
+  c.qk_norm = {over, false, c.heads, c.kv_heads, false, c.norm};
+}
+
+void rope_in_windows_only(DecoderConfig& c) {
+  for (std::size_t layer = 0; layer < c.windows.size(); ++layer) c.rope_of[layer] = c.windows[layer] > 0 ? 0 : -1;
+}
+
+void fuse_gate_up(DecoderConfig& c) { c.names.gate_up = "mlp.gate_up_proj"; }
+
+void set_windows(DecoderConfig& c, std::int64_t size) { std::ranges::fill(c.windows, size); }
+
+void read_windows_from(ConfigReader& reader, DecoderConfig& c, std::int64_t size, std::int64_t first) {
+  const auto types = read_layer_types(reader, c.layers);
+  for (std::size_t layer = 0; layer < c.windows.size(); ++layer) {
+    const bool sliding =
+        types.empty() ? static_cast<std::int64_t>(layer) >= first : types[layer] == "sliding_attention";
+    c.windows[layer] = sliding ? size : 0;
+  }
+}
+
+void read_layers_without_rope(ConfigReader& reader, DecoderConfig& c) {
+  const auto interval = reader.get<std::int64_t>("no_rope_layer_interval", 4);
+  const auto given = reader.get("no_rope_layers", std::vector<std::int64_t>{});
+  if (!given.empty() && given.size() != c.rope_of.size()) reader.refuse("no_rope_layers", "has not one entry a layer");
+  if (interval < 1) reader.refuse("no_rope_layer_interval", "is below 1");
+  for (std::size_t layer = 0; layer < c.rope_of.size(); ++layer) {
+    const bool has_rope = given.empty() ? (static_cast<std::int64_t>(layer) + 1) % interval != 0 : given[layer] != 0;
+    c.rope_of[layer] = has_rope ? 0 : -1;
+  }
+}
+
+void require_plain(ConfigReader& reader, std::initializer_list<std::pair<const char*, nlohmann::json>> options) {
+  for (const auto& [key, value] : options) reader.require(key, value, "is not what this family has");
+}
+
+void pass_by(ConfigReader& reader, std::initializer_list<const char*> keys) {
+  for (const char* key : keys) reader.find(key);
+}
+
 double read_clip(ConfigReader& reader) {
   const Json* clip = reader.find("clip_qkv");
   return clip && !clip->is_null() ? reader.positive("clip_qkv", 0, 1e9) : 0;

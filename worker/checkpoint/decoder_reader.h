@@ -47,6 +47,24 @@ void read_windows(ConfigReader& reader, DecoderConfig& config, std::int64_t size
 /// sliding_window: `fallback` where the key is absent, 0 where it is null.
 std::int64_t read_window(ConfigReader& reader, std::int64_t fallback);
 
+/// Norms of queries and keys, before the rotation, as the layers' own.
+void norm_queries_and_keys(DecoderConfig& config, QueryKeyNorm::Over over = QueryKeyNorm::Over::head);
+/// No rope where a layer has no window.
+void rope_in_windows_only(DecoderConfig& config);
+/// One tensor of gate and up, as Phi 3 and GLM have it.
+void fuse_gate_up(DecoderConfig& config);
+/// The same window in all layers; 0: none.
+void set_windows(DecoderConfig& config, std::int64_t size);
+/// Windows from layer_types; without the key, from layer `first` on.
+void read_windows_from(ConfigReader& reader, DecoderConfig& config, std::int64_t size, std::int64_t first);
+/// Which layers have a rope: no_rope_layers has 1 for one that has; without it every no_rope_layer_interval-th has
+/// none.
+void read_layers_without_rope(ConfigReader& reader, DecoderConfig& config);
+/// Options of a family's first, own code: each absent, null or as the family computes it.
+void require_plain(ConfigReader& reader, std::initializer_list<std::pair<const char*, nlohmann::json>> options);
+/// Keys that are read and decide nothing.
+void pass_by(ConfigReader& reader, std::initializer_list<const char*> keys);
+
 /// clip_qkv; 0: none.
 double read_clip(ConfigReader& reader);
 
@@ -71,8 +89,10 @@ struct DecoderFamily {
 
 /// The rows, by kind of family.
 const std::vector<DecoderFamily>& llama_families();
+const std::vector<DecoderFamily>& gemma_families();
 const std::vector<DecoderFamily>& gpt_families();
 const std::vector<DecoderFamily>& expert_families();
+const std::vector<DecoderFamily>& sigmoid_expert_families();
 
 DecoderConfig read_llama(ConfigReader& reader);
 /// Granite's multipliers.

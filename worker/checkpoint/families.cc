@@ -14,7 +14,8 @@ namespace {
 const std::map<std::string, const DecoderFamily*>& table() {
   static const auto rows = [] {
     std::map<std::string, const DecoderFamily*> made;
-    for (const auto* families : {&llama_families(), &gpt_families(), &expert_families()})
+    for (const auto* families :
+         {&llama_families(), &gemma_families(), &gpt_families(), &expert_families(), &sigmoid_expert_families()})
       for (const DecoderFamily& family : *families)
         for (const char* name : {family.with_head, family.base})
           if (name) made.emplace(name, &family);

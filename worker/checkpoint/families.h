@@ -1,6 +1,7 @@
 // The only files with family names: which architectures there are, how their config.json reads, where their weights
-// lie. A new decoder family is one reader and one row of a table in families_llama.cc (gated, RMSNorm), families_gpt.cc
-// or families_experts.cc; encoders are in families_encoder.cc, T5 in families_t5.cc.
+// lie. A new decoder family is one reader and one row of a table in families_llama.cc, families_gemma.cc,
+// families_gpt.cc, families_experts.cc or families_sigmoid_experts.cc; encoders are in families_encoder.cc, T5 in
+// families_t5.cc.
 #pragma once
 
 #include <optional>

@@ -53,10 +53,9 @@ void read_any_gpt2(ConfigReader& reader, DecoderConfig& c) {
   name_as_gpt2(c);
   c.learned_positions = c.max_position;
   if (!reader.get("scale_attn_weights", true)) c.attention_scale = 1;
-  for (const char* idle :
-       {"summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj",
-        "reorder_and_upcast_attn", "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"})
-    reader.find(idle);
+  pass_by(reader,
+          {"summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj",
+           "reorder_and_upcast_attn", "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"});
 }
 
 DecoderConfig read_gpt2(ConfigReader& reader) {
@@ -76,10 +75,9 @@ DecoderConfig read_gpt_big_code(ConfigReader& reader) {
     c.kv_heads = 1;
   else
     c.layout.groups_qkv = true;
-  for (const char* idle :
-       {"inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length", "pre_allocate_kv_cache",
-        "validate_runner_input", "runner_max_sequence_length", "attn_type", "normalize_type"})
-    reader.find(idle);
+  pass_by(reader,
+          {"inference_runner", "max_batch_size", "max_sequence_length", "pad_key_length", "pre_allocate_kv_cache",
+           "validate_runner_input", "runner_max_sequence_length", "attn_type", "normalize_type"});
   return c;
 }
 
@@ -99,9 +97,8 @@ DecoderConfig read_gpt_j(ConfigReader& reader) {
   name_as_gpt2(c);
   n.qkv = "", n.q = "attn.q_proj", n.k = "attn.k_proj", n.v = "attn.v_proj", n.output = "attn.out_proj";
   n.up = "mlp.fc_in", n.down = "mlp.fc_out";
-  for (const char* idle : {"rotary", "scale_attn_weights", "summary_activation", "summary_first_dropout",
-                           "summary_proj_to_labels", "summary_type", "summary_use_proj"})
-    reader.find(idle);
+  pass_by(reader, {"rotary", "scale_attn_weights", "summary_activation", "summary_first_dropout",
+                   "summary_proj_to_labels", "summary_type", "summary_use_proj"});
   return c;
 }
 
@@ -137,7 +134,7 @@ DecoderConfig read_gpt_neox(ConfigReader& reader) {
   n.embedding = "gpt_neox.embed_in", n.final_norm = "gpt_neox.final_layer_norm", n.head = "embed_out";
   n.layer = "gpt_neox.layers.", n.qkv = "attention.query_key_value", n.output = "attention.dense";
   n.up = "mlp.dense_h_to_4h", n.down = "mlp.dense_4h_to_h";
-  for (const char* idle : {"classifier_dropout", "bias_dropout_fusion"}) reader.find(idle);
+  pass_by(reader, {"classifier_dropout", "bias_dropout_fusion"});
   return c;
 }
 
@@ -236,9 +233,8 @@ DecoderConfig read_bloom(ConfigReader& reader) {
   c.adds_to_norms = reader.get("apply_residual_connection_post_layernorm", false);
   if (reader.get("slow_but_exact", false) && reader.get<std::int64_t>("pretraining_tp", 1) > 1)
     reader.refuse("slow_but_exact", "is true beside a pretraining_tp above 1: it would leave out biases");
-  for (const char* idle : {"masked_softmax_fusion", "attention_softmax_in_fp32", "bias_dropout_fusion", "offset_alibi",
-                           "skip_bias_add", "skip_bias_add_qkv", "unk_token_id"})
-    reader.find(idle);
+  pass_by(reader, {"masked_softmax_fusion", "attention_softmax_in_fp32", "bias_dropout_fusion", "offset_alibi",
+                   "skip_bias_add", "skip_bias_add_qkv", "unk_token_id"});
   DecoderNames& n = c.names;
   n.embedding = "transformer.word_embeddings", n.embedding_norm = "transformer.word_embeddings_layernorm";
   n.final_norm = "transformer.ln_f", n.layer = "transformer.h.";
@@ -249,12 +245,9 @@ DecoderConfig read_bloom(ConfigReader& reader) {
 
 /// What transformers' model does not read; each as it computes.
 void require_plain_mpt(ConfigReader& reader, const nlohmann::json& attention) {
-  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, nlohmann::json>>{
-           {"expansion_ratio", 4}, {"no_bias", true}, {"logit_scale", nlohmann::json()}})
-    reader.require(key, value, "is not what this family has");
-  for (const char* idle : {"learned_pos_emb", "norm_type", "embedding_fraction", "emb_pdrop", "init_config",
-                           "init_device", "tokenizer_name", "verbose", "resid_pdrop"})
-    reader.find(idle);
+  require_plain(reader, {{"expansion_ratio", 4}, {"no_bias", true}, {"logit_scale", nlohmann::json()}});
+  pass_by(reader, {"learned_pos_emb", "norm_type", "embedding_fraction", "emb_pdrop", "init_config", "init_device",
+                   "tokenizer_name", "verbose", "resid_pdrop"});
   for (const auto& [key, value] : attention.items()) {
     static const std::map<std::string, nlohmann::json> off = {{"alibi", true},
                                                               {"alibi_bias_max", 8},
@@ -328,7 +321,7 @@ DecoderConfig read_opt(ConfigReader& reader) {
   const auto width = reader.get("word_embed_proj_dim", c.hidden);
   if (width != c.hidden) c.embedding_width = width;
   c.names.project_in = "model.decoder.project_in", c.names.project_out = "model.decoder.project_out";
-  for (const char* idle : {"layerdrop", "init_std", "dropout", "prefix"}) reader.find(idle);
+  pass_by(reader, {"layerdrop", "init_std", "dropout", "prefix"});
   DecoderNames& n = c.names;
   n.embedding = "model.decoder.embed_tokens", n.positions = "model.decoder.embed_positions";
   n.final_norm = "model.decoder.final_layer_norm", n.layer = "model.decoder.layers.";
@@ -353,13 +346,12 @@ DecoderConfig read_starcoder2(ConfigReader& reader) {
   const bool bias = reader.get("use_bias", true);
   with_biases(c, bias, bias);
   const std::int64_t window = read_window(reader, 0);
-  c.windows.assign(c.windows.size(), window);
+  set_windows(c, window);
   c.names.up = "mlp.c_fc", c.names.down = "mlp.c_proj";
   reader.require("mlp_type", "default", "is not what this family has");
   reader.require("norm_type", "layer_norm", "is not what this family has");
-  for (const char* idle : {"attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "scale_attn_weights",
-                           "residual_dropout", "embedding_dropout"})
-    reader.find(idle);
+  pass_by(reader, {"attention_softmax_in_fp32", "scale_attention_softmax_in_fp32", "scale_attn_weights",
+                   "residual_dropout", "embedding_dropout"});
   return c;
 }
 
