@@ -242,7 +242,9 @@ TEST_F(OrchestratorTest, what_ends_it_is_a_line_of_json_where_one_is_wanted) {
   options.errors = ErrorStyle::json;
   options.quiet = true;
   FakeTransport full(1, 1);
-  full.say(1, AgentId{1}, AgentFailed{"node1", "environment", "/logs: No space left on device", true});
+  after_answers(full, 2, [&] {
+    full.say(0, AgentId{1}, AgentFailed{"node1", "environment", "/logs: No space left on device", true});
+  });
   EXPECT_EQ(run(full, "full"), kStoppedEarly);
   EXPECT_EQ(error_of(terminal.str())["exit"], kStoppedEarly);
   const RunDirectory directory(root_ / "taken");
