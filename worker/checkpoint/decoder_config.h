@@ -53,6 +53,7 @@ struct Experts {
   /// or each one's sigmoid.
   enum class Score { softmax, softmax_of_chosen, sigmoid } score = Score::softmax;
   bool renormalises = false;                 ///< the chosen scores are divided by their sum
+  double least_sum = 0;                      ///< by which they are divided
   double scale = 1;                          ///< times the scores, last
   bool router_bias = false, biases = false;  ///< of the router; of each expert's products
   bool corrects = false;                     ///< a bias for each expert, added for the choice alone

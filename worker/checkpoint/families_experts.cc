@@ -168,7 +168,7 @@ DecoderConfig read_ernie45_moe(ConfigReader& reader) {
   e.width = reader.get<std::int64_t>("moe_intermediate_size", 1536);
   e.shared = e.width * reader.get<std::int64_t>("moe_num_shared_experts", 2);
   e.corrects = e.renormalises = true;
-  reader.positive("moe_norm_min", 1e-12, 1);
+  e.least_sum = reader.positive("moe_norm_min", 1e-12, 1e6);
   const auto first = reader.get<std::int64_t>("moe_layer_start_index", 1);
   auto last = reader.get<std::int64_t>("moe_layer_end_index", -1);
   if (last < 0) last = c.layers - 1;

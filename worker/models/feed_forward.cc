@@ -16,6 +16,7 @@
 #include <ATen/ops/topk.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 #include <tuple>
@@ -71,7 +72,8 @@ Routing route(const at::Tensor& router_logits, const at::Tensor& correction, con
   const at::Tensor corrected = correction.defined() ? scores + correction : scores;
   routing.experts = best_of(in_best_groups(corrected, e), e.chosen);
   routing.weights = scores.gather(1, routing.experts);
-  if (e.renormalises) routing.weights = routing.weights / (routing.weights.sum(-1, true) + kLeast);
+  if (e.renormalises)
+    routing.weights = routing.weights / routing.weights.sum(-1, true).clamp_min(std::max(e.least_sum, kLeast));
   if (e.scale != 1) routing.weights = routing.weights * e.scale;
   return routing;
 }
