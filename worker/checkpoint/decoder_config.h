@@ -115,7 +115,8 @@ struct DecoderConfig {
   bool gated = true;
   bool qkv_bias = false, output_bias = false, mlp_bias = false, head_bias = false;
   bool tied_embeddings = false;
-  bool has_head = true;  ///< false: a base model; its states are what it is used for
+  bool has_head = true;          ///< false: a base model; its states are what it is used for
+  bool both_directions = false;  ///< tokens attend later ones too: an encoder (see encoder_config.h)
 
   std::vector<std::int64_t> windows;        ///< attended positions of each layer, itself included; 0: all
   bool chunks = false;                      ///< windows are chunks instead: of positions that attend each other alone

@@ -23,7 +23,8 @@ struct DecoderDefaults {
   const char* activation = "silu";
   double rotary_fraction = 0;  ///< partial_rotary_factor; 0: the family knows none
   bool interleaved = false;
-  TokenId eos = -1;  ///< -1: none
+  TokenId eos = -1;                 ///< -1: none
+  const char* rope_kind = nullptr;  ///< of read_rope
 };
 
 /// Sizes, epsilon, activation, one rope for all layers (rope_theta, rope_scaling, rope_parameters), no windows, and the
@@ -31,8 +32,12 @@ struct DecoderDefaults {
 DecoderConfig read_decoder(ConfigReader& reader, const DecoderDefaults& defaults);
 
 /// By rope_theta, rope_scaling and rope_parameters: everything in them decides numbers, so that what is not understood
-/// is refused. width: how much of a head is rotated.
-Rope read_rope(ConfigReader& reader, const DecoderConfig& config, double theta, std::int64_t width);
+/// is refused. width: how much of a head is rotated. kind: of layers, whose own object in rope_parameters is read where
+/// it has one for each kind; null: the family has one for all.
+Rope read_rope(ConfigReader& reader, const DecoderConfig& config, double theta, std::int64_t width,
+               const char* kind = nullptr);
+/// Does rope_parameters have an object for each kind of layer, as transformers 5 writes it?
+bool has_rope_of_kinds(ConfigReader& reader);
 
 /// The activation by transformers' name. Throws InputError for one that is not implemented.
 Activation read_decoder_activation(ConfigReader& reader, const char* key, const char* fallback);
@@ -95,6 +100,7 @@ const std::vector<DecoderFamily>& expert_families();
 const std::vector<DecoderFamily>& sigmoid_expert_families();
 
 DecoderConfig read_llama(ConfigReader& reader);
+DecoderConfig read_gemma3(ConfigReader& reader);
 /// Granite's multipliers.
 void read_granite_scales(ConfigReader& reader, DecoderConfig& config);
 

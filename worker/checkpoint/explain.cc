@@ -58,6 +58,10 @@ std::string name_of(Activation activation) {
       return "relu";
     case Activation::relu_squared:
       return "relu squared";
+    case Activation::sigmoid:
+      return "sigmoid";
+    case Activation::tanh:
+      return "tanh";
     case Activation::xielu:
       return "xielu";
     case Activation::swiglu_oai:
@@ -196,10 +200,62 @@ Lines facts_in_words(const DecoderConfig& c) {
   return lines;
 }
 
+namespace {
+
+std::string positions_in_words(const EncoderConfig& c) {
+  std::vector<std::string> parts;
+  if (c.positions > 0)
+    parts.push_back("a table of " + number(c.positions) + ", from " + number(c.first_position) + " on");
+  if (!c.ropes.empty()) parts.push_back("rotated queries and keys");
+  if (c.relative.kind == RelativePositions::Kind::table)
+    parts.push_back("a bias by distance, " + number(c.relative.buckets) + " buckets");
+  if (c.relative.kind == RelativePositions::Kind::disentangled)
+    parts.push_back("products with vectors of distances within " + number(c.relative.span));
+  return parts.empty() ? "none" : joined(parts);
+}
+
+std::string norms_in_words(const EncoderConfig& c) {
+  using Norms = EncoderConfig::Norms;
+  return norm_in_words(c.norm) + (c.norms == Norms::of_sums  ? "; behind each block, of the sum"
+                                  : c.norms == Norms::before ? "; before each block"
+                                                             : "; before and behind each block");
+}
+
+Lines encoder_facts_in_words(const EncoderConfig& c) {
+  Lines lines;
+  lines.emplace_back("layers", number(c.layers) + ", " + number(c.hidden) + " wide; an encoder");
+  lines.emplace_back("heads",
+                     number(c.heads) + " of " + number(c.head_dim) + ", " + number(c.keys()) + " for keys and values");
+  lines.emplace_back("feed-forward",
+                     number(c.intermediate) + " wide, " + name_of(c.activation) + (c.gated ? ", gated" : ""));
+  lines.emplace_back("norms", norms_in_words(c));
+  lines.emplace_back("positions", positions_in_words(c));
+  for (std::size_t rope = 0; rope < c.ropes.size(); ++rope)
+    lines.emplace_back("rotation", "theta " + nlohmann::json(c.ropes[rope].theta).dump() + ": " +
+                                       layers_where(c.rope_of, [&](std::int32_t of) {
+                                         return of == static_cast<std::int32_t>(rope);
+                                       }));
+  const auto near = std::ranges::find_if(c.reach, [](std::int64_t reach) { return reach > 0; });
+  if (near != c.reach.end())
+    lines.emplace_back("attention", number(*near) + " tokens on each side: " +
+                                        layers_where(c.reach, [](std::int64_t reach) { return reach > 0; }));
+  if (c.types > 0) lines.emplace_back("token types", number(c.types));
+  if (c.labels > 0)
+    lines.emplace_back("head",
+                       number(c.labels) + " outputs, of " + (c.head.pools_mean ? "the mean" : "the first token"));
+  lines.emplace_back("vocabulary", number(c.vocabulary));
+  return lines;
+}
+
+}  // namespace
+
 std::string explanation(const ModelFolder& folder, const ModelFacts& facts) {
   std::string out = folder.path + ": " + folder.architecture + "\n";
   Lines lines;
-  if (!folder.encoder && !folder.t5) lines = facts_in_words(folder.decoder);
+  if (folder.encoder)
+    lines = encoder_facts_in_words(*folder.encoder);
+  else if (!folder.t5)
+    lines = facts_in_words(folder.decoder);
   std::string parameters = number(static_cast<std::int64_t>(facts.parameters));
   if (facts.active_parameters > 0 && facts.active_parameters < facts.parameters)
     parameters += ", of which a token goes through " + number(static_cast<std::int64_t>(facts.active_parameters));

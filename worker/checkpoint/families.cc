@@ -69,6 +69,9 @@ std::string not_supported(const std::string& architecture) {
 
 DecoderConfig finished(DecoderConfig config, const ConfigReader& reader) {
   if (config.attention_scale == 0) config.attention_scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
+  if (config.both_directions)
+    reader.refuse("use_bidirectional_attention",
+                  "is true: such a model is an embedder, whose architecture is Gemma3TextModel");
   check_sizes(config, reader);
   reader.finish();
   return config;
@@ -80,7 +83,8 @@ std::vector<std::pair<std::string, std::string>> architectures() {
   std::vector<std::pair<std::string, std::string>> all;
   for (const auto& [name, family] : table())
     all.emplace_back(family->base && name == family->base ? "base" : "decoder", name);
-  for (const std::string& name : encoder_names()) all.emplace_back("encoder", name);
+  for (const std::string& name : encoder_names())
+    if (!table().contains(name)) all.emplace_back("encoder", name);
   for (const std::string& name : t5_names()) all.emplace_back("t5", name);
   return all;
 }

@@ -1,7 +1,7 @@
 // The only files with family names: which architectures there are, how their config.json reads, where their weights
 // lie. A new decoder family is one reader and one row of a table in families_llama.cc, families_gemma.cc,
-// families_gpt.cc, families_experts.cc or families_sigmoid_experts.cc; encoders are in families_encoder.cc, T5 in
-// families_t5.cc.
+// families_gpt.cc, families_experts.cc or families_sigmoid_experts.cc; encoders are in families_encoder.cc and
+// families_rotary_encoder.cc, T5 in families_t5.cc.
 #pragma once
 
 #include <optional>
@@ -28,11 +28,12 @@ DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader&
 std::vector<WeightSource> decoder_weight_sources(const DecoderConfig& config);
 std::vector<ParameterShape> decoder_parameters(const DecoderConfig& config);
 
-bool is_encoder(const std::string& architecture);
+/// `json`: config.json; a decoder's architecture is an encoder's where its tokens attend in both directions.
+bool is_encoder(const std::string& architecture, const nlohmann::json& json);
 std::vector<std::string> encoder_names();
 /// As read_decoder_config.
 EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader& reader);
-std::vector<WeightSource> encoder_weight_sources(const std::string& architecture, const EncoderConfig& config);
+std::vector<WeightSource> encoder_weight_sources(const EncoderConfig& config);
 
 bool is_t5(const std::string& architecture);
 std::vector<std::string> t5_names();

@@ -68,7 +68,7 @@ DecoderConfig read_gemma_with_windows(ConfigReader& reader, DecoderDefaults defa
   c.attention_scale = 1 / std::sqrt(reader.positive("query_pre_attn_scalar", 256, 1e9));
   c.attention_cap = read_cap(reader, "attn_logit_softcapping", cap);
   c.logit_cap = read_cap(reader, "final_logit_softcapping", logit_cap);
-  reader.require("use_bidirectional_attention", false, "asks for attention in both directions");
+  c.both_directions = reader.get("use_bidirectional_attention", false);
   read_windows(reader, c, read_window(reader, 4096), pattern);
   return c;
 }
@@ -78,21 +78,27 @@ DecoderConfig read_gemma2(ConfigReader& reader) {
   return read_gemma_with_windows(reader, {.vocabulary = 256000, .max_position = 8192}, 2, kCap, kLogitCap);
 }
 
+}  // namespace
+
 /// Sliding layers have a rope of their own.
 DecoderConfig read_gemma3(ConfigReader& reader) {
   constexpr double kLocalTheta = 10000;
   const auto pattern = reader.get<std::int64_t>("sliding_window_pattern", 6);
   reader.find("_sliding_window_pattern");
-  DecoderConfig c =
-      read_gemma_with_windows(reader, {.vocabulary = 262208, .max_position = 131072, .theta = 1e6}, pattern, 0, 0);
+  DecoderConfig c = read_gemma_with_windows(
+      reader, {.vocabulary = 262208, .max_position = 131072, .theta = 1e6, .rope_kind = "full_attention"}, pattern, 0,
+      0);
   norm_queries_and_keys(c);
   Rope local;
   local.width = c.head_dim;
   local.theta = reader.positive("rope_local_base_freq", kLocalTheta, 1e12);
+  if (has_rope_of_kinds(reader)) local = read_rope(reader, c, local.theta, c.head_dim, "sliding_attention");
   c.ropes.push_back(local);
   for (std::size_t layer = 0; layer < c.windows.size(); ++layer) c.rope_of[layer] = c.windows[layer] > 0 ? 1 : 0;
   return c;
 }
+
+namespace {
 
 DecoderConfig read_olmo(ConfigReader& reader) {
   DecoderConfig c = read_decoder(reader, {.vocabulary = 50304, .epsilon_key = nullptr, .eos = 50279});

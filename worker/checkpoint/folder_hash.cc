@@ -48,13 +48,15 @@ void add_file(Hash& hash, const fs::path& folder, const std::string& name) {
   hash.add(text.str());
 }
 
-/// Of the folders that modules.json may name (1_Pooling/config.json), by name.
-std::vector<std::string> configurations_below(const std::string& folder) {
+/// Of the folders that modules.json may name (1_Pooling/config.json, 2_Dense/model.safetensors), by name.
+std::vector<std::string> files_below(const std::string& folder) {
   std::vector<std::string> found;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(folder, none))
-    if (entry.is_directory(none) && is_there(entry.path() / "config.json"))
-      found.push_back(entry.path().filename().string() + "/config.json");
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    if (!entry.is_directory(none) || !is_there(entry.path() / "config.json")) continue;
+    for (const char* name : {"config.json", "model.safetensors"})
+      if (is_there(entry.path() / name)) found.push_back(entry.path().filename().string() + "/" + name);
+  }
   std::ranges::sort(found);
   return found;
 }
@@ -74,7 +76,7 @@ std::string folder_hash(const std::string& folder, const Checkpoint& checkpoint,
         "added_tokens.json", "artifact.metadata", "modules.json", "sentence_bert_config.json",
         "sentence_roberta_config.json", "sentence_xlm-roberta_config.json", "config_sentence_transformers.json"})
     add_file(hash, folder, name);
-  for (const std::string& config : configurations_below(folder)) add_file(hash, folder, config);
+  for (const std::string& config : files_below(folder)) add_file(hash, folder, config);
   std::string buffer;
   for (const auto& [name, found] : checkpoint.tensors()) {
     hash.add(name + text_of(found.entry->shape) + found.entry->dtype);

@@ -123,10 +123,13 @@ void add_sizes(ModelFacts& facts, const DecoderConfig& c) {
 
 void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
   add_common_sizes(facts, c);
+  facts.kv_heads = static_cast<std::uint64_t>(c.keys());
   facts.shares_beginnings = false;
   facts.kinds = c.labels > 0       ? std::vector<std::string>{"cross_encoder"}
                 : c.projection > 0 ? std::vector<std::string>{"colbert"}
-                                   : std::vector<std::string>{"embedding", "colbert"};
+                                   : std::vector<std::string>{"embedding"};
+  const bool near_alone = std::ranges::any_of(c.reach, [](std::int64_t reach) { return reach > 0; });
+  if (c.labels == 0 && c.projection == 0 && !near_alone) facts.kinds.emplace_back("colbert");
 }
 
 void add_sizes(ModelFacts& facts, const T5Config& c) {

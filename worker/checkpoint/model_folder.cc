@@ -276,7 +276,7 @@ ModelFolder read_model_folder(const std::string& path) try {
   folder.architecture = json.at("architectures")[0];
   folder.checkpoint_dtype = checkpoint_dtype(json, path);
   ConfigReader reader(json, file.string());
-  if (is_encoder(folder.architecture))
+  if (is_encoder(folder.architecture, json))
     folder.encoder = read_encoder_config(folder.architecture, reader);
   else if (is_t5(folder.architecture))
     folder.t5 = read_t5_config(folder.architecture, reader);
@@ -298,14 +298,13 @@ std::vector<WeightSource> folder_sources(const ModelFolder& folder, Share share)
   if (folder.t5)
     return member_sources(t5_weight_sources(*folder.t5), t5_weight_sources(member_config(*folder.t5, share)), share);
   if (!folder.encoder) return member_sources(folder.decoder, share);
-  return member_sources(encoder_weight_sources(folder.architecture, *folder.encoder),
-                        encoder_weight_sources(folder.architecture, member_config(*folder.encoder, share)), share);
+  return member_sources(*folder.encoder, share);
 }
 
 std::vector<ParameterShape> folder_parameters(const ModelFolder& folder, Share share) {
   if (folder.t5) return parameters_of(t5_weight_sources(member_config(*folder.t5, share)));
   if (!folder.encoder) return decoder_parameters(member_config(folder.decoder, share));
-  return parameters_of(encoder_weight_sources(folder.architecture, member_config(*folder.encoder, share)));
+  return parameters_of(encoder_weight_sources(member_config(*folder.encoder, share)));
 }
 
 }  // namespace proctor

@@ -167,8 +167,14 @@ void read_scaling(ConfigReader& reader, const std::string& key, const Json& json
 
 }  // namespace
 
+bool has_rope_of_kinds(ConfigReader& reader) {
+  const Json* json = reader.find("rope_parameters");
+  if (!json || !json->is_object()) return false;
+  return json->contains("full_attention") || json->contains("sliding_attention");
+}
+
 /// transformers 5 writes rope_parameters; older files rope_theta and rope_scaling.
-Rope read_rope(ConfigReader& reader, const DecoderConfig& config, double theta, std::int64_t width) {
+Rope read_rope(ConfigReader& reader, const DecoderConfig& config, double theta, std::int64_t width, const char* kind) {
   Rope rope;
   rope.width = width;
   rope.theta = reader.positive("rope_theta", theta, kMostTheta);
@@ -176,6 +182,11 @@ Rope read_rope(ConfigReader& reader, const DecoderConfig& config, double theta, 
     const Json* json = reader.find(key);
     if (!json || json->is_null()) continue;
     if (!json->is_object()) reader.refuse(key, "is no object: " + json->dump());
+    if (kind && std::string(key) == "rope_parameters" && has_rope_of_kinds(reader)) {
+      if (!json->contains(kind) || !json->at(kind).is_object())
+        reader.refuse(key, std::string("has no object for ") + kind);
+      json = &json->at(kind);
+    }
     try {
       read_scaling(reader, key, *json, config, rope);
     } catch (const Json::exception& error) {

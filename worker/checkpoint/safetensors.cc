@@ -203,8 +203,12 @@ Checkpoint::Checkpoint(const std::string& folder) : folder_(folder) {
 
 namespace {
 
-/// Names under which other versions of transformers save the same tensor: a base model without its own name in front,
-/// a text model beside a vision tower with the names' order changed.
+/// A base model's own name, which stands before its tensors where a model with a head was saved.
+constexpr std::string_view kBases[] = {"model.", "transformer.", "gpt_neox.", "bert.",   "roberta.", "deberta.",
+                                       "mpnet.", "distilbert.",  "electra.",  "albert.", "new.",     "gte."};
+
+/// Names under which other versions of transformers save the same tensor: a base model with or without its own name in
+/// front, a text model beside a vision tower with the names' order changed, a norm's numbers as TensorFlow called them.
 std::vector<std::string> other_names(const std::string& tensor) {
   constexpr std::string_view kWrapped = "language_model.", kInner = "language_model.model.";
   std::vector<std::string> names;
@@ -214,8 +218,13 @@ std::vector<std::string> other_names(const std::string& tensor) {
   } else if (tensor.starts_with(kWrapped)) {
     names.push_back(tensor.substr(kWrapped.size()));
   }
-  for (const std::string_view whole : {"model.", "transformer.", "gpt_neox."})
-    if (tensor.starts_with(whole)) names.push_back(tensor.substr(whole.size()));
+  for (const std::string_view base : kBases)
+    names.push_back(tensor.starts_with(base) ? tensor.substr(base.size()) : std::string(base) + tensor);
+  names.push_back(tensor);
+  for (std::size_t i = 0, count = names.size(); i < count; ++i)
+    for (const auto& [now, then] : {std::pair(".weight", ".gamma"), {".bias", ".beta"}})
+      if (names[i].ends_with(now))
+        names.push_back(names[i].substr(0, names[i].size() - std::string_view(now).size()) + then);
   return names;
 }
 

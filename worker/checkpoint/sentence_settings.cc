@@ -7,6 +7,7 @@
 #include "sharding/protocol/input_file.h"
 #include "worker/base/json_file.h"
 #include "worker/checkpoint/known_keys.h"
+#include "worker/checkpoint/safetensors.h"
 
 namespace proctor {
 namespace {
@@ -39,7 +40,13 @@ Pooling read_pooling(const fs::path& path) {
                                                        {"cls", Pooling::cls},
                                                        {"pooling_mode_cls_token", Pooling::cls},
                                                        {"lasttoken", Pooling::last_token},
-                                                       {"pooling_mode_lasttoken", Pooling::last_token}};
+                                                       {"pooling_mode_lasttoken", Pooling::last_token},
+                                                       {"max", Pooling::max},
+                                                       {"pooling_mode_max_tokens", Pooling::max},
+                                                       {"weightedmean", Pooling::weighted_mean},
+                                                       {"pooling_mode_weightedmean_tokens", Pooling::weighted_mean},
+                                                       {"mean_sqrt_len_tokens", Pooling::mean_sqrt},
+                                                       {"pooling_mode_mean_sqrt_len_tokens", Pooling::mean_sqrt}};
   const Json json = read_json_file(path.string());
   refuse_unknown_keys(json, "1_Pooling/config.json", path.string());
   const std::vector<std::string> modes = pooling_modes(json);
@@ -47,9 +54,43 @@ Pooling read_pooling(const fs::path& path) {
   if (modes.size() > 1) throw InputError(path.string() + ": " + modes[1] + " beside " + modes[0] + " is not supported");
   const auto chosen = known.find(modes[0]);
   if (chosen == known.end())
-    throw InputError(path.string() + ": " + modes[0] + " is not supported (one of mean, cls, lasttoken)");
+    throw InputError(path.string() + ": " + modes[0] +
+                     " is not supported (one of mean, cls, lasttoken, max, "
+                     "weightedmean, mean_sqrt_len_tokens)");
   if (!json.value("include_prompt", true)) throw InputError(path.string() + ": include_prompt false is not supported");
   return chosen->second;
+}
+
+/// A function of torch by its path; none for Identity.
+std::optional<Activation> torch_activation(const std::string& path, const std::string& file) {
+  static const std::map<std::string, std::optional<Activation>> known = {
+      {"Identity", std::nullopt},       {"Tanh", Activation::tanh}, {"ReLU", Activation::relu},
+      {"Sigmoid", Activation::sigmoid}, {"GELU", Activation::gelu}, {"SiLU", Activation::silu}};
+  const auto found = known.find(path.substr(path.rfind('.') + 1));
+  if (found == known.end() || !path.starts_with("torch."))
+    throw InputError(file + ": activation_function " + path + " is not supported");
+  return found->second;
+}
+
+/// Its config.json and its weights' header.
+DenseLayer read_dense(const fs::path& folder) {
+  const std::string config = (folder / "config.json").string();
+  const Json json = read_json_file(config);
+  refuse_unknown_keys(json, "2_Dense/config.json", config);
+  const auto usual = [&](const char* key) {
+    if (json.contains(key) && !json.at(key).is_null() && json.at(key) != "sentence_embedding")
+      throw InputError(config + ": " + key + " = " + json.at(key).dump() + " is not supported");
+  };
+  usual("module_input_name"), usual("module_output_name");
+  DenseLayer dense{folder.string(), json.at("in_features"), json.at("out_features"), json.value("bias", true),
+                   torch_activation(json.at("activation_function"), config)};
+  const Checkpoint checkpoint(folder.string());
+  const auto has = [&](const char* name, const std::vector<std::int64_t>& shape) {
+    return checkpoint.has(name) && checkpoint.find(name).entry->shape == shape;
+  };
+  if (!has("linear.weight", {dense.outputs, dense.inputs}) || (dense.bias && !has("linear.bias", {dense.outputs})))
+    throw InputError(folder.string() + ": linear.weight and linear.bias are not what its config.json asks for");
+  return dense;
 }
 
 void read_modules(const fs::path& folder, SentenceSettings& settings) {
@@ -65,9 +106,12 @@ void read_modules(const fs::path& folder, SentenceSettings& settings) {
       settings.pooling = read_pooling(folder / where / "config.json");
     else if (name == "Normalize")
       settings.normalize = true;
+    else if (name == "Dense" && !settings.normalize)
+      settings.dense.push_back(read_dense(folder / where));
     else
-      throw InputError(path.string() + ": module " + type + (where.empty() ? "" : " in " + where) +
-                       " is not supported (Transformer in the folder itself, Pooling, Normalize)");
+      throw InputError(
+          path.string() + ": module " + type + (where.empty() ? "" : " in " + where) +
+          " is not supported (Transformer in the folder itself, Pooling, Dense before Normalize, Normalize)");
   }
 }
 
@@ -149,7 +193,6 @@ PairActivation read_pair_activation(const std::string& folder, std::int64_t labe
   const std::string path = (fs::path(folder) / "config.json").string();
   if (labels != 1 && labels != 2)
     throw InputError(path + ": a cross_encoder has one output or two, this head has " + std::to_string(labels));
-  if (labels == 2) return PairActivation::softmax;
   const Json json = read_json_file(path), own = read_if_there(fs::path(folder) / kOwnFile);
   refuse_unknown_keys(own, kOwnFile, (fs::path(folder) / kOwnFile).string());
   if (own.contains("default_prompt_name") && !own.at("default_prompt_name").is_null())
@@ -158,8 +201,13 @@ PairActivation read_pair_activation(const std::string& folder, std::int64_t labe
   if (own.contains("activation_fn") && own.at("activation_fn").is_string()) name = own.at("activation_fn");
   if (name.empty() && json.contains("sentence_transformers") && json.at("sentence_transformers").is_object())
     name = json.at("sentence_transformers").value("activation_fn", "");
-  if (name.empty() && json.contains("sbert_ce_default_activation_function"))
-    name = json.at("sbert_ce_default_activation_function").get<std::string>();
+  if (const char* key = "sbert_ce_default_activation_function";
+      name.empty() && json.contains(key) && !json.at(key).is_null())
+    name = json.at(key).get<std::string>();
+  if (labels == 2) {
+    if (name.empty() || name.ends_with(".Identity") || name.ends_with(".Softmax")) return PairActivation::softmax;
+    throw InputError(path + ": activation function " + name + " of two outputs is not supported (their softmax is)");
+  }
   if (name.empty() || name.ends_with(".Sigmoid")) return PairActivation::sigmoid;
   if (name.ends_with(".Identity")) return PairActivation::identity;
   throw InputError(path + ": activation function " + name + " is not supported (Sigmoid and Identity are)");

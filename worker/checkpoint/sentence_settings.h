@@ -13,12 +13,22 @@
 
 namespace proctor {
 
-enum class Pooling { mean, cls, last_token };
+/// weighted_mean: token i counts i + 1 times. mean_sqrt: the sum over the square root of how many there are.
+enum class Pooling { mean, cls, last_token, max, weighted_mean, mean_sqrt };
+
+/// A product behind the pooling, computed in float32: activation(weight x + bias).
+struct DenseLayer {
+  std::string folder;  ///< whose model.safetensors has linear.weight and, where there is one, linear.bias
+  std::int64_t inputs = 0, outputs = 0;
+  bool bias = true;
+  std::optional<Activation> activation;  ///< none: identity
+};
 
 struct SentenceSettings {
   Pooling pooling = Pooling::mean;
-  bool normalize = false;   ///< to length 1
-  bool lower_case = false;  ///< texts, before the tokenizer
+  std::vector<DenseLayer> dense;  ///< one after another, before the normalisation
+  bool normalize = false;         ///< to length 1
+  bool lower_case = false;        ///< texts, before the tokenizer
   std::optional<std::int64_t> max_tokens;
   std::map<std::string, std::string> prompts;  ///< put before a text
   std::string default_prompt;                  ///< its name; "": none

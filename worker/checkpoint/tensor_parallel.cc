@@ -80,13 +80,26 @@ DecoderConfig member_config(DecoderConfig config, Share share) {
   return config;
 }
 
-EncoderConfig member_config(EncoderConfig config, Share share) { return divided(config, share); }
+EncoderConfig member_config(EncoderConfig config, Share share) {
+  const std::int64_t keys = config.keys();
+  PROCTOR_CHECK(keys % share.size == 0 || share.size % keys == 0,
+                "sizes that cannot be divided are refused before a gang is formed");
+  config = divided(std::move(config), share);
+  config.kv_heads = std::max<std::int64_t>(1, keys / share.size);
+  return config;
+}
 T5Config member_config(T5Config config, Share share) { return divided(config, share); }
 
 std::vector<WeightSource> member_sources(const DecoderConfig& config, Share share) {
   const std::int64_t first_kv_head = config.kv_heads * share.rank / share.size;  // that its query heads need
   return cut_all(decoder_weight_sources(config), decoder_weight_sources(member_config(config, share)), share,
                  {first_kv_head * config.head_dim, vocabulary_share(config.vocabulary, share)});
+}
+
+std::vector<WeightSource> member_sources(const EncoderConfig& config, Share share) {
+  const std::int64_t first_key_head = config.keys() * share.rank / share.size;
+  return cut_all(encoder_weight_sources(config), encoder_weight_sources(member_config(config, share)), share,
+                 {first_key_head * config.head_dim, {}});
 }
 
 std::vector<WeightSource> member_sources(std::vector<WeightSource> whole, const std::vector<WeightSource>& mine,

@@ -30,6 +30,7 @@ T5Config member_config(T5Config config, Share share);
 
 /// decoder_weight_sources(config), each with the part of the file's tensor that the member reads and where it goes.
 std::vector<WeightSource> member_sources(const DecoderConfig& config, Share share);
+std::vector<WeightSource> member_sources(const EncoderConfig& config, Share share);
 /// The same of a network whose vocabulary is whole: `whole` and `mine` are the sources of its configuration and of the
 /// member's.
 std::vector<WeightSource> member_sources(std::vector<WeightSource> whole, const std::vector<WeightSource>& mine,

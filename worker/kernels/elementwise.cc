@@ -187,8 +187,12 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
       return at::relu_(out);
     case Activation::relu_squared:
       return at::relu_(out).square_();
+    case Activation::sigmoid:
+      return out.sigmoid_();
     case Activation::silu:
       return at::silu_(out);
+    case Activation::tanh:
+      return out.tanh_();
     case Activation::xielu:
     case Activation::swiglu_oai:
       break;

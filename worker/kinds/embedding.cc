@@ -1,14 +1,19 @@
 // The kind `embedding`: an encoder whose token states are pooled to one vector a text, as sentence-transformers does.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 
 #include "sharding/protocol/error.h"
+#include "worker/checkpoint/families.h"
 #include "worker/checkpoint/sentence_settings.h"
+#include "worker/kernels/elementwise.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/each_request.h"
 #include "worker/kinds/encoder_module.h"
@@ -32,9 +37,61 @@ Encoding encoded(TextCodec& codec, const SentenceSettings& settings, const Reque
   return codec.encode_at_most(settings.lower_case ? lower_case(text) : text, static_cast<std::size_t>(max_tokens));
 }
 
-/// torch.nn.functional.normalize of each row, where the model says so.
-at::Tensor normalized(const at::Tensor& vectors, const SentenceSettings& settings) {
-  return settings.normalize ? vectors / vectors.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12) : vectors;
+/// What lies behind the pooling, as sentence-transformers has it: products in float32, then
+/// torch.nn.functional.normalize of each row, each where the model says so.
+class AfterPooling {
+ public:
+  AfterPooling(const SentenceSettings& settings, const Device& device, const Announce& announce)
+      : normalizes_(settings.normalize) {
+    const at::TensorOptions options = at::TensorOptions().dtype(at::kFloat).device(device.torch());
+    for (const DenseLayer& facts : settings.dense) {
+      std::vector<WeightSource> sources = {{"weight", "linear.weight", 0, {facts.outputs, facts.inputs}}};
+      if (facts.bias) sources.push_back({"bias", "linear.bias", 0, {facts.outputs}});
+      const Weights weights(Checkpoint(facts.folder), parameters_of(sources), sources, options, announce);
+      layers_.push_back(
+          {weights.at("weight"), facts.bias ? std::optional(weights.at("bias")) : std::nullopt, facts.activation});
+    }
+  }
+  /// vectors [texts, width], float32.
+  at::Tensor operator()(at::Tensor vectors) const {
+    for (const Layer& layer : layers_) {
+      vectors = at::linear(vectors, layer.weight, layer.bias);
+      if (layer.activation) vectors = activate(vectors, *layer.activation);
+    }
+    return normalizes_ ? vectors / vectors.norm(2, {1}, /*keepdim=*/true).clamp_min(1e-12) : vectors;
+  }
+
+ private:
+  struct Layer {
+    at::Tensor weight;
+    std::optional<at::Tensor> bias;
+    std::optional<Activation> activation;
+  };
+  std::vector<Layer> layers_;
+  bool normalizes_;
+};
+
+/// states [tokens, hidden] of one text -> [hidden], float32.
+at::Tensor pooled(const at::Tensor& states, Pooling pooling) {
+  const std::int64_t tokens = states.size(0);
+  const at::Tensor all = states.to(at::kFloat);
+  switch (pooling) {
+    case Pooling::cls:
+      return all[0];
+    case Pooling::last_token:
+      return all[tokens - 1];
+    case Pooling::max:
+      return all.amax(0);
+    case Pooling::weighted_mean: {
+      const at::Tensor times = at::arange(1, tokens + 1, all.options()).unsqueeze(1);
+      return (all * times).sum(0) / times.sum();
+    }
+    case Pooling::mean_sqrt:
+      return all.sum(0) / std::sqrt(static_cast<double>(tokens));
+    case Pooling::mean:
+      break;
+  }
+  return all.mean(0);
 }
 
 /// `vector`: float32, on the host. One with a number that is none fails its request, since it is near to nothing and
@@ -55,37 +112,36 @@ class Embedding final : public EncoderModule {
   Embedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : EncoderModule(module, device, gang, announce),
         settings_(read_sentence_settings(folder())),
-        max_tokens_(max_tokens(folder(), module, settings_)) {}
+        max_tokens_(max_tokens(folder(), module, settings_)),
+        after_(settings_, device, announce) {}
 
  private:
   TextRow row_of(const Request& request) override { return {encoded(codec(), settings_, request, max_tokens_), {}}; }
   void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const override;
-  at::Tensor pooled(std::span<const TextRow> rows) const;
+  at::Tensor all_pooled(std::span<const TextRow> rows) const;
 
   SentenceSettings settings_;
   std::int64_t max_tokens_;
+  AfterPooling after_;
 };
 
 void Embedding::compute(std::span<const TextRow> rows, std::vector<Response>& responses) const {
-  const at::Tensor vectors = normalized(pooled(rows), settings_).cpu();
+  const at::Tensor vectors = after_(all_pooled(rows)).cpu();
   for (std::size_t i = 0; i < rows.size(); ++i)
     answer_vector(responses[rows[i].requests[0]], vectors[static_cast<std::int64_t>(i)], rows[i].encoding.ids.size(),
                   rows[i].encoding.truncated);
 }
 
 /// [texts, hidden], float32.
-at::Tensor Embedding::pooled(std::span<const TextRow> rows) const {
+at::Tensor Embedding::all_pooled(std::span<const TextRow> rows) const {
   const PackedRows all = packed(rows);
   if (settings_.pooling == Pooling::cls) return first_states_of(all).to(at::kFloat);
   const at::Tensor states = states_of(all);
   const at::Tensor out =
       at::empty({static_cast<std::int64_t>(rows.size()), states.size(1)}, states.options().dtype(at::kFloat));
   std::int64_t begin = 0;
-  for (std::size_t i = 0; i < rows.size(); begin += all.lengths[i++]) {
-    const at::Tensor mine = states.narrow(0, begin, all.lengths[i]);
-    out[static_cast<std::int64_t>(i)].copy_(settings_.pooling == Pooling::mean ? mine.to(at::kFloat).mean(0)
-                                                                               : mine[all.lengths[i] - 1]);
-  }
+  for (std::size_t i = 0; i < rows.size(); begin += all.lengths[i++])
+    out[static_cast<std::int64_t>(i)].copy_(pooled(states.narrow(0, begin, all.lengths[i]), settings_.pooling));
   return out;
 }
 
@@ -96,7 +152,8 @@ class DecoderEmbedding final : public DecoderModule {
   DecoderEmbedding(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : DecoderModule(module, device, gang, announce),
         settings_(read_sentence_settings(folder())),
-        max_tokens_(max_tokens(folder(), module, settings_)) {}
+        max_tokens_(max_tokens(folder(), module, settings_)),
+        after_(settings_, device, announce) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
@@ -108,7 +165,7 @@ class DecoderEmbedding final : public DecoderModule {
     });
     std::vector<Response> responses = responses_with(work.errors);
     run_batches(work, shard, cleanup, announce, [&](const Batch& batch) {
-      const at::Tensor vectors = normalized(prefix().forward(batch, last_slots(batch)).to(at::kFloat), settings_).cpu();
+      const at::Tensor vectors = after_(prefix().forward(batch, last_slots(batch)).to(at::kFloat)).cpu();
       for (std::size_t i = 0; i < batch.paths.size(); ++i) {
         const std::size_t row = batch.paths[i].row, request = work.owners[row];
         answer_vector(responses[request], vectors[static_cast<std::int64_t>(i)], work.rows[row].tokens.size(),
@@ -121,6 +178,7 @@ class DecoderEmbedding final : public DecoderModule {
  private:
   SentenceSettings settings_;
   std::int64_t max_tokens_;
+  AfterPooling after_;
 };
 
 std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {

@@ -9,6 +9,9 @@
 
 #include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/encoder_config.h"
+#include "worker/models/norm.h"
+#include "worker/models/relative_positions.h"
+#include "worker/models/rope_angles.h"
 #include "worker/models/row_parallel.h"
 #include "worker/models/weights.h"
 
@@ -20,8 +23,8 @@ class Encoder {
   Encoder(const EncoderConfig& config, const Weights& weights, Communicator& gang);
 
   /// Collective. Texts one after another, `lengths` tokens each (none 0); types: token type ids; `attended`: of each
-  /// text how many of its first tokens are attended, by all of its tokens (empty: all). Neighbours of one length are
-  /// attended in one call. Returns the last layer's states, [tokens, hidden].
+  /// text how many of its first tokens are attended, by all of its tokens (empty: all; with a reach, all). Neighbours
+  /// of one length are attended in one call. Returns the last layer's states, [tokens, hidden].
   at::Tensor forward(std::span<const TokenId> tokens, std::span<const TokenId> types,
                      std::span<const std::int64_t> lengths, std::span<const std::int64_t> attended = {}) const {
     return run(tokens, types, lengths, attended, false);
@@ -31,9 +34,9 @@ class Encoder {
                            std::span<const std::int64_t> lengths) const {
     return run(tokens, types, lengths, {}, true);
   }
-
-  /// The classification head over first tokens' states [texts, hidden] -> [texts, labels], float32.
-  at::Tensor classify(const at::Tensor& states) const;
+  /// Collective. Outputs of the classification head for each text, [texts, labels], float32.
+  at::Tensor label_logits(std::span<const TokenId> tokens, std::span<const TokenId> types,
+                          std::span<const std::int64_t> lengths) const;
 
   /// states [tokens, hidden] -> [tokens, projection].
   at::Tensor project(const at::Tensor& states) const;
@@ -45,40 +48,48 @@ class Encoder {
   double flops_computed() const { return flops_; }
 
  private:
-  struct Norm {
-    at::Tensor weight, bias;
-  };
   struct Linear {
     at::Tensor weight, bias;
     at::Tensor later;  // the bias, where the pass behind the product adds it: on the CPU; `bias` is undefined then
   };
   struct Layer {
     Linear qkv, output, up, down;
-    Norm attention_norm, output_norm;
+    Norm attention_in, attention_out, mlp_in, mlp_out;
+    Norm q_norm, k_norm;
   };
+  /// What all layers of a forward pass have in common.
+  struct Pass {
+    std::span<const std::int64_t> lengths;
+    std::span<const std::int64_t> seen;  // of each text, how many tokens are attended
+    at::Tensor seen_tokens;              // those; undefined: all of them
+    std::vector<Angles> angles;          // of each rope
+    at::Tensor relative;                 // RelativeBias::common
+  };
+  Layer read_layer(std::size_t set, const Weights& weights) const;
+  const Layer& layer_of(std::int64_t index) const { return layers_[set_of(index)]; }
+  std::size_t set_of(std::int64_t index) const;
   at::Tensor run(std::span<const TokenId> tokens, std::span<const TokenId> types, std::span<const std::int64_t> lengths,
                  std::span<const std::int64_t> attended, bool first_only) const;
-  void count(std::span<const std::int64_t> lengths, std::span<const std::int64_t> seen, bool first_only) const;
-  at::Tensor added(const at::Tensor& x, const at::Tensor& y, const at::Tensor& bias, const Norm& norm) const;
-  at::Tensor heads_of(const at::Tensor& x, std::int64_t parts) const;
-  double scale() const;
-  /// What the texts' tokens attend: `tokens` (undefined: all of them), `lengths` of each text.
-  struct Seen {
-    at::Tensor tokens;
-    std::span<const std::int64_t> lengths;
-  };
-  at::Tensor attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
-                       const Seen& seen) const;
-  at::Tensor attention_of_first(const Layer& layer, const at::Tensor& first, const at::Tensor& x,
-                                const Seen& seen) const;
+  at::Tensor embed(std::span<const TokenId> tokens, std::span<const TokenId> types, const at::Tensor& positions) const;
+  void count(const Pass& pass, bool first_only) const;
+  at::Tensor behind(const at::Tensor& x, const at::Tensor& y, const Linear& product, const Norm& norm) const;
+  at::Tensor attention(std::int64_t index, const at::Tensor& x, const Pass& pass, bool of_first) const;
+  at::Tensor heads_of(const Layer& layer, const at::Tensor& x, std::int64_t first, std::int64_t heads) const;
   at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;
+  double scale() const;
+  bool norms_sums() const { return config_.norms == EncoderConfig::Norms::of_sums; }
 
   EncoderConfig config_;
   Communicator& gang_;
   at::Tensor words_, positions_, types_;
-  Norm input_norm_;
-  std::vector<Layer> layers_;
-  Linear head_dense_, head_out_;               // undefined where there is no head
+  double embedding_scale_ = 1;
+  Linear input_projection_;
+  Norm input_norm_, final_norm_;
+  std::vector<at::Tensor> inverse_frequencies_;  // of each rope
+  RelativeBias relative_;
+  std::vector<Layer> layers_;     // sets of weights
+  Linear head_dense_, head_out_;  // undefined where there is no head
+  Norm head_norm_;
   at::Tensor projection_;                      // undefined where there is none
   mutable std::uint64_t tokens_computed_ = 0;  // no part of what it computes
   mutable double flops_ = 0;

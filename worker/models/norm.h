@@ -15,6 +15,8 @@ class Norm {
        const at::TensorOptions& options);
 
   bool exists() const { return weight_.defined(); }
+  const at::Tensor& weight() const { return weight_; }  ///< undefined where there is none, as is the bias
+  const at::Tensor& bias() const { return bias_; }
   /// x [rows, width] or [rows, heads, width]; x itself where there is none.
   at::Tensor operator()(const at::Tensor& x) const;
   /// x += y, then the norm of x. [rows, width].

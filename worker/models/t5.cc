@@ -13,26 +13,9 @@
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/packed_attention.h"
 #include "worker/kernels/token_tensor.h"
+#include "worker/models/relative_positions.h"
 
 namespace proctor {
-
-/// transformers computes the logarithm in float32; so does this.
-std::int64_t t5_bucket(std::int64_t distance, bool both_directions, std::int64_t buckets, std::int64_t max_distance) {
-  std::int64_t first = 0;
-  if (both_directions) {
-    buckets /= 2;
-    if (distance > 0) first = buckets;
-    distance = std::abs(distance);
-  } else {
-    distance = std::max<std::int64_t>(0, -distance);
-  }
-  const std::int64_t exact = buckets / 2;
-  if (distance < exact) return first + distance;
-  const float share = std::log(static_cast<float>(distance) / static_cast<float>(exact)) /
-                      static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(exact)));
-  const auto far = exact + static_cast<std::int64_t>(share * static_cast<float>(buckets - exact));
-  return first + std::min(far, buckets - 1);
-}
 
 T5::T5(const T5Config& config, const Weights& weights, Communicator& gang)
     : config_(member_config(config, share_of(gang))),
@@ -88,7 +71,7 @@ at::Tensor T5::cross_attention(const Layer& layer, const at::Tensor& x, std::spa
                                const Source& source) const {
   const at::Tensor q = at::linear(x, layer.cross_q).unflatten(1, {config_.heads, config_.head_dim});
   const at::Tensor kv = at::linear(source.states, layer.cross_kv).unflatten(1, {2, config_.heads, config_.head_dim});
-  const at::Tensor out = attend_texts(q, kv.select(1, 0), kv.select(1, 1), lengths, source.lengths, 1.0, {});
+  const at::Tensor out = attend_texts(q, kv.select(1, 0), kv.select(1, 1), lengths, source.lengths, {1.0});
   return row_parallel(out, layer.cross_output, {}, gang_);
 }
 
@@ -96,8 +79,8 @@ at::Tensor T5::run(const Stack& stack, std::span<const TokenId> tokens, std::spa
                    const Source* source) const {
   count(stack, lengths, source);
   const at::Tensor longest = position_bias(stack, *std::ranges::max_element(lengths));  // the same in every layer
-  const auto bias = [&](std::int64_t length, std::int64_t) {  // distances alone matter: a corner of it
-    return longest.narrow(2, 0, length).narrow(3, 0, length);
+  const auto bias = [&](const at::Tensor& q, const at::Tensor&) {  // distances alone matter: a corner of it
+    return longest.narrow(2, 0, q.size(2)).narrow(3, 0, q.size(2));
   };
   const RmsNorm norm{config_.norm_epsilon};
   at::Tensor x = at::embedding(words_, token_tensor(tokens, words_.device()));
@@ -105,7 +88,7 @@ at::Tensor T5::run(const Stack& stack, std::span<const TokenId> tokens, std::spa
     const at::Tensor qkv =
         at::linear(rms_norm(x, layer.norm, norm), layer.qkv).unflatten(1, {3, config_.heads, config_.head_dim});
     const at::Tensor out =
-        attend_texts(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), lengths, lengths, 1.0, bias);
+        attend_texts(qkv.select(1, 0), qkv.select(1, 1), qkv.select(1, 2), lengths, lengths, {1.0, bias});
     x += row_parallel(out, layer.output, {}, gang_);
     if (source) x += cross_attention(layer, rms_norm(x, layer.cross_norm, norm), lengths, *source);
     x += feed_forward(layer, rms_norm(x, layer.mlp_norm, norm));

@@ -71,8 +71,4 @@ class T5 {
   mutable double flops_ = 0;
 };
 
-/// The bucket of a key at `distance` (key position less query position): exact near, logarithmic up to max_distance;
-/// half of the buckets are for later keys where both directions are seen.
-std::int64_t t5_bucket(std::int64_t distance, bool both_directions, std::int64_t buckets, std::int64_t max_distance);
-
 }  // namespace proctor

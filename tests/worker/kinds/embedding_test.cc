@@ -259,16 +259,10 @@ TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
   has("config.json", "embeddings.position_embeddings.weight has shape",
       [](Json& c) { c["max_position_embeddings"] = 8; });
   has("config.json", "\"rotary\" is a key", [](Json& c) { c["rotary"] = true; });
-  has("config.json", "architecture ElectraModel is not supported",
-      [](Json& c) { c["architectures"] = {"ElectraModel"}; });
-  has("1_Pooling/config.json", "pooling_mode_max_tokens is not supported", [](Json& c) {
-    c["pooling_mode_cls_token"] = false;
-    c["pooling_mode_max_tokens"] = true;
-  });
+  has("config.json", "architecture FunnelModel is not supported",
+      [](Json& c) { c["architectures"] = {"FunnelModel"}; });
   has("1_Pooling/config.json", "beside pooling_mode", [](Json& c) { c["pooling_mode_mean_tokens"] = true; });
-  has("1_Pooling/config.json", "weightedmean is not supported", [](Json& c) {
-    c = {{"pooling_mode", "weightedmean"}};
-  });
+  has("1_Pooling/config.json", "median is not supported", [](Json& c) { c = {{"pooling_mode", "median"}}; });
   EXPECT_EQ(bert.refusal("1_Pooling/config.json",
                          [](Json& c) {
                            c = {{"pooling_mode", "cls"}};
@@ -303,7 +297,8 @@ TEST(Embedding, refuses_by_name_what_it_would_compute_wrongly) {
   EXPECT_EQ(bert.refusal(own, [](Json& c) { c["similarity_fn_name"] = "dot"; }), "accepted")
       << "the cosine, of vectors of length 1";
   has(own, "is none of its prompts", [](Json& c) { c["default_prompt_name"] = "retrieval"; });
-  has("modules.json", "models.Dense", [](Json& c) { c[2]["type"] = "sentence_transformers.models.Dense"; });
+  has("modules.json", "models.LSTM", [](Json& c) { c[2]["type"] = "sentence_transformers.models.LSTM"; });
+  has("modules.json", "2_Normalize/config.json", [](Json& c) { c[2]["type"] = "sentence_transformers.models.Dense"; });
 }
 
 TEST(CrossEncoder, follows_sentence_transformers_settings_or_refuses_them) {

@@ -12,7 +12,7 @@
 #include "tests/worker/support/tolerance.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/kinds/kinds.h"
-#include "worker/models/t5.h"
+#include "worker/models/relative_positions.h"
 
 namespace proctor {
 namespace {

@@ -91,7 +91,8 @@ class CrossEncoder final : public EncoderModule {
 };
 
 void CrossEncoder::compute(std::span<const TextRow> rows, std::vector<Response>& responses) const {
-  const at::Tensor logits = encoder().classify(first_states_of(packed(rows)));
+  const PackedRows all = packed(rows);
+  const at::Tensor logits = encoder().label_logits(all.tokens, all.types, all.lengths);
   const at::Tensor scores = activation_ == PairActivation::sigmoid   ? at::sigmoid(logits)
                             : activation_ == PairActivation::softmax ? at::softmax(logits, 1)
                                                                      : logits;
