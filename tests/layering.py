@@ -42,7 +42,7 @@ ROOMS = {
     "worker/models": "base checkpoint communicator kernels sharding/protocol",
     "worker/attention": "base checkpoint batching kernels models sharding/protocol",
     "worker/inference": "checkpoint batching postprocessing kernels models attention sharding/protocol sharding/planning",
-    "worker/kinds": "base tokenizer checkpoint batching postprocessing device communicator kernels models attention inference sharding/protocol",
+    "worker/kinds": "base tokenizer checkpoint batching postprocessing device communicator kernels models attention inference sharding/protocol sharding/planning",
     "worker/visit": "base checkpoint device communicator kinds sharding/protocol",
     "worker/commands": "base checkpoint device kinds visit sharding/protocol",
 }
@@ -84,6 +84,8 @@ JSON_FILES = {
     "worker/base/json_file.h": "files of a model folder",
     "worker/checkpoint/config_reader.h": "config.json",
     "worker/checkpoint/known_keys.h": "files of a model folder",
+    "worker/checkpoint/generation_defaults.h": "generation_config.json, config.json",
+    "worker/checkpoint/tokenizer_classes.h": "config.json, tokenizer_config.json",
     "worker/checkpoint/safetensors.cc": "a safetensors header",
     "worker/commands/tokenize_command.cc": "lines in and out",
     "worker/visit/fault_hook.cc": "what a test plants",

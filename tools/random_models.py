@@ -7,8 +7,9 @@
 The first writes MODELS/rag-*: small models whose weights are drawn from a normal distribution. Those of BERT's kind take the
 tokenizer of WORDPIECE_FOLDER (all-MiniLM-L6-v2); the others have one piece a character. Needs numpy.
 
-The second writes MODELS/breadth-*, ten models of 0.2 to 1.9 MB with a token a byte or a letter, the same numbers everywhere:
-eight decoders as tests/support/decoder_families.py drew them for its goldens, with room for longer texts, a BERT and a T5.
+The second writes MODELS/breadth-*, thirteen models of 0.1 to 1.9 MB with a token a byte or a letter, the same numbers everywhere:
+eight decoders, a ModernBERT and a DeBERTa as tests/support drew them for its goldens, with room for longer texts, a BERT, a T5 and
+a UMT5.
 """
 import argparse
 import json
@@ -34,15 +35,17 @@ MODELS = {
     "rag-enc-t5": ("EncT5ForSequenceClassification", {**T5, "num_labels": 2}),
 }
 
-FAMILY_GOLDENS = Path(__file__).resolve().parents[1] / "tests/data/goldens/family_goldens.json"
+GOLDENS = Path(__file__).resolve().parents[1] / "tests/data/goldens"
 LONGEST = 2048  # tokens: an example of demo/facts.yaml has some 800 bytes
 BREADTH_DECODERS = {  # the golden whose configuration each has; the last two have experts
     "breadth-gemma3": "gemma3-1", "breadth-olmo3": "olmo3-0", "breadth-cohere2": "cohere2-1", "breadth-gpt2": "gpt2-0", "breadth-granite": "granite-0",
     "breadth-gpt-neox": "gpt_neox-1", "breadth-qwen3-moe": "qwen3_moe-1", "breadth-gpt-oss": "gpt_oss-1"}
+BREADTH_ENCODERS = {"breadth-modernbert": "modernbert-0", "breadth-deberta": "deberta_v2_labels-0"}  # without learned positions
 BREADTH_BERT = {**tiny_models.ENCODER_SIZES, "architectures": ["BertModel"], "model_type": "bert", "hidden_size": 96, "intermediate_size": 256,
                 "max_position_embeddings": 512, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "pad_token_id": 0}
 BREADTH_T5 = {**tiny_models.T5_SIZES, "architectures": ["T5ForConditionalGeneration"], "model_type": "t5", "d_model": 96, "d_kv": 16, "d_ff": 192, "num_heads": 6,
               "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+BREADTH_UMT5 = {**BREADTH_T5, "architectures": ["UMT5ForConditionalGeneration"], "model_type": "umt5", "d_model": 64, "d_ff": 128, "num_heads": 4, "num_layers": 3}
 
 
 def pairs_of_roberta(tokenizer):
@@ -106,13 +109,18 @@ def write_decoder(folder, golden):
     tiny_models.write_family(folder, golden["key"], config, tensors)
 
 
-def write_encoder_or_t5(folder, name):
-    """A BERT or a T5 whose products neither vanish nor grow."""
+def write_encoder(folder, golden):
+    tiny_models.write_encoder_family(folder, golden["key"], {**golden["config"], "max_position_embeddings": 512}, golden["tensors"])
+
+
+def write_bert_or_t5(folder, name):
+    """A BERT or a T5 whose products neither vanish nor grow. A UMT5 reads the end of a text: an example of demo/facts.yaml is long."""
     if name == "breadth-bert":
         config, tokenizer, more = BREADTH_BERT, tiny_models.word_piece(), {"model_max_length": 512}
         shapes = tiny_models.encoder_shapes(config["architectures"][0], config)
     else:
-        config, tokenizer, more = BREADTH_T5, tiny_models.unigram(), {"eos_token": "</s>", "model_max_length": 1024}
+        umt5 = name == "breadth-umt5"
+        config, tokenizer, more = BREADTH_UMT5 if umt5 else BREADTH_T5, tiny_models.unigram(), {"eos_token": "</s>", "model_max_length": 128 if umt5 else 1024}
         shapes = tiny_models.t5_shapes(config)
     tensors = {}
     for tensor, shape in shapes.items():
@@ -130,11 +138,12 @@ def write_rag_suite(root, word_piece):
 
 
 def write_breadth_suite(root):
-    goldens = json.loads(FAMILY_GOLDENS.read_text())["models"]
-    for name, golden in BREADTH_DECODERS.items():
-        write_whole(root, name, lambda folder, golden=golden: write_decoder(folder, goldens[golden]))
-    for name in ("breadth-bert", "breadth-t5"):
-        write_whole(root, name, lambda folder, name=name: write_encoder_or_t5(folder, name))
+    for file, names, write in (("family_goldens", BREADTH_DECODERS, write_decoder), ("encoder_family_goldens", BREADTH_ENCODERS, write_encoder)):
+        goldens = json.loads((GOLDENS / f"{file}.json").read_text())["models"]
+        for name, golden in names.items():
+            write_whole(root, name, lambda folder, write=write, golden=goldens[golden]: write(folder, golden))
+    for name in ("breadth-bert", "breadth-t5", "breadth-umt5"):
+        write_whole(root, name, lambda folder, name=name: write_bert_or_t5(folder, name))
 
 
 def write_whole(root, name, write):

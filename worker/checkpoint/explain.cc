@@ -254,7 +254,7 @@ std::string explanation(const ModelFolder& folder, const ModelFacts& facts) {
   Lines lines;
   if (folder.encoder)
     lines = encoder_facts_in_words(*folder.encoder);
-  else if (!folder.t5)
+  else if (!folder.seq2seq)
     lines = facts_in_words(folder.decoder);
   std::string parameters = number(static_cast<std::int64_t>(facts.parameters));
   if (facts.active_parameters > 0 && facts.active_parameters < facts.parameters)

@@ -85,7 +85,7 @@ std::vector<std::pair<std::string, std::string>> architectures() {
     all.emplace_back(family->base && name == family->base ? "base" : "decoder", name);
   for (const std::string& name : encoder_names())
     if (!table().contains(name)) all.emplace_back("encoder", name);
-  for (const std::string& name : t5_names()) all.emplace_back("t5", name);
+  for (const std::string& name : seq2seq_names()) all.emplace_back("seq2seq", name);
   return all;
 }
 

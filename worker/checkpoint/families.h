@@ -1,7 +1,7 @@
 // The only files with family names: which architectures there are, how their config.json reads, where their weights
 // lie. A new decoder family is one reader and one row of a table in families_llama.cc, families_gemma.cc,
 // families_gpt.cc, families_experts.cc or families_sigmoid_experts.cc; encoders are in families_encoder.cc and
-// families_rotary_encoder.cc, T5 in families_t5.cc.
+// families_rotary_encoder.cc, T5 in families_seq2seq.cc.
 #pragma once
 
 #include <optional>
@@ -12,12 +12,12 @@
 #include "worker/checkpoint/config_reader.h"
 #include "worker/checkpoint/decoder_config.h"
 #include "worker/checkpoint/encoder_config.h"
-#include "worker/checkpoint/t5_config.h"
+#include "worker/checkpoint/seq2seq_config.h"
 #include "worker/checkpoint/weight_source.h"
 
 namespace proctor {
 
-/// Every architecture that is read: "decoder", "base" (a decoder without head), "encoder" or "t5", and its name.
+/// Every architecture that is read: "decoder", "base" (a decoder without head), "encoder" or "seq2seq", and its name.
 std::vector<std::pair<std::string, std::string>> architectures();
 
 /// Throws InputError for an architecture that is not in the table, a key that is not understood, sizes that do not fit.
@@ -35,11 +35,11 @@ std::vector<std::string> encoder_names();
 EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader& reader);
 std::vector<WeightSource> encoder_weight_sources(const EncoderConfig& config);
 
-bool is_t5(const std::string& architecture);
-std::vector<std::string> t5_names();
+bool is_seq2seq(const std::string& architecture);
+std::vector<std::string> seq2seq_names();
 /// As read_decoder_config.
-T5Config read_t5_config(const std::string& architecture, ConfigReader& reader);
-std::vector<WeightSource> t5_weight_sources(const T5Config& config);
+Seq2SeqConfig read_seq2seq_config(const std::string& architecture, ConfigReader& reader);
+std::vector<WeightSource> seq2seq_weight_sources(const Seq2SeqConfig& config);
 
 /// Outputs of a classification head: as in transformers as many as id2label has, 2 where nothing is said.
 std::int64_t label_count(ConfigReader& reader);

@@ -84,7 +84,7 @@ std::vector<std::string> notes_on(const ModelFolder& folder, const Checkpoint& c
   note_unknown_keys(folder.path, notes);
   const std::string head = folder.decoder.names.head + ".weight",
                     embedding = folder.decoder.names.embedding + ".weight";
-  const bool is_decoder = !folder.encoder && !folder.t5;
+  const bool is_decoder = !folder.encoder && !folder.seq2seq;
   if (is_decoder && folder.decoder.has_head && folder.decoder.tied_embeddings && checkpoint.has(head) &&
       checkpoint.has(embedding) && !same_bytes(checkpoint.find(head), checkpoint.find(embedding)))
     notes.push_back(folder.path + ": " + head +
@@ -132,11 +132,23 @@ void add_sizes(ModelFacts& facts, const EncoderConfig& c) {
   if (c.labels == 0 && c.projection == 0 && !near_alone) facts.kinds.emplace_back("colbert");
 }
 
-void add_sizes(ModelFacts& facts, const T5Config& c) {
-  add_common_sizes(facts, c);
+void add_sizes(ModelFacts& facts, const Seq2SeqConfig& c) {
+  const auto sizes = [](std::int64_t size) { return static_cast<std::uint64_t>(size); };
+  const Seq2SeqStack &encoder = c.encoder, &decoder = c.has_decoder() ? c.decoder : c.encoder;
+  facts.layers = sizes(encoder.layers + c.decoder.layers);
+  facts.hidden = sizes(c.hidden);
+  facts.heads = facts.kv_heads = sizes(std::gcd(encoder.heads, decoder.heads));  // what a gang divides
+  facts.head_dim = sizes(std::max(encoder.width(), decoder.width())) / facts.heads;
+  facts.intermediate = sizes(std::gcd(encoder.intermediate, decoder.intermediate));
+  if (encoder.intermediate != decoder.intermediate)
+    facts.feed_forward = sizes(3 * std::max(encoder.intermediate, decoder.intermediate));
+  facts.vocabulary = sizes(c.vocabulary);
   facts.shares_beginnings = false;
-  facts.kinds = c.labels > 0 ? std::vector<std::string>{"tart"} : std::vector<std::string>{"monot5", "upr"};
-  facts.layers += static_cast<std::uint64_t>(c.decoder_layers);
+  facts.kinds = {"generator"};
+  if (!c.has_decoder())
+    facts.kinds = {"tart"};
+  else if (c.positions == 0)
+    facts.kinds = {"generator", "monot5", "upr"};
 }
 
 /// Without the experts that a token does not choose.
@@ -153,8 +165,8 @@ ModelFacts check_model(const ModelFolder& folder) {
   ModelFacts facts;
   if (folder.encoder)
     add_sizes(facts, *folder.encoder);
-  else if (folder.t5)
-    add_sizes(facts, *folder.t5);
+  else if (folder.seq2seq)
+    add_sizes(facts, *folder.seq2seq);
   else
     add_sizes(facts, folder.decoder);
   const std::vector<WeightSource> sources = folder_sources(folder);
@@ -166,7 +178,7 @@ ModelFacts check_model(const ModelFolder& folder) {
     facts.parameters += elements;
     facts.weight_bytes += elements * dtype_bytes(found.entry->dtype);
   }
-  if (!folder.encoder && !folder.t5) facts.active_parameters = active_parameters(folder.decoder, facts.parameters);
+  if (!folder.encoder && !folder.seq2seq) facts.active_parameters = active_parameters(folder.decoder, facts.parameters);
   facts.architecture = folder.architecture;
   facts.checkpoint_dtype = folder.checkpoint_dtype;
   facts.max_length = folder.max_length;

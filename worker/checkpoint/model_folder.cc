@@ -10,7 +10,9 @@
 #include "worker/base/json_file.h"
 #include "worker/checkpoint/colbert_settings.h"
 #include "worker/checkpoint/families.h"
+#include "worker/checkpoint/generation_defaults.h"
 #include "worker/checkpoint/safetensors.h"
+#include "worker/checkpoint/tokenizer_classes.h"
 
 namespace proctor {
 namespace {
@@ -40,86 +42,6 @@ std::string checkpoint_dtype(const Json& config, const std::string& folder) {
   const Checkpoint checkpoint(folder);
   const std::string first = checkpoint.tensors().empty() ? "F32" : checkpoint.tensors().begin()->second.entry->dtype;
   return first == "BF16" ? "bfloat16" : first == "F16" ? "float16" : "float32";
-}
-
-TokenId token_id(const Json& json, const std::string& file, const char* key) {
-  if (!json.is_number_integer() || json.get<std::int64_t>() < 0 || json.get<std::int64_t>() > kMostTokenId)
-    throw InputError(file + ": \"" + key + "\" has " + json.dump() + ", which is no token id");
-  return json.get<TokenId>();
-}
-
-Tokens token_ids(const Json& json, const std::string& file, const char* key) {
-  if (json.is_null()) return {};
-  Tokens ids;
-  if (!json.is_array()) return {token_id(json, file, key)};
-  for (const Json& one : json) ids.push_back(token_id(one, file, key));
-  return ids;
-}
-
-/// Processors that change greedy text and are not implemented; each with the value that means "off".
-void refuse_other_processors(const Json& json, const std::string& file) {
-  const std::pair<const char*, Json> off[] = {{"no_repeat_ngram_size", 0},
-                                              {"encoder_no_repeat_ngram_size", 0},
-                                              {"encoder_repetition_penalty", 1.0},
-                                              {"min_length", 0},
-                                              {"min_new_tokens", 0},
-                                              {"num_beams", 1},
-                                              {"num_beam_groups", 1},
-                                              {"diversity_penalty", 0.0},
-                                              {"forced_bos_token_id", Json()},
-                                              {"forced_eos_token_id", Json()},
-                                              {"bad_words_ids", Json()},
-                                              {"force_words_ids", Json()},
-                                              {"suppress_tokens", Json()},
-                                              {"begin_suppress_tokens", Json()},
-                                              {"sequence_bias", Json()},
-                                              {"exponential_decay_length_penalty", Json()},
-                                              {"guidance_scale", 1.0},
-                                              {"penalty_alpha", 0.0},
-                                              {"dola_layers", Json()},
-                                              {"watermarking_config", Json()},
-                                              {"max_time", Json()},
-                                              {"token_healing", false},
-                                              {"stop_strings", Json()}};
-  for (const auto& [key, value] : off)
-    if (json.contains(key) && !json.at(key).is_null() && json.at(key) != value)
-      throw InputError(file + ": \"" + key + "\" = " + json.at(key).dump() +
-                       " changes generated text and is not implemented");
-}
-
-/// What the transformers class says where no file does.
-Tokens default_eos_ids(const ModelFolder& folder) {
-  if (folder.t5) return {1};
-  return folder.decoder.eos_ids;
-}
-
-GenerationDefaults read_generation(const ModelFolder& model, const Json& config) {
-  const fs::path folder = model.path;
-  const fs::path path = folder / "generation_config.json";
-  const Json json = read_json(path, false);
-  GenerationDefaults defaults;
-  refuse_other_processors(json, path.string());
-  const bool there = is_there(path);
-  const Json& source = there ? json : config;
-  const std::string file = there ? path.string() : (folder / "config.json").string();
-  if (source.contains("eos_token_id")) defaults.eos_ids = token_ids(source.at("eos_token_id"), file, "eos_token_id");
-  if (!is_there(path) && !config.contains("eos_token_id")) defaults.eos_ids = default_eos_ids(model);
-  const auto given = [&](const char* key) { return json.contains(key) && !json.at(key).is_null(); };
-  const auto refuse = [&](const char* key, const char* why) {
-    throw InputError(file + ": \"" + key + "\" is " + json.at(key).dump() + why);
-  };
-  if (given("max_new_tokens")) {
-    const Json& value = json.at("max_new_tokens");
-    if (!value.is_number_integer() || value.get<std::int64_t>() < 1)
-      refuse("max_new_tokens", ", which is no number of tokens");
-    defaults.max_new_tokens = value.get<std::int64_t>();
-  }
-  if (given("repetition_penalty")) {
-    const Json& value = json.at("repetition_penalty");
-    if (!value.is_number() || !(value.get<double>() > 0)) refuse("repetition_penalty", ", which is no number above 0");
-    defaults.repetition_penalty = value;
-  }
-  return defaults;
 }
 
 /// A special token is a string, or an object with "content", or null: "" then.
@@ -154,9 +76,11 @@ std::int64_t id_of_key(const std::string& key, const std::string& file) {
 void read_tokens(const fs::path& folder, const Json& config, TokenizerSettings& settings) {
   const bool legacy = !config.contains("added_tokens_decoder");
   const Json map = legacy ? read_json(folder / "special_tokens_map.json", false) : Json::object();
+  const std::map<std::string, std::string> of_class = class_tokens(settings.tokenizer_class);
   const auto of = [&](const char* key) -> Json {
     if (map.contains(key)) return map.at(key);
-    return config.contains(key) ? config.at(key) : Json();
+    if (config.contains(key)) return config.at(key);
+    return of_class.contains(key) ? Json(of_class.at(key)) : Json();
   };
   settings.bos_token = special_token(of("bos_token")).content;
   settings.eos_token = special_token(of("eos_token")).content;
@@ -170,6 +94,9 @@ void read_tokens(const fs::path& folder, const Json& config, TokenizerSettings& 
   for (const Json* source : {&config, &map})
     if (source->contains("additional_special_tokens") && source->at("additional_special_tokens").is_array())
       for (const Json& token : source->at("additional_special_tokens")) add_special(token);
+  if (config.value("additional_special_tokens", Json()).is_null())
+    for (std::int64_t i = 0; i < extra_ids(settings.tokenizer_class, config); ++i)
+      add_special(Json("<extra_id_" + std::to_string(i) + ">"));
   if (config.contains("extra_special_tokens") && config.at("extra_special_tokens").is_object())
     for (const auto& [name, token] : config.at("extra_special_tokens").items()) add_special(token);
 
@@ -191,37 +118,18 @@ void read_tokens(const fs::path& folder, const Json& config, TokenizerSettings& 
       token.special =
           std::ranges::find(settings.special_tokens, content, &AddedToken::content) != settings.special_tokens.end();
       token.normalized = !token.special;
-      by_id[token_id(id, file.string(), content.c_str())] = std::move(token);
+      by_id[read_token_id(id, file.string(), content.c_str())] = std::move(token);
     }
   }
   for (auto& [id, token] : by_id) settings.added_tokens.push_back(std::move(token));
-}
-
-/// config.json's own, else what AutoTokenizer picks for the model's class.
-std::string default_tokenizer_class(const Json& config) {
-  if (config.contains("tokenizer_class") && config.at("tokenizer_class").is_string())
-    return config.at("tokenizer_class");
-  if (!config.contains("architectures")) return "";
-  const std::string architecture = config.at("architectures").at(0);
-  if (architecture.starts_with("Llama") || architecture.starts_with("Mistral")) return "LlamaTokenizerFast";
-  return architecture.starts_with("Bert") ? "BertTokenizerFast" : "";
-}
-
-/// Whether a class of transformers 4.57.1 makes token type ids: its model_input_names.
-bool class_gives_types(const std::string& name) {
-  static const char* const kWithout[] = {"DistilBert", "Roberta", "XLMRoberta", "MPNet", "Camembert", "Longformer",
-                                         "Bart",       "BART",    "MBart",      "Llama", "CodeLlama", "GPT2",
-                                         "Qwen2",      "T5",      "Gemma",      "CLIP",  "Whisper",   "ModernBert"};
-  for (const char* without : kWithout)
-    if (name.starts_with(without)) return false;
-  return true;
 }
 
 /// The network's own limit where it has one; else, or below it, the tokenizer's.
 std::int64_t max_length_of(const ModelFolder& folder) {
   const std::optional<std::int64_t>& said = folder.tokenizer.model_max_length;
   if (folder.encoder) return std::min(folder.encoder->max_tokens(), said.value_or(folder.encoder->max_tokens()));
-  if (folder.t5) return said.value_or(kT5Tokens);
+  if (folder.seq2seq && folder.seq2seq->positions > 0) return folder.seq2seq->positions;
+  if (folder.seq2seq) return said.value_or(kT5Tokens);
   const DecoderConfig& decoder = folder.decoder;
   return decoder.names_max_position ? decoder.max_position
                                     : std::min(decoder.max_position, said.value_or(kLmEvalTokens));
@@ -278,8 +186,8 @@ ModelFolder read_model_folder(const std::string& path) try {
   ConfigReader reader(json, file.string());
   if (is_encoder(folder.architecture, json))
     folder.encoder = read_encoder_config(folder.architecture, reader);
-  else if (is_t5(folder.architecture))
-    folder.t5 = read_t5_config(folder.architecture, reader);
+  else if (is_seq2seq(folder.architecture))
+    folder.seq2seq = read_seq2seq_config(folder.architecture, reader);
   else
     folder.decoder = read_decoder_config(folder.architecture, reader, &folder.keys);
   if (folder.keys.empty()) folder.keys = reader.keys();
@@ -295,14 +203,15 @@ ModelFolder read_model_folder(const std::string& path) try {
 }
 
 std::vector<WeightSource> folder_sources(const ModelFolder& folder, Share share) {
-  if (folder.t5)
-    return member_sources(t5_weight_sources(*folder.t5), t5_weight_sources(member_config(*folder.t5, share)), share);
+  if (folder.seq2seq)
+    return member_sources(seq2seq_weight_sources(*folder.seq2seq),
+                          seq2seq_weight_sources(member_config(*folder.seq2seq, share)), share);
   if (!folder.encoder) return member_sources(folder.decoder, share);
   return member_sources(*folder.encoder, share);
 }
 
 std::vector<ParameterShape> folder_parameters(const ModelFolder& folder, Share share) {
-  if (folder.t5) return parameters_of(t5_weight_sources(member_config(*folder.t5, share)));
+  if (folder.seq2seq) return parameters_of(seq2seq_weight_sources(member_config(*folder.seq2seq, share)));
   if (!folder.encoder) return decoder_parameters(member_config(folder.decoder, share));
   return parameters_of(encoder_weight_sources(member_config(*folder.encoder, share)));
 }

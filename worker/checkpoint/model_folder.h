@@ -9,17 +9,11 @@
 #include "sharding/protocol/facts.h"
 #include "sharding/protocol/tokens.h"
 #include "worker/checkpoint/config_reader.h"
+#include "worker/checkpoint/generation_defaults.h"
 #include "worker/checkpoint/tensor_parallel.h"
 #include "worker/tokenizer/added_tokens.h"
 
 namespace proctor {
-
-/// generation_config.json: what counts even for greedy decoding.
-struct GenerationDefaults {
-  Tokens eos_ids;
-  double repetition_penalty = 1.0;
-  std::optional<std::int64_t> max_new_tokens;  ///< wins over what a task asks for, as in transformers
-};
 
 /// tokenizer_config.json, and what stands beside it.
 struct TokenizerSettings {
@@ -42,13 +36,15 @@ struct ModelFolder {
   std::string path, architecture, checkpoint_dtype;
   DecoderConfig decoder;  ///< where there is neither of the others
   std::optional<EncoderConfig> encoder;
-  std::optional<T5Config> t5;
+  std::optional<Seq2SeqConfig> seq2seq;
   GenerationDefaults generation;
   TokenizerSettings tokenizer;
   std::vector<ReadKey> keys;       ///< of config.json, or of its text_config
   std::int64_t max_length = 2048;  ///< as lm-eval: max_position_embeddings, or its class's default
 
-  std::int64_t vocabulary() const { return encoder ? encoder->vocabulary : t5 ? t5->vocabulary : decoder.vocabulary; }
+  std::int64_t vocabulary() const {
+    return encoder ? encoder->vocabulary : seq2seq ? seq2seq->vocabulary : decoder.vocabulary;
+  }
 };
 
 /// Throws InputError naming the file and what is wrong with it.

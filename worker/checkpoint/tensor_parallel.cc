@@ -88,7 +88,11 @@ EncoderConfig member_config(EncoderConfig config, Share share) {
   config.kv_heads = std::max<std::int64_t>(1, keys / share.size);
   return config;
 }
-T5Config member_config(T5Config config, Share share) { return divided(config, share); }
+Seq2SeqConfig member_config(Seq2SeqConfig config, Share share) {
+  config.encoder = divided(config.encoder, share);
+  config.decoder = divided(config.decoder, share);
+  return config;
+}
 
 std::vector<WeightSource> member_sources(const DecoderConfig& config, Share share) {
   const std::int64_t first_kv_head = config.kv_heads * share.rank / share.size;  // that its query heads need

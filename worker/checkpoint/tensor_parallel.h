@@ -7,7 +7,7 @@
 
 #include "worker/checkpoint/decoder_config.h"
 #include "worker/checkpoint/encoder_config.h"
-#include "worker/checkpoint/t5_config.h"
+#include "worker/checkpoint/seq2seq_config.h"
 #include "worker/checkpoint/weight_source.h"
 
 namespace proctor {
@@ -26,7 +26,7 @@ VocabularyShare vocabulary_share(std::int64_t vocabulary, Share share);
 DecoderConfig member_config(DecoderConfig config, Share share);
 /// Heads and feed-forward width of its own; every member has the whole vocabulary.
 EncoderConfig member_config(EncoderConfig config, Share share);
-T5Config member_config(T5Config config, Share share);
+Seq2SeqConfig member_config(Seq2SeqConfig config, Share share);
 
 /// decoder_weight_sources(config), each with the part of the file's tensor that the member reads and where it goes.
 std::vector<WeightSource> member_sources(const DecoderConfig& config, Share share);

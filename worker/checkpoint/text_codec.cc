@@ -137,6 +137,17 @@ ContextAndContinuation TextCodec::encode_pair(std::string context, std::string c
   return pair;
 }
 
+ContextAndContinuation TextCodec::encode_apart(std::string context, std::string continuation) {
+  if (context.empty()) return encode_pair(std::move(context), std::move(continuation));
+  const std::size_t spaces = trailing_white_space(context);
+  continuation.insert(0, context, context.size() - spaces, spaces);
+  context.resize(context.size() - spaces);
+  ContextAndContinuation pair{encode(context), encode_without_specials(continuation)};
+  if (pair.continuation.empty()) throw InputError("the continuation has no token of its own");
+  if (pair.context.empty()) throw InputError("the context has no token");
+  return pair;
+}
+
 std::string TextCodec::decode(std::span<const TokenId> ids) const {
   std::string text = tokenizer_.decode(ids, Decoding::skip_special);
   return settings_.clean_up_spaces ? clean_up_spaces(std::move(text)) : text;

@@ -28,6 +28,10 @@ class TextCodec {
   /// lm-eval's _encode_pair: trailing white space of the context moves to the continuation. Throws InputError where the
   /// continuation has no token.
   ContextAndContinuation encode_pair(std::string context, std::string continuation);
+  /// The same of an encoder and its decoder: each part is encoded alone, the continuation without special tokens.
+  ContextAndContinuation encode_apart(std::string context, std::string continuation);
+  /// As the tokenizer's own file says.
+  Tokens encode_with_specials(std::string_view text) { return tokenizer_.encode(text, Special::add).ids; }
   Encoding encode_at_most(std::string_view text, std::size_t most) {
     return typed(tokenizer_.encode_at_most(text, most));
   }
@@ -45,6 +49,7 @@ class TextCodec {
   std::string decode_keeping(std::span<const TokenId> ids, std::span<const TokenId> kept) const;
   /// With special tokens, spaces cleaned up as in decode(): where stop strings are looked for, too.
   std::string decode_whole(std::span<const TokenId> ids) const;
+  bool cleans_up() const { return settings_.clean_up_spaces; }  ///< what follows may take a space away
   std::int32_t prefix_id() const;                  ///< BOS, else EOS; throws InputError if there is neither
   std::int32_t bos_id() const { return bos_id_; }  ///< -1: none
   bool pads_with_bos() const { return !settings_.pad_token.empty() && settings_.pad_token == settings_.bos_token; }

@@ -1,35 +1,26 @@
 #include "worker/inference/generation_loop.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/core/PhiloxRNGEngine.h>
-
 #include <algorithm>
 #include <functional>
+#include <optional>
+#include <vector>
 
 #include "sharding/planning/cost.h"
 #include "worker/attention/tree_attention.h"
-#include "worker/inference/logit_changes.h"
 #include "worker/inference/scoring.h"
 #include "worker/kernels/token_tensor.h"
-#include "worker/postprocessing/generation_text.h"
 
 namespace proctor {
-namespace {
-
-/// [0, 1), of the row's step-th token: counter based (Philox 4x32-10), so that nothing else in the run matters.
-double uniform(std::uint64_t seed, std::uint64_t step) {
-  at::Philox4_32 engine(seed, 0, step);
-  const std::uint64_t high = engine(), low = engine();
-  return static_cast<double>((high << 32 | low) >> 11) * 0x1p-53;
-}
-
-}  // namespace
-
 /// The rows under way, each in a lane of the cache.
 class GenerationLoop::Lanes {
  public:
   Lanes(GenerationLoop& loop, std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce)
-      : loop_(loop), decoder_(loop.decoder_), rows_(rows), limits_(limits), announce_(announce) {
+      : loop_(loop),
+        decoder_(loop.decoder_),
+        choice_(loop.codec_, loop.eos_ids_, LogitColumns(loop.decoder_)),
+        rows_(rows),
+        limits_(limits),
+        announce_(announce) {
     for (const GenerationRow& row : rows) prompts_.push_back({row.prompt, {0}});
     shared_ = common_prefix(prompts_, limits);
     std::int64_t longest = 0;
@@ -140,42 +131,15 @@ class GenerationLoop::Lanes {
   }
 
   /// The next token of the rows from `first` on; those that are finished leave. logits: of Decoder::logits.
-  void choose(at::Tensor logits, std::size_t first) {
-    const bool logprobs = any_from(first, [](const GenerationRow& row) { return row.wants_logprobs; });
-    const at::Tensor raw = logprobs ? logits.clone() : at::Tensor();
-    for (std::size_t i = first; i < active_.size(); ++i)
-      change_logits(logits[static_cast<std::int64_t>(i - first)], *active_[i].row, loop_.eos_ids_,
-                    decoder_.vocabulary());
-    Tokens tokens = best_tokens(decoder_, logits);
-    if (any_from(first, [](const GenerationRow& row) { return !row.sampling.is_greedy(); }))
-      draw(whole_logits(logits), first, tokens);
-    for (std::size_t i = first; i < active_.size(); ++i)
-      if (const auto forced = active_[i].row->reasoning.forced(active_[i].row->generated.size()))
-        tokens[i - first] = tokens[i - first] == kNoToken ? kNoToken : *forced;
-    const std::vector<double> log_p = logprobs ? log_probabilities(decoder_, raw, tokens) : std::vector<double>();
+  void choose(const at::Tensor& logits, std::size_t first) {
+    std::vector<GenerationRow*> rows;
+    for (std::size_t i = first; i < active_.size(); ++i) rows.push_back(active_[i].row);
+    const std::vector<bool> finished = choice_(logits, rows);
     for (std::size_t i = active_.size(); i-- > first;) {  // backwards: a lane that leaves is filled by the last one
-      GenerationRow& row = *active_[i].row;
-      if (tokens[i - first] == kNoToken) {
-        row.broken = true;
+      if (finished[i - first])
         leave(i);
-        continue;
-      }
-      row.generated.push_back(tokens[i - first]);
-      if (row.wants_logprobs) row.logprobs.push_back(log_p[i - first]);
-      active_[i].token = row.generated.back();
-      row.reasoning.see(row.generated, [&](auto ids) { return loop_.codec_.decode_whole(ids); });
-      if (is_finished(row)) leave(i);
-    }
-  }
-
-  /// In place of the best token, for the rows that are sampled. logits [rows, vocabulary], on the host.
-  void draw(const at::Tensor& logits, std::size_t first, Tokens& tokens) const {
-    for (std::size_t at = 0; at < tokens.size(); ++at) {
-      const GenerationRow& row = *active_[first + at].row;
-      if (row.sampling.is_greedy() || tokens[at] == kNoToken) continue;
-      const at::Tensor mine = logits[static_cast<std::int64_t>(at)];
-      tokens[at] = sample({mine.data_ptr<float>(), static_cast<std::size_t>(mine.numel())}, row.sampling,
-                          uniform(row.sampling.seed, row.generated.size()));
+      else
+        active_[i].token = active_[i].row->generated.back();
     }
   }
 
@@ -185,36 +149,9 @@ class GenerationLoop::Lanes {
     active_.pop_back();
   }
 
-  template <class Has>
-  bool any_from(std::size_t first, const Has& has) const {
-    return std::any_of(active_.begin() + static_cast<std::ptrdiff_t>(first), active_.end(),
-                       [&](const Active& active) { return has(*active.row); });
-  }
-
-  /// Collective. [rows, vocabulary], on the host: every member's part, the padding behind the last.
-  at::Tensor whole_logits(const at::Tensor& logits) const {
-    const at::Tensor all = decoder_.gang().all_gather(logits).cpu();  // [members, rows, padded]
-    return all.transpose(0, 1).flatten(1).contiguous();               // padding is -inf: never drawn
-  }
-
-  /// A stop string that ends in the last token lies in so many tokens as it has bytes, and no more; in a trace none
-  /// counts.
-  bool is_finished(const GenerationRow& row) const {
-    const Tokens& all = row.generated;
-    const auto count = static_cast<std::int64_t>(all.size());
-    if (count >= row.max_new) return true;
-    if (count < row.min_new) return false;
-    const auto ends = [&](const Tokens& ids) { return std::ranges::find(ids, all.back()) != ids.end(); };
-    if ((!row.ignore_eos && ends(loop_.eos_ids_)) || ends(row.stop_ids)) return true;
-    if (row.reasoning.is_reasoning()) return false;
-    std::size_t longest = 0;
-    for (const std::string& stop : row.stops) longest = std::max(longest, stop.size());
-    const std::size_t looked_at = std::min(all.size() - row.reasoning.trace_tokens(), longest + kSlackTokens);
-    return has_stop(loop_.codec_.decode_whole(std::span(all).last(looked_at)), row.stops);
-  }
-
   GenerationLoop& loop_;
   const Decoder& decoder_;
+  TokenChoice choice_;
   std::span<GenerationRow> rows_;
   BatchLimits limits_;
   const Announce& announce_;

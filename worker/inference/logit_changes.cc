@@ -3,8 +3,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
+#include <span>
 #include <vector>
 
 #include "worker/kernels/token_tensor.h"
@@ -56,6 +59,26 @@ void penalise_presence(at::Tensor& logits, const GenerationRow& row, const Vocab
   marked.add_to(logits);
 }
 
+/// NoRepeatNGramLogitsProcessor: what came behind the last tokens before.
+void ban_repeats(at::Tensor& logits, const GenerationRow& row, const VocabularyShare& mine) {
+  Tokens all = row.prompt;
+  all.insert(all.end(), row.generated.begin(), row.generated.end());
+  const auto before = static_cast<std::size_t>(row.no_repeat_ngram) - 1;
+  if (all.size() < before) return;
+  const std::span<const TokenId> ids(all), last = ids.last(before);
+  std::set<TokenId> behind;
+  for (std::size_t at = 0; at + before < ids.size(); ++at)
+    if (std::ranges::equal(ids.subspan(at, before), last)) behind.insert(ids[at + before]);
+  Marked banned;
+  for (const TokenId id : behind) banned.add(id, -std::numeric_limits<float>::infinity(), mine);
+  banned.add_to(logits);
+}
+
+void force(at::Tensor& logits, TokenId token, const VocabularyShare& mine) {
+  logits.fill_(-std::numeric_limits<float>::infinity());
+  if (token >= mine.begin && token < mine.begin + mine.rows) logits[token - mine.begin] = 0;
+}
+
 }  // namespace
 
 void change_logits(at::Tensor logits, const GenerationRow& row, const Tokens& eos_ids, const VocabularyShare& mine) {
@@ -65,6 +88,10 @@ void change_logits(at::Tensor logits, const GenerationRow& row, const Tokens& eo
   if (static_cast<std::int64_t>(row.generated.size()) < row.min_new) ban_endings(logits, row, eos_ids, mine);
   if (row.repetition_penalty != 1) penalise_repetition(logits, row, mine);
   if (row.changes.presence != 0 || row.changes.frequency != 0) penalise_presence(logits, row, mine);
+  if (row.no_repeat_ngram > 0) ban_repeats(logits, row, mine);
+  const auto written = static_cast<std::int64_t>(row.generated.size());
+  if (row.forced_first && written == 0) force(logits, *row.forced_first, mine);
+  if (row.forced_last && written + 1 == row.max_new) force(logits, *row.forced_last, mine);
 }
 
 }  // namespace proctor

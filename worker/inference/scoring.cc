@@ -33,9 +33,9 @@ at::Tensor chunked_log_sum_exp(const at::Tensor& logits) {
 enum GatheredLogits { kBestLogit, kBestToken, kLogSumExp, kTold };
 
 /// logits [rows, padded] -> the first two of kTold, [2, rows], float32 (ids are exact up to 2^24).
-at::Tensor local_best(const Decoder& decoder, const at::Tensor& logits) {
+at::Tensor local_best(const VocabularyShare& mine, const at::Tensor& logits) {
   const auto [logit, token] = logits.max(1);
-  return at::stack({logit, (token + decoder.vocabulary().begin).to(at::kFloat)}, 0);
+  return at::stack({logit, (token + mine.begin).to(at::kFloat)}, 0);
 }
 
 /// all [members, kTold or 2, rows] -> [rows]: the first member with the highest logit has the lowest id.
@@ -76,8 +76,8 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
   const auto [local, is_remote] = decoder.local(token);
   const at::Tensor logit =
       at::index(logits, {row, local}).masked_fill(is_remote, -std::numeric_limits<float>::infinity());
-  const at::Tensor told =
-      decoder.gang().all_gather(at::cat({local_best(decoder, logits).flatten(), chunked_log_sum_exp(logits), logit}));
+  const at::Tensor told = decoder.gang().all_gather(
+      at::cat({local_best(decoder.vocabulary(), logits).flatten(), chunked_log_sum_exp(logits), logit}));
   const std::int64_t slots = states.size(0);
   const at::Tensor all = told.narrow(1, 0, kTold * slots).unflatten(1, {kTold, slots});  // [members, kTold, slots]
   const at::Tensor target_logit = told.narrow(1, kTold * slots, told.size(1) - kTold * slots).amax(0);
@@ -97,21 +97,21 @@ void score_targets(const Decoder& decoder, const at::Tensor& states, std::span<c
 
 }  // namespace
 
-Tokens best_tokens(const Decoder& decoder, const at::Tensor& logits) {
-  const at::Tensor all = decoder.gang().all_gather(local_best(decoder, logits));
+Tokens best_tokens(const LogitColumns& columns, const at::Tensor& logits) {
+  const at::Tensor all = columns.gathered(local_best(columns.vocabulary, logits));
   // The highest logit is no number where one of them is none, and infinite where one is.
   const at::Tensor broken = at::isfinite(all.select(1, kBestLogit)).all(0).logical_not();
   const at::Tensor best = best_of(all).masked_fill(broken, kNoToken).to(at::kInt).cpu();
   return {best.data_ptr<std::int32_t>(), best.data_ptr<std::int32_t>() + best.numel()};
 }
 
-std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits, const Tokens& tokens) {
-  const at::Tensor token = token_tensor(tokens, logits.device());
-  const auto [local, is_remote] = decoder.local(token);
-  const at::Tensor logit = at::gather(logits, 1, local.unsqueeze(1))
+std::vector<double> log_probabilities(const LogitColumns& columns, const at::Tensor& logits, const Tokens& tokens) {
+  const at::Tensor local = token_tensor(tokens, logits.device()).to(at::kLong) - columns.vocabulary.begin;
+  const at::Tensor is_remote = local.lt(0).logical_or(local.ge(columns.vocabulary.rows));
+  const at::Tensor logit = at::gather(logits, 1, local.masked_fill(is_remote, 0).unsqueeze(1))
                                .squeeze(1)
                                .masked_fill(is_remote, -std::numeric_limits<float>::infinity());
-  const at::Tensor told = decoder.gang().all_gather(at::stack({logit, chunked_log_sum_exp(logits)}, 0));
+  const at::Tensor told = columns.gathered(at::stack({logit, chunked_log_sum_exp(logits)}, 0));
   const at::Tensor log_p =
       (told.select(1, 0).amax(0) - at::logsumexp(told.select(1, 1), {0})).to(at::kDouble).cpu().contiguous();
   return {log_p.data_ptr<double>(), log_p.data_ptr<double>() + log_p.numel()};

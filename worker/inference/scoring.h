@@ -26,13 +26,25 @@ void score_batch(const Decoder& decoder, const Batch& batch, const std::vector<S
 /// Slots of the rows' last positions, in the batch's order.
 std::vector<std::int32_t> last_slots(const Batch& batch);
 
-/// Collective: the natural log-probability of a token in each row. logits: of Decoder::logits.
-std::vector<double> log_probabilities(const Decoder& decoder, const at::Tensor& logits, const Tokens& tokens);
+/// Whose logits [rows, columns] are: a gang's, of which this member has these of the vocabulary; or, without a gang,
+/// all of them are here.
+struct LogitColumns {
+  VocabularyShare vocabulary;
+  Communicator* gang = nullptr;
+
+  explicit LogitColumns(const Decoder& decoder) : vocabulary(decoder.vocabulary()), gang(&decoder.gang()) {}
+  explicit LogitColumns(std::int64_t all) : vocabulary{0, all, all} {}
+  /// Collective. x of each member, [members, ...].
+  at::Tensor gathered(const at::Tensor& x) const { return gang ? gang->all_gather(x) : x.unsqueeze(0); }
+};
+
+/// Collective: the natural log-probability of a token in each row. logits: float32.
+std::vector<double> log_probabilities(const LogitColumns& columns, const at::Tensor& logits, const Tokens& tokens);
 
 constexpr std::int32_t kNoToken = -1;
 
 /// Collective: the most likely token of each row, the lowest id among equals; kNoToken where a logit is not finite.
-/// logits: of Decoder::logits.
-Tokens best_tokens(const Decoder& decoder, const at::Tensor& logits);
+/// logits: float32.
+Tokens best_tokens(const LogitColumns& columns, const at::Tensor& logits);
 
 }  // namespace proctor

@@ -1,4 +1,4 @@
-// The kind `generator`: a causal language model that scores texts and continues them, as lm-eval's `hf` model does.
+// The kind `generator`: a language model that scores texts and continues them, as lm-eval's `hf` model does.
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -8,9 +8,10 @@
 #include "worker/inference/generation_loop.h"
 #include "worker/kinds/decoder_module.h"
 #include "worker/kinds/each_request.h"
+#include "worker/kinds/generate_answer.h"
 #include "worker/kinds/options.h"
 #include "worker/kinds/score.h"
-#include "worker/postprocessing/generation_text.h"
+#include "worker/kinds/seq2seq_generator.h"
 
 namespace proctor {
 namespace {
@@ -54,8 +55,6 @@ class Generator final : public DecoderModule {
                           const Announce& announce, std::vector<Response>& responses);
   void generate_all(const ShardRun& shard, const std::vector<GenerationRow>& all, std::uint32_t batch,
                     BatchCleanup& cleanup, const Announce& announce, std::vector<Response>& responses);
-
-  GenerateAnswer answer_of(const GenerationRow& row, const Generate& ask);
 
   GenerationLoop generation_;
   Prefetch<Rows> rows_ahead_;  // last, since its thread reads the others
@@ -133,36 +132,24 @@ void Generator::generate_all(const ShardRun& shard, const std::vector<Generation
       continue;
     }
     const auto& ask = std::get<Generate>(shard.requests[all[i].request].ask);
-    responses[all[i].request].answer = answer_of(row, ask);
+    responses[all[i].request].answer = answer_of(row, ask, codec());
   }
 }
 
-/// Stops cut what is answered, not what is thought before.
-GenerateAnswer Generator::answer_of(const GenerationRow& row, const Generate& ask) {
-  GenerateAnswer answer;
-  Tokens written = row.generated;
-  if (!written.empty() && std::ranges::find(row.stop_ids, written.back()) != row.stop_ids.end()) written.pop_back();
-  if (ask.reasoning) {
-    const Tokens tags = {codec().id(ask.reasoning->start), codec().id(ask.reasoning->end)};
-    answer.text = codec().decode_keeping(written, tags);
-    answer.trace = row.reasoning.trace(answer.text, row.generated.size());
-    const std::size_t at = answer.trace->answer_at;
-    answer.text = answer.text.substr(0, at) + cut_at_stops(answer.text.substr(at), row.stops);
-  } else {
-    answer.text = cut_at_stops(codec().decode(written), row.stops);
-  }
-  answer.tokens = static_cast<std::int64_t>(row.generated.size());
-  answer.truncated = row.truncated;
-  if (row.wants_logprobs) answer.chosen = {row.generated, row.logprobs};
-  return answer;
+std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) {
+  return folder.seq2seq ? check_seq2seq_generator(folder, module) : row_limit(folder, module);
 }
 
-std::int64_t check(const ModelFolder& folder, TextCodec&, const Module& module) { return row_limit(folder, module); }
+std::shared_ptr<OpenModule> open(const Module& module, Device& device, Communicator& gang, const Announce& announce) {
+  const bool seq2seq = read_model_folder(module.path).seq2seq.has_value();
+  return seq2seq ? open_seq2seq_generator(module, device, gang, announce)
+                 : open_as<Generator>(module, device, gang, announce);
+}
 
 }  // namespace
 
 const Kind& generator_kind() {
-  static const Kind kind{"generator", open_as<Generator>, check};
+  static const Kind kind{"generator", open, check};
   return kind;
 }
 

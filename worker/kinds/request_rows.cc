@@ -29,9 +29,9 @@ ScoredRow RequestRows::loglikelihood(const Request& request, OnLong on_long, std
 
 const Tokens& RequestRows::in_range(const Tokens& ids) const {
   for (std::int32_t id : ids)
-    if (id < 0 || id >= folder_.decoder.vocabulary)
+    if (id < 0 || id >= folder_.vocabulary())
       throw InputError("token id " + std::to_string(id) + " is outside the model's vocabulary of " +
-                       std::to_string(folder_.decoder.vocabulary));
+                       std::to_string(folder_.vocabulary()));
   return ids;
 }
 
@@ -42,11 +42,9 @@ void RequestRows::score(const Request& request, std::size_t index, ScoringWork& 
   for (ScoredRow& window : rolling_windows(text, codec_.prefix_id(), max_length_)) work.add(std::move(window), index);
 }
 
-GenerationRow RequestRows::generation(const Request& request, std::size_t index) const {
-  const auto& ask = std::get<Generate>(request.ask);
+GenerationRow RequestRows::asked(const Generate& ask, std::size_t index) const {
   GenerationRow row;
   row.request = index;
-  row.prompt = codec_.encode(text_of(request, 0));
   row.stops = ask.until;
   row.max_new = ask.max_gen_toks;
   row.repetition_penalty = ask.repetition_penalty.value_or(folder_.generation.repetition_penalty);
@@ -60,6 +58,13 @@ GenerationRow RequestRows::generation(const Request& request, std::size_t index)
   if (ask.reasoning) row.reasoning = {*ask.reasoning, codec_.encode_without_specials(ask.reasoning->end)};
   row.wants_logprobs = ask.logprobs;
   if (!codec_.eos_text().empty() && !ask.ignore_eos) row.stops.push_back(codec_.eos_text());
+  return row;
+}
+
+GenerationRow RequestRows::generation(const Request& request, std::size_t index) const {
+  const auto& ask = std::get<Generate>(request.ask);
+  GenerationRow row = asked(ask, index);
+  row.prompt = codec_.encode(text_of(request, 0));
   const std::int64_t room = max_length_ - row.max_new;  // as lm-eval: by what was asked for
   if (room <= 0)
     throw InputError("max_gen_toks " + std::to_string(row.max_new) + " leaves no room for a context in max_length " +

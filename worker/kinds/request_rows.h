@@ -39,6 +39,8 @@ class RequestRows {
   void score(const Request& request, std::size_t index, ScoringWork& work) const;
   /// Throws InputError for a request that leaves no room or names a token that the model lacks.
   GenerationRow generation(const Request& request, std::size_t index) const;
+  /// The same without prompt, lengths and what the model's files say: what is asked for alone.
+  GenerationRow asked(const Generate& ask, std::size_t index) const;
   /// The ids; throws InputError for one past the embedding's rows (a token that the tokenizer has and the model lacks):
   /// it costs its request only.
   const Tokens& in_range(const Tokens& ids) const;

@@ -31,8 +31,17 @@ void answer_scores(std::span<const TextRow> rows, const at::Tensor& scores, std:
 
 TextModule::TextModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
     : folder_(read_model_folder(module.path)),
-      codec_(folder_, std::nullopt),
+      codec_(folder_, module.add_bos_token),
       weights_(read_weights(folder_, module, device, gang, announce)) {}
+
+TextRow TextModule::row_of(const Request&) {
+  PROCTOR_CHECK(false, "a kind that does not override run() makes rows");
+  return {};
+}
+
+void TextModule::compute(std::span<const TextRow>, std::vector<Response>&) const {
+  PROCTOR_CHECK(false, "a kind that does not override run() computes rows");
+}
 
 void TextModule::check(const TextRow& row) const {
   const std::int64_t vocabulary = folder_.vocabulary(), types = folder_.encoder ? folder_.encoder->types : 0;

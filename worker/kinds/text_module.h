@@ -23,8 +23,10 @@ struct TextRow {
   std::vector<std::uint32_t> requests;  ///< ascending; several share a text: the first answers for it
   Tokens decoder = {};                  ///< what an encoder-decoder's decoder is given
   std::size_t attended = 0;             ///< how many of the first tokens are attended; 0: all
+  std::size_t part = 0;                 ///< a kind's own: which of several rows this is
+  std::size_t to_write = 0;             ///< tokens that a decoder may add
 
-  std::size_t tokens() const { return encoding.ids.size() + decoder.size(); }
+  std::size_t tokens() const { return encoding.ids.size() + decoder.size() + to_write; }
 };
 
 /// Rows one after another, as a network takes them.
@@ -47,14 +49,15 @@ class TextModule : public OpenModule {
 
   /// One row a request; a kind with several overrides it.
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override;
-  void drop_batches() final { prefetch_.drop(); }
+  void drop_batches() override { prefetch_.drop(); }
   std::uint64_t bytes_read() const final { return weights_.bytes_read(); }
 
  protected:
   using Compute = std::function<void(std::span<const TextRow>)>;
-  /// Called also on another thread, until the next run() or drop_batches().
-  virtual TextRow row_of(const Request& request) = 0;
-  virtual void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const = 0;
+  /// Called also on another thread, until the next run() or drop_batches(). A kind that overrides run() may need
+  /// neither.
+  virtual TextRow row_of(const Request& request);
+  virtual void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const;
 
   /// Throws InputError for a row that the network cannot take.
   void check(const TextRow& row) const;

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "worker/kinds/options.h"
-#include "worker/kinds/t5_module.h"
+#include "worker/kinds/seq2seq_module.h"
 
 namespace proctor {
 namespace {
@@ -32,10 +32,10 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
   return settings;
 }
 
-class MonoT5 final : public T5Module {
+class MonoT5 final : public Seq2SeqModule {
  public:
   MonoT5(const Module& module, Device& device, Communicator& gang, const Announce& announce)
-      : T5Module(module, device, gang, announce),
+      : Seq2SeqModule(module, device, gang, announce),
         settings_(read_settings(folder(), codec(), module)),
         max_tokens_(token_limit(folder(), module, kRerankTokens)) {}
 
@@ -50,7 +50,7 @@ class MonoT5 final : public T5Module {
 
   void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const override {
     const PackedRows all = packed(rows);
-    const at::Tensor states = t5().encode(all.tokens, all.lengths);
+    const at::Tensor states = network().encode(all.tokens, all.lengths);
     if (settings_.autorag) {
       std::int64_t begin = 0;
       for (std::size_t i = 0; i < rows.size(); begin += all.lengths[i++])
@@ -58,14 +58,14 @@ class MonoT5 final : public T5Module {
                       responses);
       return;
     }
-    const Tokens start(rows.size(), t5().config().start_token);
+    const Tokens start(rows.size(), network().config().start_token);
     const std::vector<std::int64_t> ones(rows.size(), 1);
-    answer_scores(rows, share_of_yes(t5().decode(start, ones, states, all.lengths)), responses);
+    answer_scores(rows, share_of_yes(network().decode(start, ones, states, all.lengths)), responses);
   }
 
   /// decode()'s states [rows, hidden] -> [rows]
   at::Tensor share_of_yes(const at::Tensor& states) const {
-    return at::softmax(t5().logits_of(states, {settings_.no, settings_.yes}), 1).select(1, 1);
+    return at::softmax(network().logits_of(states, {settings_.no, settings_.yes}), 1).select(1, 1);
   }
 
   /// What AutoRAG takes the logits of: the last step of greedy generation, mostly that of the end token. Its batches go
@@ -73,11 +73,11 @@ class MonoT5 final : public T5Module {
   at::Tensor last_states(const at::Tensor& states) const {
     const std::int64_t length = states.size(0);
     const Tokens& ends = folder().generation.eos_ids;
-    Tokens tokens = {t5().config().start_token};
+    Tokens tokens = {network().config().start_token};
     for (;;) {
       const auto count = static_cast<std::int64_t>(tokens.size());
-      const at::Tensor last = t5().decode(tokens, {&count, 1}, states, {&length, 1}).narrow(0, count - 1, 1);
-      at::Tensor best = t5().logits(last).argmax(1);
+      const at::Tensor last = network().decode(tokens, {&count, 1}, states, {&length, 1}).narrow(0, count - 1, 1);
+      at::Tensor best = network().logits(last).argmax(1);
       gang().broadcast(best, 0);  // that all members end together
       tokens.push_back(static_cast<std::int32_t>(best.item<std::int64_t>()));
       if (std::ranges::find(ends, tokens.back()) != ends.end() || tokens.size() == kGenerated) return last;

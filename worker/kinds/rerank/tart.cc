@@ -5,7 +5,7 @@
 #include "worker/kernels/packed_attention.h"
 #include "worker/kernels/token_tensor.h"
 #include "worker/kinds/options.h"
-#include "worker/kinds/t5_module.h"
+#include "worker/kinds/seq2seq_module.h"
 
 namespace proctor {
 namespace {
@@ -23,15 +23,15 @@ Settings read_settings(const ModelFolder& folder, TextCodec& codec, const Module
   for (const auto& [token, id] : {std::pair("<s>", settings.begin), std::pair("</s>", settings.end)})
     if (id < 0 || id >= folder.vocabulary())
       refuse(module, folder.path + " has no token " + token + ", which tart needs");
-  if (folder.t5->labels != 2)
-    refuse(module, folder.path + ": tart's head has two outputs, this one " + std::to_string(folder.t5->labels));
+  if (folder.seq2seq->labels != 2)
+    refuse(module, folder.path + ": tart's head has two outputs, this one " + std::to_string(folder.seq2seq->labels));
   return settings;
 }
 
-class Tart final : public T5Module {
+class Tart final : public Seq2SeqModule {
  public:
   Tart(const Module& module, Device& device, Communicator& gang, const Announce& announce)
-      : T5Module(module, device, gang, announce),
+      : Seq2SeqModule(module, device, gang, announce),
         settings_(read_settings(folder(), codec(), module)),
         max_tokens_(token_limit(folder(), module, folder().max_length)) {
     using What = TemplatePart::What;
@@ -49,9 +49,9 @@ class Tart final : public T5Module {
 
   void compute(std::span<const TextRow> rows, std::vector<Response>& responses) const override {
     const PackedRows all = packed(rows);
-    const at::Tensor states = t5().encode(all.tokens, all.lengths);
+    const at::Tensor states = network().encode(all.tokens, all.lengths);
     const at::Tensor logits =
-        t5().classify(states.index_select(0, token_tensor(first_tokens(all.lengths), states.device())));
+        network().classify(states.index_select(0, token_tensor(first_tokens(all.lengths), states.device())));
     answer_scores(rows, at::softmax(logits, 1).select(1, 1), responses);
   }
 

@@ -6,7 +6,7 @@
 
 #include "worker/kernels/token_tensor.h"
 #include "worker/kinds/options.h"
-#include "worker/kinds/t5_module.h"
+#include "worker/kinds/seq2seq_module.h"
 
 namespace proctor {
 namespace {
@@ -22,10 +22,10 @@ Settings read_settings(const Module& module) {
   return {option(module, "prefix", usual.prefix), option(module, "suffix", usual.suffix)};
 }
 
-class Upr final : public T5Module {
+class Upr final : public Seq2SeqModule {
  public:
   Upr(const Module& module, Device& device, Communicator& gang, const Announce& announce)
-      : T5Module(module, device, gang, announce),
+      : Seq2SeqModule(module, device, gang, announce),
         settings_(read_settings(module)),
         max_tokens_(token_limit(folder(), module, kRerankTokens)) {}
 
@@ -46,17 +46,17 @@ class Upr final : public T5Module {
     Tokens given, wanted;
     std::vector<std::int64_t> lengths;
     for (const TextRow& row : rows) {
-      given.push_back(t5().config().start_token);
+      given.push_back(network().config().start_token);
       given.insert(given.end(), row.decoder.begin(), row.decoder.end() - 1);
       wanted.insert(wanted.end(), row.decoder.begin(), row.decoder.end());
       lengths.push_back(static_cast<std::int64_t>(row.decoder.size()));
     }
-    const at::Tensor states = t5().decode(given, lengths, t5().encode(all.tokens, all.lengths), all.lengths);
+    const at::Tensor states = network().decode(given, lengths, network().encode(all.tokens, all.lengths), all.lengths);
     const at::Tensor tokens = token_tensor(wanted, states.device());
     const at::Tensor sums = at::empty({static_cast<std::int64_t>(rows.size())}, states.options().dtype(at::kDouble));
     std::int64_t begin = 0;
     for (std::size_t i = 0; i < rows.size(); begin += lengths[i++]) {  // logits of one question at a time
-      const at::Tensor logits = t5().logits(states.narrow(0, begin, lengths[i]));
+      const at::Tensor logits = network().logits(states.narrow(0, begin, lengths[i]));
       const at::Tensor chosen = at::gather(logits, 1, tokens.narrow(0, begin, lengths[i]).unsqueeze(1)).squeeze(1);
       sums[static_cast<std::int64_t>(i)].copy_((chosen - at::logsumexp(logits, {1})).to(at::kDouble).sum());
     }

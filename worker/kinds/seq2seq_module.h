@@ -3,24 +3,24 @@
 
 #include "worker/kinds/options.h"
 #include "worker/kinds/text_module.h"
-#include "worker/models/t5.h"
+#include "worker/models/seq2seq.h"
 
 namespace proctor {
 
-class T5Module : public TextModule {
+class Seq2SeqModule : public TextModule {
  public:
-  T5Module(const Module& module, Device& device, Communicator& gang, const Announce& announce)
-      : TextModule(module, device, gang, announce), gang_(gang), t5_(*folder().t5, weights(), gang) {}
+  Seq2SeqModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
+      : TextModule(module, device, gang, announce), gang_(gang), network_(*folder().seq2seq, weights(), gang) {}
 
-  Computed computed() const final { return {t5_.tokens_computed(), t5_.flops_computed(), tokenize_s_}; }
+  Computed computed() const final { return {network_.tokens_computed(), network_.flops_computed(), tokenize_s_}; }
 
  protected:
-  const T5& t5() const { return t5_; }
+  const Seq2Seq& network() const { return network_; }
   Communicator& gang() const { return gang_; }
 
  private:
   Communicator& gang_;
-  T5 t5_;
+  Seq2Seq network_;
 };
 
 constexpr std::int64_t kRerankTokens = 512;  ///< of a text, where the module does not say

@@ -1,0 +1,336 @@
+// The kind `generator` over an encoder with a decoder, as lm-eval's `hf` model with backend seq2seq has it: the encoder
+// reads a context, its left end cut off; the decoder scores a continuation that was encoded alone, or writes.
+#include "worker/kinds/seq2seq_generator.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/gather.h>
+#include <ATen/ops/logsumexp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "sharding/planning/cost.h"
+#include "worker/base/clock.h"
+#include "worker/batching/rolling_windows.h"
+#include "worker/inference/token_choice.h"
+#include "worker/kernels/token_tensor.h"
+#include "worker/kinds/each_request.h"
+#include "worker/kinds/generate_answer.h"
+#include "worker/kinds/options.h"
+#include "worker/kinds/request_rows.h"
+#include "worker/kinds/score.h"
+#include "worker/kinds/seq2seq_module.h"
+
+namespace proctor {
+namespace {
+
+constexpr std::int64_t kUsualTokens = 2048;  // lm-eval's, where neither configuration nor tokenizer say
+
+/// Of the encoder's text, and of what is scored.
+std::int64_t limit_of(const ModelFolder& folder, const Module& module) {
+  const Seq2SeqConfig& config = *folder.seq2seq;
+  const std::int64_t usual =
+      config.most_tokens > 0 ? config.most_tokens : folder.tokenizer.model_max_length.value_or(kUsualTokens);
+  const std::int64_t limit = module.max_length.value_or(usual);
+  if (config.positions > 0 && limit > config.positions)
+    refuse(module, "max_length " + std::to_string(limit) + " is past the " + std::to_string(config.positions) +
+                       " positions of " + folder.path);
+  return limit;
+}
+
+TextRow text_row(Tokens ids, std::uint32_t request) {
+  TextRow row;
+  row.encoding.ids = std::move(ids);
+  row.requests = {request};
+  return row;
+}
+
+struct TokenScores {
+  std::vector<double> log_p;
+  std::vector<bool> greedy;  // the likeliest, the lowest id among equals
+};
+
+class Seq2SeqGenerator final : public Seq2SeqModule {
+ public:
+  Seq2SeqGenerator(const Module& module, Device& device, Communicator& gang, const Announce& announce)
+      : Seq2SeqModule(module, device, gang, announce),
+        max_tokens_(limit_of(folder(), module)),
+        requests_(folder(), codec(), max_tokens_),
+        choice_(codec(), folder().generation.eos_ids, LogitColumns(folder().vocabulary())) {}
+
+  std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override;
+  void drop_batches() override {
+    rows_ahead_.drop();
+    Seq2SeqModule::drop_batches();
+  }
+
+ private:
+  struct Rows {
+    std::vector<TextRow> scored, generated;  // `part` of a generated one: which of `writing`
+    std::vector<GenerationRow> writing;
+    std::vector<std::int64_t> truncated;  // of each request
+    std::vector<std::string> errors;
+  };
+  Rows rows_of(std::span<const Request> requests);
+  void add_pair(const Request& request, std::uint32_t index, Rows& rows);
+  void add_windows(const Request& request, std::uint32_t index, Rows& rows);
+  void add_generation(const Request& request, std::uint32_t index, Rows& rows);
+  std::int64_t cut(Tokens& context, OnLong on_long) const;
+
+  /// Of a scored request: its parts' sums, in their order.
+  struct Score {
+    std::map<std::size_t, double> sums;
+    bool greedy = true;
+    std::int64_t tokens = 0;
+  };
+  void score(std::span<const TextRow> rows, std::vector<Score>& scores) const;
+  TokenScores token_scores(const at::Tensor& states, const Tokens& wanted) const;
+  void generate(std::span<const TextRow> rows, std::vector<GenerationRow>& writing, const Announce& announce) const;
+  void answer_scored(std::span<const Request> requests, const std::vector<Score>& scores, const Rows& rows,
+                     std::vector<Response>& responses) const;
+  void answer_generated(std::span<const Request> requests, const Rows& rows, std::vector<Response>& responses);
+  bool ended_by_the_table(const GenerationRow& row) const;
+
+  std::int64_t max_tokens_;
+  RequestRows requests_;
+  TokenChoice choice_;
+  Prefetch<Rows> rows_ahead_;  // last, since its thread reads the others
+};
+
+/// Cuts the left end off. Returns how many tokens that were.
+std::int64_t Seq2SeqGenerator::cut(Tokens& context, OnLong on_long) const {
+  const std::int64_t over = std::max<std::int64_t>(0, static_cast<std::int64_t>(context.size()) - max_tokens_);
+  if (over > 0 && on_long == OnLong::fail)
+    throw InputError("context of " + std::to_string(context.size()) + " tokens is longer than max_length " +
+                     std::to_string(max_tokens_) + " (on_long: fail)");
+  context.erase(context.begin(), context.begin() + over);
+  return over;
+}
+
+void Seq2SeqGenerator::add_pair(const Request& request, std::uint32_t index, Rows& rows) {
+  auto [context, continuation] = codec().encode_apart(text_of(request, 0), text_of(request, 1));
+  if (static_cast<std::int64_t>(continuation.size()) > max_tokens_)
+    throw InputError("continuation of " + std::to_string(continuation.size()) + " tokens is longer than max_length " +
+                     std::to_string(max_tokens_));
+  rows.truncated[index] = cut(context, std::get<Loglikelihood>(request.ask).on_long);
+  TextRow row = text_row(requests_.in_range(context), index);
+  row.decoder = requests_.in_range(continuation);
+  rows.scored.push_back(std::move(row));
+}
+
+/// In each window the decoder begins anew; the encoder has what stands before, one token at least.
+void Seq2SeqGenerator::add_windows(const Request& request, std::uint32_t index, Rows& rows) {
+  const Tokens text = requests_.in_range(codec().encode(text_of(request, 0)));
+  std::size_t part = 0;
+  for (ScoredRow& window : rolling_windows(text, codec().prefix_id(), max_tokens_)) {
+    window.tokens.resize(window.tokens.size() + 1 - window.targets.size());
+    TextRow row = text_row(window.tokens, index);
+    row.decoder = window.targets;
+    row.part = part++;
+    rows.scored.push_back(std::move(row));
+  }
+}
+
+/// lm-eval limits the decoder to as many tokens as the encoder has beside those that were asked for; its first counts.
+void Seq2SeqGenerator::add_generation(const Request& request, std::uint32_t index, Rows& rows) {
+  const auto& ask = std::get<Generate>(request.ask);
+  const GenerationDefaults& of_folder = folder().generation;
+  if (of_folder.beams > 1)
+    throw InputError(folder().path + ": num_beams " + std::to_string(of_folder.beams) +
+                     " (generation_config.json, or config.json) is not implemented; texts are scored, not written. "
+                     "num_beams 1 there makes the search greedy");
+  GenerationRow row = requests_.asked(ask, index);
+  Tokens context = codec().encode_with_specials(text_of(request, 0));
+  if (context.empty()) context = {codec().prefix_id()};
+  row.truncated = rows.truncated[index] = cut(context, ask.on_long);
+  row.prompt = {of_folder.start_token.value_or(network().config().start_token)};
+  row.max_new = of_folder.max_new_tokens.value_or(static_cast<std::int64_t>(context.size()) + ask.max_gen_toks - 1);
+  row.special_stops_from = context.size() - 1;  // lm-eval looks behind as many of the decoder's tokens
+  row.min_new = std::max(row.min_new, of_folder.min_length - 1);
+  row.no_repeat_ngram = of_folder.no_repeat_ngram;
+  row.forced_first = of_folder.forced_bos;
+  row.forced_last = of_folder.forced_eos;
+  TextRow text = text_row(requests_.in_range(context), index);
+  text.part = rows.writing.size();
+  text.to_write = static_cast<std::size_t>(row.max_new);
+  rows.writing.push_back(std::move(row));
+  rows.generated.push_back(std::move(text));
+}
+
+Seq2SeqGenerator::Rows Seq2SeqGenerator::rows_of(std::span<const Request> requests) {
+  Rows rows;
+  rows.truncated.assign(requests.size(), 0);
+  rows.errors = errors_of_each(requests.size(), [&](std::uint32_t i) {
+    switch (type_of(requests[i].ask)) {
+      case RequestType::loglikelihood:
+        return add_pair(requests[i], i, rows);
+      case RequestType::loglikelihood_rolling:
+        return add_windows(requests[i], i, rows);
+      default:
+        return add_generation(requests[i], i, rows);
+    }
+  });
+  return rows;
+}
+
+std::vector<Response> Seq2SeqGenerator::run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) {
+  const at::NoGradGuard no_grad;
+  const auto begin = Clock::now();
+  Rows rows = rows_ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
+  std::vector<Response> responses = responses_with(rows.errors);
+  tokenize_s_ += seconds_since(begin);
+  std::vector<Score> scores(shard.requests.size());
+  const std::uint32_t batches =
+      run_rows(rows.scored, 0, shard, cleanup, announce, [&](std::span<const TextRow> batch) { score(batch, scores); });
+  run_rows(rows.generated, batches, shard, cleanup, announce,
+           [&](std::span<const TextRow> batch) { generate(batch, rows.writing, announce); });
+  answer_scored(shard.requests, scores, rows, responses);
+  answer_generated(shard.requests, rows, responses);
+  return responses;
+}
+
+/// Contexts that follow each other and are the same are encoded once.
+void Seq2SeqGenerator::score(std::span<const TextRow> rows, std::vector<Score>& scores) const {
+  Tokens contexts, given, wanted, states_of_rows;
+  std::vector<std::int64_t> context_lengths, texts, lengths;
+  std::int32_t begin = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Tokens& context = rows[i].encoding.ids;
+    if (i == 0 || context != rows[i - 1].encoding.ids) {
+      begin = static_cast<std::int32_t>(contexts.size());
+      contexts.insert(contexts.end(), context.begin(), context.end());
+      context_lengths.push_back(static_cast<std::int64_t>(context.size()));
+    }
+    for (std::size_t state = 0; state < context.size(); ++state)
+      states_of_rows.push_back(begin + static_cast<std::int32_t>(state));
+    texts.push_back(static_cast<std::int64_t>(context.size()));
+    const Tokens& labels = rows[i].decoder;
+    given.push_back(network().config().start_token);
+    given.insert(given.end(), labels.begin(), labels.end() - 1);
+    wanted.insert(wanted.end(), labels.begin(), labels.end());
+    lengths.push_back(static_cast<std::int64_t>(labels.size()));
+  }
+  at::Tensor states = network().encode(contexts, context_lengths);
+  if (states_of_rows.size() > contexts.size())
+    states = states.index_select(0, token_tensor(states_of_rows, states.device()));
+  const TokenScores all = token_scores(network().decode(given, lengths, states, texts), wanted);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Score& score = scores[rows[i].requests[0]];
+    double& sum = score.sums[rows[i].part];
+    for (const std::size_t end = at + rows[i].decoder.size(); at < end; ++at) {
+      sum += all.log_p[at];
+      score.greedy = score.greedy && all.greedy[at];
+    }
+    score.tokens += lengths[i];
+  }
+}
+
+TokenScores Seq2SeqGenerator::token_scores(const at::Tensor& states, const Tokens& wanted) const {
+  TokenScores all;
+  const auto most = static_cast<std::int64_t>(head_rows(!states.is_cpu()));
+  for (std::int64_t first = 0; first < states.size(0); first += most) {
+    const std::int64_t count = std::min(most, states.size(0) - first);
+    const at::Tensor logits = network().logits(states.narrow(0, first, count));
+    const at::Tensor ids =
+        token_tensor(std::span(wanted).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)),
+                     states.device())
+            .to(at::kLong);
+    const at::Tensor log_p =
+        (at::gather(logits, 1, ids.unsqueeze(1)).squeeze(1) - at::logsumexp(logits, {1})).to(at::kDouble).cpu();
+    const at::Tensor greedy = logits.argmax(1).eq(ids).cpu();
+    for (std::int64_t i = 0; i < count; ++i) {
+      all.log_p.push_back(log_p.data_ptr<double>()[i]);
+      all.greedy.push_back(greedy.data_ptr<bool>()[i]);
+    }
+  }
+  return all;
+}
+
+/// All rows of a batch are written together, a token of each a step; finished ones leave.
+void Seq2SeqGenerator::generate(std::span<const TextRow> rows, std::vector<GenerationRow>& writing,
+                                const Announce& announce) const {
+  const PackedRows all = packed(rows);
+  std::vector<GenerationRow*> active;
+  Tokens next;
+  std::int64_t room = 0, most = network().config().positions;
+  for (const TextRow& row : rows) {
+    active.push_back(&writing[row.part]);
+    next.push_back(active.back()->prompt[0]);
+    room = std::max(room, active.back()->max_new);
+  }
+  if (most > 0) room = std::min(room, most);
+  Seq2Seq::Written written = network().begin(network().encode(all.tokens, all.lengths), all.lengths, room);
+  while (!active.empty() && written.length < room) {
+    announce("decode step " + std::to_string(written.length + 1) + ", " + std::to_string(active.size()) + " rows");
+    const std::vector<bool> finished = choice_(network().logits(network().step(written, next)), active);
+    std::vector<std::int64_t> kept;
+    std::vector<GenerationRow*> going_on;
+    next.clear();
+    for (std::size_t i = 0; i < active.size(); ++i) {
+      if (finished[i]) continue;
+      kept.push_back(static_cast<std::int64_t>(i));
+      going_on.push_back(active[i]);
+      next.push_back(active[i]->generated.back());
+    }
+    if (kept.size() < active.size()) Seq2Seq::keep(written, kept);
+    active = std::move(going_on);
+  }
+}
+
+/// Its decoder's positions were used up before anything ended it.
+bool Seq2SeqGenerator::ended_by_the_table(const GenerationRow& row) const {
+  const std::int64_t most = network().config().positions;
+  if (most == 0 || row.max_new <= most || static_cast<std::int64_t>(row.generated.size()) < most) return false;
+  const Tokens& eos = folder().generation.eos_ids;
+  return std::ranges::find(eos, row.generated.back()) == eos.end();
+}
+
+void Seq2SeqGenerator::answer_scored(std::span<const Request> requests, const std::vector<Score>& scores,
+                                     const Rows& rows, std::vector<Response>& responses) const {
+  std::vector<bool> has_rows(requests.size(), false);
+  for (const TextRow& row : rows.scored) has_rows[row.requests[0]] = true;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const RequestType type = type_of(requests[i].ask);
+    const bool set_aside = scores[i].tokens == 0 && has_rows[i];
+    if (type == RequestType::generate_until || !responses[i].error.empty() || set_aside) continue;
+    double sum = 0;
+    for (const auto& [part, of_part] : scores[i].sums) sum += of_part;
+    if (!std::isfinite(sum))
+      responses[i].error = not_finite("log-likelihood");
+    else if (type == RequestType::loglikelihood)
+      responses[i].answer = LoglikelihoodAnswer{sum, scores[i].greedy, scores[i].tokens, rows.truncated[i]};
+    else
+      responses[i].answer = RollingAnswer{sum, scores[i].tokens};
+  }
+}
+
+void Seq2SeqGenerator::answer_generated(std::span<const Request> requests, const Rows& rows,
+                                        std::vector<Response>& responses) {
+  for (const GenerationRow& row : rows.writing) {
+    Response& response = responses[row.request];
+    if (row.broken)
+      response.error = not_finite("logit");
+    else if (ended_by_the_table(row))
+      response.error = "the text goes on past the decoder's " + std::to_string(network().config().positions) +
+                       " positions; a smaller max_gen_toks ends it before";
+    else if (!row.generated.empty())
+      response.answer = answer_of(row, std::get<Generate>(requests[row.request].ask), codec());
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<OpenModule> open_seq2seq_generator(const Module& module, Device& device, Communicator& gang,
+                                                   const Announce& announce) {
+  return open_as<Seq2SeqGenerator>(module, device, gang, announce);
+}
+
+std::int64_t check_seq2seq_generator(const ModelFolder& folder, const Module& module) {
+  if (folder.seq2seq->positions == 0) refuse_float16(folder, module);
+  return limit_of(folder, module);
+}
+
+}  // namespace proctor

@@ -1,0 +1,289 @@
+#include "worker/models/seq2seq.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/triu.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include "worker/kernels/attention.h"
+#include "worker/kernels/elementwise.h"
+#include "worker/kernels/packed_attention.h"
+#include "worker/kernels/token_tensor.h"
+#include "worker/models/relative_positions.h"
+
+namespace proctor {
+namespace {
+
+constexpr std::int64_t kPositionOffset = 2;  // of BART's table
+
+std::optional<at::Tensor> given(const at::Tensor& x) {
+  return x.defined() ? std::optional<at::Tensor>(x) : std::nullopt;
+}
+
+}  // namespace
+
+Seq2Seq::Seq2Seq(const Seq2SeqConfig& config, const Weights& weights, Communicator& gang)
+    : config_(member_config(config, share_of(gang))),
+      gang_(gang),
+      words_(weights.at("words")),
+      head_(weights.find("head")),
+      head_bias_(weights.find("head_bias")),
+      encoder_(read_stack("encoder", config_.encoder, weights)) {
+  if (!config.has_decoder()) return;
+  decoder_ = read_stack("decoder", config_.decoder, weights);
+  decoder_.causal = true;
+  if (config.tied_embeddings) head_ = words_;
+}
+
+Seq2Seq::Stack Seq2Seq::read_stack(const std::string& name, const Seq2SeqStack& facts, const Weights& weights) const {
+  const auto norm = [&](const std::string& of) {
+    const at::Tensor weight = weights.find(of);
+    return weight.defined() ? Norm(config_.norm, weight, weights.find(of + "_bias"), config_.hidden, words_.options())
+                            : Norm();
+  };
+  Stack stack{facts, {}, weights.find(name + "_positions"), norm(name + "_input_norm"), norm(name + "_final_norm")};
+  for (std::int64_t i = 0; i < facts.layers; ++i) {
+    const std::string of = name + "." + std::to_string(i) + ".";
+    const auto linear = [&](const char* part) {
+      return Linear{weights.find(of + part), weights.find(of + part + "_bias")};
+    };
+    stack.layers.push_back({norm(of + "norm"), norm(of + "cross_norm"), norm(of + "mlp_norm"), linear("qkv"),
+                            linear("output"), linear("cross_q"), linear("cross_kv"), linear("cross_output"),
+                            linear("up"), linear("down"), weights.find(of + "bias")});
+  }
+  return stack;
+}
+
+double Seq2Seq::scale(const Stack& stack) const {
+  return config_.scales_products ? 1 / std::sqrt(static_cast<double>(stack.facts.head_dim)) : 1;
+}
+
+/// [1, heads, length, length]; -inf where a decoder's row may not look. Undefined where there is no table.
+at::Tensor Seq2Seq::position_bias(const Stack& stack, const at::Tensor& table, std::int64_t length) const {
+  if (!table.defined()) return {};
+  Tokens of_distance, buckets;  // from 1 - length on
+  for (std::int64_t distance = 1 - length; distance < length; ++distance)
+    of_distance.push_back(
+        static_cast<std::int32_t>(t5_bucket(distance, !stack.causal, config_.buckets, config_.max_distance)));
+  buckets.reserve(static_cast<std::size_t>(length * length));
+  for (std::int64_t query = 0; query < length; ++query) {
+    const auto first = of_distance.begin() + (length - 1 - query);
+    buckets.insert(buckets.end(), first, first + length);
+  }
+  const at::Tensor bias = at::embedding(table, token_tensor(buckets, table.device()))
+                              .view({length, length, stack.facts.heads})
+                              .permute({2, 0, 1});
+  if (!stack.causal) return bias.contiguous().unsqueeze(0);
+  const at::Tensor later =
+      at::triu(at::full({length, length}, -std::numeric_limits<float>::infinity(), bias.options()), 1);
+  return (bias + later).contiguous().unsqueeze(0);
+}
+
+at::Tensor Seq2Seq::feed_forward(const Layer& layer, const at::Tensor& x) const {
+  const at::Tensor inner = at::linear(x, layer.up.weight, given(layer.up.bias));
+  if (!config_.gated)
+    return row_parallel(activate(inner, config_.activation), layer.down.weight, layer.down.bias, gang_);
+  const std::int64_t width = inner.size(1) / 2;
+  const at::Tensor gate = activate(inner.narrow(1, 0, width), config_.activation);
+  return row_parallel(gate * inner.narrow(1, width, width), layer.down.weight, layer.down.bias, gang_);
+}
+
+/// [tokens, 3, heads, head_dim]
+at::Tensor Seq2Seq::qkv(const Stack& stack, const Layer& layer, const at::Tensor& x) const {
+  return at::linear(x, layer.qkv.weight, given(layer.qkv.bias))
+      .unflatten(1, {3, stack.facts.heads, stack.facts.head_dim});
+}
+
+/// states [tokens, hidden] -> [tokens, 2, heads, head_dim]
+at::Tensor Seq2Seq::text_kv(const Layer& layer, const at::Tensor& states) const {
+  const Seq2SeqStack& facts = decoder_.facts;
+  return at::linear(states, layer.cross_kv.weight, given(layer.cross_kv.bias))
+      .unflatten(1, {2, facts.heads, facts.head_dim});
+}
+
+at::Tensor Seq2Seq::cross_attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
+                                    const at::Tensor& kv, std::span<const std::int64_t> texts) const {
+  const Seq2SeqStack& facts = decoder_.facts;
+  const at::Tensor q =
+      at::linear(x, layer.cross_q.weight, given(layer.cross_q.bias)).unflatten(1, {facts.heads, facts.head_dim});
+  const at::Tensor out = attend_texts(q, kv.select(1, 0), kv.select(1, 1), lengths, texts, {scale(decoder_)});
+  return row_parallel(out, layer.cross_output.weight, layer.cross_output.bias, gang_);
+}
+
+at::Tensor Seq2Seq::embed(const Stack& stack, std::span<const TokenId> tokens, const Tokens& positions) const {
+  at::Tensor x = at::embedding(words_, token_tensor(tokens, words_.device()));
+  if (config_.embedding_scale != 1) x.mul_(config_.embedding_scale);
+  if (stack.positions.defined())
+    x.add_(at::embedding(stack.positions, token_tensor(positions, words_.device()) + kPositionOffset));
+  return stack.input_norm(x);
+}
+
+template <class Block>
+void Seq2Seq::add(at::Tensor& x, const Norm& norm, const Block& block) const {
+  if (config_.norms_sums)
+    x = norm(x.add_(block(x)));
+  else
+    x.add_(block(norm(x)));
+}
+
+at::Tensor Seq2Seq::run(const Stack& stack, std::span<const TokenId> tokens, std::span<const std::int64_t> lengths,
+                        const Source* source) const {
+  Counted counted;
+  Tokens positions;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    for (std::int32_t at = 0; at < lengths[i]; ++at) positions.push_back(at);
+    const auto length = static_cast<double>(lengths[i]), text = static_cast<double>(source ? source->lengths[i] : 0);
+    counted.tokens += length, counted.text_tokens += text;
+    counted.attended += length * (stack.causal ? (length + 1) / 2 : length) + length * text;
+  }
+  count(stack, counted);
+  const std::int64_t most = *std::ranges::max_element(lengths);
+  at::Tensor longest;  // the bias of a layer, of the longest row
+  const PositionBias of_distances = [&](const at::Tensor& q, const at::Tensor&) {  // a corner of it
+    return longest.narrow(2, 0, q.size(2)).narrow(3, 0, q.size(2));
+  };
+  const PositionBias causal = [&](const at::Tensor& q, const at::Tensor&) {
+    const at::Tensor later = at::full({q.size(2), q.size(2)}, -std::numeric_limits<float>::infinity(), q.options());
+    return at::triu(later, 1).view({1, 1, q.size(2), q.size(2)});
+  };
+  at::Tensor x = embed(stack, tokens, positions);
+  for (const Layer& layer : stack.layers) {
+    if (layer.bias.defined()) longest = position_bias(stack, layer.bias, most);
+    add(x, layer.norm, [&](const at::Tensor& in) {
+      const at::Tensor heads = qkv(stack, layer, in);
+      const PositionBias bias = longest.defined() ? of_distances : stack.causal ? causal : PositionBias();
+      const at::Tensor out = attend_texts(heads.select(1, 0), heads.select(1, 1), heads.select(1, 2), lengths, lengths,
+                                          {scale(stack), bias});
+      return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
+    });
+    if (source)
+      add(x, layer.cross_norm, [&](const at::Tensor& in) {
+        return cross_attention(layer, in, lengths, text_kv(layer, source->states), source->lengths);
+      });
+    add(x, layer.mlp_norm, [&](const at::Tensor& in) { return feed_forward(layer, in); });
+  }
+  return stack.final_norm(x);
+}
+
+Seq2Seq::Written Seq2Seq::begin(const at::Tensor& states, std::span<const std::int64_t> texts,
+                                std::int64_t room) const {
+  const Seq2SeqStack& facts = decoder_.facts;
+  Written written;
+  written.texts.assign(texts.begin(), texts.end());
+  const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(texts.size()), facts.heads, room, facts.head_dim};
+  for (const Layer& layer : decoder_.layers) {
+    written.keys.push_back(at::empty(shape, states.options()));
+    written.values.push_back(at::empty(shape, states.options()));
+    written.text_kv.push_back(text_kv(layer, states));
+  }
+  count(decoder_, {0, static_cast<double>(states.size(0)), 0});
+  return written;
+}
+
+at::Tensor Seq2Seq::step(Written& written, const Tokens& tokens) const {
+  const std::int64_t at = written.length++, length = written.length;
+  const auto rows = static_cast<std::int64_t>(tokens.size());
+  Counted counted{static_cast<double>(rows), 0, static_cast<double>(rows * length)};
+  for (const std::int64_t text : written.texts) counted.attended += static_cast<double>(text);
+  count(decoder_, counted);
+  const std::vector<std::int64_t> ones(tokens.size(), 1);
+  at::Tensor x = embed(decoder_, tokens, Tokens(tokens.size(), static_cast<TokenId>(at)));
+  at::Tensor bias;  // [1, heads, 1, length], of the last position
+  for (std::size_t i = 0; i < decoder_.layers.size(); ++i) {
+    const Layer& layer = decoder_.layers[i];
+    if (layer.bias.defined()) {
+      Tokens buckets;
+      for (std::int64_t key = 0; key < length; ++key)
+        buckets.push_back(static_cast<std::int32_t>(t5_bucket(key - at, false, config_.buckets, config_.max_distance)));
+      bias = at::embedding(layer.bias, token_tensor(buckets, x.device())).t().contiguous().view({1, -1, 1, length});
+    }
+    add(x, layer.norm, [&](const at::Tensor& in) {
+      const at::Tensor heads = qkv(decoder_, layer, in);
+      const at::Tensor &keys = written.keys[i], &values = written.values[i];
+      keys.select(2, at).copy_(heads.select(1, 1));
+      values.select(2, at).copy_(heads.select(1, 2));
+      const Attended attended = attend(heads.select(1, 0).unsqueeze(2), keys.narrow(2, 0, length),
+                                       values.narrow(2, 0, length), {scale(decoder_), false, bias});
+      return row_parallel(attended.out.flatten(1), layer.output.weight, layer.output.bias, gang_);
+    });
+    add(x, layer.cross_norm,
+        [&](const at::Tensor& in) { return cross_attention(layer, in, ones, written.text_kv[i], written.texts); });
+    add(x, layer.mlp_norm, [&](const at::Tensor& in) { return feed_forward(layer, in); });
+  }
+  return scaled(decoder_.final_norm(x));
+}
+
+void Seq2Seq::keep(Written& written, const std::vector<std::int64_t>& rows) {
+  Tokens kept, kept_states;
+  std::vector<std::int64_t> texts, begins(written.texts.size(), 0);
+  for (std::size_t i = 1; i < begins.size(); ++i) begins[i] = begins[i - 1] + written.texts[i - 1];
+  for (const std::int64_t row : rows) {
+    const auto at = static_cast<std::size_t>(row);
+    kept.push_back(static_cast<TokenId>(row));
+    texts.push_back(written.texts[at]);
+    for (std::int64_t state = 0; state < written.texts[at]; ++state)
+      kept_states.push_back(static_cast<TokenId>(begins[at] + state));
+  }
+  written.texts = std::move(texts);
+  if (rows.empty()) return;
+  for (std::size_t layer = 0; layer < written.keys.size(); ++layer) {
+    const at::Tensor index = token_tensor(kept, written.keys[layer].device());
+    written.keys[layer] = written.keys[layer].index_select(0, index);
+    written.values[layer] = written.values[layer].index_select(0, index);
+    written.text_kv[layer] =
+        written.text_kv[layer].index_select(0, token_tensor(kept_states, written.text_kv[layer].device()));
+  }
+}
+
+void Seq2Seq::count(const Stack& stack, const Counted& counted) const {
+  tokens_computed_ += static_cast<std::uint64_t>(counted.tokens);
+  double weights = 0, of_texts = 0;
+  for (const Layer& layer : stack.layers) {
+    for (const at::Tensor& weight : {layer.qkv.weight, layer.output.weight, layer.cross_q.weight,
+                                     layer.cross_output.weight, layer.up.weight, layer.down.weight})
+      if (weight.defined()) weights += static_cast<double>(weight.numel());
+    if (layer.cross_kv.weight.defined()) of_texts += static_cast<double>(layer.cross_kv.weight.numel());
+  }
+  flops_ += 2 * (weights * counted.tokens + of_texts * counted.text_tokens) +
+            4 * static_cast<double>(stack.facts.width()) * static_cast<double>(stack.layers.size()) * counted.attended;
+}
+
+at::Tensor Seq2Seq::encode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths) const {
+  return run(encoder_, tokens, lengths, nullptr);
+}
+
+at::Tensor Seq2Seq::scaled(const at::Tensor& states) const {
+  return config_.tied_embeddings && config_.scales_states ? states * std::pow(static_cast<double>(config_.hidden), -0.5)
+                                                          : states;
+}
+
+at::Tensor Seq2Seq::decode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths,
+                           const at::Tensor& states, std::span<const std::int64_t> texts) const {
+  const Source source{states, texts};
+  return scaled(run(decoder_, tokens, lengths, &source));
+}
+
+at::Tensor Seq2Seq::products(const at::Tensor& states, const at::Tensor& head, const at::Tensor& bias) const {
+  flops_ += 2 * static_cast<double>(head.numel()) * static_cast<double>(states.size(0));
+  const at::Tensor logits = at::linear(states, head);
+  return (bias.defined() ? logits + bias : logits).to(at::kFloat);
+}
+
+at::Tensor Seq2Seq::logits_of(const at::Tensor& states, const Tokens& tokens) const {
+  const at::Tensor ids = token_tensor(tokens, head_.device());
+  return products(states, head_.index_select(0, ids),
+                  head_bias_.defined() ? head_bias_.index_select(0, ids) : at::Tensor());
+}
+
+at::Tensor Seq2Seq::classify(const at::Tensor& states) const {
+  return at::linear(states, head_, given(head_bias_)).to(at::kFloat);
+}
+
+}  // namespace proctor
