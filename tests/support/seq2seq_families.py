@@ -4,7 +4,7 @@ SEQ2SEQS: name -> Seq2Seq, made with the dice of decoder_families.py. Standard l
 the models.
 
 The numbers are those of transformers 4.57.1 as lm-eval 0.4.13 drives it, which cannot generate where a T5's decoder has more layers
-than its encoder. Left out: mBART, beams, and whatever else is refused.
+than its encoder. Left out: mBART, and whatever else is refused.
 """
 from dataclasses import dataclass
 from typing import Callable
@@ -125,6 +125,27 @@ def bart_base_files(d):
 def bart_base(d):
     """Its tensors have no "model." in front, and the logits no bias."""
     return bart_body(d)
+
+
+def bart_beams_files(d):
+    """As the summarisers among the published ones are."""
+    settings = d.option({"num_beams": 4, "early_stopping": True, "no_repeat_ngram_size": 3, "forced_bos_token_id": 0, "length_penalty": 2.0, "min_length": 6},
+                        {"num_beams": 3, "length_penalty": 0.7}, {"num_beams": 2, "early_stopping": "never", "min_length": 4}, {"num_beams": 5, "repetition_penalty": 1.3, "eos_token_id": [2, 90]})
+    return Files({"forced_eos_token_id": d.option(2, None), **settings}, {}, bytes_settings(model_max_length=512))
+
+
+@seq2seq("bart_beams", "BartForConditionalGeneration", "BartConfig", bart_beams_files, "bytes")
+def bart_beams(d):
+    return bart_body(d)
+
+
+def t5_beams_files(d):
+    return Files(d.option({"num_beams": 2}, {"num_beams": 4, "early_stopping": True, "length_penalty": 0.6, "no_repeat_ngram_size": 3}), {}, pieces(d, 64))
+
+
+@seq2seq("t5_beams", "T5ForConditionalGeneration", "T5Config", t5_beams_files)
+def t5_beams(d):
+    return t5_body(d, feed_forward_proj=d.option("relu", "gated-gelu"), n_positions=d.option(48, 40))
 
 
 def spread(name, shape, t5):

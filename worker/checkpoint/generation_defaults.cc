@@ -95,6 +95,16 @@ std::int64_t count_of(const Json& json, const std::string& file, const char* key
   return json.at(key).get<std::int64_t>();
 }
 
+/// early_stopping: true, false or "never".
+void read_ends(const Json& json, const std::string& file, GenerationDefaults& defaults) {
+  using Ends = GenerationDefaults::Ends;
+  if (!json.contains("early_stopping") || json.at("early_stopping").is_null()) return;
+  const Json& value = json.at("early_stopping");
+  if (!value.is_boolean() && value != "never")
+    throw InputError(file + ": \"early_stopping\" is " + value.dump() + ", not true, false or \"never\"");
+  defaults.ends = value == "never" ? Ends::by_longest : value.get<bool>() ? Ends::at_first : Ends::by_length;
+}
+
 /// json: what counts; of_class: where it is config.json, which its class's own defaults complete.
 void read_seq2seq(const ModelFolder& model, const Json& json, const std::string& file, bool of_class,
                   GenerationDefaults& defaults) {
@@ -112,6 +122,12 @@ void read_seq2seq(const ModelFolder& model, const Json& json, const std::string&
   defaults.min_length = count_of(json, file, "min_length", 0);
   defaults.no_repeat_ngram = count_of(json, file, "no_repeat_ngram_size", 0);
   defaults.beams = std::max<std::int64_t>(1, count_of(json, file, "num_beams", 1));
+  if (json.contains("length_penalty") && !json.at("length_penalty").is_null()) {
+    if (!json.at("length_penalty").is_number())
+      throw InputError(file + ": \"length_penalty\" is " + json.at("length_penalty").dump() + ", which is no number");
+    defaults.length_penalty = json.at("length_penalty");
+  }
+  read_ends(json, file, defaults);
 }
 
 }  // namespace

@@ -24,6 +24,10 @@ struct GenerationDefaults {
   std::int64_t min_length = 0;                                 ///< before which nothing ends
   std::int64_t no_repeat_ngram = 0;                            ///< of so many tokens none comes twice; 0: all may
   std::int64_t beams = 1;
+  double length_penalty = 1;
+  /// When a search with beams ends: as soon as as many texts have ended; when none that goes on can be better, by its
+  /// length or by the longest that there may be.
+  enum class Ends { at_first, by_length, by_longest } ends = Ends::by_length;
 };
 
 /// Those keys of an encoder's with a decoder, which older config.json files have too.

@@ -5,6 +5,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/gather.h>
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logsumexp.h>
 
 #include <algorithm>
@@ -14,6 +15,8 @@
 #include "sharding/planning/cost.h"
 #include "worker/base/clock.h"
 #include "worker/batching/rolling_windows.h"
+#include "worker/inference/beam_search.h"
+#include "worker/inference/logit_changes.h"
 #include "worker/inference/token_choice.h"
 #include "worker/kernels/token_tensor.h"
 #include "worker/kinds/each_request.h"
@@ -22,6 +25,7 @@
 #include "worker/kinds/request_rows.h"
 #include "worker/kinds/score.h"
 #include "worker/kinds/seq2seq_module.h"
+#include "worker/postprocessing/generation_text.h"
 
 namespace proctor {
 namespace {
@@ -70,7 +74,8 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
   struct Rows {
     std::vector<TextRow> scored, generated;  // `part` of a generated one: which of `writing`
     std::vector<GenerationRow> writing;
-    std::vector<std::int64_t> truncated;  // of each request
+    std::vector<std::vector<std::size_t>> stop_tokens;  // of each of those, how many tokens each of its stops has
+    std::vector<std::int64_t> truncated;                // of each request
     std::vector<std::string> errors;
   };
   Rows rows_of(std::span<const Request> requests);
@@ -88,6 +93,7 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
   void score(std::span<const TextRow> rows, std::vector<Score>& scores) const;
   TokenScores token_scores(const at::Tensor& states, const Tokens& wanted) const;
   void generate(std::span<const TextRow> rows, std::vector<GenerationRow>& writing, const Announce& announce) const;
+  void search(const TextRow& text, Rows& rows, const Announce& announce);
   void answer_scored(std::span<const Request> requests, const std::vector<Score>& scores, const Rows& rows,
                      std::vector<Response>& responses) const;
   void answer_generated(std::span<const Request> requests, const Rows& rows, std::vector<Response>& responses);
@@ -137,10 +143,10 @@ void Seq2SeqGenerator::add_windows(const Request& request, std::uint32_t index, 
 void Seq2SeqGenerator::add_generation(const Request& request, std::uint32_t index, Rows& rows) {
   const auto& ask = std::get<Generate>(request.ask);
   const GenerationDefaults& of_folder = folder().generation;
-  if (of_folder.beams > 1)
-    throw InputError(folder().path + ": num_beams " + std::to_string(of_folder.beams) +
-                     " (generation_config.json, or config.json) is not implemented; texts are scored, not written. "
-                     "num_beams 1 there makes the search greedy");
+  if (of_folder.beams > 1 && (ask.draw || ask.logprobs || ask.reasoning))
+    throw InputError(folder().path + " writes with num_beams " + std::to_string(of_folder.beams) +
+                     " (generation_config.json, or config.json), where nothing is drawn, no logprobs are given and no "
+                     "reasoning is read; num_beams 1 there makes the search greedy");
   GenerationRow row = requests_.asked(ask, index);
   Tokens context = codec().encode_with_specials(text_of(request, 0));
   if (context.empty()) context = {codec().prefix_id()};
@@ -152,6 +158,9 @@ void Seq2SeqGenerator::add_generation(const Request& request, std::uint32_t inde
   row.no_repeat_ngram = of_folder.no_repeat_ngram;
   row.forced_first = of_folder.forced_bos;
   row.forced_last = of_folder.forced_eos;
+  std::vector<std::size_t> stop_tokens;
+  for (const std::string& stop : row.stops) stop_tokens.push_back(codec().encode_without_specials(stop).size());
+  rows.stop_tokens.push_back(std::move(stop_tokens));
   TextRow text = text_row(requests_.in_range(context), index);
   text.part = rows.writing.size();
   text.to_write = static_cast<std::size_t>(row.max_new);
@@ -184,8 +193,10 @@ std::vector<Response> Seq2SeqGenerator::run(const ShardRun& shard, BatchCleanup&
   std::vector<Score> scores(shard.requests.size());
   const std::uint32_t batches =
       run_rows(rows.scored, 0, shard, cleanup, announce, [&](std::span<const TextRow> batch) { score(batch, scores); });
-  run_rows(rows.generated, batches, shard, cleanup, announce,
-           [&](std::span<const TextRow> batch) { generate(batch, rows.writing, announce); });
+  run_rows(rows.generated, batches, shard, cleanup, announce, [&](std::span<const TextRow> batch) {
+    if (folder().generation.beams == 1) return generate(batch, rows.writing, announce);
+    for (const TextRow& text : batch) search(text, rows, announce);
+  });
   answer_scored(shard.requests, scores, rows, responses);
   answer_generated(shard.requests, rows, responses);
   return responses;
@@ -275,9 +286,48 @@ void Seq2SeqGenerator::generate(std::span<const TextRow> rows, std::vector<Gener
       going_on.push_back(active[i]);
       next.push_back(active[i]->generated.back());
     }
-    if (kept.size() < active.size()) Seq2Seq::keep(written, kept);
+    if (kept.size() < active.size()) Seq2Seq::take(written, kept);
     active = std::move(going_on);
   }
+}
+
+/// One text, by the best of several that are written side by side. As lm-eval's criteria have it, a stop string is
+/// looked for in the last tokens of the best candidate alone, behind as many as the context has.
+void Seq2SeqGenerator::search(const TextRow& text, Rows& rows, const Announce& announce) {
+  GenerationRow& row = rows.writing[text.part];
+  const GenerationDefaults& of_folder = folder().generation;
+  const std::int64_t beams = of_folder.beams, table = network().config().positions;
+  const auto length = static_cast<std::int64_t>(text.encoding.ids.size());
+  const std::int64_t room = table > 0 ? std::min(row.max_new, table) : row.max_new;
+  const BeamSearch::Stops stops = [&](const Tokens& tokens) {
+    const std::size_t behind = tokens.size() - std::min(tokens.size(), row.special_stops_from);
+    for (std::size_t i = 0; i < row.stops.size(); ++i) {
+      const std::size_t most = rows.stop_tokens[text.part][i] + 2;
+      if (has_stop(codec().decode_whole(std::span(tokens).last(std::min(behind, most))), {row.stops[i]})) return true;
+    }
+    return false;
+  };
+  BeamSearch search({beams, row.max_new, of_folder.eos_ids, of_folder.length_penalty, of_folder.ends});
+  const at::Tensor states = network().encode(text.encoding.ids, {{length}}).repeat({beams, 1});
+  Seq2Seq::Written written =
+      network().begin(states, std::vector<std::int64_t>(static_cast<std::size_t>(beams), length), room);
+  std::vector<GenerationRow> texts(static_cast<std::size_t>(beams), row);
+  Tokens next(static_cast<std::size_t>(beams), row.prompt[0]);
+  while (!search.is_over() && written.length < room) {
+    announce("beam step " + std::to_string(written.length + 1));
+    at::Tensor log_p = at::log_softmax(network().logits(network().step(written, next)), 1);
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      change_logits(log_p[static_cast<std::int64_t>(i)], texts[i], of_folder.eos_ids,
+                    {0, log_p.size(1), log_p.size(1)});
+    const std::vector<std::int64_t> from = search.step(log_p, stops);
+    Seq2Seq::take(written, from);
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      texts[i].generated = search.running()[i];
+      next[i] = texts[i].generated.back();
+    }
+  }
+  row.broken = search.is_broken();
+  row.generated = search.is_over() ? search.best() : search.running()[0];
 }
 
 /// Its decoder's positions were used up before anything ended it.

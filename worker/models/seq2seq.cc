@@ -220,25 +220,25 @@ at::Tensor Seq2Seq::step(Written& written, const Tokens& tokens) const {
   return scaled(decoder_.final_norm(x));
 }
 
-void Seq2Seq::keep(Written& written, const std::vector<std::int64_t>& rows) {
-  Tokens kept, kept_states;
+void Seq2Seq::take(Written& written, const std::vector<std::int64_t>& rows) {
+  Tokens taken, taken_states;
   std::vector<std::int64_t> texts, begins(written.texts.size(), 0);
   for (std::size_t i = 1; i < begins.size(); ++i) begins[i] = begins[i - 1] + written.texts[i - 1];
   for (const std::int64_t row : rows) {
     const auto at = static_cast<std::size_t>(row);
-    kept.push_back(static_cast<TokenId>(row));
+    taken.push_back(static_cast<TokenId>(row));
     texts.push_back(written.texts[at]);
     for (std::int64_t state = 0; state < written.texts[at]; ++state)
-      kept_states.push_back(static_cast<TokenId>(begins[at] + state));
+      taken_states.push_back(static_cast<TokenId>(begins[at] + state));
   }
   written.texts = std::move(texts);
   if (rows.empty()) return;
   for (std::size_t layer = 0; layer < written.keys.size(); ++layer) {
-    const at::Tensor index = token_tensor(kept, written.keys[layer].device());
+    const at::Tensor index = token_tensor(taken, written.keys[layer].device());
     written.keys[layer] = written.keys[layer].index_select(0, index);
     written.values[layer] = written.values[layer].index_select(0, index);
     written.text_kv[layer] =
-        written.text_kv[layer].index_select(0, token_tensor(kept_states, written.text_kv[layer].device()));
+        written.text_kv[layer].index_select(0, token_tensor(taken_states, written.text_kv[layer].device()));
   }
 }
 

@@ -47,8 +47,8 @@ class Seq2Seq {
   Written begin(const at::Tensor& states, std::span<const std::int64_t> texts, std::int64_t room) const;
   /// Collective. The next token of each row; returns what logits() takes, [rows, hidden].
   at::Tensor step(Written& written, const Tokens& tokens) const;
-  /// The others leave. `rows` ascends.
-  static void keep(Written& written, const std::vector<std::int64_t>& rows);
+  /// These rows, in this order, take the place of all; one may be taken several times.
+  static void take(Written& written, const std::vector<std::int64_t>& rows);
 
   const Seq2SeqConfig& config() const { return config_; }
   std::uint64_t tokens_computed() const { return tokens_computed_; }
