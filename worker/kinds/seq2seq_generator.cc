@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "sharding/planning/cost.h"
 #include "worker/base/clock.h"
@@ -74,6 +75,7 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
   struct Rows {
     std::vector<TextRow> scored, generated;  // `part` of a generated one: which of `writing`
     std::vector<GenerationRow> writing;
+    std::set<std::size_t> past_table;                   // requests whose text is not finished where positions end
     std::vector<std::vector<std::size_t>> stop_tokens;  // of each of those, how many tokens each of its stops has
     std::vector<std::int64_t> truncated;                // of each request
     std::vector<std::string> errors;
@@ -92,12 +94,11 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
   };
   void score(std::span<const TextRow> rows, std::vector<Score>& scores) const;
   TokenScores token_scores(const at::Tensor& states, const Tokens& wanted) const;
-  void generate(std::span<const TextRow> rows, std::vector<GenerationRow>& writing, const Announce& announce) const;
+  void generate(std::span<const TextRow> texts, Rows& rows, const Announce& announce) const;
   void search(const TextRow& text, Rows& rows, const Announce& announce);
   void answer_scored(std::span<const Request> requests, const std::vector<Score>& scores, const Rows& rows,
                      std::vector<Response>& responses) const;
   void answer_generated(std::span<const Request> requests, const Rows& rows, std::vector<Response>& responses);
-  bool ended_by_the_table(const GenerationRow& row) const;
 
   std::int64_t max_tokens_;
   RequestRows requests_;
@@ -143,10 +144,10 @@ void Seq2SeqGenerator::add_windows(const Request& request, std::uint32_t index, 
 void Seq2SeqGenerator::add_generation(const Request& request, std::uint32_t index, Rows& rows) {
   const auto& ask = std::get<Generate>(request.ask);
   const GenerationDefaults& of_folder = folder().generation;
-  if (of_folder.beams > 1 && (ask.draw || ask.logprobs || ask.reasoning))
+  if (of_folder.beams > 1 && (ask.draw || ask.reasoning))
     throw InputError(folder().path + " writes with num_beams " + std::to_string(of_folder.beams) +
-                     " (generation_config.json, or config.json), where nothing is drawn, no logprobs are given and no "
-                     "reasoning is read; num_beams 1 there makes the search greedy");
+                     " (generation_config.json, or config.json), where nothing is drawn and no reasoning is read; "
+                     "num_beams 1 there makes the search greedy");
   GenerationRow row = requests_.asked(ask, index);
   Tokens context = codec().encode_with_specials(text_of(request, 0));
   if (context.empty()) context = {codec().prefix_id()};
@@ -194,7 +195,7 @@ std::vector<Response> Seq2SeqGenerator::run(const ShardRun& shard, BatchCleanup&
   const std::uint32_t batches =
       run_rows(rows.scored, 0, shard, cleanup, announce, [&](std::span<const TextRow> batch) { score(batch, scores); });
   run_rows(rows.generated, batches, shard, cleanup, announce, [&](std::span<const TextRow> batch) {
-    if (folder().generation.beams == 1) return generate(batch, rows.writing, announce);
+    if (folder().generation.beams == 1) return generate(batch, rows, announce);
     for (const TextRow& text : batch) search(text, rows, announce);
   });
   answer_scored(shard.requests, scores, rows, responses);
@@ -261,14 +262,13 @@ TokenScores Seq2SeqGenerator::token_scores(const at::Tensor& states, const Token
 }
 
 /// All rows of a batch are written together, a token of each a step; finished ones leave.
-void Seq2SeqGenerator::generate(std::span<const TextRow> rows, std::vector<GenerationRow>& writing,
-                                const Announce& announce) const {
-  const PackedRows all = packed(rows);
+void Seq2SeqGenerator::generate(std::span<const TextRow> texts, Rows& rows, const Announce& announce) const {
+  const PackedRows all = packed(texts);
   std::vector<GenerationRow*> active;
   Tokens next;
   std::int64_t room = 0, most = network().config().positions;
-  for (const TextRow& row : rows) {
-    active.push_back(&writing[row.part]);
+  for (const TextRow& text : texts) {
+    active.push_back(&rows.writing[text.part]);
     next.push_back(active.back()->prompt[0]);
     room = std::max(room, active.back()->max_new);
   }
@@ -289,6 +289,7 @@ void Seq2SeqGenerator::generate(std::span<const TextRow> rows, std::vector<Gener
     if (kept.size() < active.size()) Seq2Seq::take(written, kept);
     active = std::move(going_on);
   }
+  for (const GenerationRow* row : active) rows.past_table.insert(row->request);
 }
 
 /// One text, by the best of several that are written side by side. As lm-eval's criteria have it, a stop string is
@@ -328,14 +329,14 @@ void Seq2SeqGenerator::search(const TextRow& text, Rows& rows, const Announce& a
   }
   row.broken = search.is_broken();
   row.generated = search.is_over() ? search.best() : search.running()[0];
-}
-
-/// Its decoder's positions were used up before anything ended it.
-bool Seq2SeqGenerator::ended_by_the_table(const GenerationRow& row) const {
-  const std::int64_t most = network().config().positions;
-  if (most == 0 || row.max_new <= most || static_cast<std::int64_t>(row.generated.size()) < most) return false;
-  const Tokens& eos = folder().generation.eos_ids;
-  return std::ranges::find(eos, row.generated.back()) == eos.end();
+  if (!search.is_over()) rows.past_table.insert(row.request);
+  if (!row.wants_logprobs || row.broken) return;
+  Tokens given = row.prompt;
+  given.insert(given.end(), row.generated.begin(), row.generated.end() - 1);
+  const auto written_tokens = static_cast<std::int64_t>(given.size());
+  row.logprobs =
+      token_scores(network().decode(given, {{written_tokens}}, states.narrow(0, 0, length), {{length}}), row.generated)
+          .log_p;
 }
 
 void Seq2SeqGenerator::answer_scored(std::span<const Request> requests, const std::vector<Score>& scores,
@@ -363,7 +364,7 @@ void Seq2SeqGenerator::answer_generated(std::span<const Request> requests, const
     Response& response = responses[row.request];
     if (row.broken)
       response.error = not_finite("logit");
-    else if (ended_by_the_table(row))
+    else if (rows.past_table.contains(row.request))
       response.error = "the text goes on past the decoder's " + std::to_string(network().config().positions) +
                        " positions; a smaller max_gen_toks ends it before";
     else if (!row.generated.empty())
