@@ -31,6 +31,10 @@ struct DecoderDefaults {
 /// refusals that hold for all families.
 DecoderConfig read_decoder(ConfigReader& reader, const DecoderDefaults& defaults);
 
+/// Throws InputError for sizes that no network has, heads that cannot be grouped or rotated, experts that are not
+/// there.
+void check_decoder_sizes(const DecoderConfig& config, const ConfigReader& reader);
+
 /// By rope_theta, rope_scaling and rope_parameters: everything in them decides numbers, so that what is not understood
 /// is refused. width: how much of a head is rotated. kind: of layers, whose own object in rope_parameters is read where
 /// it has one for each kind; null: the family has one for all.

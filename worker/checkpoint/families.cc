@@ -39,7 +39,9 @@ void check_experts(const Experts& e, const ConfigReader& reader) {
   if (e.chosen > e.count) reader.refuse("num_experts_per_tok", "is more than there are experts");
 }
 
-void check_sizes(const DecoderConfig& c, const ConfigReader& reader) {
+}  // namespace
+
+void check_decoder_sizes(const DecoderConfig& c, const ConfigReader& reader) {
   reader.require_sizes({{"vocab_size", c.vocabulary},
                         {"hidden_size", c.hidden},
                         {"intermediate_size", c.intermediate},
@@ -49,6 +51,8 @@ void check_sizes(const DecoderConfig& c, const ConfigReader& reader) {
   for (const Rope& rope : c.ropes) check_rope(rope, c, reader);
   check_experts(c.experts, reader);
 }
+
+namespace {
 
 /// The text model's own keys, where it is a part of another.
 nlohmann::json text_config(ConfigReader& reader) {
@@ -72,7 +76,7 @@ DecoderConfig finished(DecoderConfig config, const ConfigReader& reader) {
   if (config.both_directions)
     reader.refuse("use_bidirectional_attention",
                   "is true: such a model is an embedder, whose architecture is Gemma3TextModel");
-  check_sizes(config, reader);
+  check_decoder_sizes(config, reader);
   reader.finish();
   return config;
 }

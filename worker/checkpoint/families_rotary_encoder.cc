@@ -221,6 +221,7 @@ EncoderConfig read_new(ConfigReader& reader) {
 EncoderConfig read_embedding_gemma(ConfigReader& reader) {
   reader.require("use_bidirectional_attention", true, "is not true");
   const DecoderConfig d = read_gemma3(reader);
+  check_decoder_sizes(d, reader);
   EncoderConfig c;
   c.vocabulary = d.vocabulary, c.hidden = d.hidden, c.intermediate = d.intermediate, c.layers = d.layers;
   c.heads = d.heads, c.kv_heads = d.kv_heads, c.head_dim = d.head_dim;
@@ -244,14 +245,6 @@ EncoderConfig read_embedding_gemma(ConfigReader& reader) {
   n.q = names.q, n.k = names.k, n.v = names.v, n.q_norm = names.q_norm, n.k_norm = names.k_norm;
   n.output = names.output, n.attention_in = names.attention_in, n.attention_out = names.attention_out;
   n.gate = names.gate, n.up = names.up, n.down = names.down, n.mlp_in = names.mlp_in, n.mlp_out = names.mlp_out;
-  for (const Rope& rope : c.ropes)
-    if (rope.width % 2 != 0) reader.refuse("head_dim", "is odd, which is not rotated");
-  reader.require_sizes({{"vocab_size", c.vocabulary},
-                        {"hidden_size", c.hidden},
-                        {"intermediate_size", c.intermediate},
-                        {"num_key_value_heads", c.kv_heads},
-                        {"head_dim", c.head_dim}});
-  if (c.heads % c.kv_heads != 0) reader.refuse("num_key_value_heads", "does not divide num_attention_heads");
   return c;
 }
 

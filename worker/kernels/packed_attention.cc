@@ -68,7 +68,7 @@ at::Tensor attend_texts(const at::Tensor& q, const at::Tensor& k, const at::Tens
     const bool near = how.reach > 0 && deep > how.reach + 1;
     const at::Tensor attended =
         near ? attend_near(of_q, of_k, of_v, how.scale, how.reach)
-             : attend(of_q, of_k, of_v, {how.scale, false, how.bias ? how.bias(of_q, of_k) : at::Tensor()}).out;
+             : attend(of_q, of_k, of_v, {how.scale, how.causal, how.bias ? how.bias(of_q, of_k) : at::Tensor()}).out;
     out.narrow(0, query, count * wide).copy_(attended.transpose(1, 2).flatten(2).flatten(0, 1));
     query += count * wide;
     key += count * deep;

@@ -24,6 +24,7 @@ struct TextAttention {
   double scale = 1;
   PositionBias bias = {};
   std::int64_t reach = 0;  ///< how far a query sees in both directions, without a bias; 0: all keys
+  bool causal = false;     ///< query i sees keys 0..i, without a bias or reach
 };
 
 /// Text i has queries[i] rows of q and attends the keys[i] rows of k and v that are its own. q [all queries, heads,

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "worker/kernels/elementwise.h"
@@ -17,14 +16,6 @@
 #include "worker/kernels/token_tensor.h"
 
 namespace proctor {
-namespace {
-
-std::optional<at::Tensor> given(const at::Tensor& x) {
-  return x.defined() ? std::optional<at::Tensor>(x) : std::nullopt;
-}
-
-}  // namespace
-
 Encoder::Encoder(const EncoderConfig& config, const Weights& weights, Communicator& gang)
     : config_(member_config(config, share_of(gang))),
       gang_(gang),
@@ -37,14 +28,9 @@ Encoder::Encoder(const EncoderConfig& config, const Weights& weights, Communicat
       head_out_{weights.find("head_out"), weights.find("head_out_bias"), {}},
       projection_(weights.find("projection")) {
   const at::TensorOptions options = words_.options();
-  const auto norm = [&](const std::string& name) {
-    const at::Tensor weight = weights.find(name);
-    return weight.defined() ? Norm(config_.norm, weight, weights.find(name + "_bias"), weight.size(0), options)
-                            : Norm();
-  };
-  input_norm_ = norm("input_norm");
-  final_norm_ = norm("final_norm");
-  head_norm_ = norm("head_norm");
+  input_norm_ = norm_named("input_norm", config_.norm, weights);
+  final_norm_ = norm_named("final_norm", config_.norm, weights);
+  head_norm_ = norm_named("head_norm", config_.norm, weights);
   const at::Tensor scale = at::tensor(config_.embedding_scale, at::kDouble);
   embedding_scale_ = (config_.rounds_embedding_scale ? scale.to(options.dtype()) : scale).item<double>();
   for (const Rope& rope : config_.ropes)
@@ -65,11 +51,7 @@ Encoder::Layer Encoder::read_layer(std::size_t set, const Weights& weights) cons
     if (!product.later.defined()) product.later = at::zeros({product.weight.size(0)}, words_.options());
     return product;
   };
-  const auto norm = [&](const char* name) {
-    const at::Tensor weight = weights.find(of + name);
-    if (!weight.defined()) return Norm();
-    return Norm(config_.norm, weight, weights.find(of + name + "_bias"), weight.size(0), words_.options());
-  };
+  const auto norm = [&](const char* name) { return norm_named(of + name, config_.norm, weights); };
   return {linear("qkv"),
           linear_then_pass("output", norms_sums()),
           linear_then_pass("up", !config_.gated),
@@ -100,8 +82,8 @@ at::Tensor Encoder::label_logits(std::span<const TokenId> tokens, std::span<cons
       pooled[static_cast<std::int64_t>(text)].copy_(states.narrow(0, begin, lengths[text]).to(at::kFloat).mean(0));
   }
   if (head_dense_.weight.defined())
-    pooled = activate(at::linear(pooled, head_dense_.weight, given(head_dense_.bias)), config_.head.activation);
-  return at::linear(head_norm_(pooled), head_out_.weight, given(head_out_.bias)).to(at::kFloat);
+    pooled = activate(linear(pooled, head_dense_.weight, head_dense_.bias), config_.head.activation);
+  return linear(head_norm_(pooled), head_out_.weight, head_out_.bias).to(at::kFloat);
 }
 
 at::Tensor Encoder::project(const at::Tensor& states) const { return at::linear(states, projection_); }
@@ -116,7 +98,7 @@ at::Tensor Encoder::heads_of(const Layer& layer, const at::Tensor& x, std::int64
   const bool all = rows == layer.qkv.weight.size(0);
   const at::Tensor weight = all ? layer.qkv.weight : layer.qkv.weight.narrow(0, begin, rows);
   const at::Tensor bias = all || !layer.qkv.bias.defined() ? layer.qkv.bias : layer.qkv.bias.narrow(0, begin, rows);
-  return at::linear(x, weight, given(bias)).unflatten(1, {heads, config_.head_dim});
+  return linear(x, weight, bias).unflatten(1, {heads, config_.head_dim});
 }
 
 /// of_first: of the texts' first tokens alone.
@@ -161,7 +143,7 @@ at::Tensor Encoder::embed(std::span<const TokenId> tokens, std::span<const Token
   if (positions_.defined()) x += at::embedding(positions_, positions + config_.first_position);
   if (types_.defined()) x += at::embedding(types_, token_tensor(types, device));
   if (!config_.projects_before_norm) x = input_norm_(x);
-  if (input_projection_.weight.defined()) x = at::linear(x, input_projection_.weight, given(input_projection_.bias));
+  if (input_projection_.weight.defined()) x = linear(x, input_projection_.weight, input_projection_.bias);
   return config_.projects_before_norm ? input_norm_(x) : x;
 }
 

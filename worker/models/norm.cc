@@ -39,6 +39,12 @@ at::Tensor Norm::add_then(const at::Tensor& x, const at::Tensor& y) const {
   return (*this)(x.add_(y));
 }
 
+Norm norm_named(const std::string& name, const NormFacts& facts, const Weights& weights) {
+  const at::Tensor weight = weights.find(name);
+  if (!weight.defined()) return {};
+  return {facts, weight, weights.find(name + "_bias"), weight.size(0), weight.options()};
+}
+
 HeadNorm::HeadNorm(const QueryKeyNorm& facts, const at::Tensor& weights, const at::Tensor& bias, std::int64_t heads,
                    std::int64_t head_dim, const at::TensorOptions& options)
     : facts_(facts.facts), over_width_(facts.over == QueryKeyNorm::Over::width) {

@@ -3,7 +3,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
+
 #include "worker/checkpoint/decoder_config.h"
+#include "worker/models/weights.h"
 
 namespace proctor {
 
@@ -26,6 +29,9 @@ class Norm {
   NormFacts facts_;
   at::Tensor weight_, bias_;
 };
+
+/// By the parameter's name, its bias being NAME_bias; none where the weights have no such parameter.
+Norm norm_named(const std::string& name, const NormFacts& facts, const Weights& weights);
 
 /// Norms of queries and keys: over a head or over all of them; see QueryKeyNorm.
 class HeadNorm {

@@ -42,6 +42,19 @@ std::int64_t deberta_bucket(std::int64_t distance, std::int64_t buckets, std::in
   return distance < 0 ? -far : far;
 }
 
+at::Tensor numbers_by_distance(std::int64_t length, const at::Device& device,
+                               const std::function<std::int64_t(std::int64_t distance)>& number) {
+  Tokens of_distance, numbers;  // from 1 - length on
+  for (std::int64_t distance = 1 - length; distance < length; ++distance)
+    of_distance.push_back(static_cast<std::int32_t>(number(distance)));
+  numbers.reserve(static_cast<std::size_t>(length * length));
+  for (std::int64_t query = 0; query < length; ++query) {
+    const auto first = of_distance.begin() + (length - 1 - query);
+    numbers.insert(numbers.end(), first, first + length);
+  }
+  return token_tensor(numbers, device).view({length, length});
+}
+
 RelativeBias::RelativeBias(const EncoderConfig& config, const Weights& weights, double scale)
     : facts_(config.relative),
       heads_(config.heads),
@@ -78,29 +91,21 @@ at::Tensor RelativeBias::common(std::int64_t longest) const {
 
 /// [1, heads, longest, longest]
 at::Tensor RelativeBias::table_bias(std::int64_t longest) const {
-  Tokens buckets;
-  buckets.reserve(static_cast<std::size_t>(longest * longest));
-  for (std::int64_t query = 0; query < longest; ++query)
-    for (std::int64_t key = 0; key < longest; ++key)
-      buckets.push_back(static_cast<std::int32_t>(t5_bucket(key - query, true, facts_.buckets, facts_.max_distance)));
-  return at::embedding(table_, token_tensor(buckets, table_.device()))
-      .view({longest, longest, heads_})
-      .permute({2, 0, 1})
-      .contiguous()
-      .unsqueeze(0);
+  const at::Tensor buckets = numbers_by_distance(longest, table_.device(), [&](std::int64_t distance) {
+    return t5_bucket(distance, true, facts_.buckets, facts_.max_distance);
+  });
+  return at::embedding(table_, buckets).permute({2, 0, 1}).contiguous().unsqueeze(0);
 }
 
 /// [longest, longest], int64: of a query and a key, which vector is their distance's.
 at::Tensor RelativeBias::vector_numbers(std::int64_t longest) const {
-  Tokens of_distance, numbers;  // from 1 - longest on
-  for (std::int64_t distance = 1 - longest; distance < longest; ++distance)
-    of_distance.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(
-        deberta_bucket(distance, facts_.buckets, facts_.max_distance) + facts_.span, 0, 2 * facts_.span - 1)));
-  numbers.reserve(static_cast<std::size_t>(longest * longest));
-  for (std::int64_t query = 0; query < longest; ++query)
-    for (std::int64_t key = 0; key < longest; ++key)
-      numbers.push_back(of_distance[static_cast<std::size_t>(query - key + longest - 1)]);
-  return token_tensor(numbers, table_.device()).to(at::kLong).view({longest, longest});
+  return numbers_by_distance(longest, table_.device(),
+                             [&](std::int64_t distance) {
+                               const std::int64_t bucket =
+                                   deberta_bucket(-distance, facts_.buckets, facts_.max_distance);
+                               return std::clamp<std::int64_t>(bucket + facts_.span, 0, 2 * facts_.span - 1);
+                             })
+      .to(at::kLong);
 }
 
 at::Tensor RelativeBias::product_bias(std::size_t set, const at::Tensor& numbers, const at::Tensor& q,

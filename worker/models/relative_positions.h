@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
+#include <functional>
 #include <vector>
 
 #include "worker/checkpoint/encoder_config.h"
@@ -20,6 +20,10 @@ std::int64_t t5_bucket(std::int64_t distance, bool both_directions, std::int64_t
 
 /// DeBERTa's of a query's position less a key's: itself up to half of the buckets, then by logarithm.
 std::int64_t deberta_bucket(std::int64_t distance, std::int64_t buckets, std::int64_t max_distance);
+
+/// [length, length], int32: of query and key, number(key position less query position), asked for once a distance.
+at::Tensor numbers_by_distance(std::int64_t length, const at::Device& device,
+                               const std::function<std::int64_t(std::int64_t distance)>& number);
 
 class RelativeBias {
  public:

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 
 #include "worker/kernels/attention.h"
 #include "worker/kernels/elementwise.h"
@@ -22,10 +21,6 @@ namespace proctor {
 namespace {
 
 constexpr std::int64_t kPositionOffset = 2;  // of BART's table
-
-std::optional<at::Tensor> given(const at::Tensor& x) {
-  return x.defined() ? std::optional<at::Tensor>(x) : std::nullopt;
-}
 
 }  // namespace
 
@@ -43,11 +38,7 @@ Seq2Seq::Seq2Seq(const Seq2SeqConfig& config, const Weights& weights, Communicat
 }
 
 Seq2Seq::Stack Seq2Seq::read_stack(const std::string& name, const Seq2SeqStack& facts, const Weights& weights) const {
-  const auto norm = [&](const std::string& of) {
-    const at::Tensor weight = weights.find(of);
-    return weight.defined() ? Norm(config_.norm, weight, weights.find(of + "_bias"), config_.hidden, words_.options())
-                            : Norm();
-  };
+  const auto norm = [&](const std::string& of) { return norm_named(of, config_.norm, weights); };
   Stack stack{facts, {}, weights.find(name + "_positions"), norm(name + "_input_norm"), norm(name + "_final_norm")};
   for (std::int64_t i = 0; i < facts.layers; ++i) {
     const std::string of = name + "." + std::to_string(i) + ".";
@@ -68,18 +59,10 @@ double Seq2Seq::scale(const Stack& stack) const {
 /// [1, heads, length, length]; -inf where a decoder's row may not look. Undefined where there is no table.
 at::Tensor Seq2Seq::position_bias(const Stack& stack, const at::Tensor& table, std::int64_t length) const {
   if (!table.defined()) return {};
-  Tokens of_distance, buckets;  // from 1 - length on
-  for (std::int64_t distance = 1 - length; distance < length; ++distance)
-    of_distance.push_back(
-        static_cast<std::int32_t>(t5_bucket(distance, !stack.causal, config_.buckets, config_.max_distance)));
-  buckets.reserve(static_cast<std::size_t>(length * length));
-  for (std::int64_t query = 0; query < length; ++query) {
-    const auto first = of_distance.begin() + (length - 1 - query);
-    buckets.insert(buckets.end(), first, first + length);
-  }
-  const at::Tensor bias = at::embedding(table, token_tensor(buckets, table.device()))
-                              .view({length, length, stack.facts.heads})
-                              .permute({2, 0, 1});
+  const at::Tensor buckets = numbers_by_distance(length, table.device(), [&](std::int64_t distance) {
+    return t5_bucket(distance, !stack.causal, config_.buckets, config_.max_distance);
+  });
+  const at::Tensor bias = at::embedding(table, buckets).permute({2, 0, 1});
   if (!stack.causal) return bias.contiguous().unsqueeze(0);
   const at::Tensor later =
       at::triu(at::full({length, length}, -std::numeric_limits<float>::infinity(), bias.options()), 1);
@@ -87,7 +70,7 @@ at::Tensor Seq2Seq::position_bias(const Stack& stack, const at::Tensor& table, s
 }
 
 at::Tensor Seq2Seq::feed_forward(const Layer& layer, const at::Tensor& x) const {
-  const at::Tensor inner = at::linear(x, layer.up.weight, given(layer.up.bias));
+  const at::Tensor inner = linear(x, layer.up.weight, layer.up.bias);
   if (!config_.gated)
     return row_parallel(activate(inner, config_.activation), layer.down.weight, layer.down.bias, gang_);
   const std::int64_t width = inner.size(1) / 2;
@@ -97,22 +80,19 @@ at::Tensor Seq2Seq::feed_forward(const Layer& layer, const at::Tensor& x) const 
 
 /// [tokens, 3, heads, head_dim]
 at::Tensor Seq2Seq::qkv(const Stack& stack, const Layer& layer, const at::Tensor& x) const {
-  return at::linear(x, layer.qkv.weight, given(layer.qkv.bias))
-      .unflatten(1, {3, stack.facts.heads, stack.facts.head_dim});
+  return linear(x, layer.qkv.weight, layer.qkv.bias).unflatten(1, {3, stack.facts.heads, stack.facts.head_dim});
 }
 
 /// states [tokens, hidden] -> [tokens, 2, heads, head_dim]
 at::Tensor Seq2Seq::text_kv(const Layer& layer, const at::Tensor& states) const {
   const Seq2SeqStack& facts = decoder_.facts;
-  return at::linear(states, layer.cross_kv.weight, given(layer.cross_kv.bias))
-      .unflatten(1, {2, facts.heads, facts.head_dim});
+  return linear(states, layer.cross_kv.weight, layer.cross_kv.bias).unflatten(1, {2, facts.heads, facts.head_dim});
 }
 
 at::Tensor Seq2Seq::cross_attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
                                     const at::Tensor& kv, std::span<const std::int64_t> texts) const {
   const Seq2SeqStack& facts = decoder_.facts;
-  const at::Tensor q =
-      at::linear(x, layer.cross_q.weight, given(layer.cross_q.bias)).unflatten(1, {facts.heads, facts.head_dim});
+  const at::Tensor q = linear(x, layer.cross_q.weight, layer.cross_q.bias).unflatten(1, {facts.heads, facts.head_dim});
   const at::Tensor out = attend_texts(q, kv.select(1, 0), kv.select(1, 1), lengths, texts, {scale(decoder_)});
   return row_parallel(out, layer.cross_output.weight, layer.cross_output.bias, gang_);
 }
@@ -149,18 +129,15 @@ at::Tensor Seq2Seq::run(const Stack& stack, std::span<const TokenId> tokens, std
   const PositionBias of_distances = [&](const at::Tensor& q, const at::Tensor&) {  // a corner of it
     return longest.narrow(2, 0, q.size(2)).narrow(3, 0, q.size(2));
   };
-  const PositionBias causal = [&](const at::Tensor& q, const at::Tensor&) {
-    const at::Tensor later = at::full({q.size(2), q.size(2)}, -std::numeric_limits<float>::infinity(), q.options());
-    return at::triu(later, 1).view({1, 1, q.size(2), q.size(2)});
-  };
   at::Tensor x = embed(stack, tokens, positions);
   for (const Layer& layer : stack.layers) {
     if (layer.bias.defined()) longest = position_bias(stack, layer.bias, most);
     add(x, layer.norm, [&](const at::Tensor& in) {
       const at::Tensor heads = qkv(stack, layer, in);
-      const PositionBias bias = longest.defined() ? of_distances : stack.causal ? causal : PositionBias();
-      const at::Tensor out = attend_texts(heads.select(1, 0), heads.select(1, 1), heads.select(1, 2), lengths, lengths,
-                                          {scale(stack), bias});
+      const TextAttention how = longest.defined() ? TextAttention{scale(stack), of_distances}
+                                                  : TextAttention{.scale = scale(stack), .causal = stack.causal};
+      const at::Tensor out =
+          attend_texts(heads.select(1, 0), heads.select(1, 1), heads.select(1, 2), lengths, lengths, how);
       return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
     });
     if (source)
@@ -283,7 +260,7 @@ at::Tensor Seq2Seq::logits_of(const at::Tensor& states, const Tokens& tokens) co
 }
 
 at::Tensor Seq2Seq::classify(const at::Tensor& states) const {
-  return at::linear(states, head_, given(head_bias_)).to(at::kFloat);
+  return linear(states, head_, head_bias_).to(at::kFloat);
 }
 
 }  // namespace proctor
