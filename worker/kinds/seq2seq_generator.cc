@@ -4,6 +4,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/logsumexp.h>
@@ -95,6 +96,7 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
   void score(std::span<const TextRow> rows, std::vector<Score>& scores) const;
   TokenScores token_scores(const at::Tensor& states, const Tokens& wanted) const;
   void generate(std::span<const TextRow> texts, Rows& rows, const Announce& announce) const;
+  at::Tensor next_logits(Seq2Seq::Written& written, const Tokens& tokens) const;
   void search(const TextRow& text, Rows& rows, const Announce& announce);
   void answer_scored(std::span<const Request> requests, const std::vector<Score>& scores, const Rows& rows,
                      std::vector<Response>& responses) const;
@@ -205,8 +207,9 @@ std::vector<Response> Seq2SeqGenerator::run(const ShardRun& shard, BatchCleanup&
 
 /// Contexts that follow each other and are the same are encoded once.
 void Seq2SeqGenerator::score(std::span<const TextRow> rows, std::vector<Score>& scores) const {
-  Tokens contexts, given, wanted, states_of_rows;
-  std::vector<std::int64_t> context_lengths, texts, lengths;
+  Tokens contexts, given, wanted, places;
+  std::vector<std::int64_t> context_lengths, lengths;
+  Seq2Seq::Texts texts;
   std::int32_t begin = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Tokens& context = rows[i].encoding.ids;
@@ -216,18 +219,17 @@ void Seq2SeqGenerator::score(std::span<const TextRow> rows, std::vector<Score>& 
       context_lengths.push_back(static_cast<std::int64_t>(context.size()));
     }
     for (std::size_t state = 0; state < context.size(); ++state)
-      states_of_rows.push_back(begin + static_cast<std::int32_t>(state));
-    texts.push_back(static_cast<std::int64_t>(context.size()));
+      places.push_back(begin + static_cast<std::int32_t>(state));
+    texts.lengths.push_back(static_cast<std::int64_t>(context.size()));
     const Tokens& labels = rows[i].decoder;
     given.push_back(network().config().start_token);
     given.insert(given.end(), labels.begin(), labels.end() - 1);
     wanted.insert(wanted.end(), labels.begin(), labels.end());
     lengths.push_back(static_cast<std::int64_t>(labels.size()));
   }
-  at::Tensor states = network().encode(contexts, context_lengths);
-  if (states_of_rows.size() > contexts.size())
-    states = states.index_select(0, token_tensor(states_of_rows, states.device()));
-  const TokenScores all = token_scores(network().decode(given, lengths, states, texts), wanted);
+  texts.states = network().encode(contexts, context_lengths);
+  if (places.size() > contexts.size()) texts.places = token_tensor(places, texts.states.device());
+  const TokenScores all = token_scores(network().decode(given, lengths, texts), wanted);
   std::size_t at = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Score& score = scores[rows[i].requests[0]];
@@ -261,6 +263,13 @@ TokenScores Seq2SeqGenerator::token_scores(const at::Tensor& states, const Token
   return all;
 }
 
+/// Collective. [rows, vocabulary], float32: member 0's, so that all members choose and end alike.
+at::Tensor Seq2SeqGenerator::next_logits(Seq2Seq::Written& written, const Tokens& tokens) const {
+  at::Tensor logits = network().logits(network().step(written, tokens));
+  gang().broadcast(logits, 0);
+  return logits;
+}
+
 /// All rows of a batch are written together, a token of each a step; finished ones leave.
 void Seq2SeqGenerator::generate(std::span<const TextRow> texts, Rows& rows, const Announce& announce) const {
   const PackedRows all = packed(texts);
@@ -273,10 +282,10 @@ void Seq2SeqGenerator::generate(std::span<const TextRow> texts, Rows& rows, cons
     room = std::max(room, active.back()->max_new);
   }
   if (most > 0) room = std::min(room, most);
-  Seq2Seq::Written written = network().begin(network().encode(all.tokens, all.lengths), all.lengths, room);
+  Seq2Seq::Written written = network().begin({network().encode(all.tokens, all.lengths), all.lengths}, room);
   while (!active.empty() && written.length < room) {
     announce("decode step " + std::to_string(written.length + 1) + ", " + std::to_string(active.size()) + " rows");
-    const std::vector<bool> finished = choice_(network().logits(network().step(written, next)), active);
+    const std::vector<bool> finished = choice_(next_logits(written, next), active);
     std::vector<std::int64_t> kept;
     std::vector<GenerationRow*> going_on;
     next.clear();
@@ -286,7 +295,7 @@ void Seq2SeqGenerator::generate(std::span<const TextRow> texts, Rows& rows, cons
       going_on.push_back(active[i]);
       next.push_back(active[i]->generated.back());
     }
-    if (kept.size() < active.size()) Seq2Seq::take(written, kept);
+    if (kept.size() < active.size()) Seq2Seq::keep(written, kept);
     active = std::move(going_on);
   }
   for (const GenerationRow* row : active) rows.past_table.insert(row->request);
@@ -309,19 +318,20 @@ void Seq2SeqGenerator::search(const TextRow& text, Rows& rows, const Announce& a
     return false;
   };
   BeamSearch search({beams, row.max_new, of_folder.eos_ids, of_folder.length_penalty, of_folder.ends});
-  const at::Tensor states = network().encode(text.encoding.ids, {{length}}).repeat({beams, 1});
+  const Seq2Seq::Texts one = {network().encode(text.encoding.ids, {{length}}), {length}};
+  const at::Tensor places = at::arange(length, one.states.options().dtype(at::kInt)).repeat({beams});
   Seq2Seq::Written written =
-      network().begin(states, std::vector<std::int64_t>(static_cast<std::size_t>(beams), length), room);
+      network().begin({one.states, std::vector<std::int64_t>(static_cast<std::size_t>(beams), length), places}, room);
   std::vector<GenerationRow> texts(static_cast<std::size_t>(beams), row);
   Tokens next(static_cast<std::size_t>(beams), row.prompt[0]);
   while (!search.is_over() && written.length < room) {
     announce("beam step " + std::to_string(written.length + 1));
-    at::Tensor log_p = at::log_softmax(network().logits(network().step(written, next)), 1);
+    at::Tensor log_p = at::log_softmax(next_logits(written, next), 1);
     for (std::size_t i = 0; i < texts.size(); ++i)
       change_logits(log_p[static_cast<std::int64_t>(i)], texts[i], of_folder.eos_ids,
                     {0, log_p.size(1), log_p.size(1)});
     const std::vector<std::int64_t> from = search.step(log_p, stops);
-    Seq2Seq::take(written, from);
+    Seq2Seq::reorder(written, from);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       texts[i].generated = search.running()[i];
       next[i] = texts[i].generated.back();
@@ -334,9 +344,7 @@ void Seq2SeqGenerator::search(const TextRow& text, Rows& rows, const Announce& a
   Tokens given = row.prompt;
   given.insert(given.end(), row.generated.begin(), row.generated.end() - 1);
   const auto written_tokens = static_cast<std::int64_t>(given.size());
-  row.logprobs =
-      token_scores(network().decode(given, {{written_tokens}}, states.narrow(0, 0, length), {{length}}), row.generated)
-          .log_p;
+  row.logprobs = token_scores(network().decode(given, {{written_tokens}}, one), row.generated).log_p;
 }
 
 void Seq2SeqGenerator::answer_scored(std::span<const Request> requests, const std::vector<Score>& scores,

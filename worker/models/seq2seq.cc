@@ -83,10 +83,12 @@ at::Tensor Seq2Seq::qkv(const Stack& stack, const Layer& layer, const at::Tensor
   return linear(x, layer.qkv.weight, layer.qkv.bias).unflatten(1, {3, stack.facts.heads, stack.facts.head_dim});
 }
 
-/// states [tokens, hidden] -> [tokens, 2, heads, head_dim]
-at::Tensor Seq2Seq::text_kv(const Layer& layer, const at::Tensor& states) const {
+/// [all rows' texts' states, 2, heads, head_dim]; each of `texts.states` goes through the product once.
+at::Tensor Seq2Seq::text_kv(const Layer& layer, const Texts& texts) const {
   const Seq2SeqStack& facts = decoder_.facts;
-  return linear(states, layer.cross_kv.weight, layer.cross_kv.bias).unflatten(1, {2, facts.heads, facts.head_dim});
+  const at::Tensor kv = linear(texts.states, layer.cross_kv.weight, layer.cross_kv.bias);
+  return (texts.places.defined() ? kv.index_select(0, texts.places) : kv)
+      .unflatten(1, {2, facts.heads, facts.head_dim});
 }
 
 at::Tensor Seq2Seq::cross_attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
@@ -114,15 +116,16 @@ void Seq2Seq::add(at::Tensor& x, const Norm& norm, const Block& block) const {
 }
 
 at::Tensor Seq2Seq::run(const Stack& stack, std::span<const TokenId> tokens, std::span<const std::int64_t> lengths,
-                        const Source* source) const {
+                        const Texts* texts) const {
   Counted counted;
   Tokens positions;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     for (std::int32_t at = 0; at < lengths[i]; ++at) positions.push_back(at);
-    const auto length = static_cast<double>(lengths[i]), text = static_cast<double>(source ? source->lengths[i] : 0);
-    counted.tokens += length, counted.text_tokens += text;
+    const auto length = static_cast<double>(lengths[i]), text = static_cast<double>(texts ? texts->lengths[i] : 0);
+    counted.tokens += length;
     counted.attended += length * (stack.causal ? (length + 1) / 2 : length) + length * text;
   }
+  if (texts) counted.text_tokens = static_cast<double>(texts->states.size(0));
   count(stack, counted);
   const std::int64_t most = *std::ranges::max_element(lengths);
   at::Tensor longest;  // the bias of a layer, of the longest row
@@ -140,27 +143,28 @@ at::Tensor Seq2Seq::run(const Stack& stack, std::span<const TokenId> tokens, std
           attend_texts(heads.select(1, 0), heads.select(1, 1), heads.select(1, 2), lengths, lengths, how);
       return row_parallel(out, layer.output.weight, layer.output.bias, gang_);
     });
-    if (source)
+    if (texts)
       add(x, layer.cross_norm, [&](const at::Tensor& in) {
-        return cross_attention(layer, in, lengths, text_kv(layer, source->states), source->lengths);
+        return cross_attention(layer, in, lengths, text_kv(layer, *texts), texts->lengths);
       });
     add(x, layer.mlp_norm, [&](const at::Tensor& in) { return feed_forward(layer, in); });
   }
   return stack.final_norm(x);
 }
 
-Seq2Seq::Written Seq2Seq::begin(const at::Tensor& states, std::span<const std::int64_t> texts,
-                                std::int64_t room) const {
+Seq2Seq::Written Seq2Seq::begin(const Texts& texts, std::int64_t room) const {
   const Seq2SeqStack& facts = decoder_.facts;
+  const at::TensorOptions options = texts.states.options();
   Written written;
-  written.texts.assign(texts.begin(), texts.end());
-  const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(texts.size()), facts.heads, room, facts.head_dim};
+  written.texts = texts.lengths;
+  const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(texts.lengths.size()), facts.heads, room,
+                                           facts.head_dim};
   for (const Layer& layer : decoder_.layers) {
-    written.keys.push_back(at::empty(shape, states.options()));
-    written.values.push_back(at::empty(shape, states.options()));
-    written.text_kv.push_back(text_kv(layer, states));
+    written.keys.push_back(at::empty(shape, options));
+    written.values.push_back(at::empty(shape, options));
+    written.text_kv.push_back(text_kv(layer, texts));
   }
-  count(decoder_, {0, static_cast<double>(states.size(0)), 0});
+  count(decoder_, {0, static_cast<double>(texts.states.size(0)), 0});
   return written;
 }
 
@@ -197,26 +201,27 @@ at::Tensor Seq2Seq::step(Written& written, const Tokens& tokens) const {
   return scaled(decoder_.final_norm(x));
 }
 
-void Seq2Seq::take(Written& written, const std::vector<std::int64_t>& rows) {
-  Tokens taken, taken_states;
-  std::vector<std::int64_t> texts, begins(written.texts.size(), 0);
-  for (std::size_t i = 1; i < begins.size(); ++i) begins[i] = begins[i - 1] + written.texts[i - 1];
-  for (const std::int64_t row : rows) {
-    const auto at = static_cast<std::size_t>(row);
-    taken.push_back(static_cast<TokenId>(row));
-    texts.push_back(written.texts[at]);
-    for (std::int64_t state = 0; state < written.texts[at]; ++state)
-      taken_states.push_back(static_cast<TokenId>(begins[at] + state));
+void Seq2Seq::keep(Written& written, const std::vector<std::int64_t>& rows) {
+  Tokens states;
+  std::vector<std::int64_t> texts;
+  TokenId begin = 0;
+  std::size_t next = 0;  // of `rows`
+  for (std::size_t row = 0; row < written.texts.size(); begin += static_cast<TokenId>(written.texts[row++])) {
+    if (next == rows.size() || rows[next] != static_cast<std::int64_t>(row)) continue;
+    ++next;
+    texts.push_back(written.texts[row]);
+    for (TokenId state = 0; state < written.texts[row]; ++state) states.push_back(begin + state);
   }
   written.texts = std::move(texts);
   if (rows.empty()) return;
-  for (std::size_t layer = 0; layer < written.keys.size(); ++layer) {
-    const at::Tensor index = token_tensor(taken, written.keys[layer].device());
-    written.keys[layer] = written.keys[layer].index_select(0, index);
-    written.values[layer] = written.values[layer].index_select(0, index);
-    written.text_kv[layer] =
-        written.text_kv[layer].index_select(0, token_tensor(taken_states, written.text_kv[layer].device()));
-  }
+  reorder(written, rows);
+  for (at::Tensor& kv : written.text_kv) kv = kv.index_select(0, token_tensor(states, kv.device()));
+}
+
+void Seq2Seq::reorder(Written& written, const std::vector<std::int64_t>& rows) {
+  const at::Tensor index = token_tensor(Tokens(rows.begin(), rows.end()), written.keys[0].device());
+  for (auto* all : {&written.keys, &written.values})
+    for (at::Tensor& of_layer : *all) of_layer = of_layer.index_select(0, index);
 }
 
 void Seq2Seq::count(const Stack& stack, const Counted& counted) const {
@@ -242,9 +247,8 @@ at::Tensor Seq2Seq::scaled(const at::Tensor& states) const {
 }
 
 at::Tensor Seq2Seq::decode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths,
-                           const at::Tensor& states, std::span<const std::int64_t> texts) const {
-  const Source source{states, texts};
-  return scaled(run(decoder_, tokens, lengths, &source));
+                           const Texts& texts) const {
+  return scaled(run(decoder_, tokens, lengths, &texts));
 }
 
 at::Tensor Seq2Seq::products(const at::Tensor& states, const at::Tensor& head, const at::Tensor& bias) const {

@@ -25,10 +25,16 @@ class Seq2Seq {
   /// Collective. Texts one after another, `lengths` tokens each (none 0). Returns the encoder's states
   /// [tokens, hidden].
   at::Tensor encode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths) const;
-  /// Collective. Row i has lengths[i] of the tokens, each seeing those before it, and all of the text's `texts[i]`
-  /// states. Returns what logits() takes, [tokens, hidden].
-  at::Tensor decode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths, const at::Tensor& states,
-                    std::span<const std::int64_t> texts) const;
+  /// What the decoder's rows attend: each its own text's states.
+  struct Texts {
+    at::Tensor states;                  ///< encode()'s, [tokens, hidden]
+    std::vector<std::int64_t> lengths;  ///< of each row's text
+    at::Tensor places = {};  ///< of all rows' texts, where in `states`, so that rows share one; undefined: they lie
+                             ///< there row by row
+  };
+  /// Collective. Row i has lengths[i] of the tokens, each seeing those before it, and all of its text. Returns what
+  /// logits() takes, [tokens, hidden].
+  at::Tensor decode(std::span<const TokenId> tokens, std::span<const std::int64_t> lengths, const Texts& texts) const;
   /// decode()'s states [rows, hidden] -> [rows, vocabulary], or [rows, tokens] of these tokens alone; float32. Every
   /// member has all of them.
   at::Tensor logits(const at::Tensor& states) const { return products(states, head_, head_bias_); }
@@ -41,14 +47,16 @@ class Seq2Seq {
     std::int64_t length = 0;               ///< tokens of each row, so far
     std::vector<std::int64_t> texts;       ///< of each row: how many states it attends
     std::vector<at::Tensor> keys, values;  ///< of each layer: [rows, heads, room, head_dim]
-    std::vector<at::Tensor> text_kv;       ///< of each layer: [all texts' states, 2, heads, head_dim]
+    std::vector<at::Tensor> text_kv;       ///< of each layer: [all rows' texts' states, 2, heads, head_dim]
   };
-  /// Rows that attend these texts' states; room: tokens that each will have at most.
-  Written begin(const at::Tensor& states, std::span<const std::int64_t> texts, std::int64_t room) const;
+  /// room: tokens that each row will have at most.
+  Written begin(const Texts& texts, std::int64_t room) const;
   /// Collective. The next token of each row; returns what logits() takes, [rows, hidden].
   at::Tensor step(Written& written, const Tokens& tokens) const;
-  /// These rows, in this order, take the place of all; one may be taken several times.
-  static void take(Written& written, const std::vector<std::int64_t>& rows);
+  /// The others leave. `rows` ascends.
+  static void keep(Written& written, const std::vector<std::int64_t>& rows);
+  /// Of rows of one text: these, in this order, take the place of all.
+  static void reorder(Written& written, const std::vector<std::int64_t>& rows);
 
   const Seq2SeqConfig& config() const { return config_; }
   std::uint64_t tokens_computed() const { return tokens_computed_; }
@@ -71,20 +79,15 @@ class Seq2Seq {
     Norm input_norm, final_norm;
     bool causal = false;
   };
-  /// The text's states that a decoder's rows attend.
-  struct Source {
-    at::Tensor states;
-    std::span<const std::int64_t> lengths;
-  };
   Stack read_stack(const std::string& name, const Seq2SeqStack& facts, const Weights& weights) const;
   at::Tensor run(const Stack& stack, std::span<const TokenId> tokens, std::span<const std::int64_t> lengths,
-                 const Source* source) const;
+                 const Texts* texts) const;
   at::Tensor embed(const Stack& stack, std::span<const TokenId> tokens, const Tokens& positions) const;
   /// x plus what a block gives for it, each normed where the facts say.
   template <class Block>
   void add(at::Tensor& x, const Norm& norm, const Block& block) const;
   at::Tensor qkv(const Stack& stack, const Layer& layer, const at::Tensor& x) const;
-  at::Tensor text_kv(const Layer& layer, const at::Tensor& states) const;
+  at::Tensor text_kv(const Layer& layer, const Texts& texts) const;
   at::Tensor cross_attention(const Layer& layer, const at::Tensor& x, std::span<const std::int64_t> lengths,
                              const at::Tensor& kv, std::span<const std::int64_t> texts) const;
   at::Tensor feed_forward(const Layer& layer, const at::Tensor& x) const;

@@ -60,7 +60,7 @@ class MonoT5 final : public Seq2SeqModule {
     }
     const Tokens start(rows.size(), network().config().start_token);
     const std::vector<std::int64_t> ones(rows.size(), 1);
-    answer_scores(rows, share_of_yes(network().decode(start, ones, states, all.lengths)), responses);
+    answer_scores(rows, share_of_yes(network().decode(start, ones, {states, all.lengths})), responses);
   }
 
   /// decode()'s states [rows, hidden] -> [rows]
@@ -71,16 +71,15 @@ class MonoT5 final : public Seq2SeqModule {
   /// What AutoRAG takes the logits of: the last step of greedy generation, mostly that of the end token. Its batches go
   /// on until their slowest row ends; here each text ends by itself, so that no other one matters. [1, hidden]
   at::Tensor last_states(const at::Tensor& states) const {
-    const std::int64_t length = states.size(0);
     const Tokens& ends = folder().generation.eos_ids;
-    Tokens tokens = {network().config().start_token};
+    Seq2Seq::Written written = network().begin({states, {states.size(0)}}, kGenerated);
+    Tokens next = {network().config().start_token};
     for (;;) {
-      const auto count = static_cast<std::int64_t>(tokens.size());
-      const at::Tensor last = network().decode(tokens, {&count, 1}, states, {&length, 1}).narrow(0, count - 1, 1);
+      const at::Tensor last = network().step(written, next);
       at::Tensor best = network().logits(last).argmax(1);
       gang().broadcast(best, 0);  // that all members end together
-      tokens.push_back(static_cast<std::int32_t>(best.item<std::int64_t>()));
-      if (std::ranges::find(ends, tokens.back()) != ends.end() || tokens.size() == kGenerated) return last;
+      next[0] = static_cast<std::int32_t>(best.item<std::int64_t>());
+      if (std::ranges::find(ends, next[0]) != ends.end() || written.length + 1 == kGenerated) return last;
     }
   }
 

@@ -51,7 +51,8 @@ class Upr final : public Seq2SeqModule {
       wanted.insert(wanted.end(), row.decoder.begin(), row.decoder.end());
       lengths.push_back(static_cast<std::int64_t>(row.decoder.size()));
     }
-    const at::Tensor states = network().decode(given, lengths, network().encode(all.tokens, all.lengths), all.lengths);
+    const at::Tensor states =
+        network().decode(given, lengths, {network().encode(all.tokens, all.lengths), all.lengths});
     const at::Tensor tokens = token_tensor(wanted, states.device());
     const at::Tensor sums = at::empty({static_cast<std::int64_t>(rows.size())}, states.options().dtype(at::kDouble));
     std::int64_t begin = 0;
