@@ -1,5 +1,6 @@
 // Which tensors fill which parameters of an encoder, by its facts and names.
 #include "worker/checkpoint/families.h"
+#include "worker/checkpoint/source_list.h"
 
 namespace proctor {
 namespace {
@@ -12,11 +13,11 @@ class EncoderSources {
 
   std::vector<WeightSource> all() {
     const std::int64_t table = c_.table_width();
-    add("words", n_.words + ".weight", {c_.vocabulary, table});
-    if (c_.positions > 0) add("positions", n_.positions + ".weight", {c_.positions, table});
-    if (c_.types > 0) add("types", n_.types + ".weight", {c_.types, table});
+    list_.add("words", n_.words + ".weight", {c_.vocabulary, table});
+    if (c_.positions > 0) list_.add("positions", n_.positions + ".weight", {c_.positions, table});
+    if (c_.types > 0) list_.add("types", n_.types + ".weight", {c_.types, table});
     if (c_.embedding_width > 0)
-      linear("input_projection", n_.input_projection, c_.hidden, table, c_.projection_bias, Split::replicate);
+      list_.linear("input_projection", n_.input_projection, c_.hidden, table, c_.projection_bias, Split::replicate);
     if (c_.input_norm) norm("input_norm", n_.input_norm, c_.projects_before_norm ? c_.hidden : table);
     if (!n_.final_norm.empty()) norm("final_norm", n_.final_norm, c_.hidden);
     relative();
@@ -27,29 +28,13 @@ class EncoderSources {
       feed_forward();
     }
     if (c_.labels > 0) head();
-    if (c_.projection > 0) add("projection", n_.token_vector + ".weight", {c_.projection, c_.hidden});
-    return std::move(sources_);
+    if (c_.projection > 0) list_.add("projection", n_.token_vector + ".weight", {c_.projection, c_.hidden});
+    return list_.taken();
   }
 
  private:
-  void add(const std::string& parameter, const std::string& tensor, Shape shape, Split split = Split::replicate,
-           std::int64_t row = 0, PartOfTensor part = {}) {
-    sources_.push_back({parameter, tensor, row, std::move(shape), split, std::move(part)});
-  }
-
-  /// Rows of a weight, and of its bias. part.shape: the whole weight's.
-  void linear(const std::string& parameter, const std::string& tensor, std::int64_t rows, std::int64_t columns,
-              bool bias, Split split, std::int64_t row = 0, const PartOfTensor& part = {}) {
-    add(parameter, tensor + ".weight", {rows, columns}, split, row, part);
-    PartOfTensor of_bias = part;
-    if (!of_bias.shape.empty()) of_bias.shape.resize(1);
-    if (bias)
-      add(parameter + "_bias", tensor + ".bias", {rows}, split == Split::row ? Split::replicate : split, row, of_bias);
-  }
-
   void norm(const std::string& parameter, const std::string& tensor, std::int64_t width) {
-    add(parameter, tensor + ".weight", {width});
-    if (c_.norm.bias) add(parameter + "_bias", tensor + ".bias", {width});
+    list_.norm(parameter, tensor, width, c_.norm.bias);
   }
 
   void attention(bool without_norm) {
@@ -60,21 +45,21 @@ class EncoderSources {
     const auto part = [&](const std::string& name, std::int64_t row, std::int64_t rows, Split split) {
       PartOfTensor of{};
       if (!n_.qkv.empty()) of = {{queries + 2 * keys, c_.hidden}, 0, row};
-      linear(to_ + "qkv", from_ + (n_.qkv.empty() ? name : n_.qkv), rows, c_.hidden, c_.qkv_bias, split, row, of);
+      list_.linear(to_ + "qkv", from_ + (n_.qkv.empty() ? name : n_.qkv), rows, c_.hidden, c_.qkv_bias, split, row, of);
     };
     part(n_.q, 0, queries, Split::column);
     part(n_.k, queries, keys, Split::kv);
     part(n_.v, queries + keys, keys, Split::kv);
     if (c_.norms_queries_and_keys) {
-      add(to_ + "q_norm", from_ + n_.q_norm + ".weight", {c_.head_dim});
-      add(to_ + "k_norm", from_ + n_.k_norm + ".weight", {c_.head_dim});
+      list_.add(to_ + "q_norm", from_ + n_.q_norm + ".weight", {c_.head_dim});
+      list_.add(to_ + "k_norm", from_ + n_.k_norm + ".weight", {c_.head_dim});
     }
-    linear(to_ + "output", from_ + n_.output, c_.hidden, queries, c_.output_bias, Split::row);
+    list_.linear(to_ + "output", from_ + n_.output, c_.hidden, queries, c_.output_bias, Split::row);
     if (c_.relative.kind != RelativePositions::Kind::disentangled || c_.relative.shares_projections) return;
     if (c_.relative.of_keys)
-      linear(to_ + "position_key", from_ + n_.position_key, queries, c_.hidden, true, Split::column);
+      list_.linear(to_ + "position_key", from_ + n_.position_key, queries, c_.hidden, true, Split::column);
     if (c_.relative.of_queries)
-      linear(to_ + "position_query", from_ + n_.position_query, queries, c_.hidden, true, Split::column);
+      list_.linear(to_ + "position_query", from_ + n_.position_query, queries, c_.hidden, true, Split::column);
   }
 
   void feed_forward() {
@@ -82,7 +67,7 @@ class EncoderSources {
     if (c_.norms != EncoderConfig::Norms::before) norm(to_ + "mlp_out", from_ + n_.mlp_out, c_.hidden);
     const std::int64_t width = c_.intermediate;
     const auto up = [&](const std::string& name, std::int64_t row, PartOfTensor part = {}) {
-      linear(to_ + "up", from_ + name, width, c_.hidden, c_.up_bias, Split::column, row, part);
+      list_.linear(to_ + "up", from_ + name, width, c_.hidden, c_.up_bias, Split::column, row, part);
     };
     if (!c_.gated) {
       up(n_.up, 0);
@@ -94,29 +79,29 @@ class EncoderSources {
       up(n_.gate_up, 0, {both, 0, c_.activates_second ? width : 0});
       up(n_.gate_up, width, {both, 0, c_.activates_second ? 0 : width});
     }
-    linear(to_ + "down", from_ + n_.down, c_.hidden, width, c_.down_bias, Split::row);
+    list_.linear(to_ + "down", from_ + n_.down, c_.hidden, width, c_.down_bias, Split::row);
   }
 
   void relative() {
     const RelativePositions& r = c_.relative;
     if (r.kind == RelativePositions::Kind::table)
-      add("relative", n_.relative + ".weight", {r.buckets, c_.heads}, Split::row);
+      list_.add("relative", n_.relative + ".weight", {r.buckets, c_.heads}, Split::row);
     if (r.kind != RelativePositions::Kind::disentangled) return;
-    add("relative", n_.relative + ".weight", {2 * r.span, c_.hidden});
+    list_.add("relative", n_.relative + ".weight", {2 * r.span, c_.hidden});
     if (r.normed) norm("relative_norm", n_.relative_norm, c_.hidden);
   }
 
   void head() {
     if (!n_.head_dense.empty())
-      linear("head_dense", n_.head_dense, c_.hidden, c_.hidden, c_.head.dense_bias, Split::replicate);
+      list_.linear("head_dense", n_.head_dense, c_.hidden, c_.hidden, c_.head.dense_bias, Split::replicate);
     if (c_.head.normed) norm("head_norm", n_.head_norm, c_.hidden);
-    linear("head_out", n_.head_out, c_.labels, c_.hidden, true, Split::replicate);
+    list_.linear("head_out", n_.head_out, c_.labels, c_.hidden, true, Split::replicate);
   }
 
   const EncoderConfig& c_;
   const EncoderNames& n_;
   std::string to_, from_;  // of the layer
-  std::vector<WeightSource> sources_;
+  SourceList list_;
 };
 
 }  // namespace

@@ -47,24 +47,9 @@ double theta_of_kind(ConfigReader& reader, const char* kind, double fallback) {
   return theta;
 }
 
-EncoderConfig read_modernbert(ConfigReader& reader) {
+/// Which layers see their neighbours alone; each kind has its rope.
+void read_modernbert_layers(ConfigReader& reader, EncoderConfig& c) {
   constexpr double kGlobalTheta = 160000, kLocalTheta = 10000;
-  EncoderConfig c = read_encoder(reader, {.vocabulary = 50368,
-                                          .intermediate = 1152,
-                                          .layers = 22,
-                                          .epsilon = 1e-5,
-                                          .epsilon_key = "norm_eps",
-                                          .types = 0,
-                                          .activation_key = "hidden_activation"});
-  read_most_tokens(reader, c, "max_position_embeddings", 8192);
-  require_pairs(reader, c);
-  c.types = 0;
-  c.norms = Norms::before;
-  c.first_attention_norm = false;
-  c.norm.bias = reader.get("norm_bias", false);
-  c.qkv_bias = c.output_bias = reader.get("attention_bias", false);
-  c.up_bias = c.down_bias = reader.get("mlp_bias", false);
-  c.gated = true;
   reader.require("rope_scaling", Json(), "is not supported for this family");
   const double global = reader.positive("global_rope_theta", kGlobalTheta, kMostTheta);
   const Json* said = reader.find("local_rope_theta");
@@ -82,6 +67,26 @@ EncoderConfig read_modernbert(ConfigReader& reader) {
     c.reach.push_back(slides ? window / 2 : 0);
     c.rope_of.push_back(slides ? 1 : 0);
   }
+}
+
+EncoderConfig read_modernbert(ConfigReader& reader) {
+  EncoderConfig c = read_encoder(reader, {.vocabulary = 50368,
+                                          .intermediate = 1152,
+                                          .layers = 22,
+                                          .epsilon = 1e-5,
+                                          .epsilon_key = "norm_eps",
+                                          .types = 0,
+                                          .activation_key = "hidden_activation"});
+  read_most_tokens(reader, c, "max_position_embeddings", 8192);
+  require_pairs(reader, c);
+  c.types = 0;
+  c.norms = Norms::before;
+  c.first_attention_norm = false;
+  c.norm.bias = reader.get("norm_bias", false);
+  c.qkv_bias = c.output_bias = reader.get("attention_bias", false);
+  c.up_bias = c.down_bias = reader.get("mlp_bias", false);
+  c.gated = true;
+  read_modernbert_layers(reader, c);
   const std::string pooling = reader.get("classifier_pooling", std::string("cls"));
   if (pooling != "cls" && pooling != "mean")
     reader.refuse("classifier_pooling", "is '" + pooling + "', not cls or mean");

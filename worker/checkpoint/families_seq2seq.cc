@@ -1,5 +1,4 @@
 // Encoders with decoders. Facts of each family: its configuration class and modeling file in transformers 4.57.1.
-#include <array>
 #include <cmath>
 #include <map>
 
@@ -93,6 +92,17 @@ Seq2SeqConfig read_enc_t5(ConfigReader& reader) {
   return c;
 }
 
+void name_bart(Seq2SeqNames& n) {
+  n.words = "model.shared", n.encoder = "model.encoder.", n.decoder = "model.decoder.", n.layers = "layers.";
+  n.positions = "embed_positions", n.input_norm = "layernorm_embedding", n.final_norm.clear();
+  n.self = "self_attn.", n.self_norm = "self_attn_layer_norm";
+  n.cross = "encoder_attn.", n.cross_norm = "encoder_attn_layer_norm";
+  n.q = "q_proj", n.k = "k_proj", n.v = "v_proj", n.output = "out_proj";
+  n.encoder_block.clear(), n.decoder_block.clear();
+  n.mlp_norm = "final_layer_norm", n.ungated_up = "fc1", n.down = "fc2";
+  n.relative.clear(), n.logits_bias = "final_logits_bias";
+}
+
 /// BART (Lewis et al. 2019, arXiv:1910.13461).
 Seq2SeqConfig read_bart(ConfigReader& reader) {
   Seq2SeqConfig c;
@@ -150,15 +160,7 @@ Seq2SeqConfig read_bart(ConfigReader& reader) {
                           "tokenizer_class",
                           "pad_token_id"})
     (void)reader.find(key);  // training; what no code reads
-  Seq2SeqNames& n = c.names;
-  n.words = "model.shared", n.encoder = "model.encoder.", n.decoder = "model.decoder.", n.layers = "layers.";
-  n.positions = "embed_positions", n.input_norm = "layernorm_embedding", n.final_norm.clear();
-  n.self = "self_attn.", n.self_norm = "self_attn_layer_norm";
-  n.cross = "encoder_attn.", n.cross_norm = "encoder_attn_layer_norm";
-  n.q = "q_proj", n.k = "k_proj", n.v = "v_proj", n.output = "out_proj";
-  n.encoder_block.clear(), n.decoder_block.clear();
-  n.mlp_norm = "final_layer_norm", n.ungated_up = "fc1", n.down = "fc2";
-  n.relative.clear(), n.logits_bias = "final_logits_bias";
+  name_bart(c.names);
   return c;
 }
 
@@ -181,87 +183,6 @@ const std::map<std::string, Seq2SeqConfig (*)(ConfigReader&)>& table() {
   return rows;
 }
 
-using Shape = std::vector<std::int64_t>;
-
-class Seq2SeqSources {
- public:
-  explicit Seq2SeqSources(const Seq2SeqConfig& config) : c_(config), n_(config.names) {}
-
-  std::vector<WeightSource> all() {
-    add("words", n_.words + ".weight", {c_.vocabulary, c_.hidden});
-    stack("encoder", n_.encoder, c_.encoder, n_.encoder_block);
-    if (c_.labels > 0) {
-      add("head", "classifier.weight", {c_.labels, c_.hidden});
-      add("head_bias", "classifier.bias", {c_.labels});
-    }
-    if (!c_.has_decoder()) return std::move(sources_);
-    if (!c_.tied_embeddings) add("head", n_.head + ".weight", {c_.vocabulary, c_.hidden});
-    stack("decoder", n_.decoder, c_.decoder, n_.decoder_block);
-    PartOfTensor row;
-    row.shape = {1, c_.vocabulary};
-    if (c_.logits_bias) add("head_bias", n_.logits_bias, {c_.vocabulary}, Split::replicate, 0, row);
-    return std::move(sources_);
-  }
-
- private:
-  void add(const std::string& parameter, const std::string& tensor, Shape shape, Split split = Split::replicate,
-           std::int64_t row = 0, PartOfTensor part = {}) {
-    sources_.push_back({parameter, tensor, row, std::move(shape), split, std::move(part)});
-  }
-  void linear(const std::string& parameter, const std::string& tensor, std::int64_t rows, std::int64_t columns,
-              Split split, std::int64_t row = 0) {
-    add(parameter, tensor + ".weight", {rows, columns}, split, row);
-    if (c_.biases)
-      add(parameter + "_bias", tensor + ".bias", {rows}, split == Split::row ? Split::replicate : split, row);
-  }
-  void norm(const std::string& parameter, const std::string& tensor) {
-    add(parameter, tensor + ".weight", {c_.hidden});
-    if (c_.norm.bias) add(parameter + "_bias", tensor + ".bias", {c_.hidden});
-  }
-
-  void stack(const std::string& name, const std::string& before, const Seq2SeqStack& stack, const std::string& block) {
-    constexpr std::int64_t kUnreadRows = 2;  // of BART's table
-    if (c_.positions > 0)
-      add(name + "_positions", before + n_.positions + ".weight", {c_.positions + kUnreadRows, c_.hidden});
-    if (c_.input_norm) norm(name + "_input_norm", before + n_.input_norm);
-    if (!n_.final_norm.empty()) norm(name + "_final_norm", before + n_.final_norm);
-    const bool decodes = name == "decoder";
-    for (std::int64_t layer = 0; layer < stack.layers; ++layer) {
-      const std::string to = name + "." + std::to_string(layer) + ".";
-      const std::string from = before + n_.layers + std::to_string(layer) + ".";
-      if (c_.buckets > 0 && (layer == 0 || c_.bias_of_each_layer))
-        add(to + "bias", from + n_.relative + ".weight", {c_.buckets, stack.heads}, Split::row);
-      norm(to + "norm", from + n_.self_norm);
-      for (std::int64_t part = 0; part < 3; ++part)
-        linear(to + "qkv", from + n_.self + *std::array{&n_.q, &n_.k, &n_.v}[static_cast<std::size_t>(part)],
-               stack.width(), c_.hidden, Split::column, part * stack.width());
-      linear(to + "output", from + n_.self + n_.output, c_.hidden, stack.width(), Split::row);
-      if (decodes) cross(to, from, stack);
-      feed_forward(to, from + block, stack.intermediate);
-    }
-  }
-
-  void cross(const std::string& to, const std::string& from, const Seq2SeqStack& stack) {
-    const std::int64_t width = stack.width();
-    norm(to + "cross_norm", from + n_.cross_norm);
-    linear(to + "cross_q", from + n_.cross + n_.q, width, c_.hidden, Split::column);
-    linear(to + "cross_kv", from + n_.cross + n_.k, width, c_.hidden, Split::column);
-    linear(to + "cross_kv", from + n_.cross + n_.v, width, c_.hidden, Split::column, width);
-    linear(to + "cross_output", from + n_.cross + n_.output, c_.hidden, width, Split::row);
-  }
-
-  void feed_forward(const std::string& to, const std::string& from, std::int64_t width) {
-    norm(to + "mlp_norm", from + n_.mlp_norm);
-    linear(to + "up", from + (c_.gated ? n_.gate : n_.ungated_up), width, c_.hidden, Split::column);
-    if (c_.gated) linear(to + "up", from + n_.up, width, c_.hidden, Split::column, width);
-    linear(to + "down", from + n_.down, c_.hidden, width, Split::row);
-  }
-
-  const Seq2SeqConfig& c_;
-  const Seq2SeqNames& n_;
-  std::vector<WeightSource> sources_;
-};
-
 }  // namespace
 
 bool is_seq2seq(const std::string& architecture) { return table().contains(architecture); }
@@ -277,7 +198,5 @@ Seq2SeqConfig read_seq2seq_config(const std::string& architecture, ConfigReader&
   reader.finish();
   return config;
 }
-
-std::vector<WeightSource> seq2seq_weight_sources(const Seq2SeqConfig& config) { return Seq2SeqSources(config).all(); }
 
 }  // namespace proctor
