@@ -12,11 +12,9 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include "sharding/planning/cost.h"
 #include "worker/base/clock.h"
-#include "worker/batching/rolling_windows.h"
 #include "worker/inference/beam_search.h"
 #include "worker/inference/logit_changes.h"
 #include "worker/inference/token_choice.h"
@@ -24,34 +22,13 @@
 #include "worker/kinds/each_request.h"
 #include "worker/kinds/generate_answer.h"
 #include "worker/kinds/options.h"
-#include "worker/kinds/request_rows.h"
 #include "worker/kinds/score.h"
 #include "worker/kinds/seq2seq_module.h"
+#include "worker/kinds/seq2seq_rows.h"
 #include "worker/postprocessing/generation_text.h"
 
 namespace proctor {
 namespace {
-
-constexpr std::int64_t kUsualTokens = 2048;  // lm-eval's, where neither configuration nor tokenizer say
-
-/// Of the encoder's text, and of what is scored.
-std::int64_t limit_of(const ModelFolder& folder, const Module& module) {
-  const Seq2SeqConfig& config = *folder.seq2seq;
-  const std::int64_t usual =
-      config.most_tokens > 0 ? config.most_tokens : folder.tokenizer.model_max_length.value_or(kUsualTokens);
-  const std::int64_t limit = module.max_length.value_or(usual);
-  if (config.positions > 0 && limit > config.positions)
-    refuse(module, "max_length " + std::to_string(limit) + " is past the " + std::to_string(config.positions) +
-                       " positions of " + folder.path);
-  return limit;
-}
-
-TextRow text_row(Tokens ids, std::uint32_t request) {
-  TextRow row;
-  row.encoding.ids = std::move(ids);
-  row.requests = {request};
-  return row;
-}
 
 struct TokenScores {
   std::vector<double> log_p;
@@ -62,8 +39,7 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
  public:
   Seq2SeqGenerator(const Module& module, Device& device, Communicator& gang, const Announce& announce)
       : Seq2SeqModule(module, device, gang, announce),
-        max_tokens_(limit_of(folder(), module)),
-        requests_(folder(), codec(), max_tokens_),
+        rows_(folder(), codec(), seq2seq_limit(folder(), module)),
         choice_(codec(), folder().generation.eos_ids, LogitColumns(folder().vocabulary())) {}
 
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override;
@@ -73,20 +49,6 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
   }
 
  private:
-  struct Rows {
-    std::vector<TextRow> scored, generated;  // `part` of a generated one: which of `writing`
-    std::vector<GenerationRow> writing;
-    std::set<std::size_t> past_table;                   // requests whose text is not finished where positions end
-    std::vector<std::vector<std::size_t>> stop_tokens;  // of each of those, how many tokens each of its stops has
-    std::vector<std::int64_t> truncated;                // of each request
-    std::vector<std::string> errors;
-  };
-  Rows rows_of(std::span<const Request> requests);
-  void add_pair(const Request& request, std::uint32_t index, Rows& rows);
-  void add_windows(const Request& request, std::uint32_t index, Rows& rows);
-  void add_generation(const Request& request, std::uint32_t index, Rows& rows);
-  std::int64_t cut(Tokens& context, OnLong on_long) const;
-
   /// Of a scored request: its parts' sums, in their order.
   struct Score {
     std::map<std::size_t, double> sums;
@@ -95,102 +57,23 @@ class Seq2SeqGenerator final : public Seq2SeqModule {
   };
   void score(std::span<const TextRow> rows, std::vector<Score>& scores) const;
   TokenScores token_scores(const at::Tensor& states, const Tokens& wanted) const;
-  void generate(std::span<const TextRow> texts, Rows& rows, const Announce& announce) const;
+  void generate(std::span<const TextRow> texts, Seq2SeqRows& rows, const Announce& announce) const;
   at::Tensor next_logits(Seq2Seq::Written& written, const Tokens& tokens) const;
-  void search(const TextRow& text, Rows& rows, const Announce& announce);
-  void answer_scored(std::span<const Request> requests, const std::vector<Score>& scores, const Rows& rows,
+  void search(const TextRow& text, Seq2SeqRows& rows, const Announce& announce);
+  void answer_scored(std::span<const Request> requests, const std::vector<Score>& scores, const Seq2SeqRows& rows,
                      std::vector<Response>& responses) const;
-  void answer_generated(std::span<const Request> requests, const Rows& rows, std::vector<Response>& responses);
+  void answer_generated(std::span<const Request> requests, const Seq2SeqRows& rows, std::vector<Response>& responses);
 
-  std::int64_t max_tokens_;
-  RequestRows requests_;
+  Seq2SeqRowMaker rows_;
   TokenChoice choice_;
-  Prefetch<Rows> rows_ahead_;  // last, since its thread reads the others
+  Prefetch<Seq2SeqRows> rows_ahead_;  // last, since its thread reads the others
 };
-
-/// Cuts the left end off. Returns how many tokens that were.
-std::int64_t Seq2SeqGenerator::cut(Tokens& context, OnLong on_long) const {
-  const std::int64_t over = std::max<std::int64_t>(0, static_cast<std::int64_t>(context.size()) - max_tokens_);
-  if (over > 0 && on_long == OnLong::fail)
-    throw InputError("context of " + std::to_string(context.size()) + " tokens is longer than max_length " +
-                     std::to_string(max_tokens_) + " (on_long: fail)");
-  context.erase(context.begin(), context.begin() + over);
-  return over;
-}
-
-void Seq2SeqGenerator::add_pair(const Request& request, std::uint32_t index, Rows& rows) {
-  auto [context, continuation] = codec().encode_apart(text_of(request, 0), text_of(request, 1));
-  if (static_cast<std::int64_t>(continuation.size()) > max_tokens_)
-    throw InputError("continuation of " + std::to_string(continuation.size()) + " tokens is longer than max_length " +
-                     std::to_string(max_tokens_));
-  rows.truncated[index] = cut(context, std::get<Loglikelihood>(request.ask).on_long);
-  TextRow row = text_row(requests_.in_range(context), index);
-  row.decoder = requests_.in_range(continuation);
-  rows.scored.push_back(std::move(row));
-}
-
-/// In each window the decoder begins anew; the encoder has what stands before, one token at least.
-void Seq2SeqGenerator::add_windows(const Request& request, std::uint32_t index, Rows& rows) {
-  const Tokens text = requests_.in_range(codec().encode(text_of(request, 0)));
-  std::size_t part = 0;
-  for (ScoredRow& window : rolling_windows(text, codec().prefix_id(), max_tokens_)) {
-    window.tokens.resize(window.tokens.size() + 1 - window.targets.size());
-    TextRow row = text_row(window.tokens, index);
-    row.decoder = window.targets;
-    row.part = part++;
-    rows.scored.push_back(std::move(row));
-  }
-}
-
-/// lm-eval limits the decoder to as many tokens as the encoder has beside those that were asked for; its first counts.
-void Seq2SeqGenerator::add_generation(const Request& request, std::uint32_t index, Rows& rows) {
-  const auto& ask = std::get<Generate>(request.ask);
-  const GenerationDefaults& of_folder = folder().generation;
-  if (of_folder.beams > 1 && (ask.draw || ask.reasoning))
-    throw InputError(folder().path + " writes with num_beams " + std::to_string(of_folder.beams) +
-                     " (generation_config.json, or config.json), where nothing is drawn and no reasoning is read; "
-                     "num_beams 1 there makes the search greedy");
-  GenerationRow row = requests_.asked(ask, index);
-  Tokens context = codec().encode_with_specials(text_of(request, 0));
-  if (context.empty()) context = {codec().prefix_id()};
-  row.truncated = rows.truncated[index] = cut(context, ask.on_long);
-  row.prompt = {of_folder.start_token.value_or(network().config().start_token)};
-  row.max_new = of_folder.max_new_tokens.value_or(static_cast<std::int64_t>(context.size()) + ask.max_gen_toks - 1);
-  row.special_stops_from = context.size() - 1;  // lm-eval looks behind as many of the decoder's tokens
-  row.min_new = std::max(row.min_new, of_folder.min_length - 1);
-  row.no_repeat_ngram = of_folder.no_repeat_ngram;
-  row.forced_first = of_folder.forced_bos;
-  row.forced_last = of_folder.forced_eos;
-  std::vector<std::size_t> stop_tokens;
-  for (const std::string& stop : row.stops) stop_tokens.push_back(codec().encode_without_specials(stop).size());
-  rows.stop_tokens.push_back(std::move(stop_tokens));
-  TextRow text = text_row(requests_.in_range(context), index);
-  text.part = rows.writing.size();
-  text.to_write = static_cast<std::size_t>(row.max_new);
-  rows.writing.push_back(std::move(row));
-  rows.generated.push_back(std::move(text));
-}
-
-Seq2SeqGenerator::Rows Seq2SeqGenerator::rows_of(std::span<const Request> requests) {
-  Rows rows;
-  rows.truncated.assign(requests.size(), 0);
-  rows.errors = errors_of_each(requests.size(), [&](std::uint32_t i) {
-    switch (type_of(requests[i].ask)) {
-      case RequestType::loglikelihood:
-        return add_pair(requests[i], i, rows);
-      case RequestType::loglikelihood_rolling:
-        return add_windows(requests[i], i, rows);
-      default:
-        return add_generation(requests[i], i, rows);
-    }
-  });
-  return rows;
-}
 
 std::vector<Response> Seq2SeqGenerator::run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) {
   const at::NoGradGuard no_grad;
   const auto begin = Clock::now();
-  Rows rows = rows_ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
+  Seq2SeqRows rows =
+      rows_ahead_.of(shard, [this](std::span<const Request> requests) { return rows_.of_requests(requests); });
   std::vector<Response> responses = responses_with(rows.errors);
   tokenize_s_ += seconds_since(begin);
   std::vector<Score> scores(shard.requests.size());
@@ -271,7 +154,7 @@ at::Tensor Seq2SeqGenerator::next_logits(Seq2Seq::Written& written, const Tokens
 }
 
 /// All rows of a batch are written together, a token of each a step; finished ones leave.
-void Seq2SeqGenerator::generate(std::span<const TextRow> texts, Rows& rows, const Announce& announce) const {
+void Seq2SeqGenerator::generate(std::span<const TextRow> texts, Seq2SeqRows& rows, const Announce& announce) const {
   const PackedRows all = packed(texts);
   std::vector<GenerationRow*> active;
   Tokens next;
@@ -303,7 +186,7 @@ void Seq2SeqGenerator::generate(std::span<const TextRow> texts, Rows& rows, cons
 
 /// One text, by the best of several that are written side by side. As lm-eval's criteria have it, a stop string is
 /// looked for in the last tokens of the best candidate alone, behind as many as the context has.
-void Seq2SeqGenerator::search(const TextRow& text, Rows& rows, const Announce& announce) {
+void Seq2SeqGenerator::search(const TextRow& text, Seq2SeqRows& rows, const Announce& announce) {
   GenerationRow& row = rows.writing[text.part];
   const GenerationDefaults& of_folder = folder().generation;
   const std::int64_t beams = of_folder.beams, table = network().config().positions;
@@ -348,7 +231,7 @@ void Seq2SeqGenerator::search(const TextRow& text, Rows& rows, const Announce& a
 }
 
 void Seq2SeqGenerator::answer_scored(std::span<const Request> requests, const std::vector<Score>& scores,
-                                     const Rows& rows, std::vector<Response>& responses) const {
+                                     const Seq2SeqRows& rows, std::vector<Response>& responses) const {
   std::vector<bool> has_rows(requests.size(), false);
   for (const TextRow& row : rows.scored) has_rows[row.requests[0]] = true;
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -366,7 +249,7 @@ void Seq2SeqGenerator::answer_scored(std::span<const Request> requests, const st
   }
 }
 
-void Seq2SeqGenerator::answer_generated(std::span<const Request> requests, const Rows& rows,
+void Seq2SeqGenerator::answer_generated(std::span<const Request> requests, const Seq2SeqRows& rows,
                                         std::vector<Response>& responses) {
   for (const GenerationRow& row : rows.writing) {
     Response& response = responses[row.request];
@@ -389,7 +272,7 @@ std::shared_ptr<OpenModule> open_seq2seq_generator(const Module& module, Device&
 
 std::int64_t check_seq2seq_generator(const ModelFolder& folder, const Module& module) {
   if (folder.seq2seq->positions == 0) refuse_float16(folder, module);
-  return limit_of(folder, module);
+  return seq2seq_limit(folder, module);
 }
 
 }  // namespace proctor
