@@ -13,12 +13,12 @@ Needs the oracle's environment.
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
 import transformers
 from encoder_models import ENCODERS, NASTY, PLAIN, Dice, draw, inputs, load, logits, states
+from golden_file import in_order, made_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import tiny_models  # noqa: E402
@@ -70,7 +70,7 @@ def apart(of_text):
     return ((of_text[1:] - of_text[:-1]).norm(dim=1) / of_text[1:].norm(dim=1)).min().item()
 
 
-def weaknesses(name, model, made):
+def weaknesses(model, made, name, _folder):
     encoder, config = ENCODERS[name], made["config"]
     given = inputs(config, TEXTS[2], TYPES[2])
     of_text = states(model, given)
@@ -94,8 +94,7 @@ def merged(made):
     """The file's content with these models in it."""
     old = json.loads(GOLDENS.read_text())["models"] if GOLDENS.exists() else {}
     models = old | made
-    order = [f"{name}-{seed}" for name in ENCODERS for seed in range(len(KINDS))]
-    return {"made_with": MADE_WITH, "texts": TEXTS, "types": TYPES, "models": {name: models[name] for name in order if name in models}}
+    return {"made_with": MADE_WITH, "texts": TEXTS, "types": TYPES, "models": in_order(models, ENCODERS, KINDS)}
 
 
 def main():
@@ -103,13 +102,7 @@ def main():
     parser.add_argument("--encoders", type=lambda text: text.split(","), default=list(ENCODERS))
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    models = {}
-    for name in options.encoders:
-        for seed in range(len(KINDS)):
-            with tempfile.TemporaryDirectory() as folder:
-                model, models[f"{name}-{seed}"] = golden(name, seed, folder)
-                for weakness in weaknesses(name, model, models[f"{name}-{seed}"]) if options.check else ():
-                    print(f"{name}-{seed}: {weakness}", file=sys.stderr)
+    models = made_of(options.encoders, KINDS, golden, weaknesses if options.check else None)
     GOLDENS.write_text(json.dumps(merged(models), separators=(",", ":")) + "\n")
 
 

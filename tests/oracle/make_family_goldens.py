@@ -13,12 +13,12 @@ flat or huge, a greedy text that says nothing, a cache or LibTorch's attention t
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
 import transformers
 from family_models import FAMILIES, NASTY, PLAIN, can_make, draw, greedy, load, log_likelihood, logits, own_families
+from golden_file import in_order, made_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 import tiny_models  # noqa: E402
@@ -71,7 +71,7 @@ def without(model, value):
     return changed
 
 
-def weaknesses(model, folder, made):
+def weaknesses(model, made, _name, folder):
     all_logits = logits(model, PROMPTS[2])
     spread, largest = all_logits.std(dim=-1), all_logits.abs().max()
     if not (0.5 < spread.min() and spread.max() < 6 and largest < 30):
@@ -99,9 +99,8 @@ def merged(made):
     old = json.loads(GOLDENS.read_text()) if GOLDENS.exists() else {"made_with": MADE_WITH, "models": {}}
     differs = {} if old["made_with"] == MADE_WITH else {"made_with": MADE_WITH}
     models = old["models"] | {name: {**differs, **golden} for name, golden in made.items()}
-    order = [f"{name}-{seed}" for name in FAMILIES for seed in range(len(KINDS))]
     return {"made_with": old["made_with"], "prompts": PROMPTS, "rows": ROWS, "logit_step": STEP, "continuation": CONTINUATION, "greedy_prompt": 1,
-            "models": {name: models[name] for name in order if name in models}}
+            "models": in_order(models, FAMILIES, KINDS)}
 
 
 def main():
@@ -111,13 +110,7 @@ def main():
     options = parser.parse_args()
     if too_new := [name for name in options.families if not can_make(name)]:
         parser.error(f"transformers {transformers.__version__} is too old for {', '.join(too_new)}")
-    models = {}
-    for name in options.families:
-        for seed in range(len(KINDS)):
-            with tempfile.TemporaryDirectory() as folder:
-                model, models[f"{name}-{seed}"] = golden(name, seed, folder)
-                for weakness in weaknesses(model, folder, models[f"{name}-{seed}"]) if options.check else ():
-                    print(f"{name}-{seed}: {weakness}", file=sys.stderr)
+    models = made_of(options.families, KINDS, golden, weaknesses if options.check else None)
     GOLDENS.write_text(json.dumps(merged(models), separators=(",", ":")) + "\n")
 
 

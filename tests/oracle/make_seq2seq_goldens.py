@@ -13,13 +13,12 @@ Needs the oracle's environment with accelerate.
 """
 import argparse
 import json
-import sys
-import tempfile
 from pathlib import Path
 
 import lm_eval
 import torch
 import transformers
+from golden_file import in_order, made_of
 from seq2seq_models import NASTY, PLAIN, SEQ2SEQS, Calls, answer, draw, load, tiny_models
 
 GOLDENS = Path(__file__).parent.parent / "data/goldens/seq2seq_goldens.json"
@@ -126,7 +125,7 @@ def golden(name, seed, folder):
     return calls, made
 
 
-def weaknesses(calls, made, folder):
+def weaknesses(calls, made, _name, folder):
     requests = REQUESTS + made["own"]
     exact = Calls(load(folder, dtype="float64"))
     texts = [one["text"] for one in made["answers"] if "text" in one]
@@ -151,8 +150,7 @@ def merged(made):
     """The file's content with these models in it."""
     old = json.loads(GOLDENS.read_text())["models"] if GOLDENS.exists() else {}
     models = old | made
-    order = [f"{name}-{seed}" for name in SEQ2SEQS for seed in range(len(KINDS))]
-    return {"made_with": MADE_WITH, "requests": REQUESTS, "models": {name: models[name] for name in order if name in models}}
+    return {"made_with": MADE_WITH, "requests": REQUESTS, "models": in_order(models, SEQ2SEQS, KINDS)}
 
 
 def main():
@@ -160,13 +158,7 @@ def main():
     parser.add_argument("--models", type=lambda text: text.split(","), default=list(SEQ2SEQS))
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    models = {}
-    for name in options.models:
-        for seed in range(len(KINDS)):
-            with tempfile.TemporaryDirectory() as folder:
-                calls, models[f"{name}-{seed}"] = golden(name, seed, folder)
-                for weakness in weaknesses(calls, models[f"{name}-{seed}"], folder) if options.check else ():
-                    print(f"{name}-{seed}: {weakness}", file=sys.stderr)
+    models = made_of(options.models, KINDS, golden, weaknesses if options.check else None)
     GOLDENS.write_text(json.dumps(merged(models), separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
