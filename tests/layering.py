@@ -10,7 +10,8 @@ from pathlib import Path
 # A room -> the rooms that it may include. Nothing points upward, and no arrow is unused: the table is the architecture.
 ROOMS = {
     "sharding/protocol": "",
-    "sharding/planning": "sharding/protocol",
+    "sharding/images": "sharding/protocol",
+    "sharding/planning": "sharding/protocol sharding/images",
     "sharding/conductor": "sharding/protocol sharding/planning",
     "sharding/simulation": "sharding/conductor",
     #
@@ -23,13 +24,14 @@ ROOMS = {
     "orchestrator/task_types": "cpython data spec prompts metrics sharding/protocol",
     "orchestrator/suite": "base data spec metrics task_types sharding/protocol",
     "orchestrator/store": "base sharding/protocol",
+    "orchestrator/images": "metrics store sharding/protocol sharding/images",
     "orchestrator/sidecar": "base data metrics prompts sharding/protocol",
     "orchestrator/ranks": "base store sharding/protocol",
-    "orchestrator/planning": "base cpython data spec prompts metrics store task_types sharding/protocol sharding/planning sharding/simulation",
-    "orchestrator/scoring": "base cpython metrics store task_types planning sharding/protocol",
+    "orchestrator/planning": "base cpython data images spec prompts metrics store task_types sharding/protocol sharding/images sharding/planning sharding/simulation",
+    "orchestrator/scoring": "base cpython metrics store task_types planning sharding/protocol sharding/images",
     "orchestrator/report": "base metrics store planning scoring sharding/protocol sharding/planning sharding/conductor",
     "orchestrator/run": "base spec metrics store ranks planning scoring report sharding/protocol sharding/planning sharding/conductor",
-    "orchestrator/commands": "base spec suite sidecar store ranks planning scoring report run sharding/protocol",
+    "orchestrator/commands": "base spec suite sidecar store images ranks planning scoring report run sharding/protocol",
     #
     "worker/base": "sharding/protocol",
     "worker/tokenizer": "base sharding/protocol",
@@ -64,6 +66,7 @@ JSON_FILES = {
     "orchestrator/spec/chat.h": "chat_template_kwargs, which the template alone understands",
     "orchestrator/sidecar/sidecar.h": "what the sidecar is asked and answers",
     "orchestrator/base/error_line.cc": "a line out",
+    "orchestrator/images/image_values.h": "a row of the user's data",
     "orchestrator/commands/render.cc": "lines in and out",
     "orchestrator/data/document.h": "a row of the user's data",
     "orchestrator/data/table_reader.h": "such a row",

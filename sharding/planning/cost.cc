@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "sharding/images/image_layout.h"
+
 namespace proctor {
 namespace {
 
@@ -28,19 +30,28 @@ double forward_flops(const ModelFacts& facts, double tokens, double context) {
   return 2.0 * static_cast<double>(active) * tokens + 4.0 * static_cast<double>(facts.layers) * width * attended;
 }
 
-RequestCost request_cost(const ModelFacts& facts, const Request& request, std::size_t shared_bytes) {
+double tokens_of(const ModelFacts& facts, const Part& part) {
+  const auto* image = std::get_if<Image>(&part);
+  if (!image) return estimated_tokens(facts, text_bytes(part));
+  return static_cast<double>(layout_of(facts.vision, image->height, image->width).tokens);
+}
+
+RequestCost request_cost(const ModelFacts& facts, const Request& request, SharedBeginning shared) {
   const auto* generate = std::get_if<Generate>(&request.ask);
   const double generated = generate ? static_cast<double>(generate->max_gen_toks) : 0;
   double all = 0;
-  for (const Part& part : request.parts) all += estimated_tokens(facts, text_bytes(part));
+  for (const Part& part : request.parts) all += tokens_of(facts, part);
   RequestCost cost;
-  double context = shared_bytes == 0 ? 0.0 : estimated_tokens(facts, shared_bytes);
+  double context = shared.bytes == 0 ? 0.0 : estimated_tokens(facts, shared.bytes);
+  for (std::size_t i = 0; i < shared.parts; ++i) context += tokens_of(facts, request.parts[i]);
   if (const double room = std::max(1.0, longest(facts) - generated); all > room && is_cut(request)) {
     cost = {forward_flops(facts, room, 0), room};  // cut on the left, it shares no beginning
     context = room;
   } else {
-    for (std::size_t i = 0; i < request.parts.size(); ++i) {
-      const double tokens = estimated_tokens(facts, text_bytes(request.parts[i]) - (i == 0 ? shared_bytes : 0));
+    for (std::size_t i = shared.parts; i < request.parts.size(); ++i) {
+      const bool begun = i == shared.parts && shared.bytes > 0;
+      const double tokens = begun ? estimated_tokens(facts, text_bytes(request.parts[i]) - shared.bytes)
+                                  : tokens_of(facts, request.parts[i]);
       cost.flops += forward_flops(facts, tokens, context);
       cost.tokens += tokens;
       context += tokens;

@@ -14,12 +14,20 @@ double estimated_tokens(const ModelFacts& facts, std::size_t bytes);
 /// key, of which a token has max_length at most.
 double forward_flops(const ModelFacts& facts, double tokens, double context);
 
+/// Of a text estimated, of an image as its processor cuts it. Throws InputError for an image that it refuses.
+double tokens_of(const ModelFacts& facts, const Part& part);
+
+/// What of a request its predecessor begins with too, so that it is computed once.
+struct SharedBeginning {
+  std::size_t bytes = 0;  ///< of the text behind the parts
+  std::size_t parts = 0;  ///< whole ones
+};
+
 /// Estimates of one request: what is to be computed of it.
 struct RequestCost {
   double flops = 0, tokens = 0;
 };
-/// `shared_bytes`: the beginning of its first part that its predecessor has too, computed once.
-RequestCost request_cost(const ModelFacts& facts, const Request& request, std::size_t shared_bytes);
+RequestCost request_cost(const ModelFacts& facts, const Request& request, SharedBeginning shared);
 
 /// Scored positions whose logits a worker computes at once: as many as a device needs to be busy.
 constexpr std::size_t head_rows(bool gpu) { return gpu ? 1024 : 128; }

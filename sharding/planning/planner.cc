@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string_view>
 
 namespace proctor {
 namespace {
@@ -15,29 +16,52 @@ struct Bundle {
   std::size_t bytes = 0;
   std::size_t generating = 0;
   RequestCost cost = {};
+  std::vector<std::string_view> images = {};  // hashes
 };
 
-/// Ordered by their contexts.
+/// By the images, so that those with the same ones are neighbours wherever they stand; then by the contexts.
+bool stands_before(const CellWork& work, const Bundle& a, const Bundle& b) {
+  if (a.images != b.images) return a.images < b.images;
+  const Request &one = work.requests[a.first], &other = work.requests[b.first];
+  if (a.images.empty()) return one.parts.front() < other.parts.front();
+  return std::ranges::lexicographical_compare(context_of(one), context_of(other), [](const Part& x, const Part& y) {
+    const auto *text = std::get_if<Text>(&x), *its_text = std::get_if<Text>(&y);
+    return text && its_text ? *text < *its_text : x.index() < y.index();  // where an image lies does not matter
+  });
+}
+
+/// Ordered by what they have in common.
 std::vector<Bundle> bundles_of(const CellWork& work) {
   std::vector<Bundle> bundles;
   bundles.reserve(work.bundles.size());
   for (std::size_t i = 0; i < work.bundles.size(); ++i) {
     const bool more = i + 1 < work.bundles.size();
     bundles.push_back({work.bundles[i], more ? work.bundles[i + 1] : static_cast<std::uint32_t>(work.requests.size())});
+    for (const Part& part : work.requests[work.bundles[i]].parts)
+      if (const auto* image = std::get_if<Image>(&part)) bundles.back().images.push_back(image->hash);
   }
-  std::stable_sort(bundles.begin(), bundles.end(), [&](const Bundle& a, const Bundle& b) {
-    return work.requests[a.first].parts.front() < work.requests[b.first].parts.front();
-  });
+  std::ranges::stable_sort(bundles, [&](const Bundle& a, const Bundle& b) { return stands_before(work, a, b); });
   return bundles;
 }
 
-std::size_t shared_bytes(const Part& one, const Part& other) {
-  if (!std::holds_alternative<Text>(one) || !std::holds_alternative<Text>(other)) return 0;
-  const Text &a = std::get<Text>(one), &b = std::get<Text>(other);
+std::size_t shared_bytes(const Text& a, const Text& b) {
   const std::size_t bound = std::min(a.size(), b.size());
   const auto end = std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(bound), b.begin()).first;
   const auto shared = static_cast<std::size_t>(end - a.begin());
-  return shared == a.size() && shared == b.size() ? shared : shared < kMinSharedBytes ? 0 : shared;
+  return shared < kMinSharedBytes ? 0 : shared;
+}
+
+SharedBeginning shared_beginning(const Request& one, const Request& other) {
+  const std::span<const Part> a = context_of(one), b = context_of(other);
+  SharedBeginning shared;
+  for (; shared.parts < std::min(a.size(), b.size()); ++shared.parts) {
+    const Part &mine = a[shared.parts], &its = b[shared.parts];
+    if (is_same(mine, its)) continue;
+    const auto *text = std::get_if<Text>(&mine), *its_text = std::get_if<Text>(&its);
+    if (text && its_text) shared.bytes = shared_bytes(*text, *its_text);
+    break;
+  }
+  return shared;
 }
 
 /// Each request costs what is not in the one before it, where the model can use that.
@@ -46,8 +70,8 @@ void weigh(std::vector<Bundle>& bundles, const CellWork& work, const ModelFacts&
   for (Bundle& bundle : bundles)
     for (auto r = bundle.first; r < bundle.last; ++r) {
       const Request& request = work.requests[r];
-      const std::size_t shared =
-          previous && facts.shares_beginnings ? shared_bytes(previous->parts.front(), request.parts.front()) : 0;
+      const SharedBeginning shared =
+          previous && facts.shares_beginnings ? shared_beginning(*previous, request) : SharedBeginning{};
       const RequestCost cost = request_cost(facts, request, shared);
       bundle.cost.flops += cost.flops;
       bundle.cost.tokens += cost.tokens;

@@ -268,6 +268,13 @@ void from_json(const Json& json, Request& request) {
   json.at("ask").get_to(request.ask);
 }
 
+Json content_of(const Request& request) {
+  Json json = request;
+  for (Json& part : json["parts"])
+    if (part.is_object()) part.erase("path");
+  return json;
+}
+
 void to_json(Json& json, const Response& response) {
   json = {{"answer", response.answer}};
   if (!response.error.empty()) json["error"] = response.error;

@@ -18,6 +18,8 @@ void to_json(nlohmann::json& json, const Answer& answer);
 void from_json(const nlohmann::json& json, Answer& answer);
 void to_json(nlohmann::json& json, const Request& request);
 void from_json(const nlohmann::json& json, Request& request);
+/// What of a request counts for its identity: all of it but where images lie.
+nlohmann::json content_of(const Request& request);
 void to_json(nlohmann::json& json, const Response& response);
 void from_json(const nlohmann::json& json, Response& response);
 

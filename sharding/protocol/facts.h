@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/vision_facts.h"
+
 namespace proctor {
 
 struct ModelFacts {
@@ -24,6 +26,8 @@ struct ModelFacts {
   bool shares_beginnings = true;   ///< what texts begin with alike is computed once
   std::vector<std::string> kinds = {"generator"};  ///< what it can be used as
   std::vector<std::string> notes = {};             ///< what its user should know, and nothing is wrong with
+  VisionFacts vision = {};                         ///< what it does with images, as its module prepares them
+  std::string image_processor = {};                ///< what auto is in this folder: slow or fast
 };
 
 struct DeviceFacts {
@@ -33,6 +37,7 @@ struct DeviceFacts {
   std::string instruction_set;  ///< ATen's CPU capability, e.g. AVX512
   std::string torch_version, nccl_version, cuda_driver;
   std::string numerics;         ///< hash of proctor's own sources that compute
+  std::string image_decoders;   ///< versions of the libraries that decode images
   std::vector<int> numa_nodes;  ///< of each device; -1 unknown
   /// Of one CPU thread: floating-point operations a second in a matrix product; 0: not measured.
   double float32_flops = 0, bfloat16_flops = 0;

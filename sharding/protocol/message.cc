@@ -22,6 +22,8 @@ void to_json(nlohmann::json& json, const RunShard& order) {
           {"requests", order.requests}, {"isolated", order.isolated}, {"set_aside", order.set_aside},
           {"unit_s", order.unit_s},     {"next", order.next},         {"max_batch_tokens", order.max_batch_tokens}};
   if (order.next_shard) json["next_shard"] = *order.next_shard;
+  if (order.image != ImageOptions()) json["image"] = order.image;
+  if (order.next_image != ImageOptions()) json["next_image"] = order.next_image;
 }
 void from_json(const nlohmann::json& json, RunShard& order) {
   json.at("visit").get_to(order.visit);
@@ -34,6 +36,8 @@ void from_json(const nlohmann::json& json, RunShard& order) {
   json.at("unit_s").get_to(order.unit_s);
   if (json.contains("next_shard")) order.next_shard = json.at("next_shard").get<ShardId>();
   json.at("next").get_to(order.next);
+  if (json.contains("image")) json.at("image").get_to(order.image);
+  if (json.contains("next_image")) json.at("next_image").get_to(order.next_image);
 }
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(CloseVisit, visit)

@@ -40,12 +40,13 @@ struct RunShard {
   ShardId shard;
   std::uint32_t attempt = 0;
   std::int64_t max_batch_tokens = 0;
-  std::vector<Request> requests;         ///< empty where they came with the shard before it, as `next`
-  std::vector<std::uint32_t> isolated;   ///< batches to be run request by request
-  std::vector<std::uint32_t> set_aside;  ///< requests that are not to be run
-  double unit_s = 60;                    ///< how long one announced unit may take before this member counts as hung
-  std::optional<ShardId> next_shard;     ///< that probably follows
-  std::vector<Request> next;             ///< its requests, to be tokenised meanwhile
+  std::vector<Request> requests;             ///< empty where they came with the shard before it, as `next`
+  std::vector<std::uint32_t> isolated;       ///< batches to be run request by request
+  std::vector<std::uint32_t> set_aside;      ///< requests that are not to be run
+  double unit_s = 60;                        ///< how long one announced unit may take before this member counts as hung
+  std::optional<ShardId> next_shard;         ///< that probably follows
+  std::vector<Request> next;                 ///< its requests, to be tokenised meanwhile
+  ImageOptions image = {}, next_image = {};  ///< what the task of either changes of the module's
 };
 struct CloseVisit {  ///< synchronise and say how you are: Quiesced
   VisitId visit;

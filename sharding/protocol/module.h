@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/image_options.h"
+
 namespace proctor {
 
 enum class DType { automatic, float32, bfloat16, float16 };
@@ -27,6 +29,7 @@ struct Module {
   std::optional<bool> add_bos_token;
   nlohmann::json options = nlohmann::json::object();  ///< what its kind alone understands
   std::optional<std::vector<std::string>> tasks;      ///< absent: every task its kind can answer
+  ImageOptions image = {};
 };
 
 struct Cleanup {

@@ -16,6 +16,21 @@ void take(const Json& json, const char* key, std::optional<T>& value) {
 
 }  // namespace
 
+void to_json(Json& json, const ImageOptions& options) {
+  json = Json::object();
+  put(json, "min_pixels", options.min_pixels);
+  put(json, "max_pixels", options.max_pixels);
+  if (options.processor) json["processor"] = to_string(*options.processor);
+  put(json, "upright", options.upright);
+}
+
+void from_json(const Json& json, ImageOptions& options) {
+  take(json, "min_pixels", options.min_pixels);
+  take(json, "max_pixels", options.max_pixels);
+  if (json.contains("processor")) options.processor = image_processor_from(json.at("processor"));
+  take(json, "upright", options.upright);
+}
+
 void to_json(Json& json, const Module& module) {
   json = {{"name", module.name},
           {"kind", module.kind},
@@ -26,6 +41,7 @@ void to_json(Json& json, const Module& module) {
   put(json, "max_batch_tokens", module.max_batch_tokens);
   put(json, "max_length", module.max_length);
   put(json, "add_bos_token", module.add_bos_token);
+  if (module.image != ImageOptions()) json["image"] = module.image;
 }
 
 void from_json(const Json& json, Module& module) {
@@ -38,6 +54,7 @@ void from_json(const Json& json, Module& module) {
   take(json, "max_batch_tokens", module.max_batch_tokens);
   take(json, "max_length", module.max_length);
   take(json, "add_bos_token", module.add_bos_token);
+  if (json.contains("image")) module.image = json.at("image").get<ImageOptions>();
 }
 
 void to_json(Json& json, const Cleanup& cleanup) {

@@ -7,6 +7,8 @@
 
 namespace proctor {
 
+void to_json(nlohmann::json& json, const ImageOptions& options);
+void from_json(const nlohmann::json& json, ImageOptions& options);
 void to_json(nlohmann::json& json, const Module& module);
 void from_json(const nlohmann::json& json, Module& module);
 void to_json(nlohmann::json& json, const Cleanup& cleanup);

@@ -111,8 +111,8 @@ TEST(Planner, rows_that_generate_come_in_shards_worth_a_decode_step) {
 
 TEST(Cost, a_shared_beginning_is_counted_once) {
   const Request one = request(std::string(400, 'a'), "b");
-  EXPECT_LT(request_cost(facts(), one, 400).flops, request_cost(facts(), one, 0).flops / 10);
-  EXPECT_GT(request_cost(facts(), one, 396).flops, request_cost(facts(), one, 400).flops);
+  EXPECT_LT(request_cost(facts(), one, {400}).flops, request_cost(facts(), one, {0}).flops / 10);
+  EXPECT_GT(request_cost(facts(), one, {396}).flops, request_cost(facts(), one, {400}).flops);
 }
 
 /// Else a long passage is planned for hours, and a hang in it is not noticed for longer.
@@ -120,15 +120,15 @@ TEST(Cost, of_what_is_cut_only_the_rest_is_computed) {
   ModelFacts bounded = facts();
   bounded.max_length = 100;
   const Request one = request(std::string(4000, 'a'), "bbbb");
-  EXPECT_EQ(request_cost(bounded, one, 0).tokens, 100);
-  EXPECT_EQ(request_cost(facts(), one, 0).tokens, 1001);
-  EXPECT_EQ(request_cost(bounded, one, 4000).tokens, 100) << "cut on the left, it shares no beginning";
-  EXPECT_EQ(request_cost(bounded, request(std::string(396, 'a'), "bbbb"), 396).tokens, 1);
+  EXPECT_EQ(request_cost(bounded, one, {0}).tokens, 100);
+  EXPECT_EQ(request_cost(facts(), one, {0}).tokens, 1001);
+  EXPECT_EQ(request_cost(bounded, one, {4000}).tokens, 100) << "cut on the left, it shares no beginning";
+  EXPECT_EQ(request_cost(bounded, request(std::string(396, 'a'), "bbbb"), {396}).tokens, 1);
   const Request generation{{std::string(4000, 'a')}, Generate{{}, 20}};
-  EXPECT_EQ(request_cost(bounded, generation, 0).tokens, 80 + 10);
+  EXPECT_EQ(request_cost(bounded, generation, {0}).tokens, 80 + 10);
   const Request rolling{{std::string(4000, 'a')}, LoglikelihoodRolling{}};
-  EXPECT_EQ(request_cost(bounded, rolling, 0).tokens, 1000) << "in windows";
-  EXPECT_LT(request_cost(bounded, rolling, 0).flops, request_cost(facts(), rolling, 0).flops);
+  EXPECT_EQ(request_cost(bounded, rolling, {0}).tokens, 1000) << "in windows";
+  EXPECT_LT(request_cost(bounded, rolling, {0}).flops, request_cost(facts(), rolling, {0}).flops);
 }
 
 TEST(Planner, beginnings_are_shared_only_by_models_that_can) {
