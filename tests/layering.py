@@ -41,10 +41,10 @@ ROOMS = {
     "worker/device": "base sharding/protocol",
     "worker/communicator": "base sharding/protocol",
     "worker/kernels": "base sharding/protocol",
-    "worker/models": "base checkpoint communicator kernels sharding/protocol",
+    "worker/models": "base checkpoint communicator kernels sharding/protocol sharding/images",
     "worker/attention": "base checkpoint batching kernels models sharding/protocol",
     "worker/inference": "checkpoint batching postprocessing kernels models attention sharding/protocol sharding/planning",
-    "worker/kinds": "base tokenizer checkpoint batching postprocessing device communicator kernels models attention inference sharding/protocol sharding/planning",
+    "worker/kinds": "base tokenizer checkpoint images batching postprocessing device communicator kernels models attention inference sharding/protocol sharding/images sharding/planning",
     "worker/visit": "base checkpoint device communicator kinds sharding/protocol",
     "worker/commands": "base checkpoint device kinds visit sharding/protocol",
 }

@@ -55,6 +55,7 @@ struct Totals {
 /// What all visits of a module come to.
 struct ModuleTotals {
   double load = 0, run = 0, teardown = 0, tokenize = 0, products = 0, tokens = 0, flops = 0, peak = 0;
+  double images = 0, vision = 0;
   double timed = 0;  // run seconds of the visits whose products were timed
 };
 
@@ -85,6 +86,8 @@ Json module_totals(const std::vector<LedgerLine>& lines) {
     module.run += line.row.run_s;
     module.teardown += line.row.teardown_s;
     module.tokenize += line.row.tokenize_s;
+    module.images += static_cast<double>(line.row.images);
+    module.vision += line.row.vision_s;
     module.products += line.row.products_s;
     module.tokens += static_cast<double>(line.row.tokens);
     module.flops += line.row.flops;
@@ -97,6 +100,8 @@ Json module_totals(const std::vector<LedgerLine>& lines) {
                   {"run_s", module.run},
                   {"teardown_s", module.teardown},
                   {"tokenize_s", module.tokenize},
+                  {"images", module.images},
+                  {"vision_s", module.vision},
                   {"products_s", module.products},
                   {"tokens", module.tokens},
                   {"flops", module.flops},

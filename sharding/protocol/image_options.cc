@@ -6,18 +6,18 @@
 namespace proctor {
 namespace {
 
-constexpr std::array<std::pair<ImageProcessor, const char*>, 3> kProcessors = {
-    {{ImageProcessor::automatic, "auto"}, {ImageProcessor::slow, "slow"}, {ImageProcessor::fast, "fast"}}};
+constexpr std::array<std::pair<ProcessorChoice, const char*>, 3> kProcessors = {
+    {{ProcessorChoice::automatic, "auto"}, {ProcessorChoice::slow, "slow"}, {ProcessorChoice::fast, "fast"}}};
 
 }  // namespace
 
-std::string to_string(ImageProcessor processor) {
+std::string to_string(ProcessorChoice processor) {
   for (const auto& [value, name] : kProcessors)
     if (value == processor) return name;
   return "auto";
 }
 
-std::optional<ImageProcessor> image_processor_from(const std::string& name) {
+std::optional<ProcessorChoice> processor_choice_from(const std::string& name) {
   for (const auto& [value, known] : kProcessors)
     if (name == known) return value;
   return std::nullopt;

@@ -10,14 +10,14 @@
 namespace proctor {
 
 /// Of transformers' two, whose numbers differ: PIL's resizing or torchvision's; automatic: as the folder says.
-enum class ImageProcessor { automatic, slow, fast };
-std::string to_string(ImageProcessor processor);
-std::optional<ImageProcessor> image_processor_from(const std::string& name);
+enum class ProcessorChoice { automatic, slow, fast };
+std::string to_string(ProcessorChoice processor);
+std::optional<ProcessorChoice> processor_choice_from(const std::string& name);
 
 /// Absent: as the folder's preprocessor_config.json says; not upright.
 struct ImageOptions {
   std::optional<std::int64_t> min_pixels, max_pixels;
-  std::optional<ImageProcessor> processor;
+  std::optional<ProcessorChoice> processor;
   std::optional<bool> upright;  ///< turned as EXIF says
 
   /// What `changes` says wins; of the rest this.

@@ -31,7 +31,9 @@ struct LedgerRow : TeardownMeasures {
   double load_s = 0, run_s = 0;
   std::uint64_t batches = 0, cleanups = 0, bytes_read = 0, tokens = 0;
   double cleanup_s = 0, tokenize_s = 0;
-  double flops = 0;       ///< computed by this member: products and attention
+  std::uint64_t images = 0, patches = 0;  ///< that a vision tower computed
+  double vision_s = 0;                    ///< of run_s, in the tower
+  double flops = 0;                       ///< computed by this member: products and attention
   double products_s = 0;  ///< of the products alone, for as many FLOPs at the batches' mean size; 0: not measured
 
   const TeardownMeasures& measures() const { return *this; }

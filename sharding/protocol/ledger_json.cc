@@ -43,6 +43,9 @@ void each_field(Row& row, Act act) {
   act("tokens", row.tokens);
   act("cleanup_s", row.cleanup_s);
   act("tokenize_s", row.tokenize_s);
+  act("images", row.images);
+  act("patches", row.patches);
+  act("vision_s", row.vision_s);
   act("flops", row.flops);
   act("products_s", row.products_s);
 }

@@ -27,7 +27,7 @@ void to_json(Json& json, const ImageOptions& options) {
 void from_json(const Json& json, ImageOptions& options) {
   take(json, "min_pixels", options.min_pixels);
   take(json, "max_pixels", options.max_pixels);
-  if (json.contains("processor")) options.processor = image_processor_from(json.at("processor"));
+  if (json.contains("processor")) options.processor = processor_choice_from(json.at("processor"));
   take(json, "upright", options.upright);
 }
 

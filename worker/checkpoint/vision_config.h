@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "sharding/protocol/vision_facts.h"
 #include "worker/base/activation.h"
 #include "worker/checkpoint/decoder_config.h"
 
@@ -59,7 +58,6 @@ struct VisionConfig {
   std::int64_t text_hidden = 0;
 
   VisionNames names;
-  VisionFacts facts;  ///< what the processor does, where it has been read
 
   std::int64_t patch_values() const { return 3 * frames * patch * patch; }
   std::int64_t merged() const {

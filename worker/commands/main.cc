@@ -22,6 +22,7 @@
 #include "worker/base/instruction_set.h"
 #include "worker/checkpoint/explain.h"
 #include "worker/checkpoint/families.h"
+#include "worker/checkpoint/image_settings.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/commands/tokenize_command.h"
@@ -128,6 +129,11 @@ ModelFacts check_folder(const std::string& path, const std::optional<Module>& mo
   ModelFacts facts = check_model(folder);
   TextCodec codec(folder, std::nullopt);  // a tokenizer that cannot be read is found before anything starts
   if (module) check_module(folder, facts, codec, *module);
+  if (folder.vision) {
+    const ImageProcessor processor = image_processor_of(folder, module ? module->image : ImageOptions());
+    facts.vision = processor.facts;
+    facts.image_processor = processor.fast ? "fast" : "slow";
+  }
   return facts;
 }
 

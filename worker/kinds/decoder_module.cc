@@ -29,6 +29,7 @@ DecoderModule::DecoderModule(const Module& module, Device& device, Communicator&
     : folder_(read_model_folder(module.path)),
       codec_(folder_, module.add_bos_token),
       rows_(folder_, codec_, row_limit(folder_, module), row_limit_with_images(folder_, module)),
+      image_options_(module.image),
       weights_(read_weights(folder_, module, device, gang, announce)),
       images_(folder_.decoder.vocabulary),
       decoder_(folder_.decoder, weights_, gang, &features_),
@@ -62,6 +63,7 @@ void DecoderModule::show(const ShardImages& images, const ShardRun& shard, Batch
   forget_images();
   if (images.empty()) return;
   const at::NoGradGuard no_grad;
+  const auto started = Clock::now();
   images_ = images.spans();
   features_ =
       image_features(*tower_, images.inputs(), kPatchesOfToken * shard.max_batch_tokens, [&](auto first, auto last) {
@@ -69,6 +71,8 @@ void DecoderModule::show(const ShardImages& images, const ShardRun& shard, Batch
         announce("images " + std::to_string(first + 1) + " to " + std::to_string(last) + " of " +
                  std::to_string(images.inputs().size()));
       });
+  images_computed_ += images.inputs().size();
+  vision_s_ += seconds_since(started);
   cleanup.after_batch();
 }
 

@@ -8,6 +8,7 @@
 
 #include "worker/attention/prefix_cache.h"
 #include "worker/batching/batcher.h"
+#include "worker/checkpoint/image_settings.h"
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/inference/scoring.h"
@@ -31,7 +32,13 @@ class DecoderModule : public OpenModule {
   }
   Computed computed() const override {
     const double of_images = tower_ ? tower_->flops_computed() : 0;
-    return {decoder_.tokens_computed(), decoder_.flops_computed() + of_images, tokenize_s_};
+    const std::uint64_t patches = tower_ ? tower_->patches_computed() : 0;
+    return {decoder_.tokens_computed(),
+            decoder_.flops_computed() + of_images,
+            tokenize_s_,
+            images_computed_,
+            patches,
+            vision_s_};
   }
   double seconds_of_products() override;
   std::uint64_t bytes_read() const override { return weights_.bytes_read(); }
@@ -57,7 +64,9 @@ class DecoderModule : public OpenModule {
   BatchLimits limits_of(const ShardRun& shard) const;
 
   /// Of a folder that reads images: as the module wants it.
-  const ImageProcessor& image_processor() const { return image_processor_; }
+  ImageProcessor image_processor(const ImageOptions& of_task) const {
+    return image_processor_of(folder_, image_options_.changed_by(of_task));
+  }
   const ModelFolder& folder() const { return folder_; }
   TextCodec& codec() { return codec_; }
   const RequestRows& rows() const { return rows_; }
@@ -66,6 +75,9 @@ class DecoderModule : public OpenModule {
   double tokenize_s_ = 0;
 
  private:
+  std::uint64_t images_computed_ = 0;
+  double vision_s_ = 0;
+
   void run_apart(const ScoringWork& work, const ShardRun& shard, const Batch& batch, std::uint32_t number,
                  const Announce& announce, const Compute& compute);
 
@@ -74,7 +86,7 @@ class DecoderModule : public OpenModule {
   ModelFolder folder_;
   TextCodec codec_;
   RequestRows rows_;
-  ImageProcessor image_processor_;
+  ImageOptions image_options_;
   Weights weights_;
   std::optional<VisionTower> tower_;  // where the folder has one
   ImageSpans images_;                 // of the shard's rows

@@ -5,7 +5,7 @@
 #include <functional>
 #include <span>
 
-#include "worker/images/image_input.h"
+#include "worker/images/processor.h"
 #include "worker/models/image_features.h"
 #include "worker/models/vision/vision_tower.h"
 

@@ -30,6 +30,7 @@ struct ShardRun {
   std::span<const std::uint32_t> isolated = {};   ///< batches to be run request by request
   std::span<const std::uint32_t> set_aside = {};  ///< requests not to be run: their answers are empty
   std::span<const Request> next = {};             ///< of the shard that probably follows
+  ImageOptions image = {}, next_image = {};       ///< what the task of either changes of the module's
 
   bool left_out(std::uint32_t request) const { return std::ranges::find(set_aside, request) != set_aside.end(); }
   /// Is this batch run request by request? Also where one of its requests was set aside.
@@ -43,7 +44,9 @@ struct ShardRun {
 struct Computed {
   std::uint64_t tokens = 0;
   double flops = 0;       ///< that the answers need, after sharing: products and attention
-  double tokenize_s = 0;  ///< seconds from text to token ids
+  double tokenize_s = 0;  ///< seconds from text to token ids, and from files to pixel values, not done meanwhile
+  std::uint64_t images = 0, patches = 0;  ///< that a tower computed
+  double vision_s = 0;                    ///< in which it did
 };
 
 /// A module, or this member's share of it, on this worker's device. Compute thread only.

@@ -19,14 +19,22 @@ template <class Made>
 class Prefetch {
  public:
   using Make = std::function<Made(std::span<const Request>)>;
+  using MakeWithImages = std::function<Made(std::span<const Request>, const ImageOptions&)>;
 
   /// Of shard.requests; shard.next begins. Throws what `make` does.
   Made of(const ShardRun& shard, const Make& make) {
-    const bool predicted = coming_.valid() && std::ranges::equal(predicted_, shard.requests);
+    return of(shard, [make](std::span<const Request> requests, const ImageOptions&) { return make(requests); });
+  }
+  /// The same, told what the shard's task changes of how images are prepared.
+  Made of(const ShardRun& shard, const MakeWithImages& make) {
+    const bool predicted =
+        coming_.valid() && std::ranges::equal(predicted_, shard.requests) && predicted_image_ == shard.image;
     if (!predicted) drop();
-    Made made = predicted ? coming_.get() : make(shard.requests);
+    Made made = predicted ? coming_.get() : make(shard.requests, shard.image);
     predicted_.assign(shard.next.begin(), shard.next.end());
-    if (!predicted_.empty()) coming_ = std::async(std::launch::async, [this, make] { return make(predicted_); });
+    predicted_image_ = shard.next_image;
+    if (!predicted_.empty())
+      coming_ = std::async(std::launch::async, [this, make] { return make(predicted_, predicted_image_); });
     return made;
   }
   /// Waits for the thread, then forgets.
@@ -38,6 +46,7 @@ class Prefetch {
 
  private:
   std::vector<Request> predicted_;
+  ImageOptions predicted_image_;
   std::future<Made> coming_;
 };
 

@@ -7,14 +7,9 @@
 
 namespace proctor {
 
-const VisionFacts& RequestRows::facts() const {
-  static const VisionFacts none;
-  return folder_.vision ? folder_.vision->facts : none;
-}
-
 ScoredRow RequestRows::loglikelihood(const Request& request, OnLong on_long, std::int64_t& truncated,
                                      const ShardImages& images) const {
-  const ImageText context_text(context_of(request), images, facts());
+  const ImageText context_text(context_of(request), images);
   auto [context, continuation] = codec_.encode_pair(context_text.text(), text_of(request, request.parts.size() - 1));
   const std::int64_t longest = max_length(context_text.has_images());
   if (static_cast<std::int64_t>(continuation.size()) > longest)
@@ -74,7 +69,7 @@ GenerationRow RequestRows::asked(const Generate& ask, std::size_t index) const {
 GenerationRow RequestRows::generation(const Request& request, std::size_t index, const ShardImages& images) const {
   const auto& ask = std::get<Generate>(request.ask);
   GenerationRow row = asked(ask, index);
-  const ImageText context(request.parts, images, facts());
+  const ImageText context(request.parts, images);
   row.prompt = codec_.encode(context.text());
   const std::int64_t longest = max_length(context.has_images());
   const std::int64_t room = longest - row.max_new;  // as lm-eval: by what was asked for
@@ -84,7 +79,7 @@ GenerationRow RequestRows::generation(const Request& request, std::size_t index,
   if (row.prompt.empty()) row.prompt = {codec_.prefix_id()};
   in_range(row.prompt, context.placeholder());
   context.number(row.prompt);
-  if (context.has_images()) row.image_token = facts().token_id;
+  if (context.has_images()) row.image_token = context.placeholder();
   row.truncated = std::max<std::int64_t>(0, static_cast<std::int64_t>(row.prompt.size()) - room);
   if (row.truncated && (ask.on_long == OnLong::fail || context.has_images()))
     throw InputError("context of " + std::to_string(row.prompt.size()) + " tokens is longer than " +

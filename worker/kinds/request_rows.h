@@ -31,8 +31,9 @@ struct ScoringWork {
 
 class RequestRows {
  public:
-  /// Folder and codec outlive this. max_length: tokens.
-  RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length, std::int64_t max_length_with_images)
+  /// Folder and codec outlive this. Lengths: tokens.
+  RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length,
+              std::int64_t max_length_with_images = 0)
       : folder_(folder), codec_(codec), max_length_(max_length), max_length_with_images_(max_length_with_images) {}
 
   /// Adds the rows of a request for log-likelihoods, of a continuation or rolling. Throws InputError for one that is
@@ -52,7 +53,6 @@ class RequestRows {
                           const ShardImages& images) const;
   /// Of rows with images, which are never cut.
   std::int64_t max_length(bool has_images) const { return has_images ? max_length_with_images_ : max_length_; }
-  const VisionFacts& facts() const;
 
   const ModelFolder& folder_;
   TextCodec& codec_;  // its caches grow

@@ -18,7 +18,7 @@ std::pair<std::int64_t, std::int64_t> shape_of(const ImageLayout& layout, const 
 }  // namespace
 
 ShardImages::ShardImages(std::span<const Request> requests, const ImageProcessor& processor, std::int64_t vocabulary)
-    : spans_(vocabulary) {
+    : spans_(vocabulary), facts_(processor.facts) {
   std::map<std::string, const Image*> distinct;
   for (const Request& request : requests)
     for (const Part& part : request.parts)
@@ -38,17 +38,18 @@ ShardImages::ShardImages(std::span<const Request> requests, const ImageProcessor
 }
 
 std::size_t ShardImages::index_of(const Image& image) const {
-  const Found& found = by_hash_.at(image.hash);
+  const auto place = by_hash_.find(image.hash);
+  if (place == by_hash_.end()) throw InputError("image " + image.path + ": this model reads no images");
+  const Found& found = place->second;
   if (!found.error.empty()) throw InputError(found.error);
   return found.index;
 }
 
-ImageText::ImageText(std::span<const Part> parts, const ShardImages& images, const VisionFacts& facts)
-    : shard_(images), facts_(facts) {
+ImageText::ImageText(std::span<const Part> parts, const ShardImages& images) : shard_(images) {
   for (const Part& part : parts) {
     if (const auto* image = std::get_if<Image>(&part)) {
       images_.push_back(images.index_of(*image));
-      text_ += text_of_image(facts, images.inputs()[images_.back()].layout);
+      text_ += text_of_image(images.facts(), images.inputs()[images_.back()].layout);
     } else {
       text_ += std::get<Text>(part);
     }
@@ -62,13 +63,13 @@ void ImageText::number(Tokens& ids) const {
     const ImageSpan& span = shard_.spans().all()[image];
     for (std::int64_t i = 0; i < span.tokens; ++i) numbers.push_back(span.first + static_cast<TokenId>(i));
   }
-  const auto places = static_cast<std::size_t>(std::ranges::count(ids, facts_.token_id));
+  const auto places = static_cast<std::size_t>(std::ranges::count(ids, placeholder()));
   if (places != numbers.size())
-    throw InputError("the prompt has " + std::to_string(places) + " tokens " + facts_.token + ", its images " +
+    throw InputError("the prompt has " + std::to_string(places) + " tokens " + shard_.facts().token + ", its images " +
                      std::to_string(numbers.size()) + " rows of features; does its text hold that token?");
   std::size_t next = 0;
   for (TokenId& id : ids)
-    if (id == facts_.token_id) id = numbers[next++];
+    if (id == placeholder()) id = numbers[next++];
 }
 
 }  // namespace proctor

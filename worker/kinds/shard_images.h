@@ -10,7 +10,7 @@
 #include "sharding/protocol/request.h"
 #include "worker/batching/image_spans.h"
 #include "worker/checkpoint/image_processor.h"
-#include "worker/images/image_input.h"
+#include "worker/images/processor.h"
 
 namespace proctor {
 
@@ -22,6 +22,7 @@ class ShardImages {
 
   bool empty() const { return inputs_.empty(); }
   const ImageSpans& spans() const { return spans_; }
+  const VisionFacts& facts() const { return facts_; }
   /// What the tower takes, image by image in the order of the spans.
   const std::vector<ImageInput>& inputs() const { return inputs_; }
   /// Which of them it is. Throws InputError for one that could not be prepared.
@@ -35,23 +36,23 @@ class ShardImages {
   std::map<std::string, Found> by_hash_;
   std::vector<ImageInput> inputs_;
   ImageSpans spans_;
+  VisionFacts facts_;
 };
 
 /// Ids of a text with images in it, as its processor expands them, with each image's own ids where its tokens stood.
 /// Throws InputError for an image as above, and where the text itself has such tokens.
 class ImageText {
  public:
-  ImageText(std::span<const Part> parts, const ShardImages& images, const VisionFacts& facts);
+  ImageText(std::span<const Part> parts, const ShardImages& images);
   const std::string& text() const { return text_; }
   /// Puts the images' ids in place of the tokens that stand for them.
   void number(Tokens& ids) const;
   bool has_images() const { return !images_.empty(); }
   /// The token that number() replaces, which the model need not have; -1: none.
-  TokenId placeholder() const { return has_images() ? facts_.token_id : -1; }
+  TokenId placeholder() const { return has_images() ? shard_.facts().token_id : -1; }
 
  private:
   const ShardImages& shard_;
-  const VisionFacts& facts_;
   std::string text_;
   std::vector<std::size_t> images_;  // in their order
 };

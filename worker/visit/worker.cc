@@ -97,7 +97,8 @@ class Worker {
     // The orchestrator's watchdog names who is late after one unit; this is for when nobody listens any more.
     visit_->gang.communicator->wait_at_most(std::chrono::duration<double>(2 * order.unit_s));
     const std::int64_t budget = order.max_batch_tokens > 0 ? order.max_batch_tokens : visit_->order.max_batch_tokens;
-    const ShardRun shard{order.requests, budget, order.isolated, order.set_aside, order.next};
+    const ShardRun shard{order.requests, budget,      order.isolated,  order.set_aside,
+                         order.next,     order.image, order.next_image};
     faults_.begin_shard(order.requests);
     visit_->batch = ProgressUnit("");
     StepOutcome outcome =
@@ -194,6 +195,9 @@ class Worker {
       visit_->row.tokens = computed.tokens;
       visit_->row.flops = computed.flops;
       visit_->row.tokenize_s = computed.tokenize_s;
+      visit_->row.images = computed.images;
+      visit_->row.patches = computed.patches;
+      visit_->row.vision_s = computed.vision_s;
     }
     visit_->row.batches = visit_->cleanup->batches();
     visit_->row.cleanups = visit_->cleanup->cleanups();

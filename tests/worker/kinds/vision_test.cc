@@ -16,7 +16,7 @@
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/images/decode.h"
-#include "worker/images/image_input.h"
+#include "worker/images/processor.h"
 #include "worker/inference/generation_loop.h"
 #include "worker/inference/scoring.h"
 #include "worker/kinds/image_batches.h"
