@@ -10,6 +10,7 @@ from pathlib import Path
 # A room -> the rooms that it may include. Nothing points upward, and no arrow is unused: the table is the architecture.
 ROOMS = {
     "sharding/protocol": "",
+    "sharding/images": "sharding/protocol",
     "sharding/planning": "sharding/protocol",
     "sharding/conductor": "sharding/protocol sharding/planning",
     "sharding/simulation": "sharding/conductor",
