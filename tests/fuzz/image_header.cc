@@ -1,8 +1,9 @@
 // Any bytes as the beginning of an image file: sides within the limits, or an InputError.
+#include "sharding/images/image_header.h"
+
 #include <cstdint>
 #include <cstdlib>
 
-#include "sharding/images/image_header.h"
 #include "sharding/protocol/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
