@@ -9,7 +9,7 @@ TOOLS = Path(__file__).parent.parent / "tools"
 SAME = {
     "build-essential": "cxx-compiler", "cmake": "cmake", "ninja-build": "ninja", "pkg-config": "pkg-config", "ccache": "ccache", "git": "git", "python3": "python", "python3-venv": "python",
     "python3-pip": "pip", "libboost-program-options-dev": "libboost-devel", "libyaml-cpp-dev": "yaml-cpp", "nlohmann-json3-dev": "nlohmann_json", "libsqlite3-dev": "sqlite", "libxxhash-dev": "xxhash",
-    "libssl-dev": "openssl", "libpcre2-dev": "pcre2", "libutf8proc-dev": "utf8proc", "zlib1g-dev": "zlib", "libzstd-dev": "zstd", "libopenmpi-dev": "openmpi", "openmpi-bin": "openmpi", "libgtest-dev": "gtest",
+    "libssl-dev": "openssl", "libpcre2-dev": "pcre2", "libutf8proc-dev": "utf8proc", "zlib1g-dev": "zlib", "libzstd-dev": "zstd", "libjpeg-dev": "libjpeg-turbo", "libpng-dev": "libpng", "libwebp-dev": "libwebp-base", "libgif-dev": "giflib", "libopenmpi-dev": "openmpi", "openmpi-bin": "openmpi", "libgtest-dev": "gtest",
     "libbenchmark-dev": "benchmark", "bzip2": "bzip2", "clang-14": "clang", "libclang-rt-14-dev": "compiler-rt", "clang-format-14": "clang-format", "clang-tidy-14": "clang-tools",
 }
 CHECKS_ONLY = {"clang", "compiler-rt", "clang-format", "clang-tools"}  # sanitizers, format, tidy: run on Debian

@@ -36,6 +36,7 @@ ROOMS = {
     "worker/base": "sharding/protocol",
     "worker/tokenizer": "base sharding/protocol",
     "worker/checkpoint": "base tokenizer sharding/protocol",
+    "worker/images": "checkpoint sharding/protocol sharding/images",
     "worker/batching": "sharding/protocol",
     "worker/postprocessing": "sharding/protocol",
     "worker/device": "base sharding/protocol",
@@ -49,13 +50,14 @@ ROOMS = {
     "worker/commands": "base checkpoint device kinds visit sharding/protocol",
 }
 # What must build without LibTorch, so that sanitizers and fuzzers reach it.
-NO_TORCH = {"worker/base", "worker/tokenizer", "worker/checkpoint", "worker/batching", "worker/postprocessing"}
+NO_TORCH = {"worker/base", "worker/tokenizer", "worker/checkpoint", "worker/images", "worker/batching", "worker/postprocessing"}
 # A foreign runtime's headers -> where they may be included.
 HOMES = {
     r"mpi\.h": "orchestrator/ranks",
     r"sqlite3\.h": "orchestrator/store",
     r"boost/": "orchestrator/commands",
     r"yaml-cpp/": "orchestrator/suite",
+    r"(jpeglib|jerror|png|gif_lib)\.h|webp/": "worker/images",
     r"ATen/|c10/|torch/|cuda|nccl\.h": "worker/",
 }
 # Where JSON may be included: encoders, whose names end in _json; what reads files that are JSON; what keeps values that
@@ -86,6 +88,7 @@ JSON_FILES = {
     "orchestrator/report/timeline.h": "lines of turns.jsonl",
     "worker/base/json_file.h": "files of a model folder",
     "worker/checkpoint/config_reader.h": "config.json",
+    "worker/checkpoint/image_processor.h": "config.json",
     "worker/checkpoint/known_keys.h": "files of a model folder",
     "worker/checkpoint/generation_defaults.h": "generation_config.json, config.json",
     "worker/checkpoint/tokenizer_classes.h": "config.json, tokenizer_config.json",

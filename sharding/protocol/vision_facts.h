@@ -25,21 +25,23 @@ struct VisionFacts {
 
   std::string placeholder;    ///< stands for an image in a prompt, as chat templates write it
   std::string before, after;  ///< what chat templates write around it; "" for most
-  std::string token;          ///< stands for one row of features; its id is token_id
+  /// Written around the tokens that take a placeholder's place. splits: `opening` stands before each tile.
+  std::string opening, closing;
+  std::string token;  ///< stands for one row of features; its id is token_id
   std::int32_t token_id = -1;
 
-  std::int64_t patch = 14;                       ///< side of a patch, pixels
-  std::int64_t merge = 1;                        ///< patches of a row that become one token
-  std::int64_t side = 336;                       ///< of a tile, pixels
+  std::int64_t patch = 14;  ///< side of a patch, pixels
+  std::int64_t merge = 1;   ///< patches of a row that become one token
+  std::int64_t side = 336;  ///< of a tile, pixels
   std::int64_t crop_height = 336, crop_width = 336;
-  std::int64_t min_pixels = 0, max_pixels = 0;   ///< grid
-  std::int64_t longest = 0;                      ///< splits: of the image, before it is cut
-  bool cuts = true;                              ///< splits: false: one tile always
-  std::int64_t min_tiles = 1, max_tiles = 12;    ///< ratio
-  std::int64_t tile_tokens = 0;                  ///< that stand for one tile; of pinpoints: squares of features a side
-  std::int64_t most_tiles = 9;                   ///< pinpoints_pooled: of whose features there are too many
+  std::int64_t min_pixels = 0, max_pixels = 0;  ///< grid
+  std::int64_t longest = 0;                     ///< splits: of the image, before it is cut
+  bool cuts = true;                             ///< splits: false: one tile always
+  std::int64_t min_tiles = 1, max_tiles = 12;   ///< ratio
+  std::int64_t tile_tokens = 0;                 ///< that stand for one tile; pinpoints: along one side of it
+  std::int64_t most_tiles = 9;                  ///< pinpoints_pooled: of whose features there are too many
   std::vector<std::pair<std::int64_t, std::int64_t>> pinpoints;  ///< height, width
-  bool upright = false;  ///< turned as EXIF says, before anything else
+  bool upright = false;                                          ///< turned as EXIF says, before anything else
 
   bool reads_images() const { return cutting != Cutting::none; }
   bool operator==(const VisionFacts&) const = default;
