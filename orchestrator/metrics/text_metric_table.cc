@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <initializer_list>
+#include <string_view>
 
 #include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/math_answer.h"
@@ -93,12 +94,12 @@ void check_none(const Json& options, const std::string& where) {
 /// Options that say what a document belongs to: all of them, and no other.
 template <const char*... kNames>
 void check_keys(const Json& options, const std::string& where) {
-  const std::initializer_list<const char*> names = {kNames...};
-  for (const char* name : names)
+  const std::initializer_list<std::string_view> names = {kNames...};
+  for (const char* name : {kNames...})
     if (!options.contains(name) || !(options[name].is_string() || options[name].is_number()))
       throw UsageError(where + ": needs " + name + ": the row's, such as \"{{" + name + "}}\"");
   for (const auto& [name, value] : options.items())
-    if (std::ranges::none_of(names, [&](const char* known) { return name == known; }))
+    if (std::ranges::find(names, std::string_view(name)) == names.end())
       throw UsageError(where + ": has no option '" + name + "'");
 }
 
