@@ -76,6 +76,8 @@ JSON_FILES = {
     "orchestrator/metrics/text_metrics.h": "options",
     "orchestrator/metrics/text_metric_table.h": "options",
     "orchestrator/metrics/code_metric.h": "a row of the user's data",
+    "orchestrator/prompts/template_filter.h": "values of such a row",
+    "orchestrator/task_types/row_options.h": "options",
     "orchestrator/suite/yaml_fields.h": "values of YAML",
     "orchestrator/suite/data_place.cc": "what datasets.save_to_disk writes beside its data",
     "orchestrator/store/run_lock.h": "owner.json",

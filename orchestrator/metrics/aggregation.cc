@@ -6,11 +6,12 @@
 
 #include "orchestrator/metrics/bootstrap.h"
 #include "orchestrator/metrics/corpus_metrics.h"
+#include "orchestrator/metrics/set_metrics.h"
 
 namespace proctor {
 namespace {
 
-enum class Kind { mean, mean_without_error, perplexity, weighted_perplexity, bits_per_byte, corpus, calibration };
+enum class Kind { mean, mean_without_error, perplexity, weighted_perplexity, bits_per_byte, corpus, calibration, set };
 
 struct Row {
   const char* name;
@@ -32,6 +33,7 @@ const Row* find_row(const std::string& metric) {
 
 Kind kind_of(const std::string& metric) {
   if (const Row* row = find_row(metric)) return row->kind;
+  if (find_set_metric(metric)) return Kind::set;
   return find_corpus_metric(metric) ? Kind::corpus : Kind::mean;
 }
 
@@ -142,6 +144,7 @@ double aggregate(const std::string& metric, std::span<const MetricValue> values,
   const Kind kind = kind_of(metric);
   if (kind == Kind::mean || kind == Kind::mean_without_error) return mean(sums, how);
   if (kind == Kind::corpus) return corpus_figure(*find_corpus_metric(metric), values);
+  if (kind == Kind::set) return find_set_metric(metric)->figure(values);
   if (kind == Kind::calibration) return expected_calibration_error(values);
   if (kind == Kind::perplexity) return std::exp(-mean(sums, how));
   std::vector<double> weights;
@@ -165,6 +168,7 @@ std::optional<double> standard_error(const std::string& metric, std::span<const 
     case Kind::weighted_perplexity:
     case Kind::bits_per_byte:
     case Kind::calibration:
+    case Kind::set:
       break;
   }
   return std::nullopt;

@@ -13,7 +13,7 @@
 namespace proctor {
 
 /// The aggregation lm-eval registers for a metric: mean, perplexity, weighted_perplexity, bits_per_byte; or that of a
-/// corpus metric (corpus_metrics.h), or ece's.
+/// corpus metric (corpus_metrics.h) or of a set metric (set_metrics.h), or ece's.
 double aggregate(const std::string& metric, std::span<const MetricValue> values,
                  PythonSum how = PythonSum::compensated);
 

@@ -19,11 +19,14 @@ bool is_decimal(char32_t code_point) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(code_point)) == UTF8PROC_CATEGORY_ND;
 }
 
-bool is_word(char32_t code_point) {
-  if (code_point == '_') return true;
+bool is_letter(char32_t code_point) {
   const auto of = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
-  return (of >= UTF8PROC_CATEGORY_LU && of <= UTF8PROC_CATEGORY_LO) ||
-         (of >= UTF8PROC_CATEGORY_ND && of <= UTF8PROC_CATEGORY_NO);
+  return of >= UTF8PROC_CATEGORY_LU && of <= UTF8PROC_CATEGORY_LO;
+}
+
+bool is_word(char32_t code_point) {
+  const auto of = utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+  return code_point == '_' || is_letter(code_point) || (of >= UTF8PROC_CATEGORY_ND && of <= UTF8PROC_CATEGORY_NO);
 }
 
 bool is_word_at(std::string_view text, std::size_t at) {

@@ -15,6 +15,7 @@ CodePoint code_point_at(std::string_view text, std::size_t at);  ///< at < text.
 /// Of Python's string.punctuation: what ASCII prints that is no letter, digit or space.
 bool is_punctuation(char c);
 bool is_decimal(char32_t code_point);                        ///< re's \d and str.isdecimal(): category Nd
+bool is_letter(char32_t code_point);                         ///< str.isalpha()
 bool is_word(char32_t code_point);                           ///< re's \w: str.isalnum() and the underscore
 bool is_word_at(std::string_view text, std::size_t at);      ///< false at the end
 bool is_word_before(std::string_view text, std::size_t at);  ///< false at the start

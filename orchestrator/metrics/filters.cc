@@ -6,6 +6,7 @@
 #include <map>
 
 #include "orchestrator/cpython/python_text.h"
+#include "orchestrator/metrics/option_letter.h"
 #include "orchestrator/metrics/regex.h"
 #include "sharding/protocol/error.h"
 
@@ -77,6 +78,44 @@ Filter map_values(const Json& options, const std::string&) {
   });
 }
 
+constexpr std::size_t kLetters = 26;
+
+/// Of a number of letters, or the options' texts, of which an empty one is missing.
+Options options_of(const Json& choices, const std::string& where) {
+  const std::string expected = where + ": choices is " + choices.dump() + ", expected 1 to 26, or a list of texts";
+  if (choices.is_string() && choices.get<std::string>().starts_with("{{")) return {};  // no row yet
+  const bool counted = choices.is_number_integer();
+  const std::size_t count = counted ? choices.get<std::size_t>() : choices.size();
+  if (count > kLetters || (counted ? count < 1 : !choices.is_array())) throw UsageError(expected);
+  Options options;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Json text = counted ? Json(" ") : choices[i];
+    if (text.is_null() || text == "") continue;
+    options.push_back({static_cast<char>('A' + i), text.is_string() ? text.get<std::string>() : text.dump()});
+  }
+  return options;
+}
+
+/// Of a row without options, or whose answer is no letter, the text is kept.
+Filter option_letter(const Json& options, const std::string& where) {
+  using Style = std::string (*)(const std::string&, const Options&);
+  static const std::map<std::string, Style> kStyles = {
+      {"mcq", letter_by_format},
+      {"mmmu", letter_or_text},
+      {"mmbench", single_letter_or_text},
+      {"leading", [](const std::string& text, const Options&) { return leading_letter(text); }}};
+  const auto style = kStyles.find(options.value("style", "mcq"));
+  if (style == kStyles.end())
+    throw UsageError(where + ": filter option_letter: style is '" + options.value("style", "") +
+                     "', expected mcq, mmmu, mmbench or leading");
+  const Options choices = options_of(options.value("choices", Json(8)), where + ": filter option_letter");
+  const std::string answer = python::upper(python::strip(options.value("answer", std::string())));
+  const bool open = options.contains("answer") &&
+                    std::ranges::none_of(choices, [&](const Option& one) { return answer == std::string{one.letter}; });
+  if (open || choices.empty()) return each([](const std::string& text) { return text; });
+  return each([=, letter = style->second](const std::string& text) { return letter(text, choices); });
+}
+
 struct Row {
   const char* name;
   std::vector<std::string> options;
@@ -91,6 +130,7 @@ const Row kTable[] = {
     {"take_first_k", {"k"}, take_first_k},
     {"majority_vote", {}, majority_vote},
     {"regex", {"regex_pattern", "group_select", "fallback"}, regex},
+    {"option_letter", {"style", "choices", "answer"}, option_letter},
     {"remove_whitespace", {}, [](const Json&, const std::string&) { return each(python::strip); }},
     {"lowercase", {}, [](const Json&, const std::string&) { return each(python::lower); }},
     {"uppercase", {}, [](const Json&, const std::string&) { return each(python::upper); }},

@@ -1,4 +1,4 @@
-// lm-eval's filters by their names, on the responses of one document.
+// lm-eval's filters by their names, and option_letter, on the responses of one document.
 #pragma once
 
 #include <string>

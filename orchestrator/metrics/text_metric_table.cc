@@ -1,14 +1,22 @@
 #include "orchestrator/metrics/text_metric_table.h"
 
 #include <algorithm>
+#include <charconv>
+#include <initializer_list>
+#include <string_view>
 
 #include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/math_answer.h"
+#include "orchestrator/metrics/open_answer.h"
 #include "orchestrator/metrics/quasi_match.h"
 #include "orchestrator/metrics/repeats.h"
 #include "orchestrator/metrics/rouge.h"
+#include "orchestrator/metrics/set_metrics.h"
+#include "orchestrator/metrics/short_answers.h"
 #include "orchestrator/metrics/text_metrics.h"
 #include "orchestrator/metrics/translation_metrics.h"
+#include "orchestrator/metrics/vqa_answer.h"
+#include "orchestrator/metrics/yes_no.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -36,6 +44,43 @@ MetricValue rouge_of(const std::string& prediction, References references, const
   return best(references, [&](const std::string& one) { return rouge(prediction, one, stem).*kMember; });
 }
 
+MetricValue yes_no(const std::string& prediction, References references, const Json&) {
+  return {0, 1, yes_no_counts(prediction, references.front())};
+}
+
+/// A row's value of an option, as text.
+std::string key(const Json& options, const char* name) {
+  const Json& value = options.at(name);
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+/// The value, and what its document belongs to by these options.
+template <auto kCompare>
+MetricValue keyed(const std::string& prediction, References references, const Json& options,
+                  std::initializer_list<const char*> names) {
+  MetricValue value = compared<kCompare>(prediction, references, options);
+  for (const char* name : names) value.keys.push_back(key(options, name));
+  return value;
+}
+
+double same_text(const std::string& prediction, const std::string& reference) {
+  return exact_match(prediction, reference, {});
+}
+
+MetricValue mme(const std::string& prediction, References references, const Json& options) {
+  return keyed<same_yes_no>(prediction, references, options, {"category", "image"});
+}
+
+MetricValue circular(const std::string& prediction, References references, const Json& options) {
+  MetricValue value = keyed<same_text>(prediction, references, options, {"index"});
+  const std::string& index = value.keys[0];
+  std::int64_t whole = -1;
+  const auto read = std::from_chars(index.data(), index.data() + index.size(), whole);
+  if (read.ec != std::errc() || read.ptr != index.data() + index.size() || whole < 0)
+    throw InputError("exact_match_circular: index is '" + index + "', expected a whole number");
+  return value;
+}
+
 struct Row {
   const char* name;
   MetricValue (*score)(const std::string& prediction, References references, const Json& options);
@@ -44,6 +89,32 @@ struct Row {
 
 void check_none(const Json& options, const std::string& where) {
   if (!options.empty()) throw UsageError(where + ": takes no options");
+}
+
+/// Options that say what a document belongs to: all of them, and no other.
+template <const char*... kNames>
+void check_keys(const Json& options, const std::string& where) {
+  const std::initializer_list<std::string_view> names = {kNames...};
+  for (const char* name : {kNames...})
+    if (!options.contains(name) || !(options[name].is_string() || options[name].is_number()))
+      throw UsageError(where + ": needs " + name + ": the row's, such as \"{{" + name + "}}\"");
+  for (const auto& [name, value] : options.items())
+    if (std::ranges::find(names, std::string_view(name)) == names.end())
+      throw UsageError(where + ": has no option '" + name + "'");
+}
+
+constexpr char kCategory[] = "category", kImage[] = "image", kGroup[] = "group", kIndex[] = "index";
+
+/// true, false, or a row's text of one of them.
+bool ignores_spaces(const Json& options) {
+  const Json value = options.value("ignore_spaces", Json(false));
+  return value == true || value == "true";
+}
+
+void check_contains(const Json& options, const std::string& where) {
+  for (const auto& [name, value] : options.items())
+    if (name != "ignore_spaces" || !(value.is_boolean() || value.is_string()))
+      throw UsageError(where + ": expected ignore_spaces: true or false, found " + name + ": " + value.dump());
 }
 
 void check_rouge(const Json& options, const std::string& where) {
@@ -65,6 +136,33 @@ const Row kTable[] = {
     {"prefix_exact_match", compared<prefix_exact_match>, check_none},
     {"quasi_prefix_exact_match", compared<quasi_prefix_exact_match>, check_none},
     {"math_equal", compared<math_equal>, check_none},
+    {"anls", compared<anls>, check_none},
+    {"relaxed_accuracy", compared<relaxed_accuracy>, check_none},
+    {"vqa_accuracy",
+     [](const std::string& prediction, References references, const Json&) {
+       return MetricValue{vqa_accuracy(prediction, references)};
+     },
+     check_none},
+    {"contains",
+     [](const std::string& prediction, References references, const Json& options) {
+       const Spaces spaces = ignores_spaces(options) ? Spaces::ignore : Spaces::count;
+       return best(references, [&](const std::string& one) { return contains(prediction, one, spaces); });
+     },
+     check_contains},
+    {"open_answer", compared<open_answer>, check_none},
+    {"pope_accuracy", compared<same_word>, check_none},
+    {"pope_precision", yes_no, check_none},
+    {"pope_recall", yes_no, check_none},
+    {"pope_f1_score", yes_no, check_none},
+    {"pope_yes_ratio", yes_no, check_none},
+    {"mme_perception_score", mme, check_keys<kCategory, kImage>},
+    {"mme_cognition_score", mme, check_keys<kCategory, kImage>},
+    {"exact_match_macro",
+     [](const std::string& prediction, References references, const Json& options) {
+       return keyed<same_text>(prediction, references, options, {"group"});
+     },
+     check_keys<kGroup>},
+    {"exact_match_circular", circular, check_keys<kIndex>},
     {"bleu",
      [](const std::string& prediction, References references, const Json&) {
        return MetricValue{0, 1, bleu_counts(prediction, references)};
@@ -118,7 +216,7 @@ void check_text_metric_options(const std::string& name, const Json& options, con
   Json rest = options;
   const std::string by = rest.value("by", Json("exact_match")).is_string() ? rest.value("by", "exact_match") : "";
   const Row* base = find_row(by);
-  if (!base || find_corpus_metric(by))
+  if (!base || find_corpus_metric(by) || find_set_metric(by))
     throw UsageError(where + ": by is the metric of each text, such as exact_match, found " + rest["by"].dump());
   rest.erase("by");
   base->check(rest, where);

@@ -11,32 +11,9 @@
 namespace proctor {
 namespace {
 
-constexpr const char* kBridge =
-    "; templates hold {{name}}, {{a.b}}, {{a[0]}} and, of a column of any name, {{field[\"Any name\"]}}. For Jinja use "
-    "the lm-eval bridge";
-
 /// Of a name without quotation marks. Letters outside ASCII are bytes from 0x80 on.
 bool name_character(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || static_cast<unsigned char>(c) >= 0x80;
-}
-
-/// The text in quotation marks at `at`, which is behind it afterwards; nothing where it is not closed. \" and \\ stand
-/// for themselves.
-std::optional<std::string> quoted(const std::string& expression, std::size_t& at) {
-  const char mark = expression[at];
-  std::string text;
-  for (++at; at < expression.size(); ++at) {
-    if (expression[at] == mark) return ++at, text;
-    if (expression[at] == '\\' && at + 1 < expression.size()) ++at;
-    text += expression[at];
-  }
-  return std::nullopt;
-}
-
-std::string trimmed(std::string text) {
-  text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
-  text.erase(text.find_last_not_of(' ') + 1);
-  return text;
 }
 
 }  // namespace
@@ -45,7 +22,7 @@ std::vector<Template::Step> Template::parse_path(const std::string& raw, const s
   const std::string expression = trimmed(raw);
   std::vector<Step> path;
   std::size_t at = 0;
-  const auto bad = [&] { return UsageError(where + ": '{{" + raw + "}}' is not a field" + kBridge); };
+  const auto bad = [&] { return UsageError(where + ": '{{" + raw + "}}' is not a field" + kTemplateBridge); };
   if (expression.starts_with("field[\"") || expression.starts_with("field['")) at = 5;  // the row itself
   const bool of_row = at > 0;
   while (at < expression.size()) {
@@ -91,41 +68,24 @@ Template::Part Template::parse_placeholder(const std::string& expression, const 
       pieces.back() += c;
   }
   Part part{"", parse_path(pieces[0], where)};
-  for (std::size_t i = 1; i < pieces.size(); ++i) part.filters.push_back(parse_filter(pieces[i], where));
+  for (std::size_t i = 1; i < pieces.size(); ++i) part.filters.push_back(parse_template_filter(pieces[i], where));
   return part;
 }
 
-Template::Filter Template::parse_filter(const std::string& raw, const std::string& where) {
-  const std::string expression = trimmed(raw);
-  const auto bad = [&] {
-    return UsageError(where + ": '| " + expression +
-                      "' is no filter; there are trim, capitalize, before(\"text\"), after(\"text\")" + kBridge);
-  };
-  if (expression == "trim") return [](const std::string& text) { return python::strip(text); };
-  if (expression == "capitalize") return [](const std::string& text) { return python::capitalize(text); };
-  const bool before = expression.starts_with("before(");
-  std::size_t at = before ? 7 : 6;
-  if ((!before && !expression.starts_with("after(")) || expression.size() <= at ||
-      (expression[at] != '"' && expression[at] != '\''))
-    throw bad();
-  const std::optional<std::string> mark = quoted(expression, at);
-  if (!mark || mark->empty() || expression.substr(at) != ")") throw bad();
-  return [before, part = *mark](const std::string& text) {
-    const auto found = text.find(part);  // the first; without one all of it, or nothing
-    if (found == std::string::npos) return before ? text : std::string();
-    return before ? text.substr(0, found) : text.substr(found + part.size());
-  };
-}
-
-std::string Template::filtered(const Part& part, const nlohmann::ordered_json& value) {
-  std::string text = python::str(value);
-  for (const Filter& filter : part.filters) text = filter(text);
-  return text;
+nlohmann::ordered_json Template::filtered(const Part& part, const Document& document) const {
+  nlohmann::ordered_json value = find(part, document);
+  try {
+    for (const TemplateFilter& filter : part.filters) value = filter(value);
+  } catch (const InputError& error) {
+    throw InputError(document.where() + ": the template '" + text_ + "': " + error.what());
+  }
+  return value;
 }
 
 Template::Template(const std::string& text, const std::string& where) : text_(text) {
   for (const char* code : {"{%", "{#"})
-    if (text.find(code) != std::string::npos) throw UsageError(where + ": '" + code + "' begins Jinja code" + kBridge);
+    if (text.find(code) != std::string::npos)
+      throw UsageError(where + ": '" + code + "' begins Jinja code" + kTemplateBridge);
   std::size_t done = 0;
   for (std::size_t open = text.find("{{"); open != std::string::npos; open = text.find("{{", done)) {
     const std::size_t close = text.find("}}", open + 2);
@@ -157,18 +117,13 @@ const nlohmann::ordered_json& Template::find(const Part& part, const Document& d
 
 std::string Template::render(const Document& document) const {
   std::string out;
-  for (const Part& part : parts_) out += part.path.empty() ? part.literal : filtered(part, find(part, document));
+  for (const Part& part : parts_) out += part.path.empty() ? part.literal : python::str(filtered(part, document));
   return out;
 }
 
 nlohmann::ordered_json Template::value(const Document& document) const {
   if (parts_.size() != 1 || parts_[0].path.empty()) return render(document);
-  const nlohmann::ordered_json& found = find(parts_[0], document);
-  if (parts_[0].filters.empty()) return found;
-  if (!found.is_array()) return filtered(parts_[0], found);
-  nlohmann::ordered_json each = nlohmann::ordered_json::array();  // a list's elements, one by one
-  for (const auto& one : found) each.push_back(filtered(parts_[0], one));
-  return each;
+  return filtered(parts_[0], document);
 }
 
 bool Template::has_placeholder() const {

@@ -3,12 +3,12 @@
 // the lm-eval bridge.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "orchestrator/data/document.h"
+#include "orchestrator/prompts/template_filter.h"
 
 namespace proctor {
 
@@ -26,17 +26,15 @@ class Template {
 
  private:
   using Step = std::variant<std::string, std::size_t>;  // a key, or an index
-  using Filter = std::function<std::string(const std::string&)>;
   struct Part {
     std::string literal;
     std::vector<Step> path;  // a placeholder if not empty
-    std::vector<Filter> filters = {};
+    std::vector<TemplateFilter> filters = {};
   };
   static Part parse_placeholder(const std::string& expression, const std::string& where);
   static std::vector<Step> parse_path(const std::string& expression, const std::string& where);
-  static Filter parse_filter(const std::string& expression, const std::string& where);
-  static std::string filtered(const Part& part, const nlohmann::ordered_json& value);
   const nlohmann::ordered_json& find(const Part& part, const Document& document) const;
+  nlohmann::ordered_json filtered(const Part& part, const Document& document) const;
 
   std::string text_;
   std::vector<Part> parts_;

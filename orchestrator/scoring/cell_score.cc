@@ -7,6 +7,7 @@
 #include "orchestrator/cpython/python_text.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/task_types/generation.h"
+#include "orchestrator/task_types/row_options.h"
 #include "sharding/protocol/error.h"
 
 namespace proctor {
@@ -96,7 +97,7 @@ void CellScorer::score_by_code(std::span<const std::pair<std::size_t, std::vecto
       for (const auto& [d, responses] : complete) {
         if (!first_error(responses).empty()) continue;
         try {
-          texts.push_back({apply_filter(filters_[f], answers_of(responses)).at(0),
+          texts.push_back({apply_filter(of_row(filters_[f], cell_.documents[d]), answers_of(responses)).at(0),
                            render_list(task_.target, cell_.documents[d]), &cell_.documents[d].row});
           of.push_back(d);
         } catch (const Error&) {  // it costs the document where it is scored

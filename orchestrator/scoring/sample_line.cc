@@ -6,6 +6,7 @@
 #include "orchestrator/cpython/python_text.h"
 #include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/task_types/generation.h"
+#include "orchestrator/task_types/row_options.h"
 
 namespace proctor {
 namespace {
@@ -39,7 +40,8 @@ ResponseLists response_lists(const Answered& answered, const FilterPipeline& fil
   std::vector<std::string> texts;
   for (const Response& response : answered.responses) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
   lists.responses.push_back(texts);
-  const std::vector<std::string> filtered = apply_filter(filter, answers_of(answered.responses));
+  const std::vector<std::string> filtered =
+      apply_filter(of_row(filter, *answered.document), answers_of(answered.responses));
   lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
   return lists;
 }

@@ -5,6 +5,7 @@
 #include "orchestrator/metrics/regex.h"
 #include "orchestrator/metrics/text_metric_table.h"
 #include "orchestrator/suite/task_keys.h"
+#include "orchestrator/task_types/row_options.h"
 #include "sharding/protocol/input_file.h"
 
 namespace proctor {
@@ -59,6 +60,7 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
     if (!type.has_metric(metric.name))
       fields.refuse("metrics",
                     "'" + metric.name + "' is no metric of this task type (its metrics: " + quoted_list(known) + ")");
+    check_row_options(metric.options, fields.file() + ": metrics: " + metric.name);
     if (is_text_metric(metric.name))
       check_text_metric_options(metric.name, metric.options, fields.file() + ": metrics: " + metric.name);
     else if (!metric.options.empty())
@@ -104,6 +106,7 @@ std::vector<FilterPipeline> read_filters(YamlFields& fields) {
       YamlFields step_fields(step, fields.file(), "filter step");
       FilterStep one{step_fields.required_text("function"), json_of(step)};
       one.options.erase("function");
+      check_row_options(one.options, step_fields.where(step));
       pipeline.steps.push_back(std::move(one));
     }
     entry.finish();

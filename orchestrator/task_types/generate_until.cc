@@ -5,6 +5,7 @@
 #include "orchestrator/metrics/repeats.h"
 #include "orchestrator/metrics/text_metric_table.h"
 #include "orchestrator/task_types/generation.h"
+#include "orchestrator/task_types/row_options.h"
 
 namespace proctor {
 namespace {
@@ -48,17 +49,18 @@ class GenerateUntil final : public TaskType {
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline& filter) const override {
     const std::vector<std::string> texts = answers_of(responses);
-    const std::vector<std::string> filtered = apply_filter(filter, texts),
-                                   accepted = render_list(task.target, document);
+    const FilterPipeline steps = of_row(filter, document);
+    const std::vector<std::string> filtered = apply_filter(steps, texts), accepted = render_list(task.target, document);
     MetricValues values;
     std::vector<std::string> each;  // filtered by itself; where some metric is of them
     for (const Metric& metric : task.task->metrics) {
       if (!metric.code.empty()) continue;  // scored some documents at a time (cell_score.cc)
       const auto repeats = repeat_metric(metric.name);
       if (repeats && each.empty())
-        for (const std::string& text : texts) each.push_back(apply_filter(filter, {text}).at(0));
-      values[metric.name] = repeats ? MetricValue{over_repeats(*repeats, each, accepted, metric.options)}
-                                    : text_metric(metric.name, filtered.at(0), accepted, metric.options);
+        for (const std::string& text : texts) each.push_back(apply_filter(steps, {text}).at(0));
+      const nlohmann::json options = of_row(metric.options, document);
+      values[metric.name] = repeats ? MetricValue{over_repeats(*repeats, each, accepted, options)}
+                                    : text_metric(metric.name, filtered.at(0), accepted, options);
     }
     return values;
   }

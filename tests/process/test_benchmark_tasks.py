@@ -179,7 +179,7 @@ class BenchmarkTasks(RunCase):
         import yaml
         logging.disable(logging.WARNING)
         self.addCleanup(logging.disable, logging.NOTSET)
-        files = sorted(TASKS.rglob("*.yaml"))
+        files = [path for path in sorted(TASKS.rglob("*.yaml")) if path.parent.name != "vision"]  # of lmms-eval: test_vision_tasks
         self.headers, tasks, entries, splits = {}, {}, [], {}
         self.assertGreater(len(files), 40)
         for path in files:

@@ -288,5 +288,17 @@ TEST(Units, sizes_and_times) {
   EXPECT_EQ(nearest("zzzzzz", {"dtype", "device"}), "");
 }
 
+TEST_F(SuiteFileTest, options_of_a_row_are_checked_before_there_is_one) {
+  const std::string generate = "task: t\ntype: generate_until\ndata: rows.jsonl\nprompt: \"{{q}}\"\ntarget: a\n";
+  expect(task_refusal(generate + "metrics: [exact_match_macro]\n"), "metrics: exact_match_macro: needs group");
+  expect(task_refusal(generate + "metrics: [{exact_match_macro: {group: \"{{a b}}\"}}]\n"), "'{{a b}}' is not a field");
+  expect(
+      task_refusal(generate + "filters: [{name: f, filter: [{function: option_letter, choices: \"{{o | up}}\"}]}]\n"),
+      "task.yaml:6:");
+  EXPECT_EQ(task_refusal(generate + "metrics: [{exact_match_macro: {group: \"{{c}}\"}}]\nfilters: [{name: f, filter: "
+                                    "[{function: option_letter, choices: [\"{{a}}\", \"{{b}}\"], style: mmmu}]}]\n"),
+            "accepted");
+}
+
 }  // namespace
 }  // namespace proctor
