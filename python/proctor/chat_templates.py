@@ -7,6 +7,7 @@ Templates run as transformers 4.57 runs them (utils/chat_template_utils.py), in 
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,10 @@ class Template:
             self.compiled = environment(now).from_string(self.text)
         except jinja2.exceptions.TemplateError as error:
             raise Refused(f"{self.name}: {line_and_all(error)}") from error
-        self.takes_lists_only = not self.writes(PROBE) and self.writes(as_list(PROBE))
+
+    @functools.cached_property
+    def takes_lists_only(self) -> bool:
+        return not self.writes(PROBE) and self.writes(as_list(PROBE))
 
     def writes(self, written: Any) -> bool:
         """Whether a message whose content has this form is in what the template makes; many for images loop over parts, and pass by a plain text."""

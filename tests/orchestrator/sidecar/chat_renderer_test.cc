@@ -61,11 +61,11 @@ TEST_F(ChatRendererTest, a_message_with_images_is_a_list_of_parts_and_the_others
 TEST_F(ChatRendererTest, a_template_that_writes_lists_alone_is_given_lists_alone) {
   constexpr const char* kLists =
       "{% for m in messages %}{{ m.role }}:{% for c in m.content | selectattr('type', 'equalto', 'image') %}[I]"
-      "{% endfor %}{% for c in m.content | selectattr('type', 'equalto', 'text') %}{{ c.text }}{% endfor %}\n{% endfor "
+      "{% endfor %}{% for c in m.content | selectattr('type', 'equalto', 'text') %}{{ c.text }}{% endfor %}|{% endfor "
       "%}";
   const Messages messages = {{Role::system, "s"}, {Role::user, "q", "", {{1, {"hash", "/a.png", 1, 2}}}}};
-  EXPECT_EQ(rendered(kLists, messages), "system:s\nuser:[I]q\n");
-  EXPECT_EQ(rendered(kLists, {{Role::user, "q"}, {Role::assistant, "So "}}), "user:q\nassistant:So ");
+  EXPECT_EQ(rendered(kLists, messages), "system:s|user:[I]q|");
+  EXPECT_EQ(rendered(kLists, {{Role::user, "q"}, {Role::assistant, "So "}}), "user:q|assistant:So ");
   fs::remove(root_ / "chat_template.jinja");
   write("chat_template.json", R"({"chat_template": "of the processor: {{ messages[0].content }}"})");
   LazySidecar sidecar("");
