@@ -325,7 +325,7 @@ def phi3_long(d):
     fraction = rotary_fraction(d, dim, 1.0, 0.75, 0.5)
     pairs = int(dim * fraction) // 2
     factors = {name: [round(1 + low * d.random(), 3) for _ in range(pairs)] for name, low in (("short_factor", 2), ("long_factor", 30))}
-    return {**c, "max_position_embeddings": d.option(512, 96, 64), "original_max_position_embeddings": 64, "partial_rotary_factor": fraction,
+    return {**c, "max_position_embeddings": d.option(512, 96, 64), "original_max_position_embeddings": 24, "partial_rotary_factor": fraction,
             "rope_scaling": {"type": "longrope", **factors}}
 
 
@@ -511,8 +511,9 @@ def phimoe(d):
              router_jitter_noise=d.option(0.01, 0.2), sliding_window=d.option(None, 8))
     pairs = c["hidden_size"] // c["num_attention_heads"] // 2
     factors = {name: [round(1 + low * d.random(), 3) for _ in range(pairs)] for name, low in (("short_factor", 2), ("long_factor", 30))}
-    return {**c, "intermediate_size": d.rows(9, 40), "max_position_embeddings": 256, "tie_word_embeddings": False, "rope_scaling": d.option(
-        {"type": "longrope", **factors, "short_mscale": 1.2, "long_mscale": 1.25, "original_max_position_embeddings": 64}, None)}
+    c = {**c, "intermediate_size": d.rows(9, 40), "max_position_embeddings": 256, "tie_word_embeddings": False, "rope_scaling": d.option(
+        {"type": "longrope", **factors, "short_mscale": 1.2, "long_mscale": 1.25, "original_max_position_embeddings": 24}, None)}
+    return {**c, "original_max_position_embeddings": 24} if c["rope_scaling"] else c
 
 
 def sigmoid_router(d):

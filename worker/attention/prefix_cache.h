@@ -10,20 +10,22 @@
 #include "worker/attention/prefix_keys.h"
 #include "worker/base/progress_unit.h"
 #include "worker/batching/batcher.h"
+#include "worker/batching/image_spans.h"
 #include "worker/models/decoder.h"
 
 namespace proctor {
 
 class PrefixCache {
  public:
-  /// The decoder must outlive this.
-  explicit PrefixCache(const Decoder& decoder)
+  /// Both must outlive this. images: those whose ids rows have; null: none have any. Whoever changes them clears this.
+  explicit PrefixCache(const Decoder& decoder, const ImageSpans* images = nullptr)
       : decoder_(decoder),
+        images_(images),
         keys_(decoder.config().layers, decoder.config().kv_heads, decoder.config().head_dim, decoder.options()) {}
 
-  /// Collective. Makes the row's first `length` tokens the prefix; computes the pieces (prefix_pieces) that are not
-  /// here. Announces each.
-  void ensure(const Tokens& row, std::size_t length, const BatchLimits& limits, const Announce& announce);
+  /// Collective. Makes the first `length` tokens of a row, which is long or not, the prefix; computes the pieces
+  /// (prefix_pieces) that are not here. Announces each.
+  void ensure(const Tokens& row, std::size_t length, bool is_long, const BatchLimits& limits, const Announce& announce);
   /// The same for what a batch of these rows is behind.
   void ensure(const Batch& batch, const std::vector<ScoredRow>& rows, const BatchLimits& limits,
               const Announce& announce);
@@ -33,6 +35,11 @@ class PrefixCache {
   /// Forgets all; the memory too.
   void clear();
 
+  /// What turns the tokens of a batch behind this prefix; empty where their positions do.
+  std::vector<Place> places(const Batch& batch) const;
+  bool has_places() const { return images_ && !images_->empty() && decoder_.config().has_three_positions; }
+  const ImageSpans* images() const { return images_; }
+
   const PrefixKeys& keys() const { return keys_; }
   std::int64_t length() const { return keys_.length(); }
 
@@ -41,7 +48,9 @@ class PrefixCache {
   void keep_common(const Tokens& row, const std::vector<std::size_t>& pieces);
 
   const Decoder& decoder_;
+  const ImageSpans* images_;
   Tokens tokens_;
+  bool is_long_ = false;
   std::vector<std::size_t> pieces_;  // their sum is tokens_.size()
   PrefixKeys keys_;
 };

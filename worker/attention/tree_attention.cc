@@ -21,8 +21,19 @@ std::set<std::int64_t> distinct_windows(const DecoderConfig& config) {
   return {config.windows.begin(), config.windows.end()};
 }
 
-/// [1, size, size]: the positions of a slot's ancestors in its block, itself among them; infinite: not seen, or none.
-at::Tensor block_keys(const Batch& batch, const Block& block, std::int64_t window, bool chunks) {
+/// Slots of the image that a slot is of, which lie one after another in its block; none for a text's.
+std::pair<std::int64_t, std::int64_t> slots_of_image(const Batch& batch, std::int64_t slot, const ImageSpans* images) {
+  const TokenId id = batch.tokens[static_cast<std::size_t>(slot)];
+  const ImageSpan* const image = images ? images->find(id) : nullptr;
+  if (!image) return {slot, slot};
+  const std::int64_t begin = slot - (id - image->first);
+  return {begin, begin + image->tokens};
+}
+
+/// [1, size, size]: the positions of a slot's ancestors in its block, itself among them, and of its image's slots;
+/// infinite: not seen, or none.
+at::Tensor block_keys(const Batch& batch, const Block& block, std::int64_t window, bool chunks,
+                      const ImageSpans* images) {
   const auto size = static_cast<std::int64_t>(block.size), begin = static_cast<std::int64_t>(block.begin);
   at::Tensor keys = at::full({1, size, size}, -kHidden, at::kFloat);
   float* rows = keys.data_ptr<float>();
@@ -34,6 +45,9 @@ at::Tensor block_keys(const Batch& batch, const Block& block, std::int64_t windo
       rows[slot * size + other] = static_cast<float>(batch.positions[at]);
       other = batch.parents[at] - begin;
     }
+    const auto [image, image_end] = slots_of_image(batch, begin + slot, images);
+    for (std::int64_t at = image; at < image_end; ++at)
+      rows[slot * size + at - begin] = static_cast<float>(batch.positions[static_cast<std::size_t>(at)]);
   }
   return keys;
 }
@@ -116,8 +130,11 @@ std::optional<Sight> sight_of(std::span<const std::int64_t> queries, std::int64_
 }
 
 TreeAttention::TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options,
-                             const PrefixKeys& prefix)
-    : config_(config), prefix_(prefix), masks_(config, options) {
+                             const PrefixKeys& prefix, const ImageSpans* images)
+    : config_(config),
+      prefix_(prefix),
+      images_(config.images_attend_themselves && images && !images->empty() ? images : nullptr),
+      masks_(config, options) {
   for (std::int64_t window : distinct_windows(config)) calls_.emplace(window, calls(batch, window, options));
 }
 
@@ -138,10 +155,16 @@ TreeAttention::Calls TreeAttention::calls(const Batch& batch, std::int64_t windo
       const std::int64_t first = batch.positions[block->begin];
       return first_seen(first + own.size - 1, window, config_.chunks) > first;
     };
-    if (!is_chain || masks_.has_biases() || std::ranges::any_of(blocks, is_cut)) {
+    const auto has_image = [&](const Block* block) {
+      for (std::size_t slot = block->begin; slot < block->begin + block->size; ++slot)
+        if (images_ && images_->find(batch.tokens[slot])) return true;
+      return false;
+    };
+    if (!is_chain || masks_.has_biases() || std::ranges::any_of(blocks, is_cut) ||
+        std::ranges::any_of(blocks, has_image)) {
       std::vector<at::Tensor> keys, queries;
       for (const Block* block : blocks) {
-        keys.push_back(block_keys(batch, *block, window, config_.chunks));
+        keys.push_back(block_keys(batch, *block, window, config_.chunks, images_));
         queries.push_back(block_queries(batch, *block));
       }
       own.mask = masks_.of(at::cat(keys, 0), at::cat(queries, 0));

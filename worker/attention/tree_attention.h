@@ -10,6 +10,7 @@
 #include "worker/attention/kv_cache.h"
 #include "worker/attention/prefix_keys.h"
 #include "worker/batching/batcher.h"
+#include "worker/batching/image_spans.h"
 #include "worker/checkpoint/decoder_config.h"
 #include "worker/kernels/attention.h"
 
@@ -48,9 +49,9 @@ std::optional<Sight> sight_of(std::span<const std::int64_t> queries, std::int64_
 
 class TreeAttention {
  public:
-  /// All must outlive this; the prefix is read as it is at each call.
+  /// All must outlive this; the prefix is read as it is at each call. images: null where rows have none.
   TreeAttention(const Batch& batch, const DecoderConfig& config, const at::TensorOptions& options,
-                const PrefixKeys& prefix);
+                const PrefixKeys& prefix, const ImageSpans* images = nullptr);
 
   /// q [tokens, heads, head_dim], k and v [tokens, kv_heads, head_dim] of the batch's tokens, rotated; returns
   /// [tokens, heads, head_dim] and [tokens, heads].
@@ -82,6 +83,7 @@ class TreeAttention {
 
   const DecoderConfig& config_;
   const PrefixKeys& prefix_;
+  const ImageSpans* images_;  // whose slots see each other; null: none
   PositionMasks masks_;
   std::map<std::int64_t, Calls> calls_;  // by window
 };

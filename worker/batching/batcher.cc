@@ -106,7 +106,22 @@ class BatchPlan {
 }  // namespace
 
 std::vector<Batch> make_batches(const std::vector<ScoredRow>& rows, const BatchLimits& limits) {
-  return BatchPlan(rows, limits).take();
+  const auto is_long = [&](const ScoredRow& row) { return row.tokens.size() > limits.longest_short; };
+  if (std::ranges::none_of(rows, is_long)) return BatchPlan(rows, limits).take();
+  std::vector<Batch> all;
+  for (const bool wanted : {false, true}) {
+    std::vector<ScoredRow> some;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (is_long(rows[i]) == wanted) some.push_back(rows[i]), places.push_back(i);
+    for (Batch& batch : BatchPlan(some, limits).take()) {
+      batch.is_long = wanted;
+      batch.prefix_row = places[batch.prefix_row];
+      for (RowPath& path : batch.paths) path.row = places[path.row];
+      all.push_back(std::move(batch));
+    }
+  }
+  return all;
 }
 
 std::size_t common_prefix(const std::vector<ScoredRow>& rows, const BatchLimits& limits) {

@@ -36,6 +36,7 @@ struct Batch {
   std::vector<std::int32_t> parents;    ///< slot before it on its path; -1: the prefix's end
   std::vector<Block> blocks;            ///< depth first
   std::vector<RowPath> paths;
+  bool is_long = false;         ///< of rows longer than BatchLimits::longest_short
   bool extends_prefix = false;  ///< one chain that is the next piece of its row's prefix: its keys are kept
 };
 
@@ -46,13 +47,16 @@ struct BatchLimits {
   std::size_t prefix_unit = 64;         ///< a prefix is a multiple of so many tokens
   std::size_t min_prefix = 0;           ///< of every batch: what all rows begin with, in whole units
   std::size_t max_rows = SIZE_MAX;      ///< of a batch
+  /// Rows of more tokens have batches, and a prefix, of their own: their positions turn otherwise.
+  std::size_t longest_short = SIZE_MAX;
 };
 
 /// Every target of every row in exactly one batch. A batch may be past max_batch_tokens by what its blocks repeat
 /// rather than share, or if that is below prefix_unit.
 std::vector<Batch> make_batches(const std::vector<ScoredRow>& rows, const BatchLimits& limits);
 
-/// What all rows begin with before any scored position, in whole units; 0 for one row, or where batches are too small.
+/// What all rows, all short or all long, begin with before any scored position, in whole units; 0 for one row, or where
+/// batches are too small.
 std::size_t common_prefix(const std::vector<ScoredRow>& rows, const BatchLimits& limits);
 
 /// How a prefix is computed: lengths, each a power of two of units and no more than a batch. They depend on nothing but

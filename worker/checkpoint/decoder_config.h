@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,12 @@ struct Rope {
   bool truncates = true;                 ///< yarn: to whole dimensions
   double query_beta = 0;                 ///< yarn, where the family has it: DecoderConfig::query_beta
   double attention_factor = 1;           ///< times cosines and sines
-  std::vector<double> factors;           ///< longrope: of each frequency, in texts up to the original length
+  /// longrope: of each frequency, and times cosines and sines, in texts up to the original length and in longer ones.
+  std::vector<double> factors, long_factors;
+  double long_attention_factor = 1;
+  /// How many frequencies turn by each of three positions (DecoderConfig::has_three_positions); empty: by the one.
+  std::vector<std::int64_t> sections;
+  bool interleaves_sections = false;  ///< frequency by frequency, as far as they go; else one section after another
 };
 
 /// Norms of queries and keys.
@@ -121,6 +127,8 @@ struct DecoderConfig {
   std::vector<std::int64_t> windows;        ///< attended positions of each layer, itself included; 0: all
   bool chunks = false;                      ///< windows are chunks instead: of positions that attend each other alone
   std::vector<Rope> ropes;                  ///< that layers have
+  bool has_three_positions = false;         ///< a token of an image is rotated by its row and column
+  bool images_attend_themselves = false;    ///< tokens of an image see its later ones too
   std::vector<std::int32_t> rope_of;        ///< of each layer, which of them; -1: none
   std::int64_t learned_positions = 0;       ///< rows of the table; 0: there is none
   std::int64_t position_offset = 0;         ///< of position 0 in the table
@@ -146,6 +154,12 @@ struct DecoderConfig {
   DecoderNames names;
   DecoderLayout layout;
 
+  /// Tokens of the longest text whose positions are turned as a short one's are.
+  std::int64_t longest_short() const {
+    for (const Rope& rope : ropes)
+      if (rope.scaling == Rope::Scaling::longrope) return static_cast<std::int64_t>(rope.original_max_position);
+    return std::numeric_limits<std::int64_t>::max();
+  }
   bool has_experts(std::int64_t layer) const {
     return experts.count > 0 && experts.in_layer[static_cast<std::size_t>(layer)];
   }

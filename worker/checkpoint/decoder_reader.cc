@@ -55,8 +55,6 @@ DecoderConfig read_decoder(ConfigReader& reader, const DecoderDefaults& d) {
     reader.require("partial_rotary_factor", 1.0, "rotates a part of a head only, which this family does not");
   const auto width = static_cast<std::int64_t>(static_cast<double>(c.head_dim) * (fraction > 0 ? fraction : 1));
   c.ropes = {read_rope(reader, c, d.theta, width, d.rope_kind)};
-  if (c.ropes[0].scaling == Rope::Scaling::longrope)
-    c.max_position = std::min(c.max_position, static_cast<std::int64_t>(c.ropes[0].original_max_position));
   c.ropes[0].interleaved = reader.get("rope_interleaved", d.interleaved);
   c.rope_of.assign(static_cast<std::size_t>(c.layers), 0);
   c.windows.assign(static_cast<std::size_t>(c.layers), 0);

@@ -91,17 +91,24 @@ using ReadDecoder = DecoderConfig (*)(ConfigReader&);
 
 /// A row of the table: what architectures of this family are called, with a head and without.
 struct DecoderFamily {
+  /// Where its keys stand: at the top; in text_config, its tensors beside a vision tower's; there or at the top.
+  enum class Keys { at_top, of_text, anywhere };
+
   const char *with_head, *base;
-  ReadDecoder read;
-  bool wrapped = false;  ///< its keys are those of text_config, its tensors lie beside a vision tower's
+  ReadDecoder read;  ///< null: what text_config's model_type names is read
+  Keys keys = Keys::at_top;
+  const char* model_type = nullptr;  ///< where text_config has none
 };
 
 /// The rows, by kind of family.
 const std::vector<DecoderFamily>& llama_families();
+const std::vector<DecoderFamily>& qwen_families();
 const std::vector<DecoderFamily>& gemma_families();
 const std::vector<DecoderFamily>& gpt_families();
 const std::vector<DecoderFamily>& expert_families();
 const std::vector<DecoderFamily>& sigmoid_expert_families();
+/// Image-text models whose text model is a family of its own.
+const std::vector<DecoderFamily>& vision_families();
 
 DecoderConfig read_llama(ConfigReader& reader);
 DecoderConfig read_gemma3(ConfigReader& reader);

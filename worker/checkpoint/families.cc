@@ -14,8 +14,8 @@ namespace {
 const std::map<std::string, const DecoderFamily*>& table() {
   static const auto rows = [] {
     std::map<std::string, const DecoderFamily*> made;
-    for (const auto* families :
-         {&llama_families(), &gemma_families(), &gpt_families(), &expert_families(), &sigmoid_expert_families()})
+    for (const auto* families : {&llama_families(), &qwen_families(), &gemma_families(), &gpt_families(),
+                                 &expert_families(), &sigmoid_expert_families(), &vision_families()})
       for (const DecoderFamily& family : *families)
         for (const char* name : {family.with_head, family.base})
           if (name) made.emplace(name, &family);
@@ -30,6 +30,8 @@ void check_rope(const Rope& rope, const DecoderConfig& c, const ConfigReader& re
                                   " would be rotated: rotary positions need pairs");
   if (rope.query_beta != 0 && c.query_beta == 0)
     reader.refuse("rope_scaling", "has a llama_4_scaling_beta, which this family does not read");
+  if (!rope.sections.empty() && !c.has_three_positions)
+    reader.refuse("rope_scaling", "has an mrope_section, which this family does not read");
 }
 
 void check_experts(const Experts& e, const ConfigReader& reader) {
@@ -63,6 +65,25 @@ nlohmann::json text_config(ConfigReader& reader) {
   return *text;
 }
 
+/// Architectures by the model_type that a text_config has.
+const std::map<std::string, std::string>& text_models() {
+  static const std::map<std::string, std::string> names = {
+      {"llama", "LlamaForCausalLM"},   {"mistral", "MistralForCausalLM"}, {"qwen2", "Qwen2ForCausalLM"},
+      {"qwen3", "Qwen3ForCausalLM"},   {"gemma", "GemmaForCausalLM"},     {"gemma2", "Gemma2ForCausalLM"},
+      {"phi3", "Phi3ForCausalLM"},     {"smollm3", "SmolLM3ForCausalLM"}, {"qwen3_moe", "Qwen3MoeForCausalLM"},
+      {"gpt_oss", "GptOssForCausalLM"}};
+  return names;
+}
+
+DecoderConfig read_text_model(const DecoderFamily& family, ConfigReader& reader) {
+  if (family.read) return family.read(reader);
+  const std::string type = reader.get("model_type", std::string(family.model_type));
+  const auto name = text_models().find(type);
+  if (name == text_models().end())
+    reader.refuse("model_type", "is '" + type + "', which is not read beside a vision tower");
+  return table().at(name->second)->read(reader);
+}
+
 std::string not_supported(const std::string& architecture) {
   std::set<std::string> known;
   for (const auto& [kind, name] : architectures()) known.insert(name);
@@ -83,6 +104,29 @@ DecoderConfig finished(DecoderConfig config, const ConfigReader& reader) {
 
 }  // namespace
 
+namespace {
+
+/// A decoder beside a vision tower.
+DecoderConfig read_wrapped(const DecoderFamily& family, ConfigReader& reader, std::vector<ReadKey>* keys) {
+  const nlohmann::json own = text_config(reader);
+  const bool flat = own.empty() && family.keys == DecoderFamily::Keys::anywhere;
+  ConfigReader inner(own, reader.file() + ", text_config");
+  ConfigReader& text = flat ? reader : inner;
+  if (flat)
+    pass_by(text, {"vision_config", "image_token_id", "video_token_id", "vision_start_token_id", "vision_end_token_id",
+                   "vision_token_id"});
+  DecoderConfig config = finished(read_text_model(family, text), text);
+  config.names_max_position = false;
+  if (keys) *keys = text.keys();
+  if (const nlohmann::json* eos = text.find("eos_token_id"); eos && eos->is_number_unsigned())
+    config.eos_ids = {eos->get<TokenId>()};
+  for (std::string* name : {&config.names.embedding, &config.names.final_norm, &config.names.head, &config.names.layer})
+    *name = "language_model." + *name;
+  return config;
+}
+
+}  // namespace
+
 std::vector<std::pair<std::string, std::string>> architectures() {
   std::vector<std::pair<std::string, std::string>> all;
   for (const auto& [name, family] : table())
@@ -96,18 +140,7 @@ std::vector<std::pair<std::string, std::string>> architectures() {
 DecoderConfig read_decoder_config(const std::string& architecture, ConfigReader& reader, std::vector<ReadKey>* keys) {
   const auto row = table().find(architecture);
   if (row == table().end()) throw InputError(reader.file() + ": " + not_supported(architecture));
-  if (row->second->wrapped) {
-    ConfigReader inner(text_config(reader), reader.file() + ", text_config");
-    DecoderConfig config = finished(row->second->read(inner), inner);
-    config.names_max_position = false;
-    if (keys) *keys = inner.keys();
-    if (const nlohmann::json* eos = inner.find("eos_token_id"); eos && eos->is_number_unsigned())
-      config.eos_ids = {eos->get<TokenId>()};
-    for (std::string* name :
-         {&config.names.embedding, &config.names.final_norm, &config.names.head, &config.names.layer})
-      *name = "language_model." + *name;
-    return config;
-  }
+  if (row->second->keys != DecoderFamily::Keys::at_top) return read_wrapped(*row->second, reader, keys);
   DecoderConfig config = row->second->read(reader);
   config.has_head = architecture != (row->second->base ? row->second->base : "");
   if (!config.has_head) config.tied_embeddings = true, config.head_bias = false;  // no tensor of a head is there

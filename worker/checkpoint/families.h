@@ -1,7 +1,7 @@
 // The only files with family names: which architectures there are, how their config.json reads, where their weights
-// lie. A new decoder family is one reader and one row of a table in families_llama.cc, families_gemma.cc,
-// families_gpt.cc, families_experts.cc or families_sigmoid_experts.cc; encoders are in families_encoder.cc and
-// families_rotary_encoder.cc, T5 in families_seq2seq.cc.
+// lie. A new decoder family is one reader and one row of a table in families_llama.cc, families_qwen.cc,
+// families_gemma.cc, families_gpt.cc, families_experts.cc or families_sigmoid_experts.cc; encoders are in
+// families_encoder.cc and families_rotary_encoder.cc, T5 in families_seq2seq.cc, towers in families_vision.cc.
 #pragma once
 
 #include <optional>
@@ -13,6 +13,7 @@
 #include "worker/checkpoint/decoder_config.h"
 #include "worker/checkpoint/encoder_config.h"
 #include "worker/checkpoint/seq2seq_config.h"
+#include "worker/checkpoint/vision_config.h"
 #include "worker/checkpoint/weight_source.h"
 
 namespace proctor {
@@ -34,6 +35,12 @@ std::vector<std::string> encoder_names();
 /// As read_decoder_config.
 EncoderConfig read_encoder_config(const std::string& architecture, ConfigReader& reader);
 std::vector<WeightSource> encoder_weight_sources(const EncoderConfig& config);
+
+/// Does an image-text model of this architecture have a tower that is read?
+bool has_tower(const std::string& architecture);
+/// As read_decoder_config, of vision_config and the projector's keys beside it. text_hidden: the decoder's.
+VisionConfig read_vision_config(const std::string& architecture, ConfigReader& reader, std::int64_t text_hidden);
+std::vector<WeightSource> vision_weight_sources(const VisionConfig& config);
 
 bool is_seq2seq(const std::string& architecture);
 std::vector<std::string> seq2seq_names();

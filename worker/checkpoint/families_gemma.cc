@@ -248,7 +248,7 @@ const std::vector<DecoderFamily>& gemma_families() {
       {"GemmaForCausalLM", "GemmaModel", read_gemma},
       {"Gemma2ForCausalLM", "Gemma2Model", read_gemma2},
       {"Gemma3ForCausalLM", "Gemma3TextModel", read_gemma3},
-      {"Gemma3ForConditionalGeneration", nullptr, read_gemma3, true},
+      {"Gemma3ForConditionalGeneration", nullptr, read_gemma3, DecoderFamily::Keys::of_text},
       {"OlmoForCausalLM", "OlmoModel", read_olmo},
       {"Olmo2ForCausalLM", "Olmo2Model", read_olmo2},
       {"Olmo3ForCausalLM", "Olmo3Model", read_olmo3},

@@ -64,34 +64,6 @@ DecoderConfig read_mistral3(ConfigReader& reader) {
                                                                           : read_mistral(reader);
 }
 
-/// Qwen2 and Qwen3: a window per layer, from layer_types or from max_window_layers on.
-void read_qwen_windows(ConfigReader& reader, DecoderConfig& c) {
-  const bool use = reader.get("use_sliding_window", false);
-  const std::int64_t size = read_window(reader, kMistralWindow);
-  const auto first = reader.get<std::int64_t>("max_window_layers", 28);
-  reader.require("use_mrope", false, "asks for multimodal rotary positions");
-  read_windows_from(reader, c, use ? size : 0, first);
-}
-
-constexpr DecoderDefaults kQwen2 = {.vocabulary = 151936, .intermediate = 22016, .kv_heads = 32, .max_position = 32768};
-
-DecoderConfig read_qwen2(ConfigReader& reader) {
-  DecoderConfig c = read_decoder(reader, kQwen2);
-  c.qkv_bias = true;
-  read_qwen_windows(reader, c);
-  return c;
-}
-
-DecoderConfig read_qwen3(ConfigReader& reader) {
-  DecoderDefaults defaults = kQwen2;
-  defaults.head_dim = 128;
-  DecoderConfig c = read_decoder(reader, defaults);
-  read_attention_bias(reader, c, false);
-  norm_queries_and_keys(c);
-  read_qwen_windows(reader, c);
-  return c;
-}
-
 /// Where the file does not speak of rope_scaling, it is Llama 3's.
 DecoderConfig read_apertus(ConfigReader& reader) {
   constexpr double kTheta = 12e6;
@@ -313,9 +285,7 @@ const std::vector<DecoderFamily>& llama_families() {
       {"MistralForCausalLM", "MistralModel", read_mistral},
       {"MinistralForCausalLM", "MinistralModel", read_mistral},
       {"Ministral3ForCausalLM", "Ministral3Model", read_ministral3},
-      {"Mistral3ForConditionalGeneration", nullptr, read_mistral3, true},
-      {"Qwen2ForCausalLM", "Qwen2Model", read_qwen2},
-      {"Qwen3ForCausalLM", "Qwen3Model", read_qwen3},
+      {"Mistral3ForConditionalGeneration", nullptr, read_mistral3, DecoderFamily::Keys::of_text},
       {"ApertusForCausalLM", "ApertusModel", read_apertus},
       {"HunYuanDenseV1ForCausalLM", "HunYuanDenseV1Model", read_hunyuan},
       {"Phi3ForCausalLM", "Phi3Model", read_phi3},

@@ -166,7 +166,7 @@ const std::vector<DecoderFamily>& sigmoid_expert_families() {
       {"Dots1ForCausalLM", "Dots1Model", read_dots1},
       {"AfmoeForCausalLM", "AfmoeModel", read_afmoe},
       {"Llama4ForCausalLM", "Llama4TextModel", read_llama4},
-      {"Llama4ForConditionalGeneration", nullptr, read_llama4, true},
+      {"Llama4ForConditionalGeneration", nullptr, read_llama4, DecoderFamily::Keys::of_text},
   };
   return rows;
 }

@@ -124,6 +124,27 @@ void read_tokens(const fs::path& folder, const Json& config, TokenizerSettings& 
   for (auto& [id, token] : by_id) settings.added_tokens.push_back(std::move(token));
 }
 
+/// transformers 4.57 writes Qwen2-VL's into text_config alone.
+std::string architecture_of(const Json& config, const std::string& file) {
+  const auto named = [](const Json& json) {
+    return json.is_object() && json.contains("architectures") && json.at("architectures").is_array() &&
+           !json.at("architectures").empty() && json.at("architectures")[0].is_string();
+  };
+  if (named(config)) return config.at("architectures")[0];
+  if (config.is_object() && config.contains("text_config") && named(config.at("text_config")))
+    return config.at("text_config").at("architectures")[0];
+  throw InputError(file + ": \"architectures\" is missing, so the kind of model is not known");
+}
+
+/// Without a file that says how images are prepared, an image-text model is its text model.
+void read_decoder_and_tower(ConfigReader& reader, ModelFolder& folder) {
+  folder.decoder = read_decoder_config(folder.architecture, reader, &folder.keys);
+  const fs::path path = folder.path;
+  if (has_tower(folder.architecture) &&
+      (is_there(path / "preprocessor_config.json") || is_there(path / "processor_config.json")))
+    folder.vision = read_vision_config(folder.architecture, reader, folder.decoder.hidden);
+}
+
 /// The network's own limit where it has one; else, or below it, the tokenizer's.
 std::int64_t max_length_of(const ModelFolder& folder) {
   const std::optional<std::int64_t>& said = folder.tokenizer.model_max_length;
@@ -178,10 +199,7 @@ ModelFolder read_model_folder(const std::string& path) try {
   folder.path = path;
   const fs::path file = fs::path(path) / "config.json";
   const Json json = read_json(file, true);
-  if (!json.is_object() || !json.contains("architectures") || !json.at("architectures").is_array() ||
-      json.at("architectures").empty() || !json.at("architectures")[0].is_string())
-    throw InputError(file.string() + ": \"architectures\" is missing, so the kind of model is not known");
-  folder.architecture = json.at("architectures")[0];
+  folder.architecture = architecture_of(json, file.string());
   folder.checkpoint_dtype = checkpoint_dtype(json, path);
   ConfigReader reader(json, file.string());
   if (is_encoder(folder.architecture, json))
@@ -189,7 +207,7 @@ ModelFolder read_model_folder(const std::string& path) try {
   else if (is_seq2seq(folder.architecture))
     folder.seq2seq = read_seq2seq_config(folder.architecture, reader);
   else
-    folder.decoder = read_decoder_config(folder.architecture, reader, &folder.keys);
+    read_decoder_and_tower(reader, folder);
   if (folder.keys.empty()) folder.keys = reader.keys();
   folder.generation = read_generation(folder, json);
   folder.tokenizer = read_tokenizer_settings(path);
@@ -206,14 +224,19 @@ std::vector<WeightSource> folder_sources(const ModelFolder& folder, Share share)
   if (folder.seq2seq)
     return member_sources(seq2seq_weight_sources(*folder.seq2seq),
                           seq2seq_weight_sources(member_config(*folder.seq2seq, share)), share);
-  if (!folder.encoder) return member_sources(folder.decoder, share);
-  return member_sources(*folder.encoder, share);
+  if (folder.encoder) return member_sources(*folder.encoder, share);
+  std::vector<WeightSource> sources = member_sources(folder.decoder, share);
+  if (folder.vision) std::ranges::move(vision_weight_sources(*folder.vision), std::back_inserter(sources));
+  return sources;
 }
 
 std::vector<ParameterShape> folder_parameters(const ModelFolder& folder, Share share) {
   if (folder.seq2seq) return parameters_of(seq2seq_weight_sources(member_config(*folder.seq2seq, share)));
-  if (!folder.encoder) return decoder_parameters(member_config(folder.decoder, share));
-  return parameters_of(encoder_weight_sources(member_config(*folder.encoder, share)));
+  if (folder.encoder) return parameters_of(encoder_weight_sources(member_config(*folder.encoder, share)));
+  std::vector<ParameterShape> parameters = decoder_parameters(member_config(folder.decoder, share));
+  if (folder.vision)
+    std::ranges::move(parameters_of(vision_weight_sources(*folder.vision)), std::back_inserter(parameters));
+  return parameters;
 }
 
 }  // namespace proctor

@@ -11,6 +11,7 @@
 #include "worker/checkpoint/config_reader.h"
 #include "worker/checkpoint/generation_defaults.h"
 #include "worker/checkpoint/tensor_parallel.h"
+#include "worker/checkpoint/vision_config.h"
 #include "worker/tokenizer/added_tokens.h"
 
 namespace proctor {
@@ -34,7 +35,8 @@ TokenizerSettings read_tokenizer_settings(const std::string& folder);
 
 struct ModelFolder {
   std::string path, architecture, checkpoint_dtype;
-  DecoderConfig decoder;  ///< where there is neither of the others
+  DecoderConfig decoder;               ///< where there is neither of the others
+  std::optional<VisionConfig> vision;  ///< beside the decoder, where the folder says how images are prepared
   std::optional<EncoderConfig> encoder;
   std::optional<Seq2SeqConfig> seq2seq;
   GenerationDefaults generation;

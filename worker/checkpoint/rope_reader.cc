@@ -42,6 +42,15 @@ class RopeObject {
     }
     return out;
   }
+  std::vector<std::int64_t> sizes(const char* name) {
+    if (!has(name)) return {};
+    std::vector<std::int64_t> out;
+    for (const Json& value : json_.at(name)) {
+      if (!value.is_number_unsigned()) refuse("has " + value.dump() + " in " + name);
+      out.push_back(value);
+    }
+    return out;
+  }
   bool flag(const char* name, bool fallback) {
     if (!has(name)) return fallback;
     if (!json_.at(name).is_boolean())
@@ -101,17 +110,19 @@ void read_yarn(RopeObject& object, const DecoderConfig& config, Rope& rope) {
   rope.attention_factor = object.optional("attention_factor", both, kMostFactor);
 }
 
-/// LongRoPE (Ding et al. 2024, arXiv:2402.13753). Texts longer than the original length would have other factors; none
-/// is: read_decoder ends rows there.
+/// LongRoPE (Ding et al. 2024, arXiv:2402.13753): texts longer than the original length have other factors. PhiMoE
+/// keeps that length here, and finds its frequencies by the one at the top: where that is missing, by none.
 void read_longrope(ConfigReader& reader, RopeObject& object, const DecoderConfig& config, Rope& rope) {
   rope.scaling = Rope::Scaling::longrope;
   rope.factors = object.numbers("short_factor", rope.width / 2);
-  (void)object.numbers("long_factor", rope.width / 2);
+  rope.long_factors = object.numbers("long_factor", rope.width / 2);
   const auto positions = static_cast<double>(config.max_position);
   const bool of_phimoe = object.has("short_mscale");
-  object.has("long_mscale");
   const double own = object.optional("original_max_position_embeddings", 0, kMostPosition);
   const auto top = static_cast<double>(reader.get<std::int64_t>("original_max_position_embeddings", 0));
+  if (of_phimoe && top > 0 && top != own)
+    object.refuse("has an original_max_position_embeddings that is not the one beside it");
+  if (of_phimoe && top == 0) rope.long_factors = rope.factors;
   const double original = of_phimoe ? own : top, said = object.optional("factor", 1, kMostFactor);
   rope.original_max_position = original > 0 ? original : positions;
   rope.factor = original > 0 ? positions / original : said;
@@ -119,6 +130,7 @@ void read_longrope(ConfigReader& reader, RopeObject& object, const DecoderConfig
       rope.factor <= 1 ? 1 : std::sqrt(1 + std::log(rope.factor) / std::log(rope.original_max_position));
   const double factor = object.optional("attention_factor", gain, kMostFactor);
   rope.attention_factor = object.optional("short_mscale", factor, kMostFactor);
+  rope.long_attention_factor = object.optional("long_mscale", factor, kMostFactor);
 }
 
 /// Below max_position_embeddings, where every row ends, dynamic scaling is none; but for HunYuan's alpha.
@@ -159,7 +171,10 @@ void read_scaling(ConfigReader& reader, const std::string& key, const Json& json
     read_longrope(reader, object, config, rope);
   } else if (type == "dynamic") {
     read_dynamic(object, rope);
-  } else if (type != "default") {
+  } else if (type == "default" || type == "mrope") {
+    rope.sections = object.sizes("mrope_section");
+    rope.interleaves_sections = object.flag("mrope_interleaved", false);
+  } else {
     object.refuse("asks for '" + type + "' (default, linear, dynamic, llama3, yarn and longrope are implemented)");
   }
   object.finish(type);

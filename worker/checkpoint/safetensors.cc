@@ -215,6 +215,8 @@ std::vector<std::string> other_names(const std::string& tensor) {
   if (tensor.starts_with(kInner)) {
     names.push_back("model.language_model." + tensor.substr(kInner.size()));
     names.push_back("language_model." + tensor.substr(kInner.size()));
+    names.push_back("model.text_model." + tensor.substr(kInner.size()));
+    names.push_back("model." + tensor.substr(kInner.size()));
   } else if (tensor.starts_with(kWrapped)) {
     names.push_back(tensor.substr(kWrapped.size()));
   }

@@ -18,6 +18,7 @@ struct PartOfTensor {
   std::int64_t block = 0, stride = 0;  ///< rows that lie together, and from their first to the next ones'; 0: all do
   bool transposed = false;             ///< the file has [columns, rows]
   bool scalar = false;                 ///< the file has one number, of no dimension
+  bool flattened = false;              ///< the part's rows are the file's, whatever dimensions those have
 };
 
 /// A part of the checkpoint's `tensor`, by default all of it, goes to rows [row, row + rows) of `parameter`.
@@ -32,6 +33,11 @@ struct WeightSource {
 
   const std::vector<std::int64_t>& tensor_shape() const {
     return part.shape.empty() && !part.scalar ? shape : part.shape;
+  }
+  /// Elements from one row of the tensor (or of one of its matrices) to the next.
+  std::int64_t row_width() const {
+    if (shape.size() < 2) return 1;
+    return part.flattened ? shape[1] : tensor_shape().back();
   }
   /// Of the tensor (or of one of its matrices) where row `r` of the part lies.
   std::int64_t tensor_row(std::int64_t r) const {

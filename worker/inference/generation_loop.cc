@@ -11,26 +11,29 @@
 #include "worker/kernels/token_tensor.h"
 
 namespace proctor {
-/// The rows under way, each in a lane of the cache.
+/// The rows under way, all of them long or none (DecoderConfig::longest_short), each in a lane of the cache.
 class GenerationLoop::Lanes {
  public:
-  Lanes(GenerationLoop& loop, std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce)
+  Lanes(GenerationLoop& loop, std::vector<GenerationRow*> rows, bool is_long, const BatchLimits& limits,
+        const Announce& announce)
       : loop_(loop),
         decoder_(loop.decoder_),
         choice_(loop.codec_, loop.eos_ids_, LogitColumns(loop.decoder_)),
-        rows_(rows),
+        rows_(std::move(rows)),
         limits_(limits),
+        is_long_(is_long),
         announce_(announce) {
-    for (const GenerationRow& row : rows) prompts_.push_back({row.prompt, {0}});
+    for (const GenerationRow* row : rows_) prompts_.push_back({so_far(*row), {0}});
     shared_ = common_prefix(prompts_, limits);
     std::int64_t longest = 0;
-    for (const GenerationRow& row : rows) longest = std::max(longest, positions_of(row));
-    const auto count = static_cast<std::int64_t>(rows.size());
+    for (const GenerationRow* row : rows_) longest = std::max(longest, positions_of(*row));
+    const auto count = static_cast<std::int64_t>(rows_.size());
     const bool gpu = !decoder_.options().device().is_cpu();
     const double most = cached_batches(gpu) * static_cast<double>(limits.max_batch_tokens);
     const std::int64_t lanes = std::clamp<std::int64_t>(static_cast<std::int64_t>(most) / longest, 1, count);
     limits_.max_rows = static_cast<std::size_t>(lanes == count ? count : std::max<std::int64_t>(1, lanes / 4));
     limits_.min_prefix = shared_;
+    if (is_long) limits_.longest_short = 0;
     batches_ = make_batches(prompts_, limits_);
     longest_first();
     const DecoderConfig& config = decoder_.config();
@@ -47,12 +50,25 @@ class GenerationLoop::Lanes {
       if (!active_.empty()) step();
     }
   }
+  /// Rows that grew too long to be short ones, before they were finished.
+  const std::vector<GenerationRow*>& outgrown() const { return outgrown_; }
 
  private:
   struct Active {
     GenerationRow* row;
     std::int32_t token;  // chosen, not yet computed
+    std::int32_t shift;  // from its position to what turns it, behind images
   };
+
+  static Tokens so_far(const GenerationRow& row) {
+    Tokens tokens = row.prompt;
+    tokens.insert(tokens.end(), row.generated.begin(), row.generated.end());
+    return tokens;
+  }
+  bool outgrows(const GenerationRow& row) const {
+    const auto tokens = static_cast<std::int64_t>(row.prompt.size() + row.generated.size());
+    return !is_long_ && tokens > decoder_.config().longest_short();
+  }
 
   /// In its lane, at most.
   std::int64_t positions_of(const GenerationRow& row) const {
@@ -60,7 +76,7 @@ class GenerationLoop::Lanes {
   }
   std::int64_t positions_of(const Batch& batch) const {
     std::int64_t most = 0;
-    for (const RowPath& path : batch.paths) most = std::max(most, positions_of(rows_[path.row]));
+    for (const RowPath& path : batch.paths) most = std::max(most, positions_of(*rows_[path.row]));
     return most;
   }
 
@@ -93,7 +109,8 @@ class GenerationLoop::Lanes {
       slots.push_back(token_tensor(path.slots, device));
       cache_->add_lane(behind + static_cast<std::int64_t>(path.slots.size()));
     }
-    const TreeAttention attention(batch, decoder_.config(), decoder_.options(), prefix.keys());
+    const TreeAttention attention(batch, decoder_.config(), decoder_.options(), prefix.keys(), prefix.images());
+    const std::vector<Place> places = prefix.places(batch);
     const Attend attend = [&](auto layer, const auto& q, const auto& k, const auto& v) {
       for (std::size_t i = 0; i < slots.size(); ++i) {
         const std::int64_t lane = first + static_cast<std::int64_t>(i), shared = static_cast<std::int64_t>(shared_);
@@ -105,10 +122,16 @@ class GenerationLoop::Lanes {
       return attention(layer, q, k, v);
     };
     const std::vector<std::int32_t> last = last_slots(batch);
-    const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend, {.tokens = last});
-    for (const RowPath& path : batch.paths) active_.push_back({&rows_[path.row], -1});
+    const at::Tensor states = decoder_.forward(batch.tokens, batch.positions, attend,
+                                               {.tokens = last, .of_long_texts = batch.is_long, .places = places});
+    for (const RowPath& path : batch.paths) active_.push_back({rows_[path.row], -1, shift_of(*rows_[path.row])});
     choose(decoder_.logits(states), static_cast<std::size_t>(first));
-    if (shared_ > 0) prefix.ensure(prompts_[0].tokens, shared_, limits_, announce_);
+    if (shared_ > 0) prefix.ensure(prompts_[0].tokens, shared_, batch.is_long, limits_, announce_);
+  }
+
+  std::int32_t shift_of(const GenerationRow& row) const {
+    if (!loop_.prefix_.has_places()) return 0;
+    return count_behind(row.prompt, *loop_.prefix_.images()) - static_cast<std::int32_t>(row.prompt.size());
   }
 
   /// One token of every active row.
@@ -116,16 +139,23 @@ class GenerationLoop::Lanes {
     announce_("decode step " + std::to_string(++steps_) + ", " + std::to_string(active_.size()) + " rows");
     Tokens tokens;
     std::vector<std::int32_t> positions;
+    std::vector<Place> places;
     for (std::size_t i = 0; i < active_.size(); ++i) {
       tokens.push_back(active_[i].token);
       positions.push_back(
           static_cast<std::int32_t>(static_cast<std::int64_t>(shared_) + cache_->length(static_cast<std::int64_t>(i))));
     }
+    if (loop_.prefix_.has_places())
+      for (std::size_t i = 0; i < active_.size(); ++i) {
+        const std::int32_t at = positions[i] + active_[i].shift;
+        places.push_back({at, at, at});
+      }
     cache_->begin_step();
     const CachedAttention attention(*cache_, decoder_.config(), decoder_.options(),
                                     shared_ > 0 ? &loop_.prefix_.keys() : nullptr);
     const at::Tensor states =
-        decoder_.forward(tokens, positions, std::cref(attention), {.products = Products::streamed});
+        decoder_.forward(tokens, positions, std::cref(attention),
+                         {.products = Products::streamed, .of_long_texts = is_long_, .places = places});
     cache_->end_step();
     choose(decoder_.logits(states, Products::streamed), 0);
   }
@@ -136,7 +166,8 @@ class GenerationLoop::Lanes {
     for (std::size_t i = first; i < active_.size(); ++i) rows.push_back(active_[i].row);
     const std::vector<bool> finished = choice_(logits, rows);
     for (std::size_t i = active_.size(); i-- > first;) {  // backwards: a lane that leaves is filled by the last one
-      if (finished[i - first])
+      if (!finished[i - first] && outgrows(*active_[i].row)) outgrown_.push_back(active_[i].row);
+      if (finished[i - first] || outgrows(*active_[i].row))
         leave(i);
       else
         active_[i].token = active_[i].row->generated.back();
@@ -152,19 +183,33 @@ class GenerationLoop::Lanes {
   GenerationLoop& loop_;
   const Decoder& decoder_;
   TokenChoice choice_;
-  std::span<GenerationRow> rows_;
+  std::vector<GenerationRow*> rows_;
   BatchLimits limits_;
+  bool is_long_;
   const Announce& announce_;
   std::vector<ScoredRow> prompts_;
   std::size_t shared_ = 0;  // tokens of the prefix that no lane holds
   std::vector<Batch> batches_;
   std::optional<KvCache> cache_;
   std::vector<Active> active_;  // of each lane in use
+  std::vector<GenerationRow*> outgrown_;
   std::uint64_t steps_ = 0;
 };
 
+/// A row that outgrows the short ones is computed anew from its beginning, since all its keys turn otherwise.
 void GenerationLoop::run(std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce) {
-  if (!rows.empty()) Lanes(*this, rows, limits, announce).run();
+  std::vector<GenerationRow*> short_rows, long_rows;
+  for (GenerationRow& row : rows) {
+    const bool is_long = static_cast<std::int64_t>(row.prompt.size()) > decoder_.config().longest_short();
+    (is_long ? long_rows : short_rows).push_back(&row);
+  }
+  if (!short_rows.empty()) {
+    Lanes lanes(*this, std::move(short_rows), false, limits, announce);
+    lanes.run();
+    for (GenerationRow* row : lanes.outgrown()) long_rows.push_back(row);
+  }
+  std::ranges::sort(long_rows);  // as they were given
+  if (!long_rows.empty()) Lanes(*this, std::move(long_rows), true, limits, announce).run();
 }
 
 }  // namespace proctor

@@ -26,6 +26,7 @@ struct GenerationRow {
   std::vector<std::string> stops;
   std::int64_t max_new = 0, truncated = 0;
   double repetition_penalty = 1;
+  std::optional<TokenId> image_token = {};  ///< what an image's ids stand for, where the prompt has images
   Sampling sampling;
   bool wants_logprobs = false;
   LogitChanges changes = {};

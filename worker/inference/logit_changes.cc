@@ -45,7 +45,8 @@ void ban_endings(at::Tensor& logits, const GenerationRow& row, const Tokens& eos
 void penalise_repetition(at::Tensor& logits, const GenerationRow& row, const VocabularyShare& mine) {
   Marked seen;
   for (const Tokens* tokens : {&row.prompt, &row.generated})
-    for (const TokenId id : *tokens) seen.add(id, 0, mine);
+    for (const TokenId id : *tokens) seen.add(id, 0, mine);  // an image's own ids are no member's
+  if (row.image_token) seen.add(*row.image_token, 0, mine);
   const at::Tensor ids = token_tensor(seen.ids, logits.device()), values = logits.index_select(0, ids);
   logits.scatter_(0, ids, at::where(values < 0, values * row.repetition_penalty, values / row.repetition_penalty));
 }

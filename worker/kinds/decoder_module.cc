@@ -8,10 +8,13 @@
 
 #include "worker/base/clock.h"
 #include "worker/kinds/each_request.h"
+#include "worker/kinds/image_batches.h"
 #include "worker/kinds/options.h"
 
 namespace proctor {
 namespace {
+
+constexpr std::int64_t kPatchesOfToken = 4;  // that a tower computes at once, of each token a batch may have
 
 /// Ascending.
 std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& work) {
@@ -25,20 +28,48 @@ std::vector<std::uint32_t> requests_of(const Batch& batch, const ScoringWork& wo
 DecoderModule::DecoderModule(const Module& module, Device& device, Communicator& gang, const Announce& announce)
     : folder_(read_model_folder(module.path)),
       codec_(folder_, module.add_bos_token),
-      rows_(folder_, codec_, row_limit(folder_, module)),
+      rows_(folder_, codec_, row_limit(folder_, module), row_limit_with_images(folder_, module)),
       weights_(read_weights(folder_, module, device, gang, announce)),
-      decoder_(folder_.decoder, weights_, gang),
-      prefix_(decoder_) {}
+      images_(folder_.decoder.vocabulary),
+      decoder_(folder_.decoder, weights_, gang, &features_),
+      prefix_(decoder_, &images_) {
+  if (folder_.vision) tower_.emplace(*folder_.vision, weights_);
+}
 
 double DecoderModule::seconds_of_products() {
   const at::NoGradGuard no_grad;
   return decoder_.seconds_of_products();
 }
 
-BatchLimits DecoderModule::limits_of(const ShardRun& shard) {
+/// Where an image's tokens see each other, no batch and no prefix ends among them.
+BatchLimits DecoderModule::limits_of(const ShardRun& shard) const {
   BatchLimits limits;
   limits.max_batch_tokens = shard.max_batch_tokens;
+  limits.longest_short = static_cast<std::size_t>(folder_.decoder.longest_short());
+  if (folder_.decoder.images_attend_themselves && !images_.empty()) limits.prefix_unit = SIZE_MAX;
   return limits;
+}
+
+void DecoderModule::forget_images() {
+  images_ = ImageSpans(folder_.decoder.vocabulary);
+  features_ = {};
+}
+
+void DecoderModule::show(const ShardImages& images, const ShardRun& shard, BatchCleanup& cleanup,
+                         const Announce& announce) {
+  if (images.empty() && images_.empty()) return;
+  prefix_.clear();  // its ids are other images'
+  forget_images();
+  if (images.empty()) return;
+  const at::NoGradGuard no_grad;
+  images_ = images.spans();
+  features_ =
+      image_features(*tower_, images.inputs(), kPatchesOfToken * shard.max_batch_tokens, [&](auto first, auto last) {
+        if (first > 0) cleanup.after_batch();
+        announce("images " + std::to_string(first + 1) + " to " + std::to_string(last) + " of " +
+                 std::to_string(images.inputs().size()));
+      });
+  cleanup.after_batch();
 }
 
 ScoringWork DecoderModule::one_row_each(const ShardRun& shard, const MakeRow& make) {

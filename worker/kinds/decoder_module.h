@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "worker/attention/prefix_cache.h"
@@ -13,7 +14,9 @@
 #include "worker/kinds/kinds.h"
 #include "worker/kinds/prefetch.h"
 #include "worker/kinds/request_rows.h"
+#include "worker/kinds/shard_images.h"
 #include "worker/models/decoder.h"
+#include "worker/models/vision/vision_tower.h"
 
 namespace proctor {
 
@@ -23,9 +26,13 @@ class DecoderModule : public OpenModule {
 
   void drop_batches() override {
     prefetch_.drop();
+    forget_images();
     prefix_.clear();
   }
-  Computed computed() const override { return {decoder_.tokens_computed(), decoder_.flops_computed(), tokenize_s_}; }
+  Computed computed() const override {
+    const double of_images = tower_ ? tower_->flops_computed() : 0;
+    return {decoder_.tokens_computed(), decoder_.flops_computed() + of_images, tokenize_s_};
+  }
   double seconds_of_products() override;
   std::uint64_t bytes_read() const override { return weights_.bytes_read(); }
 
@@ -39,13 +46,18 @@ class DecoderModule : public OpenModule {
   /// Collective. run_batches that scores: of each row.
   std::uint32_t score_rows(const ScoringWork& work, const ShardRun& shard, BatchCleanup& cleanup,
                            const Announce& announce, std::vector<RowScore>& of_rows);
+  /// Computes the features of a shard's images, in batches of at most max_batch_patches, each announced; what was shown
+  /// before is forgotten.
+  void show(const ShardImages& images, const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce);
   /// A row a request, as `make` has it (request, tokens it cut -> row); what it throws as InputError, and a token that
   /// the model lacks, is its request's error. Called also on another thread, until the next one_row_each or
   /// drop_batches.
   using MakeRow = std::function<ScoredRow(const Request&, std::int64_t&)>;
   ScoringWork one_row_each(const ShardRun& shard, const MakeRow& make);
-  static BatchLimits limits_of(const ShardRun& shard);
+  BatchLimits limits_of(const ShardRun& shard) const;
 
+  /// Of a folder that reads images: as the module wants it.
+  const ImageProcessor& image_processor() const { return image_processor_; }
   const ModelFolder& folder() const { return folder_; }
   TextCodec& codec() { return codec_; }
   const RequestRows& rows() const { return rows_; }
@@ -57,10 +69,16 @@ class DecoderModule : public OpenModule {
   void run_apart(const ScoringWork& work, const ShardRun& shard, const Batch& batch, std::uint32_t number,
                  const Announce& announce, const Compute& compute);
 
+  void forget_images();
+
   ModelFolder folder_;
   TextCodec codec_;
   RequestRows rows_;
+  ImageProcessor image_processor_;
   Weights weights_;
+  std::optional<VisionTower> tower_;  // where the folder has one
+  ImageSpans images_;                 // of the shard's rows
+  ImageFeatures features_;            // the same
   Decoder decoder_;
   PrefixCache prefix_;
   Prefetch<ScoringWork> prefetch_;  // last, since its thread reads the others

@@ -35,6 +35,7 @@ class Generator final : public DecoderModule {
     const Rows made = rows_ahead_.of(shard, [this](std::span<const Request> requests) { return rows_of(requests); });
     std::vector<Response> responses = responses_with(made.scoring.errors);
     tokenize_s_ += seconds_since(begin);
+    show(made.images, shard, cleanup, announce);
     const std::uint32_t batches = score_all(shard, made.scoring, cleanup, announce, responses);
     generate_all(shard, made.generation, batches, cleanup, announce, responses);
     return responses;
@@ -48,6 +49,7 @@ class Generator final : public DecoderModule {
   struct Rows {
     ScoringWork scoring;  // its errors are of all requests
     std::vector<GenerationRow> generation;
+    ShardImages images;
   };
   Rows rows_of(std::span<const Request> requests) const;
   /// Returns how many batches that were.
@@ -88,12 +90,13 @@ std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& wor
 
 /// Those that are generated in trie order.
 Generator::Rows Generator::rows_of(std::span<const Request> requests) const {
-  Rows made{ScoringWork(requests.size()), {}};
+  Rows made{ScoringWork(requests.size()), {}, {}};
+  if (folder().vision) made.images = ShardImages(requests, image_processor(), folder().vocabulary());
   made.scoring.errors = errors_of_each(requests.size(), [&](std::size_t i) {
     if (std::holds_alternative<Generate>(requests[i].ask))
-      made.generation.push_back(rows().generation(requests[i], i));
+      made.generation.push_back(rows().generation(requests[i], i, made.images));
     else
-      rows().score(requests[i], i, made.scoring);
+      rows().score(requests[i], i, made.scoring, made.images);
   });
   std::ranges::stable_sort(made.generation, {}, &GenerationRow::prompt);
   return made;

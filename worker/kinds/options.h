@@ -47,6 +47,11 @@ inline std::int64_t row_limit(const ModelFolder& folder, const Module& module) {
   return module.max_length.value_or(folder.max_length);
 }
 
+/// The same of rows with images, which lm-eval has none of: the network's own limit.
+inline std::int64_t row_limit_with_images(const ModelFolder& folder, const Module& module) {
+  return module.max_length.value_or(folder.decoder.max_position);
+}
+
 constexpr std::int64_t kLeastTokens = 3;  ///< of a text: one between two special tokens
 
 /// How many tokens a text may have: what the module says, else `usual`; an encoder's table of positions is the end.

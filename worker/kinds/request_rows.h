@@ -11,6 +11,7 @@
 #include "worker/checkpoint/model_folder.h"
 #include "worker/checkpoint/text_codec.h"
 #include "worker/inference/generation_loop.h"
+#include "worker/kinds/shard_images.h"
 
 namespace proctor {
 
@@ -31,26 +32,31 @@ struct ScoringWork {
 class RequestRows {
  public:
   /// Folder and codec outlive this. max_length: tokens.
-  RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length)
-      : folder_(folder), codec_(codec), max_length_(max_length) {}
+  RequestRows(const ModelFolder& folder, TextCodec& codec, std::int64_t max_length, std::int64_t max_length_with_images)
+      : folder_(folder), codec_(codec), max_length_(max_length), max_length_with_images_(max_length_with_images) {}
 
   /// Adds the rows of a request for log-likelihoods, of a continuation or rolling. Throws InputError for one that is
   /// too long, or as in_range does.
-  void score(const Request& request, std::size_t index, ScoringWork& work) const;
+  /// images: the shard's.
+  void score(const Request& request, std::size_t index, ScoringWork& work, const ShardImages& images = {}) const;
   /// Throws InputError for a request that leaves no room or names a token that the model lacks.
-  GenerationRow generation(const Request& request, std::size_t index) const;
+  GenerationRow generation(const Request& request, std::size_t index, const ShardImages& images = {}) const;
   /// The same without prompt, lengths and what the model's files say: what is asked for alone.
   GenerationRow asked(const Generate& ask, std::size_t index) const;
-  /// The ids; throws InputError for one past the embedding's rows (a token that the tokenizer has and the model lacks):
-  /// it costs its request only.
-  const Tokens& in_range(const Tokens& ids) const;
+  /// The ids; throws InputError for one past the embedding's rows (a token that the tokenizer has and the model lacks),
+  /// `but` this one: it costs its request only.
+  const Tokens& in_range(const Tokens& ids, TokenId but = -1) const;
 
  private:
-  ScoredRow loglikelihood(const Request& request, OnLong on_long, std::int64_t& truncated) const;
+  ScoredRow loglikelihood(const Request& request, OnLong on_long, std::int64_t& truncated,
+                          const ShardImages& images) const;
+  /// Of rows with images, which are never cut.
+  std::int64_t max_length(bool has_images) const { return has_images ? max_length_with_images_ : max_length_; }
+  const VisionFacts& facts() const;
 
   const ModelFolder& folder_;
   TextCodec& codec_;  // its caches grow
-  std::int64_t max_length_;
+  std::int64_t max_length_, max_length_with_images_;
 };
 
 }  // namespace proctor

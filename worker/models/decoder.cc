@@ -16,14 +16,26 @@
 #include <limits>
 #include <map>
 
+#include "sharding/protocol/error.h"
 #include "worker/base/clock.h"
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/token_tensor.h"
 
 namespace proctor {
+namespace {
 
-Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang)
+Tokens picked_of(std::span<const TokenId> tokens, std::span<const TokenId> indices) {
+  Tokens picked;
+  for (const TokenId index : indices) picked.push_back(tokens[static_cast<std::size_t>(index)]);
+  return picked;
+}
+
+}  // namespace
+
+Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang, const ImageFeatures* images)
     : config_(member_config(config, share_of(gang))),
+      images_(images),
+      first_image_id_(static_cast<TokenId>(config.vocabulary)),
       vocabulary_(vocabulary_share(config.vocabulary, share_of(gang))),
       gang_(gang),
       embedding_(weights.at("embedding")),
@@ -37,8 +49,11 @@ Decoder::Decoder(const DecoderConfig& config, const Weights& weights, Communicat
   };
   if (config_.embedding_norm) embedding_norm_ = norm("embedding_norm");
   if (config_.has_final_norm) final_norm_ = norm("final_norm");
-  for (const Rope& rope : config_.ropes)
-    inverse_frequencies_.push_back(rope_inverse_frequencies(rope).to(options().device()));
+  const auto turn = [&](const Rope& rope) { return Turn{rope, rope_inverse_frequencies(rope).to(options().device())}; };
+  for (const Rope& rope : config_.ropes) {
+    ropes_.push_back(turn(rope));
+    long_ropes_.push_back(turn(of_long_texts(rope)));
+  }
   const at::Tensor scale = at::tensor(config_.embedding_scale, at::kDouble);
   embedding_scale_ = (config_.rounds_embedding_scale ? scale.to(options().dtype()) : scale).item<double>();
   for (std::int64_t i = 0; i < config_.layers; ++i) layers_.push_back(read_layer(i, weights));
@@ -81,10 +96,24 @@ Decoder::LocalIds Decoder::local(const at::Tensor& ids) const {
   return {rows.masked_fill(is_remote, 0), is_remote};
 }
 
-/// Collective. Each member has some of the ids: of a token's row all but one add zeros.
-at::Tensor Decoder::embed(std::span<const TokenId> tokens, std::span<const TokenId> positions) const {
+Decoder::ImageSlots Decoder::image_slots(std::span<const TokenId> tokens) const {
+  Tokens slots, features;
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    if (tokens[i] >= first_image_id_) {
+      slots.push_back(static_cast<TokenId>(i));
+      features.push_back(tokens[i] - first_image_id_);
+    }
+  if (slots.empty()) return {};
+  PROCTOR_CHECK(images_ && images_->rows.defined(), "an image's tokens have features");
+  return {token_tensor(slots, options().device()), token_tensor(features, options().device())};
+}
+
+/// Collective. Each member has some of the ids: of a token's row all but one add zeros. Features come as they are.
+at::Tensor Decoder::embed(std::span<const TokenId> tokens, std::span<const TokenId> positions,
+                          const ImageSlots& images) const {
   const at::Device device = options().device();
-  const at::Tensor ids = token_tensor(tokens, device);
+  at::Tensor ids = token_tensor(tokens, device);
+  if (images.slots.defined()) ids = ids.masked_fill(ids.ge(first_image_id_), 0);
   at::Tensor x;
   if (gang_.size() == 1) {
     x = at::embedding(embedding_, ids);
@@ -94,17 +123,24 @@ at::Tensor Decoder::embed(std::span<const TokenId> tokens, std::span<const Token
     gang_.all_reduce(x);
   }
   if (embedding_scale_ != 1) x.mul_(embedding_scale_);
+  if (images.slots.defined()) x.index_copy_(0, images.slots, images_->rows.index_select(0, images.features));
   if (project_in_.defined()) x = linear(x, project_in_);
   if (positions_.defined())
     x.add_(at::embedding(positions_, token_tensor(positions, device) + config_.position_offset));
   return embedding_norm_(x);
 }
 
-Decoder::Turns Decoder::turns_of(std::span<const TokenId> positions) const {
+/// Features of the k-th deep layer of the tower, behind the decoder's k-th layer. x [tokens, hidden].
+void Decoder::add_deep_features(const at::Tensor& x, std::int64_t layer, const ImageSlots& images) const {
+  x.index_add_(0, images.slots, images_->deep[static_cast<std::size_t>(layer)].index_select(0, images.features));
+}
+
+Decoder::Turns Decoder::turns_of(std::span<const TokenId> positions, const Asked& asked) const {
   const at::Tensor at = token_tensor(positions, options().device()).to(at::kFloat);
   Turns turns;
-  for (std::size_t i = 0; i < config_.ropes.size(); ++i)
-    turns.angles.push_back(angles_of(at, inverse_frequencies_[i], config_.ropes[i]));
+  for (const Turn& turn : asked.of_long_texts ? long_ropes_ : ropes_)
+    turns.angles.push_back(asked.places.empty() ? angles_of(at, turn.inverse_frequencies, turn.rope)
+                                                : angles_of_places(asked.places, turn.inverse_frequencies, turn.rope));
   if (config_.query_beta != 0)
     turns.query_scale =
         (at::log1p(at::floor((at + (config_.query_from_one ? 1 : 0)) / config_.query_period)) * config_.query_beta + 1)
@@ -173,9 +209,12 @@ at::Tensor Decoder::forward(std::span<const TokenId> tokens, std::span<const Tok
   using Order = DecoderConfig::Order;
   const bool norms_sums = config_.order == Order::norm_sums,
              one_by_one = config_.order == Order::sequential || norms_sums;
-  at::Tensor x = embed(tokens, positions);  // the sum of what the layers add
-  const Turns turns = turns_of(positions);
-  const auto begin_of = [&](const Layer& layer) { return norms_sums ? Norm() : layer.attention_in; };
+  ImageSlots images = image_slots(tokens);
+  at::Tensor x = embed(tokens, positions, images);  // the sum of what the layers add
+  const Turns turns = turns_of(positions, asked);
+  const std::int64_t deep = images.slots.defined() ? static_cast<std::int64_t>(images_->deep.size()) : 0;
+  const Norm none;
+  const auto begin_of = [&](const Layer& layer) -> const Norm& { return norms_sums ? none : layer.attention_in; };
   at::Tensor normed = begin_of(layers_[0])(x);
   for (std::int64_t i = 0; i < config_.layers; ++i) {
     const Layer& layer = layers_[static_cast<std::size_t>(i)];
@@ -187,6 +226,7 @@ at::Tensor Decoder::forward(std::span<const TokenId> tokens, std::span<const Tok
       x = x.index_select(0, picked);
       normed = normed.index_select(0, picked);
       attended = attended.index_select(0, picked);
+      if (i < deep) images = image_slots(picked_of(tokens, *asked.tokens));
     }
     attended = layer.attention_out(row_parallel(attended, layer.output, layer.output_bias, gang_, asked.products));
     scale_residual(attended);
@@ -202,7 +242,13 @@ at::Tensor Decoder::forward(std::span<const TokenId> tokens, std::span<const Tok
     if (!one_by_one) fed.add_(attended);
     if (config_.adds_to_norms) x = normed;
     if (norms_sums) x = layer.mlp_in.add_then(x, fed), fed = at::zeros_like(fed);
-    normed = (last ? final_norm_ : begin_of(layers_[static_cast<std::size_t>(i) + 1])).add_then(x, fed);
+    const Norm& next = last ? final_norm_ : begin_of(layers_[static_cast<std::size_t>(i) + 1]);
+    if (i < deep && images.slots.defined()) {
+      add_deep_features(x.add_(fed), i, images);
+      normed = next(x);
+    } else {
+      normed = next.add_then(x, fed);
+    }
   }
   return normed;
 }

@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 #include "worker/communicator/communicator.h"
 #include "worker/kernels/attention.h"
 #include "worker/models/feed_forward.h"
+#include "worker/models/image_features.h"
 #include "worker/models/norm.h"
 #include "worker/models/rope_angles.h"
 #include "worker/models/row_parallel.h"
@@ -31,14 +33,19 @@ using Attend =
 
 class Decoder {
  public:
-  /// `config`: the whole model's. `weights`: of member_sources. The communicator must outlive every forward().
-  Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang);
+  /// `config`: the whole model's. `weights`: of member_sources. The communicator must outlive every forward(), and so
+  /// must `images`, whose features stand in rows as ids past the vocabulary; null: such ids are not given.
+  Decoder(const DecoderConfig& config, const Weights& weights, Communicator& gang,
+          const ImageFeatures* images = nullptr);
 
   struct Asked {
     /// Indices of the tokens whose states are returned; of the last layer nothing but keys, values and attention is
     /// computed for others. Not given: all.
     std::optional<std::span<const TokenId>> tokens = std::nullopt;
     Products products = Products::packed;
+    bool of_long_texts = false;  ///< of rows longer than config().longest_short()
+    /// What turns each token instead of its position, where there are images and has_three_positions.
+    std::span<const std::array<std::int32_t, 3>> places = {};
   };
   /// Collective. A position counts the tokens before its own, all attended. Returns the last layer's normalised states
   /// of what is asked for, [asked tokens, hidden], the same in every member.
@@ -85,24 +92,36 @@ class Decoder {
   double attention_flops() const;
   void count(std::span<const TokenId> positions, const Asked& asked) const;
   Layer read_layer(std::int64_t index, const Weights& weights);
-  at::Tensor embed(std::span<const TokenId> tokens, std::span<const TokenId> positions) const;
+  /// Where images stand.
+  struct ImageSlots {
+    at::Tensor slots, features;  // [slots], int64: of the tokens given; rows of images_
+  };
+  ImageSlots image_slots(std::span<const TokenId> tokens) const;
+  at::Tensor embed(std::span<const TokenId> tokens, std::span<const TokenId> positions, const ImageSlots& images) const;
+  void add_deep_features(const at::Tensor& x, std::int64_t layer, const ImageSlots& images) const;
   struct Turns {
     std::vector<Angles> angles;  // of each rope
     at::Tensor query_scale;      // [tokens, 1, 1]; undefined: 1
   };
-  Turns turns_of(std::span<const TokenId> positions) const;
+  Turns turns_of(std::span<const TokenId> positions, const Asked& asked) const;
   at::Tensor attention(std::int64_t index, const at::Tensor& x, const Turns& turns, const Attend& attend,
                        Products products) const;
   void norm_heads(const Layer& layer, at::Tensor& q, at::Tensor& k) const;
   void scale_residual(const at::Tensor& x) const;
 
   DecoderConfig config_;
+  const ImageFeatures* images_;
+  TokenId first_image_id_;
   VocabularyShare vocabulary_;
   Communicator& gang_;
   std::vector<Layer> layers_;
   at::Tensor embedding_, positions_, project_in_, project_out_, head_, head_bias_;
   Norm embedding_norm_, final_norm_;
-  std::vector<at::Tensor> inverse_frequencies_;  // of each rope
+  struct Turn {
+    Rope rope;
+    at::Tensor inverse_frequencies;
+  };
+  std::vector<Turn> ropes_, long_ropes_;  // of texts up to the original length, and of longer ones
   double embedding_scale_ = 1;
   mutable Tally tally_;  // no part of what it computes
 };

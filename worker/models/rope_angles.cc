@@ -61,10 +61,47 @@ at::Tensor rope_inverse_frequencies(const Rope& rope) {
   return 1.0 / powers;
 }
 
-Angles angles_of(const at::Tensor& positions, const at::Tensor& inverse_frequencies, const Rope& rope) {
-  const at::Tensor turns = at::outer(positions, inverse_frequencies);
+Rope of_long_texts(Rope rope) {
+  rope.factors = rope.long_factors;
+  if (rope.scaling == Rope::Scaling::longrope) rope.attention_factor = rope.long_attention_factor;
+  return rope;
+}
+
+namespace {
+
+/// Which of the three positions turns each frequency: [width / 2], int64.
+at::Tensor turned_by(const Rope& rope) {
+  std::vector<std::int64_t> which(static_cast<std::size_t>(rope.width / 2), 0);
+  const auto cut = [&](std::size_t section) { return rope.sections[section]; };
+  for (std::int64_t i = 0; i < rope.width / 2; ++i) {
+    std::int64_t& one = which[static_cast<std::size_t>(i)];
+    if (!rope.interleaves_sections)
+      one = i < cut(0) ? 0 : i < cut(0) + cut(1) ? 1 : 2;
+    else if (i % 3 != 0 && i < 3 * cut(static_cast<std::size_t>(i % 3)))
+      one = i % 3;
+  }
+  return at::tensor(which, at::kLong);
+}
+
+Angles scaled(const at::Tensor& turns, const Rope& rope) {
   if (rope.attention_factor == 1) return {turns.cos(), turns.sin()};
   return {turns.cos() * rope.attention_factor, turns.sin() * rope.attention_factor};
+}
+
+}  // namespace
+
+Angles angles_of_places(std::span<const std::array<std::int32_t, 3>> places, const at::Tensor& inverse_frequencies,
+                        const Rope& rope) {
+  std::vector<float> positions;
+  for (const auto& place : places)
+    for (const std::int32_t position : place) positions.push_back(static_cast<float>(position));
+  const at::Tensor each = at::tensor(positions, at::kFloat).view({-1, 3}).to(inverse_frequencies.device());
+  const at::Tensor of_frequency = each.index_select(1, turned_by(rope).to(each.device()));  // [tokens, width / 2]
+  return scaled(of_frequency * inverse_frequencies, rope);
+}
+
+Angles angles_of(const at::Tensor& positions, const at::Tensor& inverse_frequencies, const Rope& rope) {
+  return scaled(at::outer(positions, inverse_frequencies), rope);
 }
 
 }  // namespace proctor

@@ -25,11 +25,11 @@ at::ScalarType scalar_type(const std::string& dtype) {
 std::int64_t elements_before(const WeightSource& source, std::int64_t row, std::int64_t column) {
   const std::vector<std::int64_t>& shape = source.tensor_shape();
   std::int64_t before = 0;
-  if (shape.size() > source.shape.size()) {
+  if (shape.size() > source.shape.size() && !source.part.flattened) {
     before = source.part.index;
     for (std::size_t i = 1; i < shape.size(); ++i) before *= shape[i];
   }
-  const std::int64_t wide = source.shape.size() > 1 ? shape.back() : 1, at = source.tensor_row(row);
+  const std::int64_t wide = source.row_width(), at = source.tensor_row(row);
   return before + (source.part.transposed ? column * wide + at : at * wide + column);
 }
 
@@ -37,7 +37,7 @@ std::int64_t elements_before(const WeightSource& source, std::int64_t row, std::
 void read_rows(const SafetensorsFile& file, const TensorEntry& entry, const WeightSource& source, std::int64_t row,
                std::int64_t rows, void* out) {
   const auto element = static_cast<std::int64_t>(dtype_bytes(entry.dtype));
-  const bool whole_rows = source.columns == (source.shape.size() > 1 ? source.tensor_shape().back() : 1);
+  const bool whole_rows = source.columns == source.row_width();
   const std::int64_t block = source.part.block, bytes = source.columns * element;
   auto* to = static_cast<std::byte*>(out);
   for (std::int64_t r = source.first_row + row, end = r + rows, next = 0; r < end; r = next) {

@@ -55,9 +55,12 @@ struct Open {
     const Batch batch = chain_batch(tokens, 0, tokens.size());
     const PrefixCache none(decoder);
     const TreeAttention attention(batch, decoder.config(), decoder.options(), none.keys());
-    return decoder.logits(decoder.forward(batch.tokens, batch.positions, std::cref(attention), {}));
+    const bool is_long = static_cast<std::int64_t>(tokens.size()) > files.decoder.longest_short();
+    return decoder.logits(
+        decoder.forward(batch.tokens, batch.positions, std::cref(attention), {.of_long_texts = is_long}));
   }
-  std::vector<RowScore> scores(const std::vector<ScoredRow>& rows, const BatchLimits& limits) {
+  std::vector<RowScore> scores(const std::vector<ScoredRow>& rows, BatchLimits limits) {
+    limits.longest_short = static_cast<std::size_t>(files.decoder.longest_short());
     std::vector<RowScore> scores(rows.size());
     for (const Batch& batch : make_batches(rows, limits)) {
       prefix.ensure(batch, rows, limits, kQuiet);

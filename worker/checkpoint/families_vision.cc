@@ -1,0 +1,368 @@
+// Towers of image-text models: the vision_config of each family, and what its projector does. Facts of each: its
+// configuration class and modeling file in transformers 4.57.1; where those are not the model (LLaVA-OneVision's states
+// are taken before the last norm, Idefics 3's positions count on), as other versions have it.
+#include <map>
+
+#include "worker/checkpoint/decoder_reader.h"
+#include "worker/checkpoint/families.h"
+
+namespace proctor {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr NormFacts kLayerNorm = {NormFacts::Kind::layer, 1e-6, false, false, true, true};
+
+/// What a vision_config's class has where the file lacks the key.
+struct TowerDefaults {
+  std::int64_t hidden = 1152, intermediate = 3072, layers = 12, heads = 16, image = 224, patch = 32;
+  double epsilon = 1e-6;
+  const char* activation = "gelu_pytorch_tanh";
+};
+
+Activation activation_of(ConfigReader& reader, const char* key, const std::string& fallback) {
+  const std::string name = reader.get(key, fallback);
+  const auto known = activation_named(name);
+  if (!known) reader.refuse(key, "is '" + name + "', which is not implemented");
+  return *known;
+}
+
+/// A side, as a number or as [side, side].
+std::int64_t square_side(ConfigReader& reader, const char* key, std::int64_t fallback) {
+  const Json* value = reader.find(key);
+  if (!value || !value->is_array()) return reader.get(key, fallback);
+  if (value->size() != 2 || !(*value)[0].is_number_integer() || (*value)[0] != (*value)[1])
+    reader.refuse(key, "is " + value->dump() + ", which is no square");
+  return (*value)[0];
+}
+
+void require_tower_sizes(ConfigReader& reader, VisionConfig& c) {
+  reader.require_sizes({{"hidden_size", c.hidden},
+                        {"intermediate_size", c.intermediate},
+                        {"num_attention_heads", c.heads},
+                        {"patch_size", c.patch}});
+  reader.require_layers("num_hidden_layers", c.layers);
+  if (c.hidden % c.heads != 0) reader.refuse("num_attention_heads", "does not divide hidden_size");
+  c.head_dim = c.hidden / c.heads;
+}
+
+/// Square tiles, as CLIP and SigLIP call their keys and tensors.
+VisionConfig read_tiles(ConfigReader& reader, const TowerDefaults& d) {
+  VisionConfig c;
+  c.hidden = reader.get("hidden_size", d.hidden);
+  c.intermediate = reader.get("intermediate_size", d.intermediate);
+  c.layers = reader.get("num_hidden_layers", d.layers);
+  c.heads = reader.get("num_attention_heads", d.heads);
+  c.patch = square_side(reader, "patch_size", d.patch);
+  c.norm = kLayerNorm;
+  c.norm.epsilon = reader.positive("layer_norm_eps", d.epsilon, 1);
+  c.activation = activation_of(reader, "hidden_act", d.activation);
+  reader.require("num_channels", 3, "is not the three of an RGB image");
+  pass_by(reader, {"attention_dropout", "hidden_dropout_prob", "initializer_factor", "projection_dim", "vocab_size",
+                   "vision_use_head", "max_num_patches", "num_image_tokens"});
+  require_tower_sizes(reader, c);
+  const std::int64_t side = square_side(reader, "image_size", d.image);
+  if (side < c.patch || side / c.patch > 1024) reader.refuse("image_size", "is " + std::to_string(side));
+  c.grid = side / c.patch;
+  c.positions = c.grid * c.grid;
+  c.windows.assign(static_cast<std::size_t>(c.layers), 0);
+  VisionNames& n = c.names;
+  n.q = "self_attn.q_proj", n.k = "self_attn.k_proj", n.v = "self_attn.v_proj", n.output = "self_attn.out_proj";
+  n.attention_in = "layer_norm1", n.mlp_in = "layer_norm2", n.up = "mlp.fc1", n.down = "mlp.fc2";
+  return c;
+}
+
+/// Names below `tower`, as CLIP's and SigLIP's.
+void name_tower(VisionConfig& c, const std::string& tower) {
+  c.names.patch = tower + "embeddings.patch_embedding";
+  c.names.positions = tower + "embeddings.position_embedding.weight";
+  c.names.layer = tower + "encoder.layers.";
+}
+
+VisionConfig read_clip_tower(ConfigReader& reader) {
+  constexpr double kEpsilon = 1e-5;
+  VisionConfig c =
+      read_tiles(reader, {.hidden = 768, .layers = 12, .heads = 12, .epsilon = kEpsilon, .activation = "quick_gelu"});
+  c.has_class_token = true;
+  ++c.positions;
+  name_tower(c, "vision_tower.vision_model.");
+  c.names.class_token = "vision_tower.vision_model.embeddings.class_embedding";
+  c.names.input_norm = "vision_tower.vision_model.pre_layrnorm";  // spelled so
+  return c;
+}
+
+VisionConfig read_siglip_tower(ConfigReader& reader) {
+  VisionConfig c = read_tiles(reader, {.hidden = 768, .heads = 12, .patch = 16});
+  c.patch_bias = true;
+  name_tower(c, "vision_tower.vision_model.");
+  return c;
+}
+
+VisionConfig read_clip_or_siglip(ConfigReader& reader, const char* fallback) {
+  const std::string type = reader.get("model_type", std::string(fallback));
+  if (type == "clip_vision_model") return read_clip_tower(reader);
+  if (type != "siglip_vision_model")
+    reader.refuse("model_type", "is '" + type + "' (clip_vision_model and siglip_vision_model are implemented)");
+  return read_siglip_tower(reader);
+}
+
+/// Which layers' states go on: a number or a list, from the end where below 0.
+void read_taken(ConfigReader& top, VisionConfig& c, std::int64_t fallback) {
+  const Json* said = top.find("vision_feature_layer");
+  std::vector<Json> layers = {fallback};
+  if (said && !said->is_null()) layers = said->is_array() ? said->get<std::vector<Json>>() : std::vector<Json>{*said};
+  c.taken.clear();
+  for (const Json& layer : layers) {
+    const std::int64_t at = layer.is_number_integer() ? layer.get<std::int64_t>() : c.layers + 1;
+    if (at > c.layers || at < -c.layers - 1)
+      top.refuse("vision_feature_layer", "is " + said->dump() + "; the tower has " + std::to_string(c.layers));
+    c.taken.push_back(at < 0 ? at + c.layers + 1 : at);
+  }
+  if (c.taken.empty()) top.refuse("vision_feature_layer", "is an empty list");
+}
+
+/// LLaVA's projector: two products. Which of a tile's rows go on: vision_feature_select_strategy.
+void read_llava_projector(ConfigReader& top, VisionConfig& c, const char* strategy) {
+  const std::string selected = top.get("vision_feature_select_strategy", std::string(strategy));
+  if (selected != "default" && selected != "full")
+    top.refuse("vision_feature_select_strategy", "is '" + selected + "' (default and full are implemented)");
+  if (selected == "default" && !c.has_class_token)
+    top.refuse("vision_feature_select_strategy", "is default, which drops a class token that this tower lacks");
+  c.keeps_class_token = c.has_class_token && selected == "full";
+  c.projector_activation = activation_of(top, "projector_hidden_act", "gelu");
+  c.projector_bias = top.get("multimodal_projector_bias", true);
+  c.projector_hidden = c.text_hidden;
+  c.names.first = "multi_modal_projector.linear_1", c.names.second = "multi_modal_projector.linear_2";
+}
+
+VisionConfig read_llava_tower(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden) {
+  VisionConfig c = read_clip_or_siglip(tower, "clip_vision_model");
+  c.text_hidden = text_hidden;
+  read_taken(top, c, -2);
+  read_llava_projector(top, c, "default");
+  return c;
+}
+
+VisionConfig read_llava_next_tower(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden) {
+  VisionConfig c = read_llava_tower(top, tower, text_hidden);
+  if (c.keeps_class_token)
+    top.refuse("vision_feature_select_strategy", "is full: a class token has no place among the rows of tiles");
+  c.names.newline = "image_newline";
+  return c;
+}
+
+VisionConfig read_onevision_tower(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden) {
+  VisionConfig c = read_clip_or_siglip(tower, "siglip_vision_model");
+  c.text_hidden = text_hidden;
+  read_taken(top, c, -1);
+  read_llava_projector(top, c, "full");
+  c.names.newline = "image_newline";
+  return c;
+}
+
+VisionConfig read_idefics_tower(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden) {
+  VisionConfig c = read_tiles(tower, {});
+  pass_by(tower, {"tie_word_embeddings", "size", "use_base_siglip"});
+  c.patch_bias = true;
+  name_tower(c, "model.vision_model.");
+  c.names.final_norm = "model.vision_model.post_layernorm";
+  c.text_hidden = text_hidden;
+  c.merge = top.get<std::int64_t>("scale_factor", 2);
+  if (c.merge < 1 || c.grid % c.merge != 0)
+    top.refuse("scale_factor", "does not divide the " + std::to_string(c.grid) + " patches of a side");
+  c.projector_bias = false;
+  c.names.second = "model.connector.modality_projection.proj";
+  return c;
+}
+
+VisionConfig read_gemma_tower(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden) {
+  constexpr std::int64_t kTokens = 256;
+  VisionConfig c = read_siglip_tower(tower);
+  c.names.final_norm = "vision_tower.vision_model.post_layernorm";
+  c.text_hidden = text_hidden;
+  std::int64_t side = 1;
+  for (const auto tokens = top.get("mm_tokens_per_image", kTokens); side * side < tokens;) ++side;
+  if (c.grid % side != 0 || side * side != top.get("mm_tokens_per_image", kTokens))
+    top.refuse("mm_tokens_per_image", "is no square that the " + std::to_string(c.grid) + " patches of a side have");
+  c.merge = c.grid / side;
+  c.averages = true;
+  c.projector_norm = {NormFacts::Kind::rms, c.norm.epsilon, true};
+  c.projector_bias = false;
+  c.names.projector_norm = "multi_modal_projector.mm_soft_emb_norm";
+  c.names.matrix = "multi_modal_projector.mm_input_projection_weight";
+  return c;
+}
+
+void name_internvl(VisionNames& n) {
+  n.patch = "vision_tower.embeddings.patch_embeddings.projection";
+  n.class_token = "vision_tower.embeddings.cls_token";
+  n.positions = "vision_tower.embeddings.position_embeddings";
+  n.leading_ones = true;
+  n.layer = "vision_tower.encoder.layer.";
+  n.q = "attention.q_proj", n.k = "attention.k_proj", n.v = "attention.v_proj", n.output = "attention.projection_layer";
+  n.q_norm = "attention.q_norm", n.k_norm = "attention.k_norm";
+  n.attention_in = "layernorm_before", n.mlp_in = "layernorm_after";
+  n.attention_scale = "lambda_1", n.mlp_scale = "lambda_2";
+  n.projector_norm = "multi_modal_projector.layer_norm";
+  n.first = "multi_modal_projector.linear_1", n.second = "multi_modal_projector.linear_2";
+}
+
+VisionConfig read_internvl_tower(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden) {
+  constexpr double kShrinks = 0.5;
+  VisionConfig c = read_tiles(
+      tower, {.hidden = 1024, .intermediate = 4096, .layers = 24, .image = 448, .patch = 14, .activation = "gelu"});
+  pass_by(tower, {"layer_scale_init_value", "projection_dropout", "architectures", "drop_path_rate"});
+  require_plain(tower, {{"use_mask_token", false}, {"use_absolute_position_embeddings", true}});
+  const std::string norm = tower.get("norm_type", std::string("layer_norm"));
+  if (norm != "layer_norm" && norm != "rms_norm") tower.refuse("norm_type", "is '" + norm + "'");
+  if (norm == "rms_norm") c.norm.kind = NormFacts::Kind::rms, c.norm.bias = false;
+  c.patch_bias = c.has_class_token = c.scales_blocks = true;
+  ++c.positions;
+  c.qkv_bias = tower.get("attention_bias", false);
+  c.norms_queries_and_keys = tower.get("use_qk_norm", false);
+  name_internvl(c.names);
+  c.names.final_norm = tower.get("use_mean_pooling", true) ? "" : "vision_tower.layernorm";
+  c.text_hidden = c.projector_hidden = text_hidden;
+  read_taken(top, c, -1);
+  if (c.taken.size() > 1) top.refuse("vision_feature_layer", "is a list, which this family does not have");
+  if (c.taken[0] == c.layers) c.taken[0] = -1;  // behind the last norm, where there is one
+  if (top.get("vision_feature_select_strategy", std::string("default")) != "default")
+    top.refuse("vision_feature_select_strategy", "is not default");
+  c.merge = static_cast<std::int64_t>(1 / top.positive("downsample_ratio", kShrinks, 1 + 1e-9));
+  if (c.grid % c.merge != 0) top.refuse("downsample_ratio", "does not divide the patches of a side");
+  c.projector_norm = kLayerNorm;
+  c.projector_norm.epsilon = 1e-5;
+  c.projector_activation = activation_of(top, "projector_hidden_act", "gelu");
+  return c;
+}
+
+/// What the three towers of the Qwen-VLs have in common.
+VisionConfig read_qwen_tower(ConfigReader& tower, std::int64_t hidden, std::int64_t patch, std::int64_t layers) {
+  VisionConfig c;
+  c.hidden = hidden;
+  c.layers = tower.get("depth", layers);
+  c.heads = tower.get<std::int64_t>("num_heads", 16);
+  c.patch = tower.get("patch_size", patch);
+  c.frames = tower.get<std::int64_t>("temporal_patch_size", 2);
+  c.merge = tower.get<std::int64_t>("spatial_merge_size", 2);
+  c.norm = c.projector_norm = kLayerNorm;
+  c.norms_patches = c.rotates = true;
+  if (c.frames < 1 || c.frames > 16 || c.merge < 1 || c.merge > 16)
+    tower.refuse("spatial_merge_size", "is no such number, or temporal_patch_size is none");
+  for (const char* key : {"in_channels", "in_chans"}) tower.require(key, 3, "is not the three of an RGB image");
+  pass_by(tower, {"spatial_patch_size", "tokens_per_second"});
+  VisionNames& n = c.names;
+  n.patch = "visual.patch_embed.proj", n.layer = "visual.blocks.";
+  n.qkv = "attn.qkv", n.output = "attn.proj", n.attention_in = "norm1", n.mlp_in = "norm2";
+  n.projector_norm = "visual.merger.ln_q", n.first = "visual.merger.mlp.0", n.second = "visual.merger.mlp.2";
+  return c;
+}
+
+void finish_qwen_tower(ConfigReader& tower, VisionConfig& c) {
+  require_tower_sizes(tower, c);
+  if (c.head_dim % 4 != 0) tower.refuse("num_heads", "leaves heads that cannot be rotated by row and column");
+  c.windows.resize(static_cast<std::size_t>(c.layers), 0);
+  c.projector_hidden = c.merged();
+}
+
+VisionConfig read_qwen2_tower(ConfigReader&, ConfigReader& tower, std::int64_t text_hidden) {
+  constexpr std::int64_t kHidden = 1280, kRatio = 4;
+  VisionConfig c = read_qwen_tower(tower, tower.get("embed_dim", kHidden), 14, 32);
+  const Json* ratio = tower.find("mlp_ratio");
+  c.intermediate = static_cast<std::int64_t>(static_cast<double>(c.hidden) *
+                                             (ratio && ratio->is_number() ? ratio->get<double>() : kRatio));
+  c.activation = activation_of(tower, "hidden_act", "quick_gelu");
+  c.text_hidden = tower.get("hidden_size", text_hidden);
+  c.names.up = "mlp.fc1", c.names.down = "mlp.fc2";
+  finish_qwen_tower(tower, c);
+  return c;
+}
+
+VisionConfig read_qwen25_tower(ConfigReader&, ConfigReader& tower, std::int64_t text_hidden) {
+  constexpr std::int64_t kHidden = 3584, kIntermediate = 3420, kWindow = 112;
+  VisionConfig c = read_qwen_tower(tower, tower.get("hidden_size", kHidden), 14, 32);
+  c.intermediate = tower.get("intermediate_size", kIntermediate);
+  c.activation = activation_of(tower, "hidden_act", "silu");
+  c.gated = true;
+  c.norm = c.projector_norm = {NormFacts::Kind::rms, 1e-6};
+  c.text_hidden = tower.get("out_hidden_size", text_hidden);
+  c.names.gate = "mlp.gate_proj", c.names.up = "mlp.up_proj", c.names.down = "mlp.down_proj";
+  finish_qwen_tower(tower, c);
+  const std::int64_t window = tower.get("window_size", kWindow) / c.merge / c.patch;
+  if (window < 1) tower.refuse("window_size", "is below the side of a merged patch");
+  std::ranges::fill(c.windows, window);
+  for (const auto layer : tower.get("fullatt_block_indexes", std::vector<std::int64_t>{7, 15, 23, 31}))
+    if (layer >= 0 && layer < c.layers) c.windows[static_cast<std::size_t>(layer)] = 0;
+  return c;
+}
+
+VisionConfig read_qwen3_tower(ConfigReader&, ConfigReader& tower, std::int64_t text_hidden) {
+  constexpr std::int64_t kHidden = 1152, kIntermediate = 4304, kPositions = 2304;
+  VisionConfig c = read_qwen_tower(tower, tower.get("hidden_size", kHidden), 16, 27);
+  c.intermediate = tower.get("intermediate_size", kIntermediate);
+  c.activation = activation_of(tower, "hidden_act", "gelu_pytorch_tanh");
+  c.patch_bias = true;
+  c.positions = tower.get("num_position_embeddings", kPositions);
+  c.text_hidden = tower.get("out_hidden_size", text_hidden);
+  c.deepstack = tower.get("deepstack_visual_indexes", std::vector<std::int64_t>{8, 16, 24});
+  VisionNames& n = c.names;
+  n.positions = "visual.pos_embed.weight";
+  n.up = "mlp.linear_fc1", n.down = "mlp.linear_fc2";
+  n.projector_norm = "visual.merger.norm", n.first = "visual.merger.linear_fc1", n.second = "visual.merger.linear_fc2";
+  n.deepstack = "visual.deepstack_merger_list.";
+  finish_qwen_tower(tower, c);
+  for (const std::int64_t layer : c.deepstack)
+    if (layer < 0 || layer >= c.layers) tower.refuse("deepstack_visual_indexes", "names a layer that is not there");
+  return c;
+}
+
+using ReadTower = VisionConfig (*)(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden);
+
+const std::map<std::string, ReadTower>& towers() {
+  static const std::map<std::string, ReadTower> rows = {
+      {"LlavaForConditionalGeneration", read_llava_tower},
+      {"LlavaNextForConditionalGeneration", read_llava_next_tower},
+      {"LlavaOnevisionForConditionalGeneration", read_onevision_tower},
+      {"Idefics3ForConditionalGeneration", read_idefics_tower},
+      {"SmolVLMForConditionalGeneration", read_idefics_tower},
+      {"Gemma3ForConditionalGeneration", read_gemma_tower},
+      {"InternVLForConditionalGeneration", read_internvl_tower},
+      {"Qwen2VLForConditionalGeneration", read_qwen2_tower},
+      {"Qwen2_5_VLForConditionalGeneration", read_qwen25_tower},
+      {"Qwen3VLForConditionalGeneration", read_qwen3_tower},
+  };
+  return rows;
+}
+
+}  // namespace
+
+/// The text model is a family of its own, by text_config's model_type.
+const std::vector<DecoderFamily>& vision_families() {
+  constexpr auto kText = DecoderFamily::Keys::of_text;
+  static const std::vector<DecoderFamily> rows = {
+      {"LlavaForConditionalGeneration", nullptr, nullptr, kText, "llama"},
+      {"LlavaNextForConditionalGeneration", nullptr, nullptr, kText, "llama"},
+      {"LlavaOnevisionForConditionalGeneration", nullptr, nullptr, kText, "qwen2"},
+      {"Idefics3ForConditionalGeneration", nullptr, nullptr, kText, "llama"},
+      {"SmolVLMForConditionalGeneration", nullptr, nullptr, kText, "llama"},
+      {"InternVLForConditionalGeneration", nullptr, nullptr, kText, "qwen2"},
+  };
+  return rows;
+}
+
+bool has_tower(const std::string& architecture) { return towers().contains(architecture); }
+
+VisionConfig read_vision_config(const std::string& architecture, ConfigReader& top, std::int64_t text_hidden) {
+  const Json* said = top.find("vision_config");
+  if (!said || !said->is_object()) top.refuse("vision_config", "is no object, so that the tower is not known");
+  ConfigReader tower(*said, top.file() + ", vision_config");
+  tower.find("model_type");
+  VisionConfig config = towers().at(architecture)(top, tower, text_hidden);
+  if (config.text_hidden != text_hidden)
+    tower.refuse("out_hidden_size", "is " + std::to_string(config.text_hidden) + ", and the text model's width is " +
+                                        std::to_string(text_hidden));
+  tower.finish();
+  return config;
+}
+
+}  // namespace proctor
