@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <ostream>
 
+#include "orchestrator/base/cache_folder.h"
 #include "orchestrator/base/machine.h"
 #include "orchestrator/base/signals.h"
 #include "orchestrator/base/tell.h"
 #include "orchestrator/commands/worker_facts.h"
+#include "orchestrator/images/image_files.h"
 #include "orchestrator/planning/calibration_file.h"
 #include "orchestrator/planning/forecast.h"
 #include "orchestrator/report/plan_report.h"
@@ -85,7 +87,8 @@ void plan(const PlanOptions& options, std::ostream& out) {
   LazySidecar sidecar(file.suite.machine.python);
   ChatRenderer renderer(sidecar);
   SidecarTables tables(sidecar);
-  const Work work = prepare_work(std::move(file.suite), options.limit, facts, {&renderer, &tables});
+  ImageFiles images(cache_folder().empty() ? cache_folder() : cache_folder() / "images");
+  const Work work = prepare_work(std::move(file.suite), options.limit, facts, {&renderer, &tables, nullptr, &images});
   for (const std::string& text : work.notes) note(text);
   if (source.empty()) {
     known = read_calibration(calibration_path(), work.device.kind);

@@ -11,6 +11,7 @@
 #include "orchestrator/base/signals.h"
 #include "orchestrator/base/tell.h"
 #include "orchestrator/commands/worker_facts.h"
+#include "orchestrator/images/image_files.h"
 #include "orchestrator/planning/calibration_file.h"
 #include "orchestrator/ranks/agent_rank.h"
 #include "orchestrator/ranks/launcher.h"
@@ -42,11 +43,11 @@ void refuse_code(const Suite& suite) {
 }
 
 /// The sidecar, if there is one, ends with it: only metrics in Python are asked for later.
-Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts, CodeMetrics& code) {
+Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts, CodeMetrics& code, ImageFiles& images) {
   LazySidecar sidecar(suite.machine.python);
   ChatRenderer renderer(sidecar);
   SidecarTables tables(sidecar);
-  return prepare_work(std::move(suite), limit, facts, {&renderer, &tables, &code});
+  return prepare_work(std::move(suite), limit, facts, {&renderer, &tables, &code, &images});
 }
 
 /// What is worth knowing of the work before it begins.
@@ -82,12 +83,13 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   if (!options.allow_code) refuse_code(file.suite);
   LazySidecar for_metrics(file.suite.machine.python);
   SidecarMetrics code(for_metrics);
-  const Work work = prepared(std::move(file.suite), options.limit, facts, code);
+  directory.refuse_foreign();  // images that come as bytes are written there
+  ImageFiles images(directory.images());
+  const Work work = prepared(std::move(file.suite), options.limit, facts, code, images);
   tell_notes(work, options, say);
   preparing.reset();
   LockPatience patience;
   patience.give_up = [] { return asked() != Asked::nothing; };
-  directory.refuse_foreign();
   if (options.fresh && std::filesystem::exists(directory.root())) {
     const RunLock lock(directory, patience, say);  // a live run keeps its directory
     directory.set_aside();

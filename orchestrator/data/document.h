@@ -2,8 +2,11 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "sharding/protocol/request.h"
 
 namespace proctor {
 
@@ -13,6 +16,7 @@ struct Document {
   std::string file;
   std::size_t number = 0;  ///< from 1: of the line where it begins; in a file that has no lines, of the row
   Place place = Place::line;
+  std::optional<std::vector<Image>> images = {};  ///< that it asks with; absent where nobody has looked for any
 
   std::string where() const { return file + (place == Place::line ? ":" : ": row ") + std::to_string(number); }
 };

@@ -7,8 +7,12 @@
 #include "orchestrator/cpython/python_text.h"
 #include "orchestrator/data/documents.h"
 #include "orchestrator/planning/fewshot.h"
+#include "orchestrator/planning/image_requests.h"
 #include "orchestrator/planning/message_size.h"
+#include "orchestrator/planning/row_images.h"
+#include "orchestrator/prompts/placed_image.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -28,17 +32,42 @@ std::string delimiter_of(const Task& task, const PromptStyle& style) {
   return style.renderer && !begun ? "" : task.target_delimiter;
 }
 
-std::vector<std::string> written(const std::vector<Messages>& conversations, const Task& task,
-                                 const PromptStyle& style) {
-  std::vector<std::string> texts;
+/// What a template has written, with the images where its placeholders stand.
+std::vector<Part> cut(std::string text, const Messages& messages, const std::string& where, const PromptStyle& style) {
+  std::vector<Image> images;
+  for (const Message& message : messages)
+    for (const PlacedImage& one : message.images) images.push_back(one.image);
+  if (images.empty()) return {std::move(text)};
+  const std::string& placeholder = style.facts->vision.placeholder;
+  if (auto parts = cut_at(placeholder, text, images)) return std::move(*parts);
+  throw InputError(where + ": the chat template of " + style.module->path + " writes '" + placeholder + "' " +
+                   counted(count_of(placeholder, text), "time") + " for " + counted(images.size(), "image") +
+                   "; name one that writes images by chat_template, or leave chat_template out");
+}
+
+/// Before a template sees images: its model reads them, and no text writes what stands for them.
+void check_images(const Messages& messages, const Task& task, const std::string& where, const PromptStyle& style) {
+  if (std::ranges::none_of(messages, [](const Message& message) { return !message.images.empty(); })) return;
+  refuse_blind(*style.module, *style.facts, task, where);
+  for (const Message& message : messages) refuse_placeholder(message.content, style.facts->vision, where);
+}
+
+/// `of`: the document of each conversation.
+std::vector<std::vector<Part>> written(std::vector<Messages> conversations, std::span<const Document* const> of,
+                                       const Task& task, const PromptStyle& style) {
+  std::vector<std::vector<Part>> contexts;
   if (!style.renderer) {
-    for (const Messages& one : conversations) texts.push_back(plain_text(one));
-    return texts;
+    for (const Messages& one : conversations) contexts.push_back(plain_parts(one));
+    return contexts;
   }
-  if (task.fewshot.as == FewShot::As::turns) return style.renderer->render(conversations);
-  std::vector<Messages> single;
-  for (const Messages& one : conversations) single.push_back(single_turn(one));
-  return style.renderer->render(single);
+  if (task.images)
+    for (std::size_t i = 0; i < of.size(); ++i) check_images(conversations[i], task, of[i]->where(), style);
+  if (task.fewshot.as == FewShot::As::text)
+    for (Messages& one : conversations) one = single_turn(one);
+  std::vector<std::string> texts = style.renderer->render(conversations);
+  for (std::size_t i = 0; i < of.size(); ++i)
+    contexts.push_back(cut(std::move(texts[i]), conversations[i], of[i]->where(), style));
+  return contexts;
 }
 
 /// Whether a prompt ends just behind the beginning of a trace.
@@ -49,7 +78,9 @@ bool opens_trace(const std::string& prompt, const ReasoningTags& tags) {
 
 void watch_reasoning(std::vector<Request>& requests, const Task& task, const ReasoningTags& tags) {
   for (Request& request : requests) {
-    const bool opened = opens_trace(text_of(request, 0), tags);
+    const std::span<const Part> context = context_of(request);
+    const auto* end = context.empty() ? nullptr : std::get_if<Text>(&context.back());
+    const bool opened = end && opens_trace(*end, tags);
     if (auto* generate = std::get_if<Generate>(&request.ask))
       generate->reasoning = {tags.start, tags.end, opened, task.generation.max_thinking_toks};
     else if (opened)
@@ -59,51 +90,102 @@ void watch_reasoning(std::vector<Request>& requests, const Task& task, const Rea
   }
 }
 
-}  // namespace
-
-CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style) {
-  const Task& spec = *task.task;
-  const TaskType& type = task_type_of(spec);
-  if (std::optional<CellRequests> whole = type.build(task, limit)) {
-    for (const Request& request : whole->requests) refuse_past_message({&request, 1}, "task " + spec.name);
-    return std::move(*whole);
+/// What is cut off could be an image.
+void never_truncate(std::vector<Request>& requests) {
+  for (Request& request : requests) {
+    if (!has_image(request)) continue;
+    if (auto* generate = std::get_if<Generate>(&request.ask)) generate->on_long = OnLong::fail;
+    if (auto* scored = std::get_if<Loglikelihood>(&request.ask)) scored->on_long = OnLong::fail;
   }
-  CellRequests cell;
-  std::vector<Document> all = read_documents(spec.data.at("test"), task.tables);
-  const bool same_split = spec.fewshot.split == "test";
-  const std::vector<Document> other = same_split || spec.fewshot.count == 0
-                                          ? std::vector<Document>{}
-                                          : read_documents(spec.data.at(spec.fewshot.split), task.tables);
-  FewShotSampler sampler(spec, same_split ? std::span<const Document>(all) : std::span<const Document>(other));
-  const std::size_t count = limit.of(all.size());
-  Prompt prompt{{}, delimiter_of(spec, style)};
-  const std::size_t at_once = style.renderer ? kRenderedAtOnce : 1;
-  for (std::size_t begin = 0; begin < count; begin += at_once) {
-    const std::size_t end = std::min(count, begin + at_once);
+}
+
+/// One task's requests, some documents at a time.
+class Builder {
+ public:
+  Builder(const TaskTemplates& task, const TaskType& type, const PromptStyle& style)
+      : task_(task),
+        spec_(*task.task),
+        type_(type),
+        style_(style),
+        may_have_images_(style.files && may_have_images(spec_)),
+        all_(rows_of("test")),
+        other_(same_split() || spec_.fewshot.count == 0 ? std::vector<Document>{} : rows_of(spec_.fewshot.split)),
+        sampler_(spec_, pool()) {}
+
+  CellRequests build(DocumentLimit limit) {
+    const std::size_t count = limit.of(all_.size());
+    const std::size_t at_once = style_.renderer ? kRenderedAtOnce : 1;
+    for (std::size_t begin = 0; begin < count; begin += at_once) add(begin, std::min(count, begin + at_once));
+    cell_.first_request.push_back(static_cast<std::uint32_t>(cell_.requests.size()));
+    all_.resize(count);
+    cell_.documents = std::move(all_);
+    return std::move(cell_);
+  }
+
+ private:
+  bool same_split() const { return spec_.fewshot.split == "test"; }
+  std::vector<Document>& pool() { return same_split() ? all_ : other_; }
+  std::vector<Document> rows_of(const std::string& split) const {
+    return read_documents(spec_.data.at(split), task_.tables,
+                          may_have_images_ ? pictures_of(task_, *style_.files) : Pictures{});
+  }
+  std::vector<const Document*> examples_of(Document& document) {
+    std::vector<const Document*> examples = sampler_.draw(document);
+    if (!may_have_images_) return examples;
+    find_images(task_, document, *style_.files);
+    for (const Document* one : examples)
+      find_images(task_, pool()[static_cast<std::size_t>(one - pool().data())], *style_.files);
+    return examples;
+  }
+
+  /// The documents [begin, end).
+  void add(std::size_t begin, std::size_t end) {
     std::vector<Messages> conversations;
+    std::vector<const Document*> of;       // of each conversation
     std::vector<std::size_t> first = {0};  // of each document
     for (std::size_t d = begin; d < end; ++d) {
-      const std::vector<const Document*> examples = sampler.draw(all[d]);
-      for (std::string& question : type.questions(task, all[d]))
-        conversations.push_back(assemble_messages(task, type, style.system, examples, all[d], std::move(question)));
+      const std::vector<const Document*> examples = examples_of(all_[d]);
+      for (std::string& question : type_.questions(task_, all_[d]))
+        conversations.push_back(assemble_messages(task_, type_, style_.system, examples, all_[d], std::move(question)));
+      of.resize(conversations.size(), &all_[d]);
       first.push_back(conversations.size());
     }
-    std::vector<std::string> texts = written(conversations, spec, style);
+    std::vector<std::vector<Part>> contexts = written(std::move(conversations), of, spec_, style_);
+    Prompt prompt{{}, delimiter_of(spec_, style_)};
     for (std::size_t d = begin; d < end; ++d) {
       prompt.contexts.clear();
       for (std::size_t i = first[d - begin]; i < first[d - begin + 1]; ++i)
-        prompt.contexts.push_back(std::move(texts[i]));
-      cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
-      std::vector<Request> requests = type.requests(task, all[d], prompt);
-      if (style.reasoning) watch_reasoning(requests, spec, *style.reasoning);
-      refuse_past_message(requests, all[d].where());
-      std::ranges::move(requests, std::back_inserter(cell.requests));
+        prompt.contexts.push_back(std::move(contexts[i]));
+      add(type_.requests(task_, all_[d], prompt), all_[d].where());
     }
   }
-  cell.first_request.push_back(static_cast<std::uint32_t>(cell.requests.size()));
-  all.resize(count);
-  cell.documents = std::move(all);
-  return cell;
+  void add(std::vector<Request> requests, const std::string& where) {
+    if (may_have_images_) never_truncate(requests);
+    if (style_.reasoning) watch_reasoning(requests, spec_, *style_.reasoning);
+    refuse_past_message(requests, where);
+    cell_.first_request.push_back(static_cast<std::uint32_t>(cell_.requests.size()));
+    std::ranges::move(requests, std::back_inserter(cell_.requests));
+  }
+
+  const TaskTemplates& task_;
+  const Task& spec_;
+  const TaskType& type_;
+  const PromptStyle& style_;
+  const bool may_have_images_;
+  std::vector<Document> all_, other_;  // the evaluated ones; those that examples are drawn of, unless they are the same
+  FewShotSampler sampler_;
+  CellRequests cell_;
+};
+
+}  // namespace
+
+CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style) {
+  const TaskType& type = task_type_of(*task.task);
+  if (std::optional<CellRequests> whole = type.build(task, limit)) {
+    for (const Request& request : whole->requests) refuse_past_message({&request, 1}, "task " + task.task->name);
+    return std::move(*whole);
+  }
+  return Builder(task, type, style).build(limit);
 }
 
 }  // namespace proctor

@@ -4,9 +4,11 @@
 #include <optional>
 #include <string>
 
+#include "orchestrator/images/image_files.h"
 #include "orchestrator/prompts/conversation.h"
 #include "orchestrator/spec/document_limit.h"
 #include "orchestrator/task_types/task_type.h"
+#include "sharding/protocol/facts.h"
 
 namespace proctor {
 
@@ -15,6 +17,9 @@ struct PromptStyle {
   ConversationRenderer* renderer = nullptr;  ///< nullptr: plain
   std::string system = {};
   std::optional<ReasoningTags> reasoning = {};  ///< of a model that reasons before it answers
+  ImageFiles* files = nullptr;                  ///< where images are looked up; nullptr: no row has any
+  const Module* module = nullptr;               ///< whose template writes images, and what it is
+  const ModelFacts* facts = nullptr;
 };
 
 /// Documents in order, few-shot drawn in that order, at most `limit` documents. Throws InputError naming a row;

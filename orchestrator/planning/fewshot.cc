@@ -45,6 +45,16 @@ std::vector<const Document*> FewShotSampler::draw_random(const Document* exclude
   return drawn;
 }
 
+namespace {
+
+/// Takes the images' marks out of a question.
+std::vector<PlacedImage> placed_in(std::string& question, const Document& document) {
+  if (!document.images) return {};
+  return take_marks(question, *document.images, document.where());
+}
+
+}  // namespace
+
 Messages assemble_messages(const TaskTemplates& task, const TaskType& type, const std::string& system,
                            const std::vector<const Document*>& examples, const Document& document,
                            std::string question) {
@@ -52,12 +62,16 @@ Messages assemble_messages(const TaskTemplates& task, const TaskType& type, cons
   const Task& spec = *task.task;
   const std::string first = delimited(system, spec.description, spec.fewshot.delimiter);
   if (!first.empty()) messages.push_back({Message::Role::system, first});
-  for (const Document* example : examples)
-    add_example(messages, type.example_question(task, *example), type.example_answer(task, *example),
-                task.gen_prefix->render(*example), spec.target_delimiter, spec.fewshot.delimiter);
+  for (const Document* example : examples) {
+    std::string shown = type.example_question(task, *example);
+    std::vector<PlacedImage> images = placed_in(shown, *example);
+    add_example(messages, shown, type.example_answer(task, *example), task.gen_prefix->render(*example),
+                spec.target_delimiter, spec.fewshot.delimiter, std::move(images));
+  }
   const bool in_context = !task.contexts.empty();
+  std::vector<PlacedImage> images = placed_in(question, document);
   add_question(messages, std::move(question), task.gen_prefix->render(document),
-               in_context ? "" : spec.target_delimiter);
+               in_context ? "" : spec.target_delimiter, std::move(images));
   return messages;
 }
 

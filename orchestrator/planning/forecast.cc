@@ -21,12 +21,6 @@ const Ask& ask_of(const Work& work, const Shard& shard) {
   return work.requests_of(shard.module, shard.task).requests[shard.requests.front()].ask;
 }
 
-double text_tokens(const ModelFacts& facts, const Request& request) {
-  double tokens = 0;
-  for (const Part& part : request.parts) tokens += estimated_tokens(facts, text_bytes(part));
-  return tokens;
-}
-
 }  // namespace
 
 std::string work_name_of(const Work& work, const Shard& shard) {
@@ -75,7 +69,10 @@ std::vector<CellForecast> Forecast::cells() const {
     CellForecast& forecast = cells.emplace_back();
     const std::vector<Request>& requests = work_.requests_of(cell.module, cell.task).requests;
     forecast.requests = requests.size();
-    for (const Request& request : requests) forecast.tokens += text_tokens(work_.facts[cell.module.value], request);
+    ModelFacts facts = work_.facts[cell.module.value];
+    facts.vision = work_.vision_of(cell.module, cell.task);
+    for (const Request& request : requests)
+      for (const Part& part : request.parts) forecast.tokens += tokens_of(facts, part);
   }
   for (const Shard& shard : work_.shards) {
     CellForecast& forecast = cells[index.at({shard.module, shard.task})];

@@ -18,7 +18,10 @@ inline std::size_t message_bytes(std::span<const Request> requests) {
   std::size_t bytes = 0;
   for (const Request& request : requests) {
     bytes += kAround;
-    for (const Part& part : request.parts) bytes += text_bytes(part);
+    for (const Part& part : request.parts) {
+      const auto* image = std::get_if<Image>(&part);
+      bytes += image ? kAround + image->path.size() : text_bytes(part);
+    }
   }
   return bytes;
 }

@@ -7,6 +7,8 @@
 #include "orchestrator/base/machine.h"
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/planning/file_hashes.h"
+#include "orchestrator/planning/image_requests.h"
+#include "orchestrator/planning/request_sets.h"
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/planning/cost.h"
@@ -61,6 +63,11 @@ class Answers {
 
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;
 
+bool scores_same_images(const Request& one, const Request& other) {
+  return has_image(one) && std::holds_alternative<Loglikelihood>(one.ask) && one.ask.index() == other.ask.index() &&
+         std::ranges::equal(context_of(one), context_of(other), is_same);
+}
+
 /// A document's requests are a bundle; so are those of neighbours that score continuations of one context.
 std::vector<std::uint32_t> bundles_of(const CellRequests& cell) {
   std::vector<std::uint32_t> bundles;
@@ -69,7 +76,8 @@ std::vector<std::uint32_t> bundles_of(const CellRequests& cell) {
     const std::vector<Part>& parts = cell.requests[first].parts;
     const bool shares = first > 0 && parts.size() == 2 && parts.front() != Part(Text()) &&
                         parts.front() == cell.requests[first - 1].parts.front();
-    if (!shares) bundles.push_back(first);
+    if (!shares && !(first > 0 && scores_same_images(cell.requests[first], cell.requests[first - 1])))
+      bundles.push_back(first);
   }
   for (std::uint32_t r = cell.first_request.back(); r < cell.requests.size(); ++r) bundles.push_back(r);
   return bundles;
@@ -77,7 +85,7 @@ std::vector<std::uint32_t> bundles_of(const CellRequests& cell) {
 
 std::string requests_hash(std::span<const Request> requests) {
   std::string text;
-  for (const Request& request : requests) text += nlohmann::json(request).dump() + "\n";
+  for (const Request& request : requests) text += content_of(request).dump() + "\n";
   return xxh3_hex(text);
 }
 
@@ -85,6 +93,7 @@ std::string requests_hash(std::span<const Request> requests) {
 struct TaskHashes {
   std::vector<std::string> requests;                     // of each set
   std::vector<std::map<std::string, std::string>> code;  // of each task
+  std::vector<bool> images;                              // of each set: whether it has any
 };
 
 /// Identity of a cell: model, data and prompts (by the requests themselves), settings, device, libraries, numerics.
@@ -110,6 +119,16 @@ nlohmann::json identity_of(const Work& work, const Module& module, const ModelFa
   return json;
 }
 
+/// What else decides the numbers of images: how they are decoded and prepared. (Their bytes are in the requests.)
+nlohmann::json image_identity(const Work& work, std::uint32_t m, std::uint32_t t) {
+  const VisionFacts vision = work.vision_of(ModuleId{m}, TaskId{t});
+  return {{"processor", work.processor_of(ModuleId{m}, TaskId{t})},
+          {"min_pixels", vision.min_pixels},
+          {"max_pixels", vision.max_pixels},
+          {"upright", vision.upright},
+          {"decoders", work.device.image_decoders}};
+}
+
 void refuse_wrong_kind(const Module& module, const ModelFacts& facts) {
   if (std::ranges::find(facts.kinds, module.kind) == facts.kinds.end())
     throw UsageError("module " + module.name + ": kind " + module.kind + " cannot use " + facts.architecture + " (" +
@@ -123,11 +142,16 @@ void add_cell(Work& work, std::uint32_t m, std::uint32_t t, const TaskHashes& ha
   nlohmann::json identity = identity_of(work, work.suite.modules[m], work.facts[m],
                                         hashes.requests[work.set_of(ModuleId{m}, TaskId{t})], work.max_batch_tokens[m]);
   if (!hashes.code[t].empty()) identity["code"] = hashes.code[t];
+  ModelFacts facts = work.facts[m];
+  if (hashes.images[work.set_of(ModuleId{m}, TaskId{t})]) {
+    identity["images"] = image_identity(work, m, t);
+    facts.vision = work.vision_of(ModuleId{m}, TaskId{t});
+  }
   const std::string hash = xxh3_hex(identity.dump());
   work.cells.push_back({ModuleId{m}, TaskId{t}, std::move(identity), hash});
   const std::string name = work.suite.modules[m].name + "/" + work.suite.tasks[t].name + ":";
   for (Shard& shard :
-       plan_cell({ModuleId{m}, TaskId{t}, cell.requests, bundles}, work.facts[m], shard_target(work.device.kind))) {
+       plan_cell({ModuleId{m}, TaskId{t}, cell.requests, bundles}, facts, shard_target(work.device.kind))) {
     std::string members;
     for (std::uint32_t r : shard.requests) members += std::to_string(r) + ",";
     work.shard_hashes.push_back(xxh3_hex(work.cells.back().fingerprint + name + members));
@@ -147,102 +171,6 @@ std::vector<CheckedModule> FactSource::check_each(std::span<const Module> module
   return all;
 }
 
-namespace {
-
-/// Whether a module's prompts of a task are its own: a chat template writes them, or its answers begin with reasoning.
-/// Texts of the other types stand alone.
-bool has_own_style(const Work& work, std::uint32_t m, std::uint32_t t) {
-  const std::string& type = work.suite.tasks[t].type;
-  const Chat chat = work.suite.chat_of(m, t);
-  if (type == "generate_until") return chat.on() || chat.named_tags();
-  return chat.on() && (type == "multiple_choice" || type == "loglikelihood");
-}
-
-/// One more set: of a task, in this style.
-void add_set(Work& work, std::uint32_t t, const PromptStyle& style) {
-  work.requests.push_back(build_requests(work.templates[t], work.limit, style));
-  seed_draws(work.requests.back().requests, work.suite.seed, work.suite.tasks[t].name);
-}
-
-/// What sets of one task differ by.
-std::string style_key(const Module& module, const Chat& chat, std::uint32_t t) {
-  const ReasoningTags* tags = chat.named_tags();
-  const nlohmann::json key = {chat.on() ? module.path : "",
-                              chat.chosen.value_or(""),
-                              chat.system.value_or(""),
-                              chat.kwargs.value_or(nlohmann::ordered_json()).dump(),
-                              chat.date.value_or(""),
-                              tags ? tags->start : "",
-                              tags ? tags->end : "",
-                              chat.looks_for_tags(),
-                              t};
-  return key.dump();
-}
-
-class OwnStyles {
- public:
-  OwnStyles(Work& work, ConversationRenderer* renderer) : work_(work), renderer_(renderer) {
-    work_.chat_templates.resize(work_.suite.modules.size());
-  }
-
-  /// The requests of a (module, task) whose prompts are its own: one set for each folder and way of talking.
-  void add(std::uint32_t m, std::uint32_t t) {
-    const Module& module = work_.suite.modules[m];
-    const Chat chat = work_.suite.chat_of(m, t);
-    const auto [known, fresh] = sets_.try_emplace(style_key(module, chat, t), work_.requests.size());
-    work_.conversations[{ModuleId{m}, TaskId{t}}] = known->second;
-    PromptStyle style;
-    if (chat.named_tags()) style.reasoning = *chat.named_tags();
-    if (chat.on() && (fresh || work_.chat_templates[m].empty())) {
-      PROCTOR_CHECK(renderer_, "whoever has chat templates has a renderer");
-      const ChatTemplate opened = renderer_->open(module.path, chat);
-      if (work_.chat_templates[m].empty()) work_.chat_templates[m] = opened.text;
-      style.renderer = renderer_;
-      style.system = chat.system.value_or("");
-      if (chat.looks_for_tags()) style.reasoning = opened.reasoning;
-    }
-    if (!fresh) return;
-    add_set(work_, t, style);
-    tell(module.name, work_.suite.tasks[t], style);
-  }
-
- private:
-  void tell(const std::string& module, const Task& task, const PromptStyle& style) {
-    const std::string who = "module " + module + ", task " + task.name + ": ";
-    if (const std::size_t without = style.renderer ? renderer_->without_system() : 0)
-      work_.notes.push_back(who + "its chat template refuses a system message, so " + counted(without, "conversation") +
-                            " went without");
-    if (task.generation.max_thinking_toks && !style.reasoning)
-      work_.notes.push_back(who +
-                            "max_thinking_toks does nothing: no reasoning tags are known (reasoning: {start, end})");
-  }
-  Work& work_;
-  ConversationRenderer* renderer_;
-  std::map<std::string, std::size_t> sets_;
-};
-
-/// The requests of every task as plain text, where a module takes them so; then those in a style of their own.
-void add_requests(Work& work, ConversationRenderer* renderer) {
-  const auto modules = static_cast<std::uint32_t>(work.suite.modules.size());
-  const auto answers = [&](std::uint32_t m, std::uint32_t t) {
-    return can_answer(work.suite.modules[m], work.suite.tasks[t]);
-  };
-  for (std::uint32_t t = 0; t < work.templates.size(); ++t) {
-    bool plain = false;
-    for (std::uint32_t m = 0; m < modules; ++m) plain = plain || (answers(m, t) && !has_own_style(work, m, t));
-    if (plain)
-      add_set(work, t, {});
-    else
-      work.requests.emplace_back();
-  }
-  OwnStyles styles(work, renderer);
-  for (std::uint32_t m = 0; m < modules; ++m)
-    for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
-      if (answers(m, t) && has_own_style(work, m, t)) styles.add(m, t);
-}
-
-}  // namespace
-
 Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Interpreters& interpreters) {
   Work work;
   work.suite = std::move(suite);
@@ -255,22 +183,35 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
     for (const Metric& metric : task.metrics)
       if (!metric.code.empty() && interpreters.code) interpreters.code->check({metric.code, metric.name});
   }
-  add_requests(work, interpreters.renderer);
+  const auto ask_facts = [&] {
+    if (work.facts.empty()) work.facts = answers.facts();
+  };
+  ImageFiles files_alone({});
+  ImageFiles& files = interpreters.images ? *interpreters.images : files_alone;
+  add_requests(work, interpreters.renderer, files, ask_facts);
   work.data_hashes = data_hashes(work.suite);
-  work.facts = answers.facts();
+  ask_facts();
   for (std::size_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];
     refuse_wrong_kind(module, work.facts[m]);
+    if (module.image != ImageOptions() && !work.facts[m].vision.reads_images())
+      throw UsageError("module " + module.name + ": image does nothing: " + work.facts[m].architecture + " (" +
+                       module.path + ") reads no images; leave it out");
     if (const auto why = cannot_split(work.facts[m], module.tensor_parallel))
       throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +
                        *why + "; sizes that can be used: " + usable_sizes(work.facts[m], kMaxGangMembers));
   }
+  write_images(work, files);
+  files.keep();
   work.device = answers.device.get();
   for (const Module& module : work.suite.modules)
     work.max_batch_tokens.push_back(
         module.max_batch_tokens.value_or(work.device.kind == "cpu" ? kBatchTokensCpu : kBatchTokensGpu));
   TaskHashes hashes;
-  for (const CellRequests& cell : work.requests) hashes.requests.push_back(requests_hash(cell.requests));
+  for (const CellRequests& cell : work.requests) {
+    hashes.requests.push_back(requests_hash(cell.requests));
+    hashes.images.push_back(has_images(cell));
+  }
   for (const Task& task : work.suite.tasks) hashes.code.push_back(code_hashes(task));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "orchestrator/data/table_reader.h"
+#include "orchestrator/images/image_files.h"
 #include "orchestrator/planning/cell_requests.h"
 #include "orchestrator/prompts/conversation.h"
 #include "orchestrator/spec/document_limit.h"
@@ -31,22 +32,31 @@ struct Work {
   Suite suite;
   DocumentLimit limit = 0;               ///< documents of each task
   std::vector<TaskTemplates> templates;  ///< of each task
-  std::vector<CellRequests> requests;    ///< of each task as plain text, then those rendered as conversations
-  std::map<std::pair<ModuleId, TaskId>, std::size_t> conversations;  ///< whose requests are which of the latter
-  std::vector<std::string> chat_templates;                           ///< of each module; "": it has none
-  std::vector<std::map<std::string, std::string>> data_hashes;       ///< of each task that is scored, by split: SHA-256
-  std::vector<std::string> notes;                                    ///< what the user should know
-  std::vector<ModelFacts> facts;                                     ///< of each module
+  std::vector<CellRequests> requests;    ///< of each task as plain text, then those in a style of their own
+  std::map<std::pair<ModuleId, TaskId>, std::size_t> own_sets;  ///< whose requests are which of the latter
+  std::vector<std::string> chat_templates;                      ///< of each module; "": it has none
+  std::vector<std::map<std::string, std::string>> data_hashes;  ///< of each task that is scored, by split: SHA-256
+  std::vector<std::string> notes;                               ///< what the user should know
+  std::vector<ModelFacts> facts;                                ///< of each module
   DeviceFacts device;
   std::vector<Cell> cells;  ///< module by module, tasks in suite order
   std::vector<Shard> shards;
   std::vector<std::string> shard_hashes;       ///< of each shard's requests
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
   std::size_t set_of(ModuleId module, TaskId task) const {
-    const auto found = conversations.find({module, task});
-    return found == conversations.end() ? task.value : found->second;
+    const auto found = own_sets.find({module, task});
+    return found == own_sets.end() ? task.value : found->second;
   }
   const CellRequests& requests_of(ModuleId module, TaskId task) const { return requests[set_of(module, task)]; }
+  /// What the module does with the task's images.
+  VisionFacts vision_of(ModuleId module, TaskId task) const {
+    return prepared_so(facts[module.value].vision, suite.image_of(module.value, task.value));
+  }
+  /// slow or fast, as resolved.
+  std::string processor_of(ModuleId module, TaskId task) const {
+    const auto chosen = suite.image_of(module.value, task.value).processor.value_or(ProcessorChoice::automatic);
+    return chosen == ProcessorChoice::automatic ? facts[module.value].image_processor : to_string(chosen);
+  }
 };
 
 /// Facts of a module, or why there are none.
@@ -70,8 +80,9 @@ struct Interpreters {
   ConversationRenderer* renderer = nullptr;  ///< of chat templates
   TableReader* tables = nullptr;             ///< of Parquet and Arrow files
   CodeMetrics* code = nullptr;               ///< of metrics in Python; outlives the work
+  ImageFiles* images = nullptr;  ///< of rows with images; nullptr: those in files alone, and nothing is kept
 };
-/// Throws UsageError or InputError; nothing has been started or written then.
+/// Throws UsageError or InputError; nothing has been started then, and nothing written but images that came as bytes.
 Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Interpreters& interpreters = {});
 
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);

@@ -126,6 +126,30 @@ nlohmann::ordered_json Template::value(const Document& document) const {
   return filtered(parts_[0], document);
 }
 
+nlohmann::ordered_json* Template::place_in(Document& document) const {
+  if (parts_.size() != 1 || parts_[0].path.empty() || !parts_[0].filters.empty()) return nullptr;
+  nlohmann::ordered_json* value = &document.row;
+  for (const Step& step : parts_[0].path) {
+    const auto* key = std::get_if<std::string>(&step);
+    const auto* index = std::get_if<std::size_t>(&step);
+    if (key && value->is_object() && value->contains(*key))
+      value = &value->at(*key);
+    else if (index && value->is_array() && *index < value->size())
+      value = &value->at(*index);
+    else
+      return nullptr;
+  }
+  return value;
+}
+
+std::vector<std::string> Template::columns() const {
+  std::vector<std::string> names;
+  for (const Part& part : parts_)
+    if (!part.path.empty())
+      if (const auto* name = std::get_if<std::string>(&part.path.front())) names.push_back(*name);
+  return names;
+}
+
 bool Template::has_placeholder() const {
   return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) { return !part.path.empty(); });
 }

@@ -22,6 +22,10 @@ class Template {
   /// A template that is one placeholder gives the value with its type; any other its text.
   nlohmann::ordered_json value(const Document& document) const;
   bool has_placeholder() const;
+  /// The row's value that a template of one placeholder names; nullptr of any other, and where there is none.
+  nlohmann::ordered_json* place_in(Document& document) const;
+  /// The columns that its placeholders begin with.
+  std::vector<std::string> columns() const;
   const std::string& text() const { return text_; }
 
  private:

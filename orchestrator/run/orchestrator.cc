@@ -118,6 +118,11 @@ std::vector<Request> Orchestrator::requests_of(ShardId id) const {
   return requests;
 }
 
+/// What a shard's task changes of its module's.
+const ImageOptions& Orchestrator::image_of(ShardId id) const {
+  return work_.suite.tasks[work_.shards[id.value].task.value].image;
+}
+
 /// The requests of a shard that went along with the one before it are not sent again.
 void Orchestrator::assign(std::span<const SlotId> members, const Assignment& assignment) {
   report_.assigned(assignment, members.front());
@@ -136,7 +141,8 @@ void Orchestrator::assign(std::span<const SlotId> members, const Assignment& ass
   std::optional<ShardId>& ahead = sent_ahead_[assignment.visit];
   if (ahead != assignment.shard) order.requests = requests_of(assignment.shard);
   ahead.reset();
-  if (assignment.next) order.next = requests_of(*assignment.next);
+  order.image = image_of(assignment.shard);
+  if (assignment.next) order.next = requests_of(*assignment.next), order.next_image = image_of(*assignment.next);
   if (message_bytes(order.requests) + message_bytes(order.next) <= kMostMessageBytes)
     ahead = order.next_shard = assignment.next;
   else

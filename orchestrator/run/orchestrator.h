@@ -89,6 +89,7 @@ class Orchestrator final : private Executor {
   void fail(const std::exception& error);
 
   std::vector<Request> requests_of(ShardId shard) const;
+  const ImageOptions& image_of(ShardId shard) const;
   RunReport::Standing standing() const { return {conductor_.busy(), conductor_.slots(), conductor_.unstored()}; }
   Moment now() const { return surroundings_.now(); }
 

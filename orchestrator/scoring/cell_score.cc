@@ -123,7 +123,7 @@ void CellScorer::score(std::size_t d, std::span<const Response> responses) {
   } else {
     SampleHashes& hashes = hashes_[d];
     hashes.document = sha256(python::json_dumps(one.document->row, Ascii::keep, 2));
-    hashes.prompt = sha256(text_of(one.requests.front(), 0));
+    hashes.prompt = sha256(shown_context(one.requests.front()));
     hashes.target = sha256(type_.target(task_, *one.document));
   }
   for (std::size_t f = 0; f < filters_.size(); ++f) {

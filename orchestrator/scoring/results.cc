@@ -6,6 +6,7 @@
 
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/task_types/generation.h"
+#include "sharding/images/image_layout.h"
 #include "sharding/protocol/whole_json.h"
 #include "sharding/protocol/wording.h"
 
@@ -105,6 +106,7 @@ Json task_config(const Task& task, const std::map<std::string, std::string>& dat
     config["doc_to_target"] = template_text(*task.target);
   if (task.choices) config["doc_to_choice"] = template_text(*task.choices);
   if (!task.contexts.empty()) config["doc_to_text"] = task.contexts;
+  if (task.images) config["doc_to_visual"] = template_text(*task.images);
   config["target_delimiter"] = task.target_delimiter;
   config["fewshot_delimiter"] = task.fewshot.delimiter;
   config["fewshot_config"] = {{"sampler", task.fewshot.sampler == FewShot::Sampler::random ? "default" : "first_n"},
@@ -135,6 +137,28 @@ Json reasoning_row(const TraceFigures& traces) {
           {"answer_tokens", mean_and_p95(traces.answer_tokens)}};
 }
 
+/// Of a task with images: how they were prepared, and what became of each. Null where there are none.
+Json images_row(const Work& work, ModuleId module, TaskId task) {
+  const CellRequests& cell = work.requests_of(module, task);
+  const VisionFacts vision = work.vision_of(module, task);
+  std::int64_t images = 0, tokens = 0;
+  for (std::size_t d = 0; d + 1 < cell.first_request.size(); ++d) {
+    if (cell.first_request[d] == cell.first_request[d + 1]) continue;
+    for (const Part& part : cell.requests[cell.first_request[d]].parts)
+      if (const auto* image = std::get_if<Image>(&part))
+        ++images, tokens += layout_of(vision, image->height, image->width).tokens;
+  }
+  if (images == 0) return nullptr;
+  Json row = {{"images", images},
+              {"mean_tokens", static_cast<double>(tokens) / static_cast<double>(images)},
+              {"processor", work.processor_of(module, task)},
+              {"upright", vision.upright}};
+  if (vision.cutting == VisionFacts::Cutting::grid)
+    row["min_pixels"] = vision.min_pixels, row["max_pixels"] = vision.max_pixels;
+  row["decoders"] = work.device.image_decoders;
+  return row;
+}
+
 /// A count is a whole number, a share is none.
 Json number_of(DocumentLimit limit) {
   if (!limit) return nullptr;
@@ -162,7 +186,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
   const Module& module = work.suite.modules[id.value];
   const ModelFacts& facts = work.facts[id.value];
   Json json, results = Json::object(), groups = Json::object(), subtasks = Json::object(), configs, versions, shots,
-             better, samples, hashes, reasoning;
+             better, samples, hashes, reasoning, images;
   std::map<std::string, std::vector<const CellScore*>> members;
   for (const auto& [t, score] : scores) {
     const Task& task = work.suite.tasks[t];
@@ -181,6 +205,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
       samples[task.name]["unfinished_reasoning"] = score.traces->unfinished;
       reasoning[task.name] = reasoning_row(*score.traces);
     }
+    if (Json row = images_row(work, id, TaskId{t}); !row.is_null()) images[task.name] = std::move(row);
     hashes[task.name] = score.task_hash;
   }
   for (const auto& [group, rows] : members) results[group] = groups[group] = group_row(group, rows);
@@ -193,6 +218,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
   json["higher_is_better"] = better;
   json["n-samples"] = samples;
   if (!reasoning.empty()) json["reasoning"] = reasoning;
+  if (!images.empty()) json["images"] = images;
   const std::string dtype = module.dtype == DType::automatic ? facts.checkpoint_dtype : to_string(module.dtype);
   json["config"] = {
       {"model", "proctor"},

@@ -124,6 +124,21 @@ std::string truncated_text(const nlohmann::ordered_json& results) {
   return text;
 }
 
+/// Of each task with images: how they were prepared.
+std::string images_text(const Json& results) {
+  std::string text;
+  const Json rows = results.value("images", Json::object());
+  for (const auto& [task, row] : rows.items()) {
+    text += task + ": " + counted(whole_at<std::size_t>(row, "images", 0), "image") + " of " +
+            std::to_string(std::lround(row.value("mean_tokens", 0.0))) + " tokens on average, " +
+            row.value("processor", "") + " processor";
+    if (row.contains("max_pixels"))
+      text += ", " + row.at("min_pixels").dump() + " to " + row.at("max_pixels").dump() + " pixels";
+    text += row.value("upright", false) ? ", turned upright\n" : "\n";
+  }
+  return text;
+}
+
 /// Of each task whose answers begin with reasoning.
 std::string reasoning_text(const Json& results) {
   std::string text;
@@ -156,7 +171,7 @@ std::string results_table(const nlohmann::ordered_json& results) {
     for (const auto& child : children)
       add_lines(tasks, child, " - " + child.get<std::string>(), rows.at(child.get<std::string>()), results);
   }
-  std::string text = render(tasks, "Tasks") + truncated_text(results) + reasoning_text(results);
+  std::string text = render(tasks, "Tasks") + truncated_text(results) + reasoning_text(results) + images_text(results);
   if (!results.contains("groups")) return text;
   for (const auto& [name, row] : results["groups"].items()) add_lines(groups, name, name, row, results);
   return text + "\n" + render(groups, "Groups");

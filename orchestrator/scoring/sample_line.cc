@@ -1,6 +1,7 @@
 #include "orchestrator/scoring/sample_line.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "orchestrator/cpython/python_text.h"
@@ -46,15 +47,44 @@ ResponseLists response_lists(const Answered& answered, const FilterPipeline& fil
   return lists;
 }
 
+/// What was asked, as texts: a context with images is one, with `<image>` where they stand.
+std::vector<std::string> shown_parts(const Request& request) {
+  std::vector<std::string> texts;
+  if (!has_image(request)) {
+    for (const Part& part : request.parts) texts.push_back(text_of(part));
+    return texts;
+  }
+  texts.push_back(shown_context(request));
+  for (std::size_t p = context_of(request).size(); p < request.parts.size(); ++p) texts.push_back(text_of(request, p));
+  return texts;
+}
+
+/// Those that came as bytes lie in the run directory, under their hash: the same text for every run.
+std::string shown_path(const Image& image) {
+  return image.path.ends_with("/" + image.hash) ? "images/" + image.hash : image.path;
+}
+
+/// Each image of a document's requests once, in their order.
+Json images_of(std::span<const Request> requests) {
+  Json images = Json::array();
+  std::set<std::string> seen;
+  for (const Request& request : requests)
+    for (const Part& part : request.parts)
+      if (const auto* image = std::get_if<Image>(&part); image && seen.insert(image->hash).second)
+        images.push_back(
+            {{"path", shown_path(*image)}, {"hash", image->hash}, {"height", image->height}, {"width", image->width}});
+  return images;
+}
+
 Json arguments_of(const Answered& answered) {
   Json arguments = Json::object();
   const std::size_t instances = generates(answered) ? 1 : answered.requests.size();  // repeats are of one instance
   for (std::size_t i = 0; i < instances; ++i) {
     const Request& request = answered.requests[i];
     Json texts = Json::object();
-    for (std::size_t p = 0; p < request.parts.size(); ++p) texts["arg_" + std::to_string(p)] = text_of(request, p);
+    for (std::string& part : shown_parts(request)) texts["arg_" + std::to_string(texts.size())] = std::move(part);
     if (const auto* generate = std::get_if<Generate>(&request.ask))
-      texts["arg_" + std::to_string(request.parts.size())] = generation_kwargs(*generate);
+      texts["arg_" + std::to_string(texts.size())] = generation_kwargs(*generate);
     arguments["gen_args_" + std::to_string(i)] = std::move(texts);
   }
   return arguments;
@@ -116,6 +146,7 @@ std::string sample_line(const TaskTemplates& task, const TaskType& type, const A
   line["doc"] = answered.document->row;
   line["target"] = type.target(task, *answered.document);
   line["arguments"] = arguments_of(answered);
+  if (Json images = images_of(answered.requests); !images.empty()) line["images"] = std::move(images);
   if (answered.failure.empty()) {
     ResponseLists lists = response_lists(answered, filter);
     line["resps"] = std::move(lists.responses);

@@ -11,11 +11,22 @@ using Json = nlohmann::ordered_json;
 constexpr std::chrono::seconds kDeadline{60};  // for the template, or some conversations
 constexpr std::size_t kAtOnce = 512;           // conversations
 
+/// A text; with images a list of parts, as transformers' templates of such models expect.
+Json content_of(const Message& message) {
+  if (message.images.empty()) return message.content;
+  Json list = Json::array();
+  for (const Part& part : parts_of(message.content, message.images)) {
+    const auto* text = std::get_if<Text>(&part);
+    list.push_back(text ? Json{{"type", "text"}, {"text", *text}} : Json{{"type", "image"}});
+  }
+  return list;
+}
+
 Json item_of(const Messages& messages, const Chat& chat) {
   Json item = chat.kwargs.value_or(Json::object());
   item["messages"] = Json::array();
   for (const Message& message : messages)
-    item["messages"].push_back({{"role", to_string(message.role)}, {"content", message.content}});
+    item["messages"].push_back({{"role", to_string(message.role)}, {"content", content_of(message)}});
   const bool begun = !messages.empty() && messages.back().role == Message::Role::assistant;
   item["add_generation_prompt"] = !begun;
   item["continue_final_message"] = begun;

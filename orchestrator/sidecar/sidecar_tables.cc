@@ -9,8 +9,9 @@ constexpr std::chrono::seconds kDeadline{60};  // for some rows
 
 }  // namespace
 
-void SidecarTables::read(const std::string& path, const std::function<void(nlohmann::ordered_json row)>& take) {
-  (void)sidecar_.ask({{"table", path}}, path, kDeadline);
+void SidecarTables::read(const std::string& path, const std::vector<std::string>& pictures,
+                         const std::function<void(nlohmann::ordered_json row)>& take) {
+  (void)sidecar_.ask({{"table", path}, {"pictures", pictures}}, path, kDeadline);
   for (;;) {
     Sidecar::Json answer = sidecar_.ask({{"rows", true}}, path, kDeadline);
     Sidecar::Json& rows = answer.at("rows");

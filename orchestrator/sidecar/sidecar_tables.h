@@ -10,7 +10,8 @@ class SidecarTables final : public TableReader {
  public:
   /// The sidecar outlives this.
   explicit SidecarTables(LazySidecar& sidecar) : sidecar_(sidecar) {}
-  void read(const std::string& path, const std::function<void(nlohmann::ordered_json row)>& take) override;
+  void read(const std::string& path, const std::vector<std::string>& pictures,
+            const std::function<void(nlohmann::ordered_json row)>& take) override;
 
  private:
   LazySidecar& sidecar_;

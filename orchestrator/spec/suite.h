@@ -82,6 +82,8 @@ struct Task {
   std::string answer;                  ///< multiple_choice: template of the gold answer
   std::optional<TemplateList> target;  ///< loglikelihood, generate_until, contexts
   std::string text;                    ///< loglikelihood_rolling
+  std::optional<TemplateList> images;  ///< paths or bytes, or lists of them
+  ImageOptions image;                  ///< what this task changes of its modules'
   std::string query, document;         ///< retrieval
   std::string left, right, score;      ///< similarity
   std::string question;                ///< compress
@@ -116,6 +118,9 @@ struct Suite {
   Deadlines deadlines;
   Chat chat_of(std::size_t module, std::size_t task) const {
     return module < chats.size() ? chats[module].changed_by(tasks[task].chat) : tasks[task].chat;
+  }
+  ImageOptions image_of(std::size_t module, std::size_t task) const {
+    return modules[module].image.changed_by(tasks[task].image);
   }
 };
 

@@ -17,6 +17,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The new run names images that lie in the old one's folder; each has them, under one name of the file or two.
+void give_images(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  if (!fs::exists(from, error)) return;
+  fs::create_directories(to, error);
+  for (const fs::directory_entry& entry : fs::directory_iterator(from, error)) {
+    const fs::path name = to / entry.path().filename();
+    fs::create_hard_link(entry.path(), name, error);
+    if (error) fs::copy_file(entry.path(), name, error);
+    if (error) throw EnvironmentError(name.string() + ": cannot be written: " + error.message());
+  }
+}
+
 }  // namespace
 
 void throw_errno(const fs::path& path, const char* what) {
@@ -41,7 +54,8 @@ void RunDirectory::refuse_foreign() const {
   if (error) throw UsageError(root_.string() + ": cannot be read: " + error.message());
   for (const fs::directory_entry& entry : entries) {
     const std::string name = entry.path().filename().string();
-    const bool made_first = name == logs().filename() || name.starts_with(owner().filename().string());
+    const bool made_first =
+        name == logs().filename() || name == images().filename() || name.starts_with(owner().filename().string());
     const bool results = name == "results" || name == "samples" || name == "responses";
     if (!made_first && !(results && fs::is_empty(entry.path(), error)))
       throw UsageError(root_.string() + ": is no run directory, and holds " + name +
@@ -73,6 +87,7 @@ void RunDirectory::set_aside() const {
     fs::rename(root_, other, error);
     if (error) throw EnvironmentError(root_.string() + ": cannot be renamed: " + error.message());
     fs::remove(other / owner().filename(), error);  // the caller's
+    give_images(other / images().filename(), images());
     return;
   }
 }

@@ -23,6 +23,7 @@ class RunDirectory {
   std::filesystem::path responses(const std::string& module, const std::string& task) const {
     return root_ / "responses" / module / (task + ".jsonl");
   }
+  std::filesystem::path images() const { return root_ / "images"; }  ///< that came as bytes, and what is known of all
   std::filesystem::path manifest() const { return root_ / "manifest.json"; }
   std::filesystem::path ledger() const { return root_ / "ledger.jsonl"; }
   std::filesystem::path turns() const { return root_ / "turns.jsonl"; }
@@ -35,7 +36,7 @@ class RunDirectory {
   /// Throws UsageError for a folder that is neither empty nor a run directory. Logs may be there before a run.
   void refuse_foreign() const;
   void create() const;  ///< the marker and the folders
-  /// --fresh: renames what is there, never deletes. The caller holds its lock.
+  /// --fresh: renames what is there but images, never deletes. The caller holds its lock.
   void set_aside() const;
 
  private:

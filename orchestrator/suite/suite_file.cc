@@ -50,8 +50,11 @@ Module read_module(YAML::Node node, const std::string& file, Chat& chat) {
   if (fields.has("max_length")) module.max_length = fields.whole("max_length", 0, 2);
   if (fields.has("add_bos_token")) module.add_bos_token = fields.get<bool>("add_bos_token", false, "true or false");
   chat = read_chat(fields);
+  if (fields.has("image") && module.kind != "generator")
+    fields.refuse("image", "is for generators; kind " + module.kind + " reads no images");
   if (chat.on() && module.kind != "generator")
     fields.refuse("chat_template", "is for generators; kind " + module.kind + " writes its own prompts");
+  module.image = read_image_options(fields.map("image", "image"));
   if (fields.has("options")) module.options = read_options(fields, kind);
   if (const YAML::Node tasks = fields.find("tasks"); tasks.IsDefined() && !tasks.IsNull())
     module.tasks = fields.texts("tasks");

@@ -100,7 +100,7 @@ void check_task(YamlFields& fields, const Task& task) {
       if (const std::string key = entry.first.Scalar(); !keys.contains(key))
         fields.refuse(key, "is not read by task type " + task.type + why);
   };
-  if (task.type == "requests") return only({"on_long"}, ": its rows are whole requests");
+  if (task.type == "requests") return only({"on_long", "image"}, ": its rows are whole requests");
   if (ranks(task.type)) {
     need(!task.query.empty(), "query");
     need(!task.document.empty(), "document");
@@ -133,8 +133,9 @@ void check_task(YamlFields& fields, const Task& task) {
     need(!task.prompt.empty(), "prompt");
     need_placeholder(*compiled.prompt, "prompt");
   }
-  std::set<std::string> read = {"description", "target_delimiter", "fewshot", "metrics", "group",
-                                "on_long",     "gen_prefix",       "chat",    "clean"};
+  std::set<std::string> read = {"description", "target_delimiter", "fewshot",    "metrics",
+                                "group",       "on_long",          "gen_prefix", "chat",
+                                "clean",       "images",           "image"};
   if (task.type == "multiple_choice") {
     read.merge(std::set<std::string>{"answer", "labels"});
     read.merge(task.contexts.empty() ? std::set<std::string>{"prompt", "choices"}
@@ -167,6 +168,8 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   task.contexts = fields.texts("contexts");
   task.answer = fields.text("answer", "");
   task.target = template_list(fields, "target");
+  task.images = template_list(fields, "images");
+  task.image = read_image_options(fields.map("image", "image"));
   task.text = fields.text("text", "");
   task.query = fields.text("query", "");
   task.document = fields.text("document", "");
@@ -193,9 +196,13 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   YamlFields chat = fields.map("chat", "chat");
   task.chat = read_chat(chat);
   chat.finish();
-  const std::string on_long = fields.text("on_long", "truncate");
+  const std::string on_long = fields.text("on_long", task.images ? "fail" : "truncate");
   if (on_long != "truncate" && on_long != "fail")
     fields.refuse("on_long", "expected truncate or fail, found '" + on_long + "'");
+  if (on_long == "truncate" && task.images)
+    fields.refuse("on_long", "what is cut off could be an image; leave it out, or say fail");
+  if (fields.has("image") && !task.images && task.type != "requests")
+    fields.refuse("image", "does nothing without `images`");
   task.on_long = on_long == "fail" ? OnLong::fail : OnLong::truncate;
   fields.finish();
   check_task(fields, task);

@@ -14,6 +14,7 @@
 
 #include "orchestrator/spec/chat.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/image_options.h"
 
 namespace proctor {
 
@@ -79,6 +80,9 @@ std::string place_of(const std::string& file, const YAML::Mark& mark);
 
 /// The keys of a conversation: of a module (chat_template, ...), or below a task's `chat`. In chat_keys.cc.
 Chat read_chat(YamlFields& fields);
+
+/// `image`, of a module or a task. In image_keys.cc.
+ImageOptions read_image_options(YamlFields fields);
 
 /// In yaml_file.cc. Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a
 /// second document. Merge keys (<<) are merged.

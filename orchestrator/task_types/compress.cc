@@ -20,7 +20,7 @@ class CompressTask final : public TaskType {
   /// Parts: the passages in their order, then the question.
   std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                 const Prompt& prompt) const override {
-    const std::string& context = prompt.contexts.at(0);
+    const std::string& context = text_of(prompt.contexts.at(0).at(0));
     std::vector<Part> parts;
     for (std::string& passage : render_list(task.contexts, document)) parts.emplace_back(std::move(passage));
     if (context.empty()) throw InputError(document.where() + ": the question is empty (task " + task.task->name + ")");

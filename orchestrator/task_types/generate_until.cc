@@ -44,7 +44,7 @@ class GenerateUntil final : public TaskType {
                                 const Prompt& prompt) const override {
     render_list(task.target, document);
     return {static_cast<std::size_t>(task.task->generation.repeats),
-            Request{{prompt.contexts.at(0)}, generation_of(*task.task)}};
+            Request{prompt.contexts.at(0), generation_of(*task.task)}};
   }
   MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                      const FilterPipeline& filter) const override {

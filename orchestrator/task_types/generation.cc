@@ -105,7 +105,7 @@ void seed_draws(std::vector<Request>& requests, std::uint64_t seed, const std::s
   for (Request& request : requests) {
     auto* generate = std::get_if<Generate>(&request.ask);
     if (!generate || !generate->draw) continue;
-    const std::string content = nlohmann::json(request).dump();
+    const std::string content = content_of(request).dump();
     const nlohmann::json key = {seed, task, content, seen[content]++};
     generate->draw->seed = std::stoull(xxh3_hex(key.dump()).substr(0, 16), nullptr, 16);
   }

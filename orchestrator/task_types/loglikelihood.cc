@@ -21,7 +21,7 @@ class LoglikelihoodTask final : public TaskType {
     if (text.empty())
       throw InputError(document.where() + ": the target is empty, so there is nothing to score (task " +
                        task.task->name + ")");
-    return {{{prompt.contexts.at(0), text}, Loglikelihood{task.task->on_long}}};
+    return {{with_end(prompt.contexts.at(0), text), Loglikelihood{task.task->on_long}}};
   }
   MetricValues score(const TaskTemplates& task, const Document&, std::span<const Response> responses,
                      const FilterPipeline&) const override {

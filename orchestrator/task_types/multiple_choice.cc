@@ -47,8 +47,8 @@ class MultipleChoice final : public TaskType {
       if (end.empty() && prompt.target_delimiter.empty())
         throw InputError(document.where() + ": a choice is empty, so there is nothing to score (task " +
                          task.task->name + ")");
-      out.push_back(
-          {{prompt.contexts.at(in_context ? i : 0), prompt.target_delimiter + end}, Loglikelihood{task.task->on_long}});
+      out.push_back({with_end(prompt.contexts.at(in_context ? i : 0), prompt.target_delimiter + end),
+                     Loglikelihood{task.task->on_long}});
     }
     return out;
   }

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 
+#include "orchestrator/prompts/placed_image.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
 
@@ -33,6 +34,15 @@ class RequestRow {
   T get(const std::string& key, const char* expected, const T& fallback) {
     return has(key) ? get<T>(key, expected) : fallback;
   }
+  /// The context, with the row's images where `<image>` stands in it.
+  std::vector<Part> context() {
+    auto text = get<std::string>("context", "a text");
+    if (!has("images")) return {std::move(text)};
+    read_.push_back("images");
+    const std::vector<PlacedImage> placed =
+        take_marks(text, document_.images.value_or(std::vector<Image>{}), document_.where());
+    return parts_of(std::move(text), placed);
+  }
   void finish() const {
     for (const auto& [key, value] : document_.row.items())
       if (std::ranges::find(read_, key) == read_.end())
@@ -48,10 +58,10 @@ class RequestRow {
 };
 
 Request loglikelihood_of(RequestRow& row, OnLong on_long) {
-  const auto context = row.get<std::string>("context", "a text");
+  std::vector<Part> context = row.context();
   const auto continuation = row.get<std::string>("continuation", "a text");
   if (continuation.empty()) row.refuse("continuation", "is empty, so there is nothing to score");
-  return {{context, continuation}, Loglikelihood{on_long}};
+  return {with_end(std::move(context), continuation), Loglikelihood{on_long}};
 }
 
 /// What vLLM's users set.
@@ -75,7 +85,7 @@ void read_extras(RequestRow& row, Generation& generation) {
 }
 
 Request generation_request(RequestRow& row, OnLong on_long) {
-  const auto context = row.get<std::string>("context", "a text");
+  std::vector<Part> context = row.context();
   Generation generation;
   generation.until = row.get<std::vector<std::string>>("until", "a list of texts", {});
   generation.max_gen_toks = row.get("max_gen_toks", "a whole number", generation.max_gen_toks);
@@ -88,7 +98,7 @@ Request generation_request(RequestRow& row, OnLong on_long) {
   if (const auto wrong = wrong_sampling(generation)) row.refuse(wrong->key, wrong->why);
   Generate generate = generation_of(generation, on_long);
   generate.logprobs = row.get("logprobs", "true or false", false);
-  return {{context}, std::move(generate)};
+  return {std::move(context), std::move(generate)};
 }
 
 class Requests final : public TaskType {

@@ -28,15 +28,18 @@ struct TaskTemplates {
   CodeMetrics* code = nullptr;    ///< nullptr: no metric is the user's code
   std::unique_ptr<Template> prompt, answer, text, gen_prefix;
   std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
-  std::vector<Template> choices, labels, target,
-      contexts;  ///< one placeholder that gives a list, or a list of templates
+  std::vector<Template> choices, labels, target, contexts,
+      images;  ///< one placeholder that gives a list, or a list of templates
 };
 
 /// What comes before an answer.
 struct Prompt {
-  std::vector<std::string> contexts;  ///< one; where the choices stand in the context, one a choice
-  std::string target_delimiter;       ///< between it and a choice
+  std::vector<std::vector<Part>> contexts;  ///< one; where the choices stand in the context, one a choice
+  std::string target_delimiter;             ///< between it and a choice
 };
+
+/// A context with what is scored behind it.
+std::vector<Part> with_end(std::vector<Part> context, std::string end);
 
 /// What lm-eval puts on a sample line, beside the scores.
 struct SampleParts {

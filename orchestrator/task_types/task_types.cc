@@ -62,6 +62,7 @@ TaskTemplates compile(const Task& task) {
   out.score = std::make_unique<Template>(task.score, where("score"));
   out.question = std::make_unique<Template>(task.question, where("question"));
   out.choices = compile_list(task.choices, where("choices"));
+  out.images = compile_list(task.images, where("images"));
   out.labels = compile_list(task.labels, where("labels"));
   out.target = compile_list(task.target, where("target"));
   for (const std::string& text : task.contexts) out.contexts.emplace_back(text, where("contexts"));
@@ -96,6 +97,11 @@ std::string cleaned(const Task& task, std::string text) {
         break;
     }
   return text;
+}
+
+std::vector<Part> with_end(std::vector<Part> context, std::string end) {
+  context.emplace_back(std::move(end));
+  return context;
 }
 
 std::string TaskType::question(const TaskTemplates& task, const Document& document) const {

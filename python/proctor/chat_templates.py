@@ -7,6 +7,7 @@ Templates run as transformers 4.57 runs them (utils/chat_template_utils.py), in 
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_
 # The texts that published models put around their reasoning.
 REASONING = (("<think>", "</think>"), ("[THINK]", "[/THINK]"), ("<|START_THINKING|>", "<|END_THINKING|>"), ("<seed:think>", "</seed:think>"), ("<thinking>", "</thinking>"),
              ("<thought>", "</thought>"), ("<reasoning>", "</reasoning>"))
+
+
+PROBE = "Is this written?"
+
+
+def as_list(text: str) -> list[Json]:
+    return [{"type": "text", "text": text}]
 
 
 class Generation(jinja2.ext.Extension):
@@ -94,7 +102,8 @@ def special_tokens(folder: Path) -> Json:
 
 
 def templates_of(folder: Path) -> dict[str, str]:
-    """By name; the folder's own is "default". Files win over tokenizer_config.json."""
+    """By name; the folder's own is "default". Files win over tokenizer_config.json. "processor" is that of a model for images, in a file of its own
+    (chat_template.json), and the default where there is no other."""
     found: dict[str, str] = {}
     written = read_json(folder / "tokenizer_config.json").get("chat_template")
     if isinstance(written, str):
@@ -105,6 +114,10 @@ def templates_of(folder: Path) -> dict[str, str]:
         found.update({name: text for name, text in written.items() if isinstance(text, str)})
     if (folder / "chat_template.jinja").is_file():
         found["default"] = read_text(folder / "chat_template.jinja")
+    of_processor = read_json(folder / "chat_template.json").get("chat_template")
+    if isinstance(of_processor, str):
+        found["processor"] = of_processor
+        found.setdefault("default", of_processor)
     for path in sorted((folder / "additional_chat_templates").glob("*.jinja")):
         found[path.stem] = read_text(path)
     return found
@@ -140,6 +153,17 @@ class Template:
         except jinja2.exceptions.TemplateError as error:
             raise Refused(f"{self.name}: {line_and_all(error)}") from error
 
+    @functools.cached_property
+    def takes_lists_only(self) -> bool:
+        return not self.writes(PROBE) and self.writes(as_list(PROBE))
+
+    def writes(self, written: Any) -> bool:
+        """Whether a message whose content has this form is in what the template makes; many for images loop over parts, and pass by a plain text."""
+        try:
+            return PROBE in str(self.compiled.render(messages=[{"role": "user", "content": written}], **self.tokens, tools=None, documents=None, add_generation_prompt=False))
+        except Exception:  # a template is code; whoever renders says what is wrong
+            return False
+
     @staticmethod
     def chosen(folder: Path, chosen: str | None) -> tuple[str, str]:
         there = templates_of(folder)
@@ -157,11 +181,15 @@ class Template:
         messages = [dict(message) for message in variables.pop("messages")]
         end = variables.pop("continue_final_message", False)
         if not end:
-            return str(self.compiled.render(messages=messages, **variables))
-        return continued(self.compiled, messages, variables)
+            return self.written(messages, variables)
+        return continued(self, messages, variables)
+
+    def written(self, messages: list[Json], variables: Json) -> str:
+        shaped = [{**message, "content": as_list(message["content"])} if self.takes_lists_only and isinstance(message.get("content"), str) else message for message in messages]
+        return str(self.compiled.render(messages=shaped, **variables))
 
 
-def continued(compiled: jinja2.Template, messages: list[Json], variables: Json) -> str:
+def continued(template: Template, messages: list[Json], variables: Json) -> str:
     """Up to the end of the last message, found by a tag behind it."""
     tag = "CONTINUE_FINAL_MESSAGE_TAG "
     if not messages:
@@ -170,7 +198,7 @@ def continued(compiled: jinja2.Template, messages: list[Json], variables: Json) 
     if not isinstance(text, str):
         raise Refused("continue_final_message: the last message holds no text")
     messages[-1]["content"] = text + tag
-    rendered = str(compiled.render(messages=messages, **variables))
+    rendered = template.written(messages, variables)
     if tag.strip() not in rendered or text.strip() not in rendered:
         raise Refused("continue_final_message: the template does not write the last message")
     at = rendered.rindex(tag.strip())

@@ -1,15 +1,16 @@
-"""Rows of Parquet and Arrow files for the sidecar: {"table": FILE} opens one; {"rows": true} gives {"rows": [{...}, ...]}, none at the end.
+"""Rows of Parquet and Arrow files for the sidecar: {"table": FILE, "pictures": [COLUMN, ...]} opens one; {"rows": true} gives {"rows": [{...}, ...]}, none at the end.
 
-Bytes have no form in JSON: fields that hold them are left out. Dates, times and decimals are texts, as Python's str() has them.
+Bytes have no form in JSON: fields that hold them are left out, but in the columns of pictures, where they are {"bytes": base64}. Dates, times and decimals are texts, as Python's str() has them.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime
 import decimal
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from proctor.refused import Refused, told
 
 Json = dict[str, Any]
 ROWS_AT_ONCE = 1000
+PICTURES_AT_ONCE = 16  # rows
 MOST_AT_ONCE = 16 << 20  # bytes of text, about
 
 
@@ -54,6 +56,26 @@ def as_json(value: Any, field: str) -> Any:
     return value
 
 
+def with_base64(value: Any) -> Any:
+    """A picture's value: bytes, or what datasets' Image feature writes ({"bytes": ..., "path": ...}), or lists of either."""
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {key: base64.b64encode(inner).decode() if isinstance(inner, bytes) else inner for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_base64(inner) for inner in value]
+    return value
+
+
+def weight(value: Any) -> int:
+    """Bytes of text, about."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(weight(inner) for inner in value.values())
+    return sum(weight(inner) for inner in value) if isinstance(value, list) else 8
+
+
 def in_microseconds(column: pyarrow.Array) -> pyarrow.Array:
     """Python has no finer times."""
     if pyarrow.types.is_timestamp(column.type) and column.type.unit == "ns":
@@ -61,7 +83,7 @@ def in_microseconds(column: pyarrow.Array) -> pyarrow.Array:
     return column
 
 
-def rows_of(batch: pyarrow.RecordBatch, first: int) -> Iterator[Json]:
+def rows_of(batch: pyarrow.RecordBatch, first: int, pictures: Collection[str]) -> Iterator[Json]:
     """`first`: the number of its first row, for messages."""
     names = [field.name for field in batch.schema]
     columns = [in_microseconds(column).to_pylist() for column in batch.columns]
@@ -70,14 +92,18 @@ def rows_of(batch: pyarrow.RecordBatch, first: int) -> Iterator[Json]:
             continue
         for r, value in enumerate(columns[c]):
             try:
-                columns[c][r] = as_json(value, field.name)
+                columns[c][r] = as_json(with_base64(value) if field.name in pictures else value, field.name)
             except Refused as error:
                 raise Refused(f"row {first + r}: {error}") from error
     for values in zip(*columns, strict=True):
         yield dict(zip(names, values, strict=True))
 
 
-def arrow_batches(path: str) -> Iterator[pyarrow.RecordBatch]:
+def wanted(schema: pyarrow.Schema, pictures: Collection[str]) -> list[str]:
+    return [field.name for field in schema if field.name in pictures or not holds_bytes(field.type)]
+
+
+def arrow_batches(path: str, pictures: Collection[str]) -> Iterator[pyarrow.RecordBatch]:
     source = pyarrow.OSFile(path)
     if source.read(6) == b"ARROW1":
         reader = pyarrow.ipc.open_file(source)
@@ -87,21 +113,22 @@ def arrow_batches(path: str) -> Iterator[pyarrow.RecordBatch]:
     yield from pyarrow.ipc.open_stream(source)
 
 
-def parquet_batches(path: str) -> Iterator[pyarrow.RecordBatch]:
+def parquet_batches(path: str, pictures: Collection[str]) -> Iterator[pyarrow.RecordBatch]:
     file = pyarrow.parquet.ParquetFile(path, memory_map=False, pre_buffer=False)
-    wanted = [field.name for field in file.schema_arrow if not holds_bytes(field.type)]
-    yield from file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted, use_threads=False)
+    at_once = PICTURES_AT_ONCE if pictures else ROWS_AT_ONCE
+    yield from file.iter_batches(batch_size=at_once, columns=wanted(file.schema_arrow, pictures), use_threads=False)
 
 
-READERS: dict[str, Callable[[str], Iterator[pyarrow.RecordBatch]]] = {".parquet": parquet_batches, ".arrow": arrow_batches}
+READERS: dict[str, Callable[[str, Collection[str]], Iterator[pyarrow.RecordBatch]]] = {".parquet": parquet_batches, ".arrow": arrow_batches}
 
 
-def all_rows(path: str) -> Iterator[Json]:
+def all_rows(path: str, pictures: Collection[str]) -> Iterator[Json]:
     first = 1
-    for batch in READERS[Path(path).suffix](path):
-        kept = batch.select([field.name for field in batch.schema if not holds_bytes(field.type)])
-        for begin in range(0, kept.num_rows, ROWS_AT_ONCE):
-            yield from rows_of(kept.slice(begin, ROWS_AT_ONCE), first + begin)
+    at_once = PICTURES_AT_ONCE if pictures else ROWS_AT_ONCE
+    for batch in READERS[Path(path).suffix](path, pictures):
+        kept = batch.select(wanted(batch.schema, pictures))
+        for begin in range(0, kept.num_rows, at_once):
+            yield from rows_of(kept.slice(begin, at_once), first + begin, pictures)
         first += kept.num_rows
 
 
@@ -112,14 +139,14 @@ class Service:
 
     def answer(self, request: Json) -> Json:
         if "table" in request:
-            self.subject, self.left = request["table"], all_rows(request["table"])
+            self.subject, self.left = request["table"], all_rows(request["table"], frozenset(request.get("pictures", ())))
             return {}
         rows: list[Json] = []
         size = 0
         try:
             for row in self.left:
                 rows.append(row)
-                size += sum(len(value) if isinstance(value, str) else 8 for value in row.values())
+                size += sum(len(value) if isinstance(value, str) else weight(value) for value in row.values())
                 if len(rows) == ROWS_AT_ONCE or size > MOST_AT_ONCE:
                     break
         except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:

@@ -16,10 +16,10 @@ NLOHMANN_JSON_SERIALIZE_ENUM(VisionFacts::Cutting, {{VisionFacts::Cutting::none,
                                                     {VisionFacts::Cutting::ratio, "ratio"},
                                                     {VisionFacts::Cutting::square, "square"}})
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionFacts, cutting, placeholder, before, after, token, token_id,
-                                                patch, merge, side, crop_height, crop_width, min_pixels, max_pixels,
-                                                longest, cuts, min_tiles, max_tiles, tile_tokens, most_tiles, pinpoints,
-                                                upright)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionFacts, cutting, placeholder, before, after, opening, closing,
+                                                token, token_id, patch, merge, side, crop_height, crop_width,
+                                                min_pixels, max_pixels, longest, cuts, min_tiles, max_tiles,
+                                                tile_tokens, most_tiles, pinpoints, upright)
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelFacts, architecture, checkpoint_dtype, parameters,
                                                 active_parameters, weight_bytes, layers, hidden, heads, kv_heads,

@@ -70,7 +70,7 @@ struct Outcome {
 Prompt prompt_of(const TaskTemplates& task, const Document& document) {
   Prompt prompt{{}, task.task->target_delimiter};
   for (const std::string& question : multiple_choice().questions(task, document))
-    prompt.contexts.push_back(plain_text(assemble_messages(task, multiple_choice(), "", {}, document, question)));
+    prompt.contexts.push_back(plain_parts(assemble_messages(task, multiple_choice(), "", {}, document, question)));
   return prompt;
 }
 

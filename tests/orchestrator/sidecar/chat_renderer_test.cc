@@ -50,6 +50,29 @@ TEST_F(ChatRendererTest, a_question_ends_with_the_beginning_of_an_answer) {
       << "one that has begun is left open";
 }
 
+TEST_F(ChatRendererTest, a_message_with_images_is_a_list_of_parts_and_the_others_are_texts) {
+  const Image image{"hash", "/a.png", 1, 2};
+  const Messages messages = {{Role::system, "s"}, {Role::user, "is this?", "", {{0, image}, {3, image}}}};
+  EXPECT_EQ(rendered("{% for m in messages %}{{ m.content | tojson }}{% endfor %}", messages),
+            R"("s"[{"type": "image"}, {"type": "text", "text": "is "}, {"type": "image"}, )"
+            R"({"type": "text", "text": "this?"}])");
+}
+
+TEST_F(ChatRendererTest, a_template_that_writes_lists_alone_is_given_lists_alone) {
+  constexpr const char* kLists =
+      "{% for m in messages %}{{ m.role }}:{% for c in m.content | selectattr('type', 'equalto', 'image') %}[I]"
+      "{% endfor %}{% for c in m.content | selectattr('type', 'equalto', 'text') %}{{ c.text }}{% endfor %}|{% endfor "
+      "%}";
+  const Messages messages = {{Role::system, "s"}, {Role::user, "q", "", {{1, {"hash", "/a.png", 1, 2}}}}};
+  EXPECT_EQ(rendered(kLists, messages), "system:s|user:[I]q|");
+  EXPECT_EQ(rendered(kLists, {{Role::user, "q"}, {Role::assistant, "So "}}), "user:q|assistant:So ");
+  fs::remove(root_ / "chat_template.jinja");
+  write("chat_template.json", R"({"chat_template": "of the processor: {{ messages[0].content }}"})");
+  LazySidecar sidecar("");
+  ChatRenderer renderer(sidecar);
+  EXPECT_EQ(renderer.open(root_.string(), {}).text, "of the processor: {{ messages[0].content }}");
+}
+
 TEST_F(ChatRendererTest, templates_have_names_and_variables) {
   write("tokenizer_config.json",
         R"({"chat_template": [{"name": "default", "template": "D"}, {"name": "tool", "template": "T"}]})");

@@ -29,7 +29,7 @@ TEST(MultipleChoice, one_request_a_choice_with_the_delimiter_in_the_continuation
   const Task task = choice_task();
   const auto compiled = compile(task);
   const auto requests =
-      multiple_choice().requests(compiled, row({{"q", "x"}, {"c", {"a", "b"}}, {"gold", 1}}), {{"Q: x\nA:"}, " "});
+      multiple_choice().requests(compiled, row({{"q", "x"}, {"c", {"a", "b"}}, {"gold", 1}}), {{{"Q: x\nA:"}}, " "});
   ASSERT_EQ(requests.size(), 2u);
   EXPECT_EQ(requests[1].parts, (std::vector<Part>{"Q: x\nA:", " b"}));
 }
@@ -39,7 +39,7 @@ TEST(MultipleChoice, one_value_is_no_list_of_choices) {
   const auto compiled = compile(task);
   for (const char* choices : {R"("ab")", R"({"text": ["a", "b"]})"}) {
     const auto value = nlohmann::ordered_json::parse(choices);
-    EXPECT_THROW(multiple_choice().requests(compiled, row({{"q", "x"}, {"c", value}, {"gold", 0}}), {{""}, " "}),
+    EXPECT_THROW(multiple_choice().requests(compiled, row({{"q", "x"}, {"c", value}, {"gold", 0}}), {{{""}}, " "}),
                  InputError);
   }
 }
@@ -152,7 +152,8 @@ TEST(MultipleChoice, choices_may_stand_in_the_context) {
   task.target = TemplateList("{{end}}");
   const auto compiled = compile(task);
   const Document document = row({{"o", {"He", "She"}}, {"end", "ran."}, {"gold", 1}});
-  const auto requests = multiple_choice().requests(compiled, document, {{"shots He", "shots She"}, " "});
+  const std::vector<Part> he = {"shots He"}, she = {"shots She"};
+  const auto requests = multiple_choice().requests(compiled, document, {{he, she}, " "});
   EXPECT_EQ(requests[1].parts, (std::vector<Part>{"shots She", " ran."}));
   EXPECT_EQ(multiple_choice().example_question(compiled, document) + task.target_delimiter +
                 multiple_choice().example_answer(compiled, document),
@@ -168,7 +169,7 @@ TEST(GenerateUntil, asks_for_lm_evals_defaults_and_takes_any_accepted_answer) {
   task.metrics = {{"exact_match", {{"ignore_case", true}}}, {"token_f1", {}}};
   const auto compiled = compile(task);
   const Document document = row({{"q", "x"}, {"answers", {"Paris", "City of Light"}}});
-  const auto request = generate_until().requests(compiled, document, {{"x"}, ""}).at(0);
+  const auto request = generate_until().requests(compiled, document, {{{"x"}}, ""}).at(0);
   EXPECT_EQ(request.ask, Ask(Generate{{"\n\n"}, 256}));
   const std::vector<Response> responses = {{GenerateAnswer{"city of light", 3, {}, 0}, ""}};
   EXPECT_EQ(
@@ -193,7 +194,7 @@ TEST(GenerateUntil, repeats_are_one_request_each_with_a_seed_of_its_own) {
   const Task task = drawn_task();
   const auto compiled = compile(task);
   const auto drawn = [&](std::uint64_t seed, const std::string& name) {
-    auto requests = generate_until().requests(compiled, row({{"q", "x"}, {"a", "y"}}), {{"x"}, ""});
+    auto requests = generate_until().requests(compiled, row({{"q", "x"}, {"a", "y"}}), {{{"x"}}, ""});
     seed_draws(requests, seed, name);
     std::vector<std::uint64_t> seeds;
     for (const Request& request : requests) seeds.push_back(std::get<Generate>(request.ask).draw->seed);
@@ -214,7 +215,7 @@ TEST(GenerateUntil, repeats_are_one_instance_on_a_sample_line) {
   const auto compiled = compile(task);
   CellRequests pair;
   pair.documents.push_back(row({{"q", "x"}, {"a", "y"}}));
-  pair.requests = generate_until().requests(compiled, pair.documents[0], {{"x"}, ""});
+  pair.requests = generate_until().requests(compiled, pair.documents[0], {{{"x"}}, ""});
   pair.first_request = {0, 3};
   std::vector<Response> responses;
   for (const char* text : {"n", "y", "y"}) responses.push_back({GenerateAnswer{text, 1, {}, 0}, ""});
@@ -330,7 +331,7 @@ TEST(CellScore, leaves_failed_requests_out_of_the_denominator_and_names_them) {
   for (std::size_t d = 0; d < 3; ++d) {
     pair.documents.push_back(row({{"q", d}, {"c", {"a", "b"}}, {"gold", 0}}, d + 1));
     pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
-    for (auto& request : multiple_choice().requests(compiled, pair.documents.back(), {{"p"}, " "}))
+    for (auto& request : multiple_choice().requests(compiled, pair.documents.back(), {{{"p"}}, " "}))
       pair.requests.push_back(request);
   }
   pair.first_request.push_back(6);

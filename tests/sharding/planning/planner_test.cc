@@ -109,6 +109,19 @@ TEST(Planner, rows_that_generate_come_in_shards_worth_a_decode_step) {
   EXPECT_EQ(sizes, (std::vector<std::size_t>{16, 16, 8}));
 }
 
+Request about(const Image& image, const std::string& question) {
+  return {{"<", image, ">" + question, " yes"}, Loglikelihood{}};
+}
+
+TEST(Planner, questions_on_one_image_are_neighbours_wherever_its_file_lies) {
+  const Image a{"a", "/z.png", 20, 30}, copy{"a", "/b.png", 20, 30}, b{"b", "/a.png", 20, 30};
+  std::vector<Request> requests = {about(b, "1"), about(a, "2"), about(b, "2"), about(copy, "1"), request("text", "x")};
+  const std::vector<Shard> shards = plan(requests, {0, 1, 2, 3, 4}, 1e99);
+  std::vector<std::uint32_t> order;
+  for (const Shard& shard : shards) order.insert(order.end(), shard.requests.begin(), shard.requests.end());
+  EXPECT_EQ(order, (std::vector<std::uint32_t>{4, 3, 1, 0, 2}));
+}
+
 TEST(Cost, a_shared_beginning_is_counted_once) {
   const Request one = request(std::string(400, 'a'), "b");
   EXPECT_LT(request_cost(facts(), one, {400}).flops, request_cost(facts(), one, {0}).flops / 10);
@@ -144,6 +157,19 @@ TEST(Planner, beginnings_are_shared_only_by_models_that_can) {
   };
   EXPECT_EQ(tokens(alone), 8 * 1001);
   EXPECT_EQ(tokens(facts()), 1000 + 8);
+}
+
+TEST(Cost, an_image_that_came_before_costs_nothing) {
+  ModelFacts seeing = facts();
+  seeing.vision.cutting = VisionFacts::Cutting::square;
+  seeing.vision.side = 28;
+  seeing.vision.tile_tokens = 9;
+  const Request one = about({"a", "/a.png", 20, 30}, "1?");
+  const double image = tokens_of(seeing, one.parts[1]);
+  EXPECT_GE(image, 1);
+  EXPECT_EQ(request_cost(seeing, one, {}).tokens, 1 + image + 1 + 1);
+  EXPECT_EQ(request_cost(seeing, one, {.bytes = 0, .parts = 2}).tokens, 1 + 1);
+  EXPECT_LT(request_cost(seeing, one, {.bytes = 0, .parts = 2}).flops, request_cost(seeing, one, {}).flops);
 }
 
 }  // namespace
