@@ -1,10 +1,11 @@
 """Models of tests/support/vision_families.py by transformers: their configuration and saved tensors, a folder loaded, and what it
 answers to requests with images. Two corrections of 4.57.1 are made, in which other releases agree: features of a SigLIP tower are
 taken before its last norm (huggingface/transformers#40964), and the patches of Idefics3 and SmolVLM count 0, 1, 2, ... (#41190). Slow
-processors are told that channels come last; of an image 1 or 3 pixels high they would else take the rows for channels.
+processors are told that channels come last: they would else take the rows of an image 1 or 3 pixels high for channels.
 """
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -83,8 +84,10 @@ class Reader:
         fast = {} if choice == "auto" else {"use_fast": choice == "fast"}
         self.processor, self.drawn = transformers.AutoProcessor.from_pretrained(folder), drawn
         self.processor.image_processor = transformers.AutoImageProcessor.from_pretrained(folder, **fast, **bounds)
-        is_fast = type(self.processor.image_processor).__name__.endswith("Fast")
-        self.format = {} if is_fast else {"input_data_format": "channels_last"}
+        slow = not type(self.processor.image_processor).__name__.endswith("Fast")
+        self.format = {"input_data_format": "channels_last"} if slow else {}
+        if slow and hasattr(self.processor.image_processor, "pad"):
+            self.processor.image_processor.pad = partial(self.processor.image_processor.pad, **self.format)
 
     def picture(self, path):
         picture = Image.open(path)
