@@ -47,7 +47,7 @@ ROOMS = {
     "worker/inference": "checkpoint batching postprocessing kernels models attention sharding/protocol sharding/planning",
     "worker/kinds": "base tokenizer checkpoint images batching postprocessing device communicator kernels models attention inference sharding/protocol sharding/images sharding/planning",
     "worker/visit": "base checkpoint device communicator kinds sharding/protocol",
-    "worker/commands": "base checkpoint device kinds visit sharding/protocol",
+    "worker/commands": "base checkpoint images device kinds visit sharding/protocol",
 }
 # What must build without LibTorch, so that sanitizers and fuzzers reach it.
 NO_TORCH = {"worker/base", "worker/tokenizer", "worker/checkpoint", "worker/images", "worker/batching", "worker/postprocessing"}

@@ -28,6 +28,7 @@
 #include "worker/commands/tokenize_command.h"
 #include "worker/device/cpu_speed.h"
 #include "worker/device/probe.h"
+#include "worker/images/decode.h"
 #include "worker/kinds/kinds.h"
 #include "worker/visit/worker.h"
 
@@ -168,6 +169,7 @@ int run(Arguments arguments) {
     refuse_rest(arguments, 0);
     DeviceFacts facts = probe(choice);
     if (speed) measure_speed(facts);
+    facts.image_decoders = decoder_versions();
     std::cout << nlohmann::json(facts).dump(2) << "\n";
     return 0;
   }

@@ -2,8 +2,10 @@
 # every result's identity, so that answers of another computation are never taken for this one's.
 set(_rooms
   sharding/planning
+  sharding/images
   worker/tokenizer
   worker/checkpoint
+  worker/images
   worker/batching
   worker/postprocessing
   worker/communicator
