@@ -1,1 +1,1 @@
-"""proctor from Python: results of a run (proctor.results), lm-eval's tasks on proctor's ranks (proctor.lm_eval)."""
+"""proctor from Python: results of a run (proctor.results), lm-eval's and lmms-eval's tasks on proctor's ranks (proctor.lm_eval, proctor.lmms_eval)."""

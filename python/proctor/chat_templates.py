@@ -112,6 +112,9 @@ def templates_of(folder: Path) -> dict[str, str]:
         found.update({one["name"]: one["template"] for one in written if isinstance(one, dict) and "name" in one and "template" in one})
     elif isinstance(written, dict):
         found.update({name: text for name, text in written.items() if isinstance(text, str)})
+    of_processor = read_json(folder / "chat_template.json").get("chat_template")  # as processors of image-text models were saved before transformers 4.53
+    if isinstance(of_processor, str):
+        found["default"] = of_processor
     if (folder / "chat_template.jinja").is_file():
         found["default"] = read_text(folder / "chat_template.jinja")
     of_processor = read_json(folder / "chat_template.json").get("chat_template")

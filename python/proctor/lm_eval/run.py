@@ -82,11 +82,11 @@ class Settings:
         return {"name": name, "path": str(folder), "dtype": self.dtype, **{k: v for k, v in optional.items() if v is not None}}
 
 
-def refuse_many_copies(environment: Mapping[str, str]) -> None:
-    """Each copy would evaluate everything: lm-eval is one process here, the ranks are proctor's."""
+def refuse_many_copies(environment: Mapping[str, str], command: str = "proctor-lm-eval") -> None:
+    """Each copy would evaluate everything: the harness is one process here, the ranks are proctor's."""
     for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
         if int(environment.get(name) or 1) > 1:
-            raise BridgeError(f"{name}={environment[name]}: proctor-lm-eval was started many times (by accelerate, torchrun "
+            raise BridgeError(f"{name}={environment[name]}: {command} was started many times (by accelerate, torchrun "
                               "or mpirun), and every copy would evaluate all; start it once and let it start the ranks: "
                               f'--model_args ...,launcher="mpirun -n {environment[name]}"')
 
@@ -195,6 +195,8 @@ def run_through_interrupts(command: list[str]) -> tuple[int, bool]:
 class Runner:
     """One model; each call of answers() is one run of proctor, in a directory named by what it was asked."""
 
+    harness = "lm-eval"
+
     def __init__(self, settings: Settings):
         self.settings = settings
         self.proctor = find_proctor(settings.proctor)
@@ -222,7 +224,7 @@ class Runner:
         machine = {"cpu_threads": self.settings.cpu_threads}
         identity = [kind, self.settings.module(self.folder), machine, self.facts["model_hash"], weights(self.folder)]
         digest = hashlib.sha256((json.dumps(identity) + "\n" + requests).encode()).hexdigest()
-        return Path(self.settings.out).resolve() / f"lm-eval-{digest[:16]}"
+        return Path(self.settings.out).resolve() / f"{self.harness}-{digest[:16]}"
 
     def write(self, kind: str, rows: list[Row]) -> Path:
         """The suite's directory, complete before proctor starts."""
@@ -230,7 +232,7 @@ class Runner:
         directory = self.directory(kind, requests)
         directory.mkdir(parents=True, exist_ok=True)
         threads = self.settings.cpu_threads
-        suite = {"suite": "lm-eval", "modules": [self.settings.module(self.folder)], "tasks": ["task.yaml"],
+        suite = {"suite": self.harness, "modules": [self.settings.module(self.folder)], "tasks": ["task.yaml"],
                  **({"machine": {"cpu_threads": threads}} if threads is not None else {})}
         write_atomically(directory / "requests.jsonl", requests)
         write_atomically(directory / "task.yaml", json.dumps({"task": kind, "type": "requests", "data": "requests.jsonl"}) + "\n")
@@ -260,13 +262,13 @@ class Runner:
         return self.read_answers(directory, kind, len(rows))
 
     def read_answers(self, directory: Path, kind: str, count: int) -> list[Answer]:
-        """lm-eval knows no missing answer, so one that failed ends the evaluation."""
+        """Harnesses know no missing answer, so one that failed ends the evaluation."""
         name = self.settings.module(self.folder)["name"]
         with open(directory / f"run/responses/{name}/{kind}.jsonl", encoding="utf-8", newline="\n") as file:
             answers = [json.loads(line) for line in file]
         if failed := [answer for answer in answers if "error" in answer]:
             first = "; ".join(f"line {answer['id'] + 1}: {answer['error']}" for answer in failed[:3])
-            raise BridgeError(f"{len(failed)} of {count} {kind} requests failed, and lm-eval can score nothing without them "
+            raise BridgeError(f"{len(failed)} of {count} {kind} requests failed, and {self.harness} can score nothing without them "
                               f"({first}); see {directory / 'requests.jsonl'} and proctor show {directory / 'run'} --failures", SOME_FAILED)
         if [answer["id"] for answer in answers] != list(range(count)):
             raise BridgeError(f"{directory / 'run'}: {len(answers)} answers to {count} requests; remove it and run again", 1)
