@@ -100,6 +100,13 @@ DecoderConfig read_gemma3(ConfigReader& reader) {
 
 namespace {
 
+/// Beside a vision tower.
+DecoderConfig read_gemma3_with_images(ConfigReader& reader) {
+  DecoderConfig c = read_gemma3(reader);
+  c.images_attend_themselves = true;
+  return c;
+}
+
 DecoderConfig read_olmo(ConfigReader& reader) {
   DecoderConfig c = read_decoder(reader, {.vocabulary = 50304, .epsilon_key = nullptr, .eos = 50279});
   c.norm = {NormFacts::Kind::layer, 1e-5, false, false, false, false};
@@ -248,7 +255,7 @@ const std::vector<DecoderFamily>& gemma_families() {
       {"GemmaForCausalLM", "GemmaModel", read_gemma},
       {"Gemma2ForCausalLM", "Gemma2Model", read_gemma2},
       {"Gemma3ForCausalLM", "Gemma3TextModel", read_gemma3},
-      {"Gemma3ForConditionalGeneration", nullptr, read_gemma3, DecoderFamily::Keys::of_text},
+      {"Gemma3ForConditionalGeneration", nullptr, read_gemma3_with_images, DecoderFamily::Keys::of_text},
       {"OlmoForCausalLM", "OlmoModel", read_olmo},
       {"Olmo2ForCausalLM", "Olmo2Model", read_olmo2},
       {"Olmo3ForCausalLM", "Olmo3Model", read_olmo3},

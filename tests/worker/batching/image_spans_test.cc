@@ -62,8 +62,8 @@ TEST(ImageSpans, places_are_transformers) {
   for (const std::string family : {"qwen2_vl", "qwen2_5_vl", "qwen3_vl"}) {
     std::ifstream file(std::string(PROCTOR_SOURCE "/tests/data/goldens/vision/") + family + ".json");
     std::ifstream config_file(std::string(PROCTOR_SOURCE "/tests/data/goldens/vision/") + family + "/config.json");
-    const Json config = Json::parse(config_file);
-    for (const Json& one : Json::parse(file)["cases"]) {
+    const Json config = Json::parse(config_file), golden = Json::parse(file);
+    for (const Json& one : golden["cases"]) {
       if (!one.contains("position_ids")) continue;
       const auto [spans, ids] =
           spans_of(one, config["vision_config"]["spatial_merge_size"], config["image_token_id"].get<TokenId>());
