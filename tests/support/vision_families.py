@@ -90,17 +90,18 @@ def pixels(d, name, says_fast, fast, usual=CLIP, resample=BICUBIC, any_filter=Fa
             "rescale_factor": d.option(1 / 255, 1 / 255, 1 / 255, 1 / 200), **more}
 
 
-def tower(d, act, grid_patch=True, step=1, **more):
-    """Keywords of a vision_config: heads of any number, patches that need not divide the side."""
-    heads, dim = d.option(2, 1, 3, 5), 4 * d.randint(1, 4) if step == 4 else d.option(8, 6, 10, 12)
+def tower(d, act, **more):
+    """Keywords of a vision_config, with any number of heads."""
+    heads, dim = d.option(2, 1, 3, 5), d.option(8, 6, 10, 12)
     out = {"hidden_size": heads * dim, "num_attention_heads": heads, "intermediate_size": d.randint(20, 70), "num_hidden_layers": d.option(3, 2, 4),
            "hidden_act": d.option(act, "gelu", "quick_gelu", "gelu_pytorch_tanh"), "layer_norm_eps": d.option(1e-6, 1e-5, 1e-3)}
     return {**out, **more}
 
 
 def tile(d, grid):
-    """(side, patch) of a tile of grid x grid patches, behind which some pixels may be left over."""
-    patch = d.option(8, 4, 6, 7, 10)
+    """(side, patch) of a tile of grid x grid patches, behind which some pixels may be left over. A side of 4 pixels would be taken for
+    channels (SmolVLM's processor)."""
+    patch = d.option(8, 4, 6, 7, 10) if grid > 1 else d.option(8, 10)
     return grid * patch + d.option(0, d.randint(1, patch - 1)), patch
 
 
