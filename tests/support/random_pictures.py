@@ -33,24 +33,26 @@ def write_picture(path, rng, height, width):
     return path
 
 
-def sizes(rng, borders):
+def sizes(rng, borders, tallest):
     """(odd ones, common ones), as (height, width). `borders`: sides about which an image is cut in another way."""
     long = rng.choice([400, 201, 300])
-    odd = rng.sample([(1, 1), (1, long), (long, 1), (2, 2 * LONGEST_RATIO), (2 * LONGEST_RATIO + 1, 2), (3, rng.randint(200, 600)), (rng.randint(200, 600), 3)], 4)
+    odd = [(1, 1), (1, long), (long, 1), (2, 2 * LONGEST_RATIO), (2 * LONGEST_RATIO + 1, 2), (3, rng.randint(200, 600)), (rng.randint(200, 600), 3)]
     side = lambda: rng.choice(borders)  # noqa: E731
     near = [(side(), side()), (side(), rng.randint(5, 200)), (rng.randint(5, 200), side()), (side(), side())]
     tiny = [(rng.randint(1, 12), rng.randint(1, 12))]
     large = [(rng.randint(150, 600), rng.randint(150, 600)), (rng.randint(20, 90), rng.randint(200, 600)), (rng.randint(200, 600), rng.randint(20, 90)), (rng.randint(30, 300),) * 2]
-    return odd, near + tiny + rng.sample(large, 3)
+    allowed = lambda some: [(height, width) for height, width in some if max(height, width) / min(height, width) <= tallest]  # noqa: E731; EXIF may turn it
+    odd = allowed(odd)
+    return rng.sample(odd, min(4, len(odd))), allowed(near + tiny + rng.sample(large, 3))
 
 
-def write_requests(folder, seed, borders, generated):
+def write_requests(folder, seed, drawn, generated):
     """Pictures into `folder`, and [(rows of scored continuations, rows of greedy texts)]: of each odd picture alone, of one picture asked
-    many things, of several in any order, and of none. `generated`: tokens."""
+    many things, of several in any order, and of none. `drawn`: of vision_families.py; `generated`: tokens."""
     rng = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     text = lambda low, high: "".join(rng.choice(LETTERS) for _ in range(rng.randint(low, high) - 1)) + rng.choice("abcdefgh")  # noqa: E731; lm-eval moves a last blank
-    odd, common = ([write_picture(folder / f"{kind}{i}", rng, *size).name for i, size in enumerate(them)] for kind, them in zip(("odd", "picture"), sizes(rng, borders)))
+    odd, common = ([write_picture(folder / f"{kind}{i}", rng, *size).name for i, size in enumerate(them)] for kind, them in zip(("odd", "picture"), sizes(rng, drawn.borders, drawn.tallest)))
     scored, written = [], []
 
     def score(context, images, times=1):

@@ -28,6 +28,7 @@ class Drawn:
     image: str  # what stands for an image in a prompt, as the chat template writes it
     options: dict  # of proctor's module: image
     borders: list  # pixels: sides about which an image is cut in another way
+    tallest: float = 1000  # height / width, past which torch's own arithmetic is at fault: resizing to the width 1 in float32
     flat: bool = False  # config.json has the text model's keys at the top, as published Qwen2-VLs have
 
 
@@ -288,7 +289,7 @@ def draw_splits(d, name, image_class):
     files["processor_config.json"] = {"processor_class": f"{name}Processor", "image_seq_len": (grid // scale) ** 2}
     if name == "SmolVLM":
         files["video_preprocessor_config.json"] = {"video_processor_type": "SmolVLMVideoProcessor"}
-    return Drawn(keywords, files, "<image>", {"processor": choice, **upright(d)}, about([side, longest, longest // 2]))
+    return Drawn(keywords, files, "<image>", {"processor": choice, **upright(d)}, about([side, longest, longest // 2]), tallest=longest)
 
 
 @vision("idefics3", "Idefics3ForConditionalGeneration", "Idefics3Config")
@@ -331,7 +332,7 @@ def gemma3(d):
     outside = d.option(False, True)  # the image token is past the embedding
     ids, vocabulary = specials_of(d, tokens, padded=not outside)
     files = tokenizer_files(ids, d.option("<bos>", None), "<eos>", {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"})
-    text = text_model(d, "gemma3", vocabulary - outside)
+    text = {**text_model(d, "gemma3", vocabulary - outside), "final_logit_softcapping": None}  # which this architecture passes over
     keywords = {"vision_config": tower(d, "gelu_pytorch_tanh", image_size=side, patch_size=patch, vision_use_head=False), "text_config": text, "mm_tokens_per_image": across**2,
                 "boi_token_index": ids["<start_of_image>"], "eoi_token_index": ids["<end_of_image>"], "image_token_index": ids["<image_soft_token>"]}
     files["preprocessor_config.json"] = pixels(d, "Gemma3ImageProcessor", says_fast, fast, HALF, BILINEAR, size={"height": side, "width": side}, do_pan_and_scan=d.option(None, True))
