@@ -100,10 +100,11 @@ DecoderConfig read_gemma3(ConfigReader& reader) {
 
 namespace {
 
-/// Beside a vision tower.
+/// Beside a vision tower: there transformers caps no logits.
 DecoderConfig read_gemma3_with_images(ConfigReader& reader) {
   DecoderConfig c = read_gemma3(reader);
   c.images_attend_themselves = true;
+  c.logit_cap = 0;
   return c;
 }
 

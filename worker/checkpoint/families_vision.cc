@@ -56,6 +56,7 @@ VisionConfig read_tiles(ConfigReader& reader, const TowerDefaults& d) {
   c.patch = square_side(reader, "patch_size", d.patch);
   c.norm = kLayerNorm;
   c.norm.epsilon = reader.positive("layer_norm_eps", d.epsilon, 1);
+  c.final_norm = c.norm;
   c.activation = activation_of(reader, "hidden_act", d.activation);
   reader.require("num_channels", 3, "is not the three of an RGB image");
   pass_by(reader, {"attention_dropout", "hidden_dropout_prob", "initializer_factor", "projection_dim", "vocab_size",

@@ -73,10 +73,12 @@ void read_splits(Files& files, const std::string&, ImageProcessor& processor) {
   files.require_same("image_seq_len", facts.tile_tokens);
 }
 
-/// InternVL. Its processor always cuts, whatever crop_to_patches says.
+/// InternVL. Its processor always cuts, whatever crop_to_patches says; its slow one by bicubic weights, whatever resample
+/// does.
 void read_ratio(Files& files, const std::string&, ImageProcessor& processor) {
   VisionFacts& facts = processor.facts;
   facts.cutting = Cutting::ratio;
+  if (!processor.fast) processor.resample = Resample::bicubic;
   facts.placeholder = facts.token = files.token("context_image_token", "<IMG_CONTEXT>");
   facts.opening = files.token("start_image_token", "<img>");
   facts.closing = files.token("end_image_token", "</img>");

@@ -32,6 +32,7 @@ struct VisionConfig {
   std::int64_t grid = 0;    ///< patches a side of a tile; 0: whole images of any size, merge x merge patches together
 
   NormFacts norm;
+  NormFacts final_norm;  ///< behind the last layer, where the names have one
   Activation activation = Activation::gelu;
   bool gated = false;
   bool patch_bias = false, qkv_bias = true, mlp_bias = true;

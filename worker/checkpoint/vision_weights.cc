@@ -17,7 +17,7 @@ class VisionSources {
       attention();
       feed_forward();
     }
-    if (!n_.final_norm.empty()) norm("vision.final_norm", n_.final_norm, c_.hidden, c_.norm);
+    if (!n_.final_norm.empty()) norm("vision.final_norm", n_.final_norm, c_.hidden, c_.final_norm);
     projector();
     for (std::size_t i = 0; i < c_.deepstack.size(); ++i) {
       const std::string to = "vision.deepstack." + std::to_string(i) + ".",
@@ -40,8 +40,8 @@ class VisionSources {
   void embeddings() {
     const std::int64_t p = c_.patch;
     PartOfTensor patch;
-    patch.shape = c_.frames > 1 ? std::vector<std::int64_t>{c_.hidden, 3, c_.frames, p, p}
-                                : std::vector<std::int64_t>{c_.hidden, 3, p, p};
+    patch.shape = c_.grid == 0 ? std::vector<std::int64_t>{c_.hidden, 3, c_.frames, p, p}
+                               : std::vector<std::int64_t>{c_.hidden, 3, p, p};
     patch.flattened = true;
     list_.add("vision.patch", n_.patch + ".weight", {c_.hidden, c_.patch_values()}, Split::replicate, 0, patch);
     if (c_.patch_bias) list_.add("vision.patch_bias", n_.patch + ".bias", {c_.hidden});

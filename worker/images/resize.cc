@@ -39,7 +39,13 @@ Picture picked(const Picture& picture, const std::vector<std::int64_t>& rows,
   return out;
 }
 
-/// Horizontally first; a pass that changes no size is left out, as in both libraries.
+/// Pillow 11 and 12, of an image that is more than so many times as high as wide and loses height (Image.resize).
+bool goes_down_first(const Picture& picture, std::int64_t height, Resizing resizing) {
+  constexpr std::int64_t kTall = 100;
+  return resizing == Resizing::pillow && picture.height > kTall * picture.width && height < picture.height;
+}
+
+/// Horizontally first, but for very tall images; a pass that changes no size is left out, as in both libraries.
 Picture resized_in_integers(const Picture& picture, std::int64_t height, std::int64_t width, Resample resample,
                             Resizing resizing) {
   const auto pass = [&](const Picture& from, std::int64_t in, std::int64_t out, auto resize) {
@@ -48,6 +54,8 @@ Picture resized_in_integers(const Picture& picture, std::int64_t height, std::in
     return resize(from, in_fixed_point(weights, bits), bits);
   };
   if (picture.width == width) return pass(picture, picture.height, height, resized_columns);
+  if (goes_down_first(picture, height, resizing))
+    return pass(pass(picture, picture.height, height, resized_columns), picture.width, width, resized_rows);
   const Picture wide = pass(picture, picture.width, width, resized_rows);
   return picture.height == height ? wide : pass(wide, picture.height, height, resized_columns);
 }

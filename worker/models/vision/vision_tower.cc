@@ -35,7 +35,7 @@ VisionTower::VisionTower(const VisionConfig& config, const Weights& weights)
       positions_(weights.find("vision.positions")),
       newline_(weights.find("projector.newline")),
       input_norm_(norm_named("vision.input_norm", config.norm, weights)),
-      final_norm_(norm_named("vision.final_norm", config.norm, weights)),
+      final_norm_(norm_named("vision.final_norm", config.final_norm, weights)),
       projector_(read_merger("projector.", weights, config.projector_norm)) {
   for (std::int64_t i = 0; i < config_.layers; ++i) layers_.push_back(read_layer(i, weights));
   for (std::size_t i = 0; i < config_.deepstack.size(); ++i)
