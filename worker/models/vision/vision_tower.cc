@@ -60,7 +60,7 @@ VisionTower::Layer VisionTower::read_layer(std::int64_t index, const Weights& we
     return Linear{weights.at(of + name), weights.find(of + name + "_bias")};
   };
   const auto norm = [&](const char* name) { return norm_named(of + name, config_.norm, weights); };
-  NormFacts of_heads = {NormFacts::Kind::rms, config_.norm.epsilon};
+  const NormFacts of_heads = {NormFacts::Kind::rms, 1e-6};  // InternVL's, whatever the other norms have
   return {norm("attention_in"),
           norm("mlp_in"),
           norm_named(of + "q_norm", of_heads, weights),
