@@ -42,7 +42,8 @@ class BatchPlan {
     std::size_t waiting = begin;
     for (std::size_t run = begin, run_end = begin; run < end; run = run_end) {
       for (run_end = run + 1; run_end < end && rows_.shared(run_end) >= depth + budget_ / 8;) ++run_end;
-      if (run_end - run == 1 || rows_.trie_size(run, run_end, depth) <= budget_) continue;
+      const bool fits = rows_.trie_size(run, run_end, depth) <= budget_ && run_end - run <= limits_.max_rows;
+      if (run_end - run == 1 || fits) continue;
       const std::size_t deeper = prefix_of(run, run_end);
       if (deeper <= depth) continue;
       fill(waiting, run, depth);

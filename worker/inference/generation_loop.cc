@@ -7,6 +7,7 @@
 
 #include "sharding/planning/cost.h"
 #include "worker/attention/tree_attention.h"
+#include "worker/batching/row_trie.h"
 #include "worker/inference/scoring.h"
 #include "worker/kernels/token_tensor.h"
 
@@ -49,6 +50,16 @@ class GenerationLoop::Lanes {
       if (active_.empty() && next == batches_.size()) return;
       if (!active_.empty()) step();
     }
+  }
+  /// In how many lanes such rows find room at once, where they share nothing.
+  static std::int64_t lanes_for(const Decoder& decoder, std::span<GenerationRow* const> rows,
+                                const BatchLimits& limits) {
+    std::int64_t longest = 1;
+    for (const GenerationRow* row : rows)
+      longest = std::max(longest, static_cast<std::int64_t>(row->prompt.size()) + row->max_new);
+    const double most =
+        cached_batches(!decoder.options().device().is_cpu()) * static_cast<double>(limits.max_batch_tokens);
+    return std::max<std::int64_t>(1, static_cast<std::int64_t>(most) / longest);
   }
   /// Rows that grew too long to be short ones, before they were finished.
   const std::vector<GenerationRow*>& outgrown() const { return outgrown_; }
@@ -196,6 +207,29 @@ class GenerationLoop::Lanes {
   std::uint64_t steps_ = 0;
 };
 
+/// Neighbours that share at least half of the first one's prompt, and fill as many lanes as there would be without
+/// them, are run by themselves: their lanes hold what they do not share, so that more rows take each step. The others
+/// come last, together.
+std::vector<std::vector<GenerationRow*>> GenerationLoop::groups_of(const std::vector<GenerationRow*>& rows,
+                                                                   const BatchLimits& limits) const {
+  std::vector<std::vector<GenerationRow*>> groups;
+  std::vector<GenerationRow*> others;
+  const auto least = static_cast<std::size_t>(Lanes::lanes_for(decoder_, rows, limits));
+  for (std::size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
+    const Tokens& first = rows[begin]->prompt;
+    const std::size_t wanted = std::max(limits.prefix_unit, first.size() / 2);
+    for (end = begin + 1; end < rows.size() && shared_tokens(first, rows[end]->prompt) >= wanted;) ++end;
+    const auto from = rows.begin() + static_cast<std::ptrdiff_t>(begin),
+               to = rows.begin() + static_cast<std::ptrdiff_t>(end);
+    if (end - begin >= std::max<std::size_t>(2, least) && end - begin < rows.size())
+      groups.emplace_back(from, to);
+    else
+      others.insert(others.end(), from, to);
+  }
+  if (!others.empty()) groups.push_back(std::move(others));
+  return groups;
+}
+
 /// A row that outgrows the short ones is computed anew from its beginning, since all its keys turn otherwise.
 void GenerationLoop::run(std::span<GenerationRow> rows, const BatchLimits& limits, const Announce& announce) {
   std::vector<GenerationRow*> short_rows, long_rows;
@@ -203,13 +237,14 @@ void GenerationLoop::run(std::span<GenerationRow> rows, const BatchLimits& limit
     const bool is_long = static_cast<std::int64_t>(row.prompt.size()) > decoder_.config().longest_short();
     (is_long ? long_rows : short_rows).push_back(&row);
   }
-  if (!short_rows.empty()) {
-    Lanes lanes(*this, std::move(short_rows), false, limits, announce);
+  for (std::vector<GenerationRow*>& group : groups_of(short_rows, limits)) {
+    Lanes lanes(*this, std::move(group), false, limits, announce);
     lanes.run();
     for (GenerationRow* row : lanes.outgrown()) long_rows.push_back(row);
   }
   std::ranges::sort(long_rows);  // as they were given
-  if (!long_rows.empty()) Lanes(*this, std::move(long_rows), true, limits, announce).run();
+  for (std::vector<GenerationRow*>& group : groups_of(long_rows, limits))
+    Lanes(*this, std::move(group), true, limits, announce).run();
 }
 
 }  // namespace proctor

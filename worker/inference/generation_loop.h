@@ -4,6 +4,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "sharding/protocol/tokens.h"
 #include "worker/attention/kv_cache.h"
@@ -26,6 +27,9 @@ class GenerationLoop {
 
  private:
   class Lanes;
+  std::vector<std::vector<GenerationRow*>> groups_of(const std::vector<GenerationRow*>& rows,
+                                                     const BatchLimits& limits) const;
+
   const Decoder& decoder_;
   const TextCodec& codec_;
   const Tokens& eos_ids_;
