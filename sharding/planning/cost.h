@@ -34,7 +34,7 @@ constexpr std::size_t head_rows(bool gpu) { return gpu ? 1024 : 128; }
 
 /// Positions whose keys and values generation keeps for rows under way, in max_batch_tokens. A CPU is busy with few
 /// rows and shares its memory among many workers.
-constexpr double cached_batches(bool gpu) { return gpu ? 8 : 4; }
+constexpr double cached_batches(bool gpu) { return gpu ? 8 : 2.4; }
 
 /// Bytes of one device, estimated.
 struct MemoryNeed {

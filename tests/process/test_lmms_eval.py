@@ -29,7 +29,8 @@ from test_lm_eval_bridge import FACTS, FakeProctorCase  # noqa: E402
 LLAVA = {"placeholder": "<image>", "before": "", "after": ""}
 QWEN = {"placeholder": "<|image_pad|>", "before": "<|vision_start|>", "after": "<|vision_end|>"}
 PARTS = "{% for m in messages %}{{ m.role }}: {% for c in m.content %}{% if c.type == 'image' %}IMAGE{% else %}{{ c.text }}{% endif %}{% endfor %};{% endfor %}{% if add_generation_prompt %}A:{% endif %}"
-SHAPES = Path(os.environ.get("PROCTOR_TEST_DATA", ROOT.parent / "shared/data")) / "models/shapes-llava"
+VISION = ROOT / "configs/vision"
+SHAPES = VISION / "shapes-llava"
 
 
 class Picture:
@@ -328,28 +329,19 @@ class Command(BridgeCase):
         self.assertEqual((done.returncode, "the Python package lmms_eval is missing" in done.stderr), (1, True), done.stderr)
 
 
-def vision_of(folder):
-    """What the built proctor says of a model folder's images; empty where it knows nothing of them."""
-    done = subprocess.run([f"{os.environ['PROCTOR_BIN']}/proctor-worker", "check", str(folder)], capture_output=True, text=True)
-    return json.loads(done.stdout).get("vision") or {} if done.returncode == 0 else {}
-
-
 @unittest.skipUnless("PROCTOR_BIN" in os.environ, "PROCTOR_BIN names no built proctor")
-@unittest.skipUnless(SHAPES.is_dir(), "shapes-llava is not here")
 @unittest.skipUnless(importlib.util.find_spec("PIL"), "PIL is not importable by this Python")
 class RealProctor(FolderCase):
     def test_a_small_trained_model_answers_as_transformers(self):
-        if not vision_of(SHAPES).get("placeholder"):
-            self.skipTest("this proctor reads no images")
         from PIL import Image
         from proctor.lmms_eval.model import Chat
 
-        documents = [json.loads(line) for line in open(SHAPES / "questions.jsonl")]
+        documents = [json.loads(line) for line in open(VISION / "questions.jsonl")]
         model = Chat(pretrained=str(SHAPES), dtype="float32", proctor=f"{os.environ['PROCTOR_BIN']}/proctor", out=str(self.root / "runs"), device="cpu", workers=1)
         model.task_dict["shapes"] = {"test": documents}
 
         def doc_to_messages(doc):
-            return [user(image(Image.open(SHAPES / doc["image"]).convert("RGB")), text(doc["question"]))]
+            return [user(image(Image.open(VISION / doc["image"]).convert("RGB")), text(doc["question"]))]
 
         asked = [SimpleNamespace(args=("", doc_to_messages, {"max_new_tokens": 16, "temperature": 0}, number, "shapes", "test")) for number in range(len(documents))]
         answers = [one.text for one in model.generate_until(asked)]

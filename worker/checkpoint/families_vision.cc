@@ -5,13 +5,12 @@
 
 #include "worker/checkpoint/decoder_reader.h"
 #include "worker/checkpoint/families.h"
+#include "worker/checkpoint/vision_reader.h"
 
 namespace proctor {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr NormFacts kLayerNorm = {NormFacts::Kind::layer, 1e-6, false, false, true, true};
 
 /// What a vision_config's class has where the file lacks the key.
 struct TowerDefaults {
@@ -19,13 +18,6 @@ struct TowerDefaults {
   double epsilon = 1e-6;
   const char* activation = "gelu_pytorch_tanh";
 };
-
-Activation activation_of(ConfigReader& reader, const char* key, const std::string& fallback) {
-  const std::string name = reader.get(key, fallback);
-  const auto known = activation_named(name);
-  if (!known) reader.refuse(key, "is '" + name + "', which is not implemented");
-  return *known;
-}
 
 /// A side, as a number or as [side, side].
 std::int64_t square_side(ConfigReader& reader, const char* key, std::int64_t fallback) {
@@ -36,16 +28,6 @@ std::int64_t square_side(ConfigReader& reader, const char* key, std::int64_t fal
   return (*value)[0];
 }
 
-void require_tower_sizes(ConfigReader& reader, VisionConfig& c) {
-  reader.require_sizes({{"hidden_size", c.hidden},
-                        {"intermediate_size", c.intermediate},
-                        {"num_attention_heads", c.heads},
-                        {"patch_size", c.patch}});
-  reader.require_layers("num_hidden_layers", c.layers);
-  if (c.hidden % c.heads != 0) reader.refuse("num_attention_heads", "does not divide hidden_size");
-  c.head_dim = c.hidden / c.heads;
-}
-
 /// Square tiles, as CLIP and SigLIP call their keys and tensors.
 VisionConfig read_tiles(ConfigReader& reader, const TowerDefaults& d) {
   VisionConfig c;
@@ -54,10 +36,10 @@ VisionConfig read_tiles(ConfigReader& reader, const TowerDefaults& d) {
   c.layers = reader.get("num_hidden_layers", d.layers);
   c.heads = reader.get("num_attention_heads", d.heads);
   c.patch = square_side(reader, "patch_size", d.patch);
-  c.norm = kLayerNorm;
+  c.norm = kTowerNorm;
   c.norm.epsilon = reader.positive("layer_norm_eps", d.epsilon, 1);
   c.final_norm = c.norm;
-  c.activation = activation_of(reader, "hidden_act", d.activation);
+  c.activation = read_activation(reader, "hidden_act", d.activation);
   reader.require("num_channels", 3, "is not the three of an RGB image");
   pass_by(reader, {"attention_dropout", "hidden_dropout_prob", "initializer_factor", "projection_dim", "vocab_size",
                    "vision_use_head", "max_num_patches", "num_image_tokens"});
@@ -130,7 +112,7 @@ void read_llava_projector(ConfigReader& top, VisionConfig& c, const char* strate
   if (selected == "default" && !c.has_class_token)
     top.refuse("vision_feature_select_strategy", "is default, which drops a class token that this tower lacks");
   c.keeps_class_token = c.has_class_token && selected == "full";
-  c.projector_activation = activation_of(top, "projector_hidden_act", "gelu");
+  c.projector_activation = read_activation(top, "projector_hidden_act", "gelu");
   c.projector_bias = top.get("multimodal_projector_bias", true);
   c.projector_hidden = c.text_hidden;
   c.names.first = "multi_modal_projector.linear_1", c.names.second = "multi_modal_projector.linear_2";
@@ -231,93 +213,11 @@ VisionConfig read_internvl_tower(ConfigReader& top, ConfigReader& tower, std::in
     top.refuse("vision_feature_select_strategy", "is not default");
   c.merge = static_cast<std::int64_t>(1 / top.positive("downsample_ratio", kShrinks, 1 + 1e-9));
   if (c.grid % c.merge != 0) top.refuse("downsample_ratio", "does not divide the patches of a side");
-  c.projector_norm = kLayerNorm;
+  c.projector_norm = kTowerNorm;
   c.projector_norm.epsilon = 1e-5;
-  c.projector_activation = activation_of(top, "projector_hidden_act", "gelu");
+  c.projector_activation = read_activation(top, "projector_hidden_act", "gelu");
   return c;
 }
-
-/// What the three towers of the Qwen-VLs have in common.
-VisionConfig read_qwen_tower(ConfigReader& tower, std::int64_t hidden, std::int64_t patch, std::int64_t layers) {
-  VisionConfig c;
-  c.hidden = hidden;
-  c.layers = tower.get("depth", layers);
-  c.heads = tower.get<std::int64_t>("num_heads", 16);
-  c.patch = tower.get("patch_size", patch);
-  c.frames = tower.get<std::int64_t>("temporal_patch_size", 2);
-  c.merge = tower.get<std::int64_t>("spatial_merge_size", 2);
-  c.norm = c.projector_norm = kLayerNorm;
-  c.norms_patches = c.rotates = true;
-  if (c.frames < 1 || c.frames > 16 || c.merge < 1 || c.merge > 16)
-    tower.refuse("spatial_merge_size", "is no such number, or temporal_patch_size is none");
-  for (const char* key : {"in_channels", "in_chans"}) tower.require(key, 3, "is not the three of an RGB image");
-  pass_by(tower, {"spatial_patch_size", "tokens_per_second"});
-  VisionNames& n = c.names;
-  n.patch = "visual.patch_embed.proj", n.layer = "visual.blocks.";
-  n.qkv = "attn.qkv", n.output = "attn.proj", n.attention_in = "norm1", n.mlp_in = "norm2";
-  n.projector_norm = "visual.merger.ln_q", n.first = "visual.merger.mlp.0", n.second = "visual.merger.mlp.2";
-  return c;
-}
-
-void finish_qwen_tower(ConfigReader& tower, VisionConfig& c) {
-  require_tower_sizes(tower, c);
-  if (c.head_dim % 4 != 0) tower.refuse("num_heads", "leaves heads that cannot be rotated by row and column");
-  c.windows.resize(static_cast<std::size_t>(c.layers), 0);
-  c.projector_hidden = c.merged();
-}
-
-VisionConfig read_qwen2_tower(ConfigReader&, ConfigReader& tower, std::int64_t text_hidden) {
-  constexpr std::int64_t kHidden = 1280, kRatio = 4;
-  VisionConfig c = read_qwen_tower(tower, tower.get("embed_dim", kHidden), 14, 32);
-  const Json* ratio = tower.find("mlp_ratio");
-  c.intermediate = static_cast<std::int64_t>(static_cast<double>(c.hidden) *
-                                             (ratio && ratio->is_number() ? ratio->get<double>() : kRatio));
-  c.activation = activation_of(tower, "hidden_act", "quick_gelu");
-  c.text_hidden = tower.get("hidden_size", text_hidden);
-  c.names.up = "mlp.fc1", c.names.down = "mlp.fc2";
-  finish_qwen_tower(tower, c);
-  return c;
-}
-
-VisionConfig read_qwen25_tower(ConfigReader&, ConfigReader& tower, std::int64_t text_hidden) {
-  constexpr std::int64_t kHidden = 3584, kIntermediate = 3420, kWindow = 112;
-  VisionConfig c = read_qwen_tower(tower, tower.get("hidden_size", kHidden), 14, 32);
-  c.intermediate = tower.get("intermediate_size", kIntermediate);
-  c.activation = activation_of(tower, "hidden_act", "silu");
-  c.gated = true;
-  c.norm = c.projector_norm = {NormFacts::Kind::rms, 1e-6};
-  c.text_hidden = tower.get("out_hidden_size", text_hidden);
-  c.names.gate = "mlp.gate_proj", c.names.up = "mlp.up_proj", c.names.down = "mlp.down_proj";
-  finish_qwen_tower(tower, c);
-  const std::int64_t window = tower.get("window_size", kWindow) / c.merge / c.patch;
-  if (window < 1) tower.refuse("window_size", "is below the side of a merged patch");
-  std::ranges::fill(c.windows, window);
-  for (const auto layer : tower.get("fullatt_block_indexes", std::vector<std::int64_t>{7, 15, 23, 31}))
-    if (layer >= 0 && layer < c.layers) c.windows[static_cast<std::size_t>(layer)] = 0;
-  return c;
-}
-
-VisionConfig read_qwen3_tower(ConfigReader&, ConfigReader& tower, std::int64_t text_hidden) {
-  constexpr std::int64_t kHidden = 1152, kIntermediate = 4304, kPositions = 2304;
-  VisionConfig c = read_qwen_tower(tower, tower.get("hidden_size", kHidden), 16, 27);
-  c.intermediate = tower.get("intermediate_size", kIntermediate);
-  c.activation = activation_of(tower, "hidden_act", "gelu_pytorch_tanh");
-  c.patch_bias = true;
-  c.positions = tower.get("num_position_embeddings", kPositions);
-  c.text_hidden = tower.get("out_hidden_size", text_hidden);
-  c.deepstack = tower.get("deepstack_visual_indexes", std::vector<std::int64_t>{8, 16, 24});
-  VisionNames& n = c.names;
-  n.positions = "visual.pos_embed.weight";
-  n.up = "mlp.linear_fc1", n.down = "mlp.linear_fc2";
-  n.projector_norm = "visual.merger.norm", n.first = "visual.merger.linear_fc1", n.second = "visual.merger.linear_fc2";
-  n.deepstack = "visual.deepstack_merger_list.";
-  finish_qwen_tower(tower, c);
-  for (const std::int64_t layer : c.deepstack)
-    if (layer < 0 || layer >= c.layers) tower.refuse("deepstack_visual_indexes", "names a layer that is not there");
-  return c;
-}
-
-using ReadTower = VisionConfig (*)(ConfigReader& top, ConfigReader& tower, std::int64_t text_hidden);
 
 const std::map<std::string, ReadTower>& towers() {
   static const std::map<std::string, ReadTower> rows = {
@@ -336,6 +236,23 @@ const std::map<std::string, ReadTower>& towers() {
 }
 
 }  // namespace
+
+Activation read_activation(ConfigReader& reader, const char* key, const std::string& fallback) {
+  const std::string name = reader.get(key, fallback);
+  const auto known = activation_named(name);
+  if (!known) reader.refuse(key, "is '" + name + "', which is not implemented");
+  return *known;
+}
+
+void require_tower_sizes(ConfigReader& reader, VisionConfig& c) {
+  reader.require_sizes({{"hidden_size", c.hidden},
+                        {"intermediate_size", c.intermediate},
+                        {"num_attention_heads", c.heads},
+                        {"patch_size", c.patch}});
+  reader.require_layers("num_hidden_layers", c.layers);
+  if (c.hidden % c.heads != 0) reader.refuse("num_attention_heads", "does not divide hidden_size");
+  c.head_dim = c.hidden / c.heads;
+}
 
 /// The text model is a family of its own, by text_config's model_type.
 const std::vector<DecoderFamily>& vision_families() {

@@ -50,7 +50,7 @@ bool is_expendable(const std::string& tensor) {
   for (const char* end : {"rotary_emb.inv_freq", "position_ids", "embed_tokens.weight", "lm_head.decoder.bias",
                           ".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias"})
     if (tensor.ends_with(end)) return true;
-  for (const char* part : {"pooler.", "cls.", "lm_head."})
+  for (const char* part : {"pooler.", "cls.", "lm_head.", "vision_model.post_layernorm.", "vision_model.head."})
     if (tensor.find(part) != std::string::npos) return true;
   return false;
 }

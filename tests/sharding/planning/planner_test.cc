@@ -15,6 +15,9 @@ ModelFacts facts() {
   out.parameters = 1000;
   out.layers = 1;
   out.heads = out.head_dim = 1;
+  out.vision.cutting = VisionFacts::Cutting::square;
+  out.vision.side = 28;
+  out.vision.tile_tokens = 4;
   return out;
 }
 
