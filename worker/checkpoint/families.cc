@@ -131,6 +131,8 @@ std::vector<std::pair<std::string, std::string>> architectures() {
   std::vector<std::pair<std::string, std::string>> all;
   for (const auto& [name, family] : table())
     all.emplace_back(family->base && name == family->base ? "base" : "decoder", name);
+  for (const auto& [name, family] : table())
+    if (has_tower(name)) all.emplace_back("image-text", name);
   for (const std::string& name : encoder_names())
     if (!table().contains(name)) all.emplace_back("encoder", name);
   for (const std::string& name : seq2seq_names()) all.emplace_back("seq2seq", name);

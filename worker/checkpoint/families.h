@@ -18,7 +18,8 @@
 
 namespace proctor {
 
-/// Every architecture that is read: "decoder", "base" (a decoder without head), "encoder" or "seq2seq", and its name.
+/// Every architecture that is read: "decoder", "base" (a decoder without head), "encoder" or "seq2seq", and its name; a
+/// decoder that images are read for once more as "image-text".
 std::vector<std::pair<std::string, std::string>> architectures();
 
 /// Throws InputError for an architecture that is not in the table, a key that is not understood, sizes that do not fit.

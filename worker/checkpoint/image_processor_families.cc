@@ -73,8 +73,8 @@ void read_splits(Files& files, const std::string&, ImageProcessor& processor) {
   files.require_same("image_seq_len", facts.tile_tokens);
 }
 
-/// InternVL. Its processor always cuts, whatever crop_to_patches says; its slow one by bicubic weights, whatever resample
-/// does.
+/// InternVL. Its processor always cuts, whatever crop_to_patches says; its slow one by bicubic weights, whatever
+/// resample does.
 void read_ratio(Files& files, const std::string&, ImageProcessor& processor) {
   VisionFacts& facts = processor.facts;
   facts.cutting = Cutting::ratio;

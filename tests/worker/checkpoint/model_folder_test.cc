@@ -98,7 +98,8 @@ TEST(ModelFolder, what_a_rope_object_says_is_understood_or_refused) {
   expect(with({{"rope_type", "linear"}}), "has no factor");
   expect(with({{"rope_type", "linear"}, {"factor", -1}}), "has factor -1, which is no such number");
   expect(with({{"rope_type", "linear"}, {"factor", 2.0}, {"beta_fast", 32}}), "has the key 'beta_fast'");
-  expect(with({{"rope_type", "default"}, {"mrope_section", {1, 2}}}), "has an mrope_section, which this family does not read");
+  expect(with({{"rope_type", "default"}, {"mrope_section", {1, 2}}}),
+         "has an mrope_section, which this family does not read");
   expect(with({{"rope_type", 3}}), "that is no text");
   expect(with("linear"), "is no object");
   expect(with({{"rope_type", "llama3"},
