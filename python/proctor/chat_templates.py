@@ -102,8 +102,8 @@ def special_tokens(folder: Path) -> Json:
 
 
 def templates_of(folder: Path) -> dict[str, str]:
-    """By name; the folder's own is "default". Files win over tokenizer_config.json. "processor" is that of a model for images, in a file of its own
-    (chat_template.json), and the default where there is no other."""
+    """By name; the folder's own is "default". Files win over tokenizer_config.json: chat_template.jinja, then chat_template.json, which is also
+    "processor": the one that processors of image-text models were saved with before transformers 4.53."""
     found: dict[str, str] = {}
     written = read_json(folder / "tokenizer_config.json").get("chat_template")
     if isinstance(written, str):
@@ -112,15 +112,11 @@ def templates_of(folder: Path) -> dict[str, str]:
         found.update({one["name"]: one["template"] for one in written if isinstance(one, dict) and "name" in one and "template" in one})
     elif isinstance(written, dict):
         found.update({name: text for name, text in written.items() if isinstance(text, str)})
-    of_processor = read_json(folder / "chat_template.json").get("chat_template")  # as processors of image-text models were saved before transformers 4.53
-    if isinstance(of_processor, str):
-        found["default"] = of_processor
-    if (folder / "chat_template.jinja").is_file():
-        found["default"] = read_text(folder / "chat_template.jinja")
     of_processor = read_json(folder / "chat_template.json").get("chat_template")
     if isinstance(of_processor, str):
-        found["processor"] = of_processor
-        found.setdefault("default", of_processor)
+        found["default"] = found["processor"] = of_processor
+    if (folder / "chat_template.jinja").is_file():
+        found["default"] = read_text(folder / "chat_template.jinja")
     for path in sorted((folder / "additional_chat_templates").glob("*.jinja")):
         found[path.stem] = read_text(path)
     return found
