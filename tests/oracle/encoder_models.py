@@ -1,13 +1,12 @@
 """Models of tests/support/encoder_families.py by transformers: their configuration and saved tensors, and a folder loaded."""
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import remote_encoders
 import torch
 import transformers
-from safetensors import safe_open
+from saved_model import saved
 from transformers.modeling_utils import no_init_weights
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
@@ -29,15 +28,11 @@ def draw(name, seed, kind, share=1):
     keywords = encoder.keywords(dice)
     with no_init_weights():
         model = class_named(encoder.architecture)(class_named(encoder.config)(**keywords))
-    model.tie_weights()
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        saved = json.loads((Path(folder) / "config.json").read_text())
-        with safe_open(f"{folder}/model.safetensors", "pt") as file:
-            shapes = {tensor: file.get_slice(tensor).get_shape() for tensor in file.keys()}
-    if saved.get("use_bidirectional_attention"):
-        saved["sliding_window"] = keywords["sliding_window"]  # 4.57.1 halves it when it reads a file, and writes the half
-    return saved, {tensor: [*spread(encoder, tensor, shape), *shape] for tensor, shape in sorted(shapes.items())}
+    files, shapes = saved(model)
+    config = files["config.json"]
+    if config.get("use_bidirectional_attention"):
+        config["sliding_window"] = keywords["sliding_window"]  # 4.57.1 halves it when it reads a file, and writes the half
+    return config, {tensor: [*spread(encoder, tensor, shape), *shape] for tensor, shape in sorted(shapes.items())}
 
 
 def load(folder, dtype=torch.float32):

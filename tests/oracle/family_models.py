@@ -1,18 +1,18 @@
 """Models of tests/support/decoder_families.py by transformers: their configuration and saved tensors, and a folder loaded."""
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import torch
 import transformers
 from packaging.version import Version
-from safetensors import safe_open
 
 try:
     from transformers.initialization import no_init_weights  # from 5 on
 except ImportError:
     from transformers.modeling_utils import no_init_weights
+
+from saved_model import saved
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 from decoder_families import ANY, FAMILIES, NASTY, PLAIN, Dice, spread  # noqa: E402
@@ -31,21 +31,20 @@ def can_make(name):
     return Version(FAMILIES[name].needs) <= HERE
 
 
+def made(family, keywords):
+    """A model of a row of families, without numbers."""
+    config = getattr(transformers, family.config)(**keywords)
+    with no_init_weights():
+        return getattr(transformers, family.architecture)(config)
+
+
 def draw(name, seed, kind, share=1):
     """(config.json's content as transformers writes it, saved tensors as tiny_models.write_family takes them)."""
     family, dice = FAMILIES[name], Dice(f"{name} {seed}", kind, share)
-    config = getattr(transformers, family.config)(**family.keywords(dice))
-    with no_init_weights():
-        model = getattr(transformers, family.architecture)(config)
-    model.tie_weights()  # else a tied head is saved as a tensor of its own
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        saved = json.loads((Path(folder) / "config.json").read_text())
-        with safe_open(f"{folder}/model.safetensors", "pt") as file:
-            shapes = {tensor: file.get_slice(tensor).get_shape() for tensor in file.keys()}
+    files, shapes = saved(made(family, family.keywords(dice)))
     tied = not any(tensor.endswith(("lm_head.weight", "embed_out.weight")) for tensor in shapes)
     rename = family.rename if family.rename and tied and kind != PLAIN and dice.option(False, True) else str
-    return saved, {rename(tensor): [*spread(family, tensor, shape, tied), *shape] for tensor, shape in sorted(shapes.items())}
+    return files["config.json"], {rename(tensor): [*spread(family, tensor, shape, tied), *shape] for tensor, shape in sorted(shapes.items())}
 
 
 def load(folder, attention, dtype=torch.float32):

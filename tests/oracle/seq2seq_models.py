@@ -5,11 +5,9 @@ A request is {"context", "continuation"}, {"text"} (rolling) or {"context", "unt
 """
 import contextlib
 import io
-import json
 import logging
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,7 +16,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from lm_eval.api.instance import Instance  # noqa: E402
 from lm_eval.models.huggingface import HFLM  # noqa: E402
-from safetensors import safe_open  # noqa: E402
+from saved_model import saved  # noqa: E402
 from transformers.modeling_utils import no_init_weights  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
@@ -36,14 +34,8 @@ def draw(name, seed, kind, share=1):
     row, dice = SEQ2SEQS[name], Dice(f"{name} {seed}", kind, share)
     with no_init_weights():
         model = getattr(transformers, row.architecture)(getattr(transformers, row.config)(**row.keywords(dice)))
-    model.tie_weights()
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        saved = json.loads((Path(folder) / "config.json").read_text())
-        generation = Path(folder) / "generation_config.json"
-        generation = json.loads(generation.read_text()) if generation.exists() else {}
-        with safe_open(f"{folder}/model.safetensors", "pt") as file:
-            shapes = {tensor: file.get_slice(tensor).get_shape() for tensor in file.keys()}
+    made, shapes = saved(model)
+    generation = made.get("generation_config.json", {})
     own = row.files(dice)
     files = {"tokenizer_config.json": own.tokenizer}
     if own.generation is not None:
@@ -51,7 +43,7 @@ def draw(name, seed, kind, share=1):
             generation.pop("_from_model_config", None)  # else it may be disregarded
         files["generation_config.json"] = {**generation, **own.generation}
     tensors = {tensor: [*spread(tensor, shape, "T5" in row.architecture), *shape] for tensor, shape in sorted(shapes.items())}
-    return {**saved, **own.config}, tensors, files, row.tokenizer
+    return {**made["config.json"], **own.config}, tensors, files, row.tokenizer
 
 
 def load(folder, dtype="float32", **more):

@@ -4,16 +4,13 @@ taken before its last norm (huggingface/transformers#40964), and the patches of 
 processors are told that channels come last: they would else take the rows of an image 1 or 3 pixels high for channels.
 """
 import json
-import tempfile
 from functools import partial
-from pathlib import Path
 
 import torch
 import transformers
-from family_models import ANY, load as load_decoder
+from family_models import ANY, load as load_decoder, made
 from PIL import Image, ImageOps
-from safetensors import safe_open
-from transformers.modeling_utils import no_init_weights
+from saved_model import saved
 
 import tiny_models
 from decoder_families import Dice
@@ -27,27 +24,19 @@ def draw(name, seed, share=1):
     """(Drawn, config.json's content, saved tensors as tiny_models.write_family takes them)"""
     family = VISION[name]
     drawn = family.draw(Dice(f"{name} {seed}", ANY, share))
-    config = getattr(transformers, family.config)(**drawn.keywords)
-    with no_init_weights():
-        model = getattr(transformers, family.architecture)(config)
-    model.tie_weights()  # else a tied head is saved as a tensor of its own
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        saved = json.loads((Path(folder) / "config.json").read_text())
-        with safe_open(f"{folder}/model.safetensors", "pt") as file:
-            shapes = {tensor: file.get_slice(tensor).get_shape() for tensor in file.keys()}
+    files, shapes = saved(made(family, drawn.keywords))
     tied = not any(tensor.endswith("lm_head.weight") for tensor in shapes)
-    return drawn, published(saved, drawn, family), {tensor: [*spread(family, tensor, shape, tied), *shape] for tensor, shape in sorted(shapes.items())}
+    return drawn, published(files["config.json"], drawn, family), {tensor: [*spread(family, tensor, shape, tied), *shape] for tensor, shape in sorted(shapes.items())}
 
 
-def published(saved, drawn, family):
+def published(config, drawn, family):
     """As the hub's files have it: the architecture at the top, which 4.57.1 writes elsewhere for some; flat: the text model's keys too."""
-    saved["text_config"].pop("architectures", None)
-    saved["architectures"] = [family.architecture]
+    config["text_config"].pop("architectures", None)
+    config["architectures"] = [family.architecture]
     if drawn.flat:
-        text = saved.pop("text_config")
-        saved = {**{key: value for key, value in text.items() if key != "model_type"}, **saved, "rope_scaling": drawn.keywords["text_config"]["rope_scaling"]}
-    return saved
+        text = config.pop("text_config")
+        config = {**{key: value for key, value in text.items() if key != "model_type"}, **config, "rope_scaling": drawn.keywords["text_config"]["rope_scaling"]}
+    return config
 
 
 def write(folder, name, seed, share=1):

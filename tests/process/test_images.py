@@ -1,19 +1,11 @@
 """Prompts with images: rows to requests by `proctor plan`, and what is refused before anything starts."""
 import base64
 import json
-import struct
 import unittest
-import zlib
 
-from support import RunCase
+from support import RunCase  # first: it says where the others are
 
-
-def png(width, height, shade=128):
-    def chunk(name, body):
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    rows = b"".join(b"\0" + bytes([shade]) * width for _ in range(height))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+from vision_stand_ins import png
 
 
 class Images(RunCase):
@@ -29,14 +21,14 @@ class Images(RunCase):
         return result.stderr
 
     def test_a_model_without_a_tower_is_refused_by_name(self):
-        (self.root / "a.png").write_bytes(png(8, 8))
+        (self.root / "a.png").write_bytes(png(8, 8, "red", "square"))
         said = self.refused([{"image": "a.png", "q": "What?", "a": "x"}])
         self.assertIn("module m: LlamaForCausalLM", said)
         self.assertIn("reads no images, and task see asks with them", said)
 
     def test_rows_are_checked_by_line_before_anything_starts(self):
         (self.root / "text.png").write_text("no picture")
-        good = base64.b64encode(png(8, 8)).decode()
+        good = base64.b64encode(png(8, 8, "red", "square")).decode()
         for image, why in (("none.png", "is not there"), ("text.png", "see.jsonl:2: image "), (3, "an image is 3"), ([good, good], "<image> 1 time")):
             said = self.refused([{"image": good, "q": "What?", "a": "x"}, {"image": image, "q": "What?", "a": "x"}])
             self.assertIn("see.jsonl:2", said)
