@@ -36,7 +36,7 @@ ROOMS = {
     "worker/base": "sharding/protocol",
     "worker/tokenizer": "base sharding/protocol",
     "worker/checkpoint": "base tokenizer sharding/protocol",
-    "worker/images": "checkpoint sharding/protocol sharding/images",
+    "worker/images": "base checkpoint sharding/protocol sharding/images",
     "worker/batching": "sharding/protocol",
     "worker/postprocessing": "sharding/protocol",
     "worker/device": "base sharding/protocol",

@@ -19,7 +19,6 @@ namespace proctor {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::uint64_t kMostBytes = std::uint64_t{512} << 20;
 
 std::string read_bytes(const std::string& path, std::uint64_t size) {
   std::string bytes(size, '\0');
@@ -31,8 +30,8 @@ std::string read_bytes(const std::string& path, std::uint64_t size) {
 
 ImageFile look_at(const std::string& path, std::uint64_t size) {
   if (size == 0) throw InputError("is empty; is a download not complete?");
-  if (size > kMostBytes)
-    throw InputError("has " + std::to_string(size >> 20) + " MiB, past the " + std::to_string(kMostBytes >> 20) +
+  if (size > static_cast<std::uint64_t>(kMaxImageBytes))
+    throw InputError("has " + std::to_string(size >> 20) + " MiB, past the " + std::to_string(kMaxImageBytes >> 20) +
                      " MiB that an image may have");
   const std::string bytes = read_bytes(path, size);
   const ImageHeader header = read_image_header(bytes);

@@ -12,56 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// What a vision_config's class has where the file lacks the key.
-struct TowerDefaults {
-  std::int64_t hidden = 1152, intermediate = 3072, layers = 12, heads = 16, image = 224, patch = 32;
-  double epsilon = 1e-6;
-  const char* activation = "gelu_pytorch_tanh";
-};
-
-/// A side, as a number or as [side, side].
-std::int64_t square_side(ConfigReader& reader, const char* key, std::int64_t fallback) {
-  const Json* value = reader.find(key);
-  if (!value || !value->is_array()) return reader.get(key, fallback);
-  if (value->size() != 2 || !(*value)[0].is_number_integer() || (*value)[0] != (*value)[1])
-    reader.refuse(key, "is " + value->dump() + ", which is no square");
-  return (*value)[0];
-}
-
-/// Square tiles, as CLIP and SigLIP call their keys and tensors.
-VisionConfig read_tiles(ConfigReader& reader, const TowerDefaults& d) {
-  VisionConfig c;
-  c.hidden = reader.get("hidden_size", d.hidden);
-  c.intermediate = reader.get("intermediate_size", d.intermediate);
-  c.layers = reader.get("num_hidden_layers", d.layers);
-  c.heads = reader.get("num_attention_heads", d.heads);
-  c.patch = square_side(reader, "patch_size", d.patch);
-  c.norm = kTowerNorm;
-  c.norm.epsilon = reader.positive("layer_norm_eps", d.epsilon, 1);
-  c.final_norm = c.norm;
-  c.activation = read_activation(reader, "hidden_act", d.activation);
-  reader.require("num_channels", 3, "is not the three of an RGB image");
-  pass_by(reader, {"attention_dropout", "hidden_dropout_prob", "initializer_factor", "projection_dim", "vocab_size",
-                   "vision_use_head", "max_num_patches", "num_image_tokens"});
-  require_tower_sizes(reader, c);
-  const std::int64_t side = square_side(reader, "image_size", d.image);
-  if (side < c.patch || side / c.patch > 1024) reader.refuse("image_size", "is " + std::to_string(side));
-  c.grid = side / c.patch;
-  c.positions = c.grid * c.grid;
-  c.windows.assign(static_cast<std::size_t>(c.layers), 0);
-  VisionNames& n = c.names;
-  n.q = "self_attn.q_proj", n.k = "self_attn.k_proj", n.v = "self_attn.v_proj", n.output = "self_attn.out_proj";
-  n.attention_in = "layer_norm1", n.mlp_in = "layer_norm2", n.up = "mlp.fc1", n.down = "mlp.fc2";
-  return c;
-}
-
-/// Names below `tower`, as CLIP's and SigLIP's.
-void name_tower(VisionConfig& c, const std::string& tower) {
-  c.names.patch = tower + "embeddings.patch_embedding";
-  c.names.positions = tower + "embeddings.position_embedding.weight";
-  c.names.layer = tower + "encoder.layers.";
-}
-
 VisionConfig read_clip_tower(ConfigReader& reader) {
   constexpr double kEpsilon = 1e-5;
   VisionConfig c =
@@ -112,7 +62,7 @@ void read_llava_projector(ConfigReader& top, VisionConfig& c, const char* strate
   if (selected == "default" && !c.has_class_token)
     top.refuse("vision_feature_select_strategy", "is default, which drops a class token that this tower lacks");
   c.keeps_class_token = c.has_class_token && selected == "full";
-  c.projector_activation = read_activation(top, "projector_hidden_act", "gelu");
+  c.projector_activation = read_decoder_activation(top, "projector_hidden_act", "gelu");
   c.projector_bias = top.get("multimodal_projector_bias", true);
   c.projector_hidden = c.text_hidden;
   c.names.first = "multi_modal_projector.linear_1", c.names.second = "multi_modal_projector.linear_2";
@@ -215,7 +165,7 @@ VisionConfig read_internvl_tower(ConfigReader& top, ConfigReader& tower, std::in
   if (c.grid % c.merge != 0) top.refuse("downsample_ratio", "does not divide the patches of a side");
   c.projector_norm = kTowerNorm;
   c.projector_norm.epsilon = 1e-5;
-  c.projector_activation = read_activation(top, "projector_hidden_act", "gelu");
+  c.projector_activation = read_decoder_activation(top, "projector_hidden_act", "gelu");
   return c;
 }
 
@@ -236,23 +186,6 @@ const std::map<std::string, ReadTower>& towers() {
 }
 
 }  // namespace
-
-Activation read_activation(ConfigReader& reader, const char* key, const std::string& fallback) {
-  const std::string name = reader.get(key, fallback);
-  const auto known = activation_named(name);
-  if (!known) reader.refuse(key, "is '" + name + "', which is not implemented");
-  return *known;
-}
-
-void require_tower_sizes(ConfigReader& reader, VisionConfig& c) {
-  reader.require_sizes({{"hidden_size", c.hidden},
-                        {"intermediate_size", c.intermediate},
-                        {"num_attention_heads", c.heads},
-                        {"patch_size", c.patch}});
-  reader.require_layers("num_hidden_layers", c.layers);
-  if (c.hidden % c.heads != 0) reader.refuse("num_attention_heads", "does not divide hidden_size");
-  c.head_dim = c.hidden / c.heads;
-}
 
 /// The text model is a family of its own, by text_config's model_type.
 const std::vector<DecoderFamily>& vision_families() {

@@ -47,7 +47,7 @@ VisionConfig read_qwen2_tower(ConfigReader&, ConfigReader& tower, std::int64_t t
   const Json* ratio = tower.find("mlp_ratio");
   c.intermediate = static_cast<std::int64_t>(static_cast<double>(c.hidden) *
                                              (ratio && ratio->is_number() ? ratio->get<double>() : kRatio));
-  c.activation = read_activation(tower, "hidden_act", "quick_gelu");
+  c.activation = read_decoder_activation(tower, "hidden_act", "quick_gelu");
   c.text_hidden = tower.get("hidden_size", text_hidden);
   c.names.up = "mlp.fc1", c.names.down = "mlp.fc2";
   finish_qwen_tower(tower, c);
@@ -58,7 +58,7 @@ VisionConfig read_qwen25_tower(ConfigReader&, ConfigReader& tower, std::int64_t 
   constexpr std::int64_t kHidden = 3584, kIntermediate = 3420, kWindow = 112;
   VisionConfig c = read_qwen_tower(tower, tower.get("hidden_size", kHidden), 14, 32);
   c.intermediate = tower.get("intermediate_size", kIntermediate);
-  c.activation = read_activation(tower, "hidden_act", "silu");
+  c.activation = read_decoder_activation(tower, "hidden_act", "silu");
   c.gated = true;
   c.norm = c.projector_norm = {NormFacts::Kind::rms, 1e-6};
   c.text_hidden = tower.get("out_hidden_size", text_hidden);
@@ -76,7 +76,7 @@ VisionConfig read_qwen3_tower(ConfigReader&, ConfigReader& tower, std::int64_t t
   constexpr std::int64_t kHidden = 1152, kIntermediate = 4304, kPositions = 2304;
   VisionConfig c = read_qwen_tower(tower, tower.get("hidden_size", kHidden), 16, 27);
   c.intermediate = tower.get("intermediate_size", kIntermediate);
-  c.activation = read_activation(tower, "hidden_act", "gelu_pytorch_tanh");
+  c.activation = read_decoder_activation(tower, "hidden_act", "gelu_pytorch_tanh");
   c.patch_bias = true;
   c.positions = tower.get("num_position_embeddings", kPositions);
   c.text_hidden = tower.get("out_hidden_size", text_hidden);

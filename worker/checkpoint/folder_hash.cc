@@ -1,12 +1,8 @@
 #include "worker/checkpoint/folder_hash.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -14,6 +10,7 @@
 
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/input_file.h"
+#include "worker/base/content_hash.h"
 #include "worker/checkpoint/safetensors.h"
 
 namespace proctor {
@@ -22,24 +19,8 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::uint64_t kPiece = 8 << 20, kBeginning = 4 << 10;  // bytes read at once; of a tensor's beginning
 
-class Hash {
- public:
-  Hash() : state_(XXH3_createState(), XXH3_freeState) { XXH3_128bits_reset(state_.get()); }
-  void add(std::string_view bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
-  std::string hex() const {
-    const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
-    char text[33];
-    std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(hash.high64),
-                  static_cast<unsigned long long>(hash.low64));
-    return text;
-  }
-
- private:
-  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
-};
-
 /// `name`: within the model's folder.
-void add_file(Hash& hash, const fs::path& folder, const std::string& name) {
+void add_file(ContentHash& hash, const fs::path& folder, const std::string& name) {
   const std::string path = (folder / name).string();
   if (const auto why = why_no_file(path)) throw InputError(path + ": " + *why);
   std::ifstream stream(path, std::ios::binary);
@@ -70,7 +51,7 @@ std::string text_of(const std::vector<std::int64_t>& shape) {
 }  // namespace
 
 std::string folder_hash(const std::string& folder, const Checkpoint& checkpoint, HashOf what) {
-  Hash hash;
+  ContentHash hash;
   for (const char* name :
        {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
         "added_tokens.json", "artifact.metadata", "modules.json", "sentence_bert_config.json",

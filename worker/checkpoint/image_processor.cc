@@ -72,10 +72,9 @@ std::pair<std::string, bool> read_class(ImageProcessorFiles& files, const ImageF
   return {name, is_fast};
 }
 
-bool chosen_fast(const std::string& choice, const ImageProcessorClass& its, bool is_fast) {
-  if (choice == "slow" || choice == "fast") return choice == "fast";
-  PROCTOR_CHECK(choice == "auto", "an image processor is auto, slow or fast");
-  return is_fast || its.always_fast;
+bool chosen_fast(ProcessorChoice choice, const ImageProcessorClass& its, bool is_fast) {
+  if (choice == ProcessorChoice::automatic) return is_fast || its.always_fast;
+  return choice == ProcessorChoice::fast;
 }
 
 std::array<double, 3> read_channels(ConfigReader& reader, const char* key, const std::array<double, 3>& fallback) {
@@ -146,7 +145,7 @@ void ImageProcessorFiles::require_same(const char* key, std::int64_t value) {
 }
 
 std::optional<ImageProcessor> read_image_processor(const std::string& folder, const Json& config,
-                                                   const std::string& choice) {
+                                                   ProcessorChoice choice) {
   const ImageFamily* family = family_of(config);
   if (!family) return std::nullopt;
   ImageProcessorFiles files = open_files(folder, config);

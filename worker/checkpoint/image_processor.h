@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "sharding/protocol/image_options.h"
 #include "sharding/protocol/vision_facts.h"
 
 namespace proctor {
@@ -31,10 +32,10 @@ struct ImageProcessor {
   std::int64_t frames = 2;                    ///< grid: a still image is so many times itself
 };
 
-/// Nothing where config.json's architecture reads no images. choice: auto (what AutoProcessor takes), slow or fast.
+/// Nothing where config.json's architecture reads no images. automatic: what AutoProcessor takes.
 /// facts.min_pixels and max_pixels may be set to others afterwards. Throws InputError naming a file, key and value that
 /// is not followed, or a family's processor that is not known.
 std::optional<ImageProcessor> read_image_processor(const std::string& folder, const nlohmann::json& config,
-                                                   const std::string& choice);
+                                                   ProcessorChoice choice);
 
 }  // namespace proctor

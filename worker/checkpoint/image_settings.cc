@@ -35,9 +35,9 @@ void check_tiles(const ModelFolder& folder, const VisionFacts& facts) {
 }  // namespace
 
 ImageProcessor image_processor_of(const ModelFolder& folder, const ImageOptions& options) {
-  const std::string choice = to_string(options.processor.value_or(ProcessorChoice::automatic));
   std::optional<ImageProcessor> processor =
-      read_image_processor(folder.path, read_json_file(folder.path + "/config.json"), choice);
+      read_image_processor(folder.path, read_json_file(folder.path + "/config.json"),
+                           options.processor.value_or(ProcessorChoice::automatic));
   if (!processor) throw InputError(folder.path + ": reads no images");
   processor->facts = prepared_so(processor->facts, options);
   check_tiles(folder, processor->facts);

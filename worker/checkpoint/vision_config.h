@@ -35,7 +35,7 @@ struct VisionConfig {
   NormFacts final_norm;  ///< behind the last layer, where the names have one
   Activation activation = Activation::gelu;
   bool gated = false;
-  bool patch_bias = false, qkv_bias = true, mlp_bias = true;
+  bool patch_bias = false, qkv_bias = true;
   bool has_class_token = false;  ///< in front of a tile's patches, and dropped behind the last layer
   bool keeps_class_token = false;
   /// Rows of the table of positions; 0: there is none. With grid 0 it is a square, read between its rows.

@@ -10,6 +10,7 @@
 #include "sharding/protocol/error.h"
 #include "worker/images/decoders.h"
 #include "worker/images/jpeg_library.h"
+#include "worker/images/jump_guard.h"
 
 namespace proctor {
 namespace {
@@ -72,16 +73,11 @@ class JpegReader {
   /// step: calls of libjpeg alone, since it may be left at any of them.
   template <class Step>
   void run(const Step& step) {
-    if (!succeeds(step)) throw InputError(std::string("a broken or truncated JPEG (") + state_.message + ")");
+    if (!returns(state_.jump, step))
+      throw InputError(std::string("a broken or truncated JPEG (") + state_.message + ")");
   }
 
  private:
-  template <class Step>
-  bool succeeds(const Step& step) {
-    if (setjmp(state_.jump) != 0) return false;
-    step();
-    return true;
-  }
   JpegState state_{};
 };
 

@@ -9,6 +9,7 @@
 
 #include "sharding/protocol/error.h"
 #include "worker/images/decoders.h"
+#include "worker/images/jump_guard.h"
 
 namespace proctor {
 namespace {
@@ -60,16 +61,11 @@ class PngReader {
   /// step: calls of libpng alone, since it may be left at any of them.
   template <class Step>
   void run(const Step& step) {
-    if (!succeeds(step)) throw InputError(std::string("a broken or truncated PNG (") + state_.message + ")");
+    if (!returns(state_.jump, step))
+      throw InputError(std::string("a broken or truncated PNG (") + state_.message + ")");
   }
 
  private:
-  template <class Step>
-  bool succeeds(const Step& step) {
-    if (setjmp(state_.jump) != 0) return false;
-    step();
-    return true;
-  }
   PngState state_;
 };
 

@@ -14,28 +14,9 @@ struct Box {
   std::int64_t top, left, height, width;
 };
 
-/// Channels first.
-void append_tile(const Picture& picture, const Box& box, const ValueTable& table, std::vector<float>& values) {
-  for (std::size_t channel = 0; channel < 3; ++channel)
-    for (std::int64_t y = box.top; y < box.top + box.height; ++y) {
-      const std::uint8_t* from = picture.row(y) + 3 * box.left + channel;
-      for (std::int64_t x = 0; x < box.width; ++x) values.push_back(table[channel][from[3 * x]]);
-    }
-}
-
-void append_whole(const Picture& picture, const ValueTable& table, std::vector<float>& values) {
-  append_tile(picture, {0, 0, picture.height, picture.width}, table, values);
-}
-
-/// Row by row.
-void append_tiles(const Picture& picture, std::int64_t side, const ValueTable& table, std::vector<float>& values) {
-  for (std::int64_t y = 0; y < picture.height; y += side)
-    for (std::int64_t x = 0; x < picture.width; x += side) append_tile(picture, {y, x, side, side}, table, values);
-}
-
-/// A still image's frames are alike.
-void append_patch(const Picture& picture, const Box& box, std::int64_t frames, const ValueTable& table,
-                  std::vector<float>& values) {
+/// Channels first; a still image's frames are alike.
+void append_box(const Picture& picture, const Box& box, const ValueTable& table, std::vector<float>& values,
+                std::int64_t frames = 1) {
   for (std::size_t channel = 0; channel < 3; ++channel)
     for (std::int64_t frame = 0; frame < frames; ++frame)
       for (std::int64_t y = box.top; y < box.top + box.height; ++y) {
@@ -44,14 +25,24 @@ void append_patch(const Picture& picture, const Box& box, std::int64_t frames, c
       }
 }
 
+void append_whole(const Picture& picture, const ValueTable& table, std::vector<float>& values) {
+  append_box(picture, {0, 0, picture.height, picture.width}, table, values);
+}
+
+/// Row by row.
+void append_tiles(const Picture& picture, std::int64_t side, const ValueTable& table, std::vector<float>& values) {
+  for (std::int64_t y = 0; y < picture.height; y += side)
+    for (std::int64_t x = 0; x < picture.width; x += side) append_box(picture, {y, x, side, side}, table, values);
+}
+
 void append_grid(const Picture& picture, const ImageProcessor& processor, const ValueTable& table,
                  std::vector<float>& values) {
   const std::int64_t patch = processor.facts.patch, merge = processor.facts.merge, token = patch * merge;
   for (std::int64_t top = 0; top < picture.height; top += token)
     for (std::int64_t left = 0; left < picture.width; left += token)
       for (std::int64_t i = 0; i < merge * merge; ++i)
-        append_patch(picture, {top + i / merge * patch, left + i % merge * patch, patch, patch}, processor.frames,
-                     table, values);
+        append_box(picture, {top + i / merge * patch, left + i % merge * patch, patch, patch}, table, values,
+                   processor.frames);
 }
 
 /// Black around it, as much on one side as on the other.
@@ -94,7 +85,7 @@ ImageInput make_input(const ImageProcessor& processor, const Picture& picture) {
     case Cutting::none:
       break;
     case Cutting::crop:
-      append_tile(full, middle_of(full, facts), table, input.values);
+      append_box(full, middle_of(full, facts), table, input.values);
       break;
     case Cutting::square:
       append_whole(full, table, input.values);

@@ -41,7 +41,7 @@ class Folder {
   }
   json content(const std::string& file) const { return ::proctor::read(path_ / file); }
   ImageProcessor processor(const std::string& choice = "auto") const {
-    return *read_image_processor(path_.string(), content("config.json"), choice);
+    return *read_image_processor(path_.string(), content("config.json"), *processor_choice_from(choice));
   }
   /// What refuses it, without the folder.
   std::string refusal(const std::string& choice = "auto") const {
@@ -60,8 +60,9 @@ class Folder {
 constexpr const char* kPixels = "preprocessor_config.json";
 
 TEST(ReadImageProcessor, gives_nothing_for_a_model_of_texts) {
-  EXPECT_EQ(read_image_processor("/nowhere", {{"architectures", {"LlamaForCausalLM"}}}, "auto"), std::nullopt);
-  EXPECT_EQ(read_image_processor("/nowhere", json::object(), "auto"), std::nullopt);
+  EXPECT_EQ(read_image_processor("/nowhere", {{"architectures", {"LlamaForCausalLM"}}}, ProcessorChoice::automatic),
+            std::nullopt);
+  EXPECT_EQ(read_image_processor("/nowhere", json::object(), ProcessorChoice::automatic), std::nullopt);
 }
 
 TEST(ReadImageProcessor, knows_every_familys_cutting_and_texts) {

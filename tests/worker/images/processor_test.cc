@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 ImageProcessor processor_of(const std::string& family, const std::string& choice) {
-  return *read_image_processor(vision_path(family), vision_json(family + "/config.json"), choice);
+  return *read_image_processor(vision_path(family), vision_json(family + "/config.json"),
+                               *processor_choice_from(choice));
 }
 
 std::vector<ImageInput> inputs_of(const ImageProcessor& processor, const json& golden) {

@@ -110,8 +110,9 @@ Tokens shown(Open& open, const Json& one, const std::string& what) {
   Tokens ids = one["input_ids"].get<Tokens>();
   if (one["images"].empty()) return ids;
   const std::string processor = one["image_processor"];
-  const auto prepared = read_image_processor(open.files.path, json_of(fs::path(open.files.path) / "config.json"),
-                                             processor.ends_with("Fast") ? "fast" : "slow");
+  const auto prepared =
+      read_image_processor(open.files.path, json_of(fs::path(open.files.path) / "config.json"),
+                           processor.ends_with("Fast") ? ProcessorChoice::fast : ProcessorChoice::slow);
   std::vector<ImageInput> inputs;
   Tokens numbers;
   for (const std::string name : one["images"]) {
