@@ -28,18 +28,15 @@ class GenerationLoop::Lanes {
     shared_ = common_prefix(prompts_, limits);
     std::int64_t longest = 0;
     for (const GenerationRow* row : rows_) longest = std::max(longest, positions_of(*row));
-    const auto count = static_cast<std::int64_t>(rows_.size());
-    const bool gpu = !decoder_.options().device().is_cpu();
-    const double most = cached_batches(gpu) * static_cast<double>(limits.max_batch_tokens);
-    const std::int64_t lanes = std::clamp<std::int64_t>(static_cast<std::int64_t>(most) / longest, 1, count);
+    const auto count = static_cast<std::int64_t>(rows_.size()), most = positions_at_once(decoder_, limits);
+    const std::int64_t lanes = std::clamp<std::int64_t>(most / longest, 1, count);
     limits_.max_rows = static_cast<std::size_t>(lanes == count ? count : std::max<std::int64_t>(1, lanes / 4));
     limits_.min_prefix = shared_;
     if (is_long) limits_.longest_short = 0;
     batches_ = make_batches(prompts_, limits_);
     longest_first();
     const DecoderConfig& config = decoder_.config();
-    const std::int64_t positions =
-        lanes == count ? lanes * longest : std::max(static_cast<std::int64_t>(most), longest);
+    const std::int64_t positions = lanes == count ? lanes * longest : std::max(most, longest);
     cache_.emplace(config.layers, positions, config.kv_heads, config.head_dim, decoder_.options());
     cache_->make_room(lanes, longest);
   }
@@ -51,15 +48,10 @@ class GenerationLoop::Lanes {
       if (!active_.empty()) step();
     }
   }
-  /// In how many lanes such rows find room at once, where they share nothing.
-  static std::int64_t lanes_for(const Decoder& decoder, std::span<GenerationRow* const> rows,
-                                const BatchLimits& limits) {
-    std::int64_t longest = 1;
-    for (const GenerationRow* row : rows)
-      longest = std::max(longest, static_cast<std::int64_t>(row->prompt.size()) + row->max_new);
-    const double most =
-        cached_batches(!decoder.options().device().is_cpu()) * static_cast<double>(limits.max_batch_tokens);
-    return std::max<std::int64_t>(1, static_cast<std::int64_t>(most) / longest);
+  /// Of which keys and values are kept, in all lanes.
+  static std::int64_t positions_at_once(const Decoder& decoder, const BatchLimits& limits) {
+    const bool gpu = !decoder.options().device().is_cpu();
+    return static_cast<std::int64_t>(cached_batches(gpu) * static_cast<double>(limits.max_batch_tokens));
   }
   /// Rows that grew too long to be short ones, before they were finished.
   const std::vector<GenerationRow*>& outgrown() const { return outgrown_; }
@@ -214,14 +206,20 @@ std::vector<std::vector<GenerationRow*>> GenerationLoop::groups_of(const std::ve
                                                                    const BatchLimits& limits) const {
   std::vector<std::vector<GenerationRow*>> groups;
   std::vector<GenerationRow*> others;
-  const auto least = static_cast<std::size_t>(Lanes::lanes_for(decoder_, rows, limits));
+  std::int64_t longest = 1;
+  for (const GenerationRow* row : rows)
+    longest = std::max(longest, static_cast<std::int64_t>(row->prompt.size()) + row->max_new);
+  const auto lanes = static_cast<std::size_t>(Lanes::positions_at_once(decoder_, limits) / longest),
+             least = std::max<std::size_t>(2, lanes);
+  if (rows.empty()) return {};
+  if (rows.size() <= least) return {rows};
   for (std::size_t begin = 0, end = 0; begin < rows.size(); begin = end) {
     const Tokens& first = rows[begin]->prompt;
     const std::size_t wanted = std::max(limits.prefix_unit, first.size() / 2);
     for (end = begin + 1; end < rows.size() && shared_tokens(first, rows[end]->prompt) >= wanted;) ++end;
     const auto from = rows.begin() + static_cast<std::ptrdiff_t>(begin),
                to = rows.begin() + static_cast<std::ptrdiff_t>(end);
-    if (end - begin >= std::max<std::size_t>(2, least) && end - begin < rows.size())
+    if (end - begin >= least && end - begin < rows.size())
       groups.emplace_back(from, to);
     else
       others.insert(others.end(), from, to);

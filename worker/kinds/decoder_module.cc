@@ -56,8 +56,13 @@ void DecoderModule::forget_images() {
   features_ = {};
 }
 
-void DecoderModule::show(const ShardImages& images, const ShardRun& shard, BatchCleanup& cleanup,
-                         const Announce& announce) {
+const ImageProcessor& DecoderModule::image_processor(const ImageOptions& of_task) {
+  const ImageOptions options = image_options_.changed_by(of_task);
+  if (!processor_ || processor_->first != options) processor_ = {options, image_processor_of(folder_, options)};
+  return processor_->second;
+}
+
+void DecoderModule::show(ShardImages images, const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) {
   if (images.empty() && images_.empty()) return;
   prefix_.clear();  // its ids are other images'
   forget_images();

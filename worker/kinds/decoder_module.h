@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "worker/attention/prefix_cache.h"
@@ -53,9 +54,9 @@ class DecoderModule : public OpenModule {
   /// Collective. run_batches that scores: of each row.
   std::uint32_t score_rows(const ScoringWork& work, const ShardRun& shard, BatchCleanup& cleanup,
                            const Announce& announce, std::vector<RowScore>& of_rows);
-  /// Computes the features of a shard's images, in batches of at most max_batch_patches, each announced; what was shown
-  /// before is forgotten.
-  void show(const ShardImages& images, const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce);
+  /// Computes the features of a shard's images, in batches that are announced, and forgets the pixels; what was shown
+  /// before is forgotten too.
+  void show(ShardImages images, const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce);
   /// A row a request, as `make` has it (request, tokens it cut -> row); what it throws as InputError, and a token that
   /// the model lacks, is its request's error. Called also on another thread, until the next one_row_each or
   /// drop_batches.
@@ -63,10 +64,9 @@ class DecoderModule : public OpenModule {
   ScoringWork one_row_each(const ShardRun& shard, const MakeRow& make);
   BatchLimits limits_of(const ShardRun& shard) const;
 
-  /// Of a folder that reads images: as the module wants it.
-  ImageProcessor image_processor(const ImageOptions& of_task) const {
-    return image_processor_of(folder_, image_options_.changed_by(of_task));
-  }
+  /// Of a folder that reads images, as the module and the task want it. On the thread that makes rows; valid until the
+  /// next call.
+  const ImageProcessor& image_processor(const ImageOptions& of_task);
   const ModelFolder& folder() const { return folder_; }
   TextCodec& codec() { return codec_; }
   const RequestRows& rows() const { return rows_; }
@@ -75,22 +75,21 @@ class DecoderModule : public OpenModule {
   double tokenize_s_ = 0;
 
  private:
-  std::uint64_t images_computed_ = 0;
-  double vision_s_ = 0;
-
   void run_apart(const ScoringWork& work, const ShardRun& shard, const Batch& batch, std::uint32_t number,
                  const Announce& announce, const Compute& compute);
-
   void forget_images();
 
   ModelFolder folder_;
   TextCodec codec_;
   RequestRows rows_;
   ImageOptions image_options_;
+  std::optional<std::pair<ImageOptions, ImageProcessor>> processor_;  // the one read last
   Weights weights_;
   std::optional<VisionTower> tower_;  // where the folder has one
   ImageSpans images_;                 // of the shard's rows
   ImageFeatures features_;            // the same
+  std::uint64_t images_computed_ = 0;
+  double vision_s_ = 0;
   Decoder decoder_;
   PrefixCache prefix_;
   Prefetch<ScoringWork> prefetch_;  // last, since its thread reads the others

@@ -32,12 +32,12 @@ class Generator final : public DecoderModule {
   std::vector<Response> run(const ShardRun& shard, BatchCleanup& cleanup, const Announce& announce) override {
     const at::NoGradGuard no_grad;
     const auto begin = Clock::now();
-    const Rows made = rows_ahead_.of(shard, [this](std::span<const Request> requests, const ImageOptions& image) {
+    Rows made = rows_ahead_.of(shard, [this](std::span<const Request> requests, const ImageOptions& image) {
       return rows_of(requests, image);
     });
     std::vector<Response> responses = responses_with(made.scoring.errors);
     tokenize_s_ += seconds_since(begin);
-    show(made.images, shard, cleanup, announce);
+    show(std::move(made.images), shard, cleanup, announce);
     const std::uint32_t batches = score_all(shard, made.scoring, cleanup, announce, responses);
     generate_all(shard, made.generation, batches, cleanup, announce, responses);
     return responses;
@@ -53,7 +53,7 @@ class Generator final : public DecoderModule {
     std::vector<GenerationRow> generation;
     ShardImages images;
   };
-  Rows rows_of(std::span<const Request> requests, const ImageOptions& image) const;
+  Rows rows_of(std::span<const Request> requests, const ImageOptions& image);
   /// Returns how many batches that were.
   std::uint32_t score_all(const ShardRun& shard, const ScoringWork& work, BatchCleanup& cleanup,
                           const Announce& announce, std::vector<Response>& responses);
@@ -91,7 +91,7 @@ std::uint32_t Generator::score_all(const ShardRun& shard, const ScoringWork& wor
 }
 
 /// Those that are generated in trie order.
-Generator::Rows Generator::rows_of(std::span<const Request> requests, const ImageOptions& image) const {
+Generator::Rows Generator::rows_of(std::span<const Request> requests, const ImageOptions& image) {
   Rows made{ScoringWork(requests.size()), {}, {}};
   if (folder().vision && std::ranges::any_of(requests, has_image))
     made.images = ShardImages(requests, image_processor(image), folder().vocabulary());

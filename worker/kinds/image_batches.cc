@@ -1,7 +1,6 @@
 #include "worker/kinds/image_batches.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
 #include <cmath>

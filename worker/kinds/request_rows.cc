@@ -6,6 +6,14 @@
 #include "worker/batching/rolling_windows.h"
 
 namespace proctor {
+namespace {
+
+/// Why a row that is too long is not cut.
+const char* why_whole(OnLong on_long) {
+  return on_long == OnLong::fail ? " (on_long: fail)" : "; a prompt with images is never cut";
+}
+
+}  // namespace
 
 ScoredRow RequestRows::loglikelihood(const Request& request, OnLong on_long, std::int64_t& truncated,
                                      const ShardImages& images) const {
@@ -24,8 +32,7 @@ ScoredRow RequestRows::loglikelihood(const Request& request, OnLong on_long, std
     truncated = static_cast<std::int64_t>(all.size() - room);
     if (on_long == OnLong::fail || context_text.has_images())
       throw InputError("context and continuation of " + std::to_string(all.size()) +
-                       " tokens are longer than max_length " + std::to_string(longest) +
-                       (on_long == OnLong::fail ? " (on_long: fail)" : "; a prompt with images is never cut"));
+                       " tokens are longer than max_length " + std::to_string(longest) + why_whole(on_long));
     all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(room));
   }
   all.pop_back();
@@ -83,8 +90,7 @@ GenerationRow RequestRows::generation(const Request& request, std::size_t index,
   row.truncated = std::max<std::int64_t>(0, static_cast<std::int64_t>(row.prompt.size()) - room);
   if (row.truncated && (ask.on_long == OnLong::fail || context.has_images()))
     throw InputError("context of " + std::to_string(row.prompt.size()) + " tokens is longer than " +
-                     std::to_string(room) +
-                     (ask.on_long == OnLong::fail ? " (on_long: fail)" : "; a prompt with images is never cut"));
+                     std::to_string(room) + why_whole(ask.on_long));
   row.prompt.erase(row.prompt.begin(), row.prompt.begin() + row.truncated);
   row.max_new = folder_.generation.max_new_tokens.value_or(row.max_new);
   return row;
