@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <cstring>
+#include <mutex>
+#include <set>
 
 #include "sharding/protocol/error.h"
 
@@ -35,16 +37,32 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
+std::mutex& children_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+std::set<pid_t>& children() {
+  static std::set<pid_t> pids;
+  return pids;
+}
+
 }  // namespace
 
 pid_t spawn(std::vector<std::string> arguments, std::vector<std::string> environment, const FileActions& files,
             SignalsOfChild signals) {
   const Attributes attributes(signals);
   pid_t pid = -1;
+  const std::lock_guard lock(children_mutex());  // nobody asks about it before it is noted
   const int error = posix_spawnp(&pid, arguments[0].c_str(), files.get(), &attributes.attributes,
                                  pointers(arguments).data(), pointers(environment).data());
   if (error != 0) throw EnvironmentError(arguments[0] + ": cannot be started: " + std::strerror(error));
+  children().insert(pid);
   return pid;
+}
+
+bool was_spawned_here(pid_t pid) {
+  const std::lock_guard lock(children_mutex());
+  return children().contains(pid);
 }
 
 }  // namespace proctor

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <string_view>
 #include <system_error>
 
 #include "orchestrator/base/error_line.h"
@@ -21,6 +22,7 @@
 #include "orchestrator/commands/run.h"
 #include "orchestrator/commands/show.h"
 #include "orchestrator/commands/version.h"
+#include "orchestrator/ranks/guest_slot.h"
 #include "orchestrator/ranks/launcher.h"
 #include "orchestrator/store/store_thread.h"
 #include "sharding/protocol/standard_streams.h"
@@ -113,6 +115,7 @@ Ending ending() try { throw; } catch (const StoreFailure& error) {
 
 int main(int argc, char** argv) {
   proctor::hold_standard_streams();
+  if (argc == 3 && std::string_view(argv[1]) == proctor::kKeepGuests) return proctor::keep_guests(argv[2]);
   const bool speaks = proctor::launcher_rank() == 0;
   const proctor::ErrorStyle style = proctor::error_style(argc, argv);
   try {

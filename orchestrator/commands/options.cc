@@ -168,6 +168,7 @@ RunOptions read_run(const Values& values) {
   run.memory_limit_bytes = values.bytes("memory-limit");
   run.fresh = values.has("fresh");
   run.allow_code = values.has("allow-code");
+  run.allow_engines = values.has("allow-engines");
   run.redo_changed = values.has("redo-changed");
   run.prune = values.has("prune");
   const std::string progress = values.one_of("progress", {"auto", "plain", "none"});
@@ -196,6 +197,8 @@ std::vector<std::uint32_t> read_gpus(const std::string& text) {
 PlanOptions read_plan(const Values& values) {
   PlanOptions plan;
   plan.suite = values.suite();
+  plan.start_engines = values.has("start-engines");
+  plan.allow_engines = values.has("allow-engines") || plan.start_engines;
   plan.device = values.device();
   plan.limit = values.limit();
   plan.settings = values.texts("set");

@@ -1,12 +1,16 @@
 #include "orchestrator/commands/plan.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <ostream>
 
 #include "orchestrator/base/cache_folder.h"
 #include "orchestrator/base/machine.h"
 #include "orchestrator/base/signals.h"
 #include "orchestrator/base/tell.h"
+#include "orchestrator/commands/start_engines.h"
 #include "orchestrator/commands/worker_facts.h"
 #include "orchestrator/images/image_files.h"
 #include "orchestrator/planning/calibration_file.h"
@@ -14,6 +18,7 @@
 #include "orchestrator/report/plan_report.h"
 #include "orchestrator/report/timeline.h"
 #include "orchestrator/sidecar/chat_renderer.h"
+#include "orchestrator/sidecar/engine_program.h"
 #include "orchestrator/sidecar/sidecar_tables.h"
 #include "orchestrator/store/run_directory.h"
 #include "orchestrator/suite/suite_file.h"
@@ -63,6 +68,11 @@ std::vector<std::uint32_t> devices_to_plan_for(const PlanOptions& options, const
                                     : work.device.count};
 }
 
+/// A folder of this process's own.
+std::string engine_logs() {
+  return (std::filesystem::temp_directory_path() / ("proctor-engines-" + std::to_string(getpid()))).string();
+}
+
 }  // namespace
 
 void plan(const PlanOptions& options, std::ostream& out) {
@@ -83,6 +93,8 @@ void plan(const PlanOptions& options, std::ostream& out) {
   };
   for (const std::string& text : file.notes) note(text);
   if (talks(file.suite)) set_chat_date(file, today());
+  resolve_engines(file.suite.modules, file.suite.machine.python,
+                  options.allow_engines ? AllowEngines::yes : AllowEngines::no);
   PlannedFacts facts(options, file.suite.deadlines.load, device);
   LazySidecar sidecar(file.suite.machine.python);
   ChatRenderer renderer(sidecar);
@@ -100,6 +112,7 @@ void plan(const PlanOptions& options, std::ostream& out) {
   const Forecast forecast(work, predictor_of(work, known));
   const std::vector<std::uint32_t> gpus = devices_to_plan_for(options, work);
   out << plan_report(work, forecast, gpus, source);
+  if (options.start_engines) out << "\n" << start_engines(work, engine_logs()) << std::flush;
   if (!options.svg.empty()) write_output(options.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));
 }
 

@@ -22,6 +22,7 @@ struct PlanOptions {
   std::vector<std::uint32_t> gpus;       ///< empty: this machine's devices
   std::string svg, calibrated_by;
   bool quiet = false;  ///< no notes
+  bool allow_engines = false, start_engines = false;
 };
 
 /// Throws UsageError, InputError or EnvironmentError where a run would.

@@ -21,6 +21,7 @@
 #include "orchestrator/run/leftovers.h"
 #include "orchestrator/run/orchestrator.h"
 #include "orchestrator/sidecar/chat_renderer.h"
+#include "orchestrator/sidecar/engine_program.h"
 #include "orchestrator/sidecar/sidecar_metrics.h"
 #include "orchestrator/sidecar/sidecar_tables.h"
 #include "orchestrator/store/store_fault_hook.h"
@@ -81,6 +82,8 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
     set_chat_date(file, options.fresh ? today() : chat_date_in(directory.suite().string()).value_or(today()));
   WorkerFacts facts(options.device, file.suite.deadlines.load);
   if (!options.allow_code) refuse_code(file.suite);
+  resolve_engines(file.suite.modules, file.suite.machine.python,
+                  options.allow_engines ? AllowEngines::yes : AllowEngines::no);
   LazySidecar for_metrics(file.suite.machine.python);
   SidecarMetrics code(for_metrics);
   directory.refuse_foreign();  // images that come as bytes are written there

@@ -40,6 +40,7 @@ Verb run_verb() {
       "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")(
       "fresh", "rename what is in the run directory and start over")(
       "allow-code", "let tasks' metrics in Python run (metrics: [{python: FILE.py:FUNCTION}])")(
+      "allow-engines", "let engines that are not proctor's run (modules: [{engine: vllm, ...}])")(
       "redo-changed", "compute (module, task) pairs again whose identity changed")(
       "prune", "remove the results of modules that the suite no longer has")(
       "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
@@ -55,6 +56,8 @@ Verb plan_verb() {
       "workers", po::value<std::int64_t>(), "the same as --gpus, for one number (as run has it)")(
       "memory-limit", po::value<std::string>(), "memory of each device: 40 GiB (default: what it has)")(
       "svg", po::value<std::string>(), "write a picture of who does what when, for the first of --gpus")(
+      "allow-engines", "let engines that are not proctor's say what they are (modules: [{engine: vllm, ...}])")(
+      "start-engines", "start each of them once, with two requests, and say what was found")(
       "calibrated-by", po::value<std::string>(),
       "predict from what this finished run measured (default: from all runs on this machine)");
   return verb;

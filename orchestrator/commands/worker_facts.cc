@@ -14,7 +14,8 @@ namespace proctor {
 
 namespace {
 
-constexpr std::size_t kAskedAtOnce = 500;  // modules; an argument each
+constexpr std::uint32_t kGuestProtocol = 1;  // docs/engine-protocol.md
+constexpr std::size_t kAskedAtOnce = 500;    // modules; an argument each
 
 Fault fault_of(int status) {
   return status == kUsage         ? Fault::usage
@@ -37,6 +38,7 @@ WorkerFacts::WorkerFacts(std::string device, Deadlines::Seconds deadline)
       cache_(cache_folder().empty() ? cache_folder() : cache_folder() / "facts", worker_binary_path()) {}
 
 ModelFacts WorkerFacts::check(const Module& module) {
+  if (module.engine) return ask_guest(module);
   const std::filesystem::path file = cache_.file_of(module);
   if (auto known = cache_.find(file)) return std::move(*known);
   const auto facts = ask({"check", module.path, "--module", nlohmann::json(module).dump()}).get<ModelFacts>();
@@ -48,6 +50,10 @@ std::vector<CheckedModule> WorkerFacts::check_each(std::span<const Module> modul
   std::vector<CheckedModule> all(modules.size());
   std::vector<Unknown> unknown;
   for (std::size_t m = 0; m < modules.size(); ++m) {
+    if (modules[m].engine) {
+      all[m] = FactSource::check_each(modules.subspan(m, 1))[0];
+      continue;
+    }
     std::filesystem::path file = cache_.file_of(modules[m]);
     if (auto known = cache_.find(file))
       all[m].facts = std::move(*known);
@@ -81,6 +87,43 @@ std::size_t WorkerFacts::ask_about(std::span<const Module> modules, std::span<co
 }
 
 DeviceFacts WorkerFacts::probe() { return ask({"probe", "--device", device_, "--speed"}).get<DeviceFacts>(); }
+
+/// What the engine's program says: `check FOLDER --module JSON`, the last line of its output.
+ModelFacts WorkerFacts::ask_guest(const Module& module) const {
+  std::vector<std::string> arguments = module.engine->command;
+  arguments.insert(arguments.end(), {"check", module.path, "--module", nlohmann::json(module).dump()});
+  const std::string whose = "module " + module.name + ": engine " +
+                            (module.engine->name.empty() ? module.engine->command.back() : module.engine->name);
+  CommandResult result;
+  try {
+    result = ask_command(arguments, deadline_, module.engine->environment);
+  } catch (const Error& error) {
+    throw EnvironmentError(whose + ": " + error.what());
+  }
+  const auto last = [](std::string text) {
+    text.erase(text.find_last_not_of("\n ") + 1);
+    return text.substr(text.rfind('\n') + 1);
+  };
+  if (result.status != 0) {
+    const Fault fault =
+        result.status == kUsage || result.status == kInput ? fault_of(result.status) : Fault::environment;
+    throw Error(fault,
+                whose + ": " +
+                    (result.error.empty() ? "ended with status " + std::to_string(result.status) : last(result.error)));
+  }
+  const nlohmann::json said = nlohmann::json::parse(last(result.output), nullptr, /*allow_exceptions=*/false);
+  try {
+    ModelFacts facts = said.is_object() ? said.get<ModelFacts>() : ModelFacts{};
+    if (!facts.engine.native() && facts.engine.protocol != kGuestProtocol)
+      throw EnvironmentError(whose + " speaks protocol " + std::to_string(facts.engine.protocol) +
+                             ", and this proctor " + std::to_string(kGuestProtocol) +
+                             "; use the proctor.guest of one version");
+    if (!facts.engine.native()) return facts;
+  } catch (const nlohmann::json::exception& error) {
+    throw EnvironmentError(whose + ": check printed facts of another form: " + error.what());
+  }
+  throw EnvironmentError(whose + ": check printed no facts (docs/engine-protocol.md): " + last(result.output));
+}
 
 nlohmann::json WorkerFacts::ask(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), worker_binary_path());

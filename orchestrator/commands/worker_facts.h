@@ -23,6 +23,7 @@ class WorkerFacts final : public FactSource {
 
  private:
   nlohmann::json ask(std::vector<std::string> arguments) const;
+  ModelFacts ask_guest(const Module& module) const;
   /// A module that the cache does not know, and where its facts will be kept.
   struct Unknown {
     std::size_t module;

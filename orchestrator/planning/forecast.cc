@@ -24,7 +24,8 @@ const Ask& ask_of(const Work& work, const Shard& shard) {
 }  // namespace
 
 std::string work_name_of(const Work& work, const Shard& shard) {
-  return work_name(to_string(dtype_of(work, shard.module)), to_string(type_of(ask_of(work, shard))));
+  return work_name(to_string(dtype_of(work, shard.module)), to_string(type_of(ask_of(work, shard))),
+                   work.facts[shard.module.value].engine.name);
 }
 
 Predictor predictor_of(const Work& work, Calibration known) {
@@ -51,7 +52,7 @@ Forecast::Forecast(const Work& work, Predictor predictor)
     forecast.teardown_s = predictor_.teardown_seconds();
     forecast.memory = memory(m, module.tensor_parallel, largest[m]);
     const double usable = kUsable * static_cast<double>(work.device.bytes);
-    if (work.device.bytes == 0 || forecast.memory.all() <= usable) continue;
+    if (work.device.bytes == 0 || module.engine || forecast.memory.all() <= usable) continue;
     forecast.needs_tensor_parallel = 0;
     for (std::uint32_t size = module.tensor_parallel + 1; size <= kMaxGangMembers; ++size)
       if (!cannot_split(facts, size) && memory(m, size, largest[m]).all() <= usable) {
@@ -105,7 +106,7 @@ std::vector<ModuleOutlook> Forecast::outlooks() const {
   std::vector<ModuleOutlook> all;
   for (std::size_t m = 0; m < modules_.size(); ++m)
     all.push_back({work_.suite.modules[m].tensor_parallel, flops[m] > 0 ? modules_[m].run_s / flops[m] : 0,
-                   modules_[m].load_s + modules_[m].teardown_s});
+                   modules_[m].load_s + modules_[m].teardown_s, work_.occupant_of(m)});
   return all;
 }
 

@@ -11,6 +11,7 @@
 #include "orchestrator/planning/request_sets.h"
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/generation.h"
+#include "orchestrator/task_types/task_type.h"
 #include "sharding/planning/cost.h"
 #include "sharding/planning/tensor_parallel.h"
 #include "sharding/protocol/ask_json.h"
@@ -116,7 +117,46 @@ nlohmann::json identity_of(const Work& work, const Module& module, const ModelFa
       {"torch", work.device.torch_version},
       {"nccl", work.device.nccl_version},
       {"numerics", work.device.numerics}};
+  if (!module.engine) return json;
+  for (const char* of_our_own : {"torch", "nccl", "numerics"}) json.erase(of_our_own);
+  json["engine"] = {{"name", facts.engine.name},
+                    {"versions", facts.engine.versions},
+                    {"code", facts.engine.code_hash},
+                    {"environment", facts.engine.environment}};
   return json;
+}
+
+/// A number for each program, and what each module needs in its slots.
+void number_programs(Work& work) {
+  for (const Module& module : work.suite.modules) {
+    Occupant& occupant = work.occupants.emplace_back();
+    if (!module.engine) continue;
+    const Program program{module.engine->command, module.engine->environment};
+    const auto known = std::ranges::find(work.guests, program);
+    occupant = {static_cast<std::uint32_t>(known - work.guests.begin()) + 1, module.tensor_parallel};
+    if (known == work.guests.end()) work.guests.push_back(program);
+  }
+}
+
+/// Whether its engine, if it has one, answers what the task asks.
+bool engine_answers(const EngineFacts& engine, const Task& task) {
+  return engine.native() || std::ranges::all_of(task_type_of(task).request_types(), [&](RequestType type) {
+           return std::ranges::find(engine.answers, to_string(type)) != engine.answers.end();
+         });
+}
+
+/// True where the module answers the task. One that was named for it and whose engine does not is refused.
+bool makes_a_cell(Work& work, std::uint32_t m, std::uint32_t t) {
+  const Module& module = work.suite.modules[m];
+  const Task& task = work.suite.tasks[t];
+  if (!can_answer(module, task)) return false;
+  if (engine_answers(work.facts[m].engine, task)) return true;
+  const std::string why = "module " + module.name + ": engine " + work.facts[m].engine.name + " does not answer task " +
+                          task.name + " of type " + task.type + " (it answers " +
+                          quoted_list(work.facts[m].engine.answers) + ")";
+  if (module.tasks) throw UsageError(why);
+  work.notes.push_back(why);
+  return false;
 }
 
 /// What else decides the numbers of images: how they are decoded and prepared. (Their bytes are in the requests.)
@@ -197,12 +237,18 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
     if (module.image != ImageOptions() && !work.facts[m].vision.reads_images())
       throw UsageError("module " + module.name + ": image does nothing: " + work.facts[m].architecture + " (" +
                        module.path + ") reads no images; leave it out");
-    if (const auto why = cannot_split(work.facts[m], module.tensor_parallel))
+    if (const auto why = module.engine ? std::nullopt : cannot_split(work.facts[m], module.tensor_parallel))
       throw UsageError("module " + module.name + ": tensor_parallel " + std::to_string(module.tensor_parallel) + ": " +
                        *why + "; sizes that can be used: " + usable_sizes(work.facts[m], kMaxGangMembers));
   }
+  number_programs(work);
   write_images(work, files);
   files.keep();
+  for (std::size_t m = 0; m < work.facts.size(); ++m)
+    if (!is_reproducible(work.facts[m]))
+      work.notes.push_back(
+          "module " + work.suite.modules[m].name + ": engine " + work.facts[m].engine.name +
+          " does not promise that equal shards get equal answers; results say reproducible: no (engine)");
   work.device = answers.device.get();
   for (const Module& module : work.suite.modules)
     work.max_batch_tokens.push_back(
@@ -215,10 +261,12 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
   for (const Task& task : work.suite.tasks) hashes.code.push_back(code_hashes(task));
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m)
     for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t)
-      if (can_answer(work.suite.modules[m], work.suite.tasks[t])) add_cell(work, m, t, hashes);
+      if (makes_a_cell(work, m, t)) add_cell(work, m, t, hashes);
   if (work.cells.empty()) throw UsageError("suite " + work.suite.name + ": no module runs any task");
   return work;
 }
+
+bool is_reproducible(const ModelFacts& facts) { return facts.engine.native() || facts.engine.promises_to_be("pure"); }
 
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task) {
   const auto found =

@@ -17,6 +17,7 @@
 #include "orchestrator/spec/suite.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/planning/planner.h"
+#include "sharding/protocol/program.h"
 
 namespace proctor {
 
@@ -43,6 +44,11 @@ struct Work {
   std::vector<Shard> shards;
   std::vector<std::string> shard_hashes;       ///< of each shard's requests
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
+  std::vector<Program> guests;                 ///< programs 1, 2, ...
+  std::vector<Occupant> occupants;             ///< of each module: what has to run in its slots
+  Occupant occupant_of(std::size_t module) const {
+    return module < occupants.size() ? occupants[module] : Occupant{};
+  }
   std::size_t set_of(ModuleId module, TaskId task) const {
     const auto found = own_sets.find({module, task});
     return found == own_sets.end() ? task.value : found->second;
@@ -84,6 +90,9 @@ struct Interpreters {
 };
 /// Throws UsageError or InputError; nothing has been started then, and nothing written but images that came as bytes.
 Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Interpreters& interpreters = {});
+
+/// Whether an answer is a function of its shard, on one kind of machine: proctor's own, and a guest's that says so.
+bool is_reproducible(const ModelFacts& facts);
 
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);
 

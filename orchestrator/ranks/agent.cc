@@ -48,6 +48,7 @@ void refuse_many_threads(const Configure& order) {
 std::vector<LackingModule> lacking(const std::vector<std::string>& paths) {
   std::vector<LackingModule> all;
   for (std::uint32_t m = 0; m < paths.size(); ++m) {
+    if (paths[m].empty()) continue;
     std::error_code error;
     const bool there = std::filesystem::exists(paths[m], error);
     const bool empty =
@@ -81,15 +82,15 @@ void Agent::on(const Configure& order) {
     refuse_many_threads(order);
     if (place_.ranks > 1 && order.workers == 0)
       throw UsageError(host_name() + " has " + counted(place_.ranks, "rank") + kNoAutomaticWorkers);
-    const DeviceFacts facts = known_ ? *known_ : probe(worker_binary_, order);
+    facts_ = known_ ? *known_ : probe(worker_binary_, order);
     std::uint32_t workers = order.workers;
-    if (workers == 0) workers = facts.kind == "cpu" ? fitting_workers(order) : facts.count;
-    if (facts.kind != "cpu" && (place_.rank + 1) * workers > facts.count)
+    if (workers == 0) workers = facts_.kind == "cpu" ? fitting_workers(order) : facts_.count;
+    if (facts_.kind != "cpu" && (place_.rank + 1) * workers > facts_.count)
       throw UsageError(counted(workers, "worker") + " for rank " + std::to_string(place_.rank) +
-                       " of this node, which has " + counted(facts.count, "device") +
+                       " of this node, which has " + counted(facts_.count, "device") +
                        "; there is one worker per device");
     workers_ = workers;
-    report_(AgentHello{host_name(), workers, facts, lacking(order.module_paths)});
+    report_(AgentHello{host_name(), workers, facts_, lacking(order.module_paths)});
   } catch (const Error& error) {
     report_(AgentFailed{host_name(), to_string(error.fault()), error.what()});
   } catch (const nlohmann::json::exception& error) {
@@ -105,15 +106,14 @@ void Agent::on(const StartWorker& order) {
 }
 
 void Agent::start(const StartWorker& order) {
-  const std::string log = configuration_.log_folder + "/worker-" + host_name() + "-" +
-                          std::to_string(place_.rank * workers_ + order.slot) + ".log";
   out_of_memory_kills_ = out_of_memory_kills();
   try {
-    append_file(log, "");  // a full disk is no failure of the worker or its device
+    const WorkerCommand command = command_of(order);
+    append_file(command.log_file, "");  // a full disk is no failure of the worker or its device
     Slot slot;
-    slot.process = std::make_unique<WorkerProcess>(
-        WorkerCommand{worker_binary_, configuration_.device, place_.rank * workers_ + order.slot,
-                      configuration_.cpu_threads, configuration_.memory_limit_bytes, log});
+    slot.process = std::make_unique<WorkerProcess>(command);
+    if (order.occupant.is_guest()) slot.guest = watch_guest(order, command, slot.process->pid());
+    slot.log_file = command.log_file;
     slot.incarnation = order.incarnation;
     slots_.emplace(order.slot, std::move(slot));
   } catch (const StoreFailure& error) {
@@ -133,8 +133,10 @@ void Agent::on(const KillWorker& order) {
 
 void Agent::on(const ToWorkers& order) {
   for (const std::uint32_t number : order.slots)
-    if (const auto slot = slots_.find(number); slot != slots_.end())  // else it died; its exit is on the way up
+    if (const auto slot = slots_.find(number); slot != slots_.end()) {  // else it died; its exit is on the way up
+      if (slot->second.guest) slot->second.guest->on_order(order.frame, monotonic());
       (void)slot->second.process->channel().post(order.frame);
+    }
 }
 
 /// A memory file without a name: the kernel frees it with the last member that maps it. Without one (no memory) the
@@ -170,6 +172,7 @@ void Agent::poll(int timeout_ms) {
   for (std::size_t i = 0; i < descriptors.size(); ++i)
     if (descriptors[i].revents) relay(numbers[i], slots_.at(numbers[i]));
   reap();
+  look_at_guests();
 }
 
 void Agent::relay(std::uint32_t number, Slot& slot) {
@@ -178,9 +181,9 @@ void Agent::relay(std::uint32_t number, Slot& slot) {
   bool open = channel.fill();
   try {
     while (const auto frame = channel.take()) pass_on(number, slot, *frame);
-  } catch (const Error&) {  // a wild length: nothing on this stream can be read any more
+  } catch (const Error& error) {  // a wild length: nothing on this stream can be read any more
     open = false;
-    slot.unreadable = true;
+    slot.unreadable = error.what();
   }
   if (open) return;
   slot.stream_ended = true;
@@ -193,7 +196,8 @@ void Agent::pass_on(std::uint32_t number, Slot& slot, const std::string& frame) 
     return;
   }
   report_held(slot);
-  report_(FromWorker{number, slot.incarnation, frame});
+  FromWorker report{number, slot.incarnation, frame};
+  if (!slot.guest || !slot.guest->keeps(report, monotonic())) report_(std::move(report));
 }
 
 void Agent::report_held(Slot& slot) {
@@ -213,27 +217,38 @@ std::vector<FromWorker> Agent::take_progress() {
 EndedBy Agent::ended_by(const Slot& slot) {
   if (slot.ordered_to_end) return EndedBy::order;
   const bool out_of_memory = out_of_memory_kills() > out_of_memory_kills_;
-  return slot.process->signal() == SIGKILL && !slot.unreadable && !out_of_memory ? EndedBy::outside : EndedBy::itself;
+  return slot.process->signal() == SIGKILL && slot.unreadable.empty() && !out_of_memory ? EndedBy::outside
+                                                                                        : EndedBy::itself;
 }
 
 void Agent::reap() {
-  for (auto it = slots_.begin(); it != slots_.end();) {
-    const auto how = it->second.process->ended();
-    if (!how) {
-      ++it;
-      continue;
-    }
-    if (!it->second.stream_ended) relay(it->first, it->second);
-    report_held(it->second);
-    const WorkerExited exited{it->first, it->second.incarnation, ended_by(it->second), *how};
-    it = slots_.erase(it);
-    report_(exited);
-    if (const auto next = waiting_.find(exited.slot); next != waiting_.end()) {
-      const StartWorker order = next->second;
-      waiting_.erase(next);
-      start(order);
-    }
+  for (auto next = slots_.begin(); next != slots_.end();) {
+    const auto it = next++;
+    Slot& slot = it->second;
+    if (slot.guest && slot.guest->has_ended()) continue;
+    const auto how = slot.process->ended();
+    if (!how) continue;
+    if (!slot.stream_ended) relay(it->first, slot);
+    slot.stream_ended = true;
+    report_held(slot);
+    const WorkerExited exited{
+        it->first, slot.incarnation, ended_by(slot),
+        slot.unreadable.empty() ? with_last_words(*how, slot) : *how + " (it sent " + slot.unreadable + ")"};
+    if (slot.guest)
+      slot.guest->on_ended(exited, monotonic());  // what descends from it comes first
+    else
+      over(it, exited);
   }
+}
+
+void Agent::over(std::map<std::uint32_t, Slot>::iterator slot, const WorkerExited& exited) {
+  slots_.erase(slot);
+  report_(exited);
+  const auto next = waiting_.find(exited.slot);
+  if (next == waiting_.end()) return;
+  const StartWorker order = next->second;
+  waiting_.erase(next);
+  start(order);
 }
 
 }  // namespace proctor

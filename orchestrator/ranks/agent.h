@@ -10,11 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/ranks/guest_slot.h"
 #include "orchestrator/ranks/node_place.h"
 #include "orchestrator/ranks/worker_process.h"
 #include "sharding/protocol/message.h"
+#include "sharding/protocol/moment.h"
 
 namespace proctor {
+
+/// Of one clock within this process, for guests' watches.
+inline Moment monotonic() { return std::chrono::steady_clock::now().time_since_epoch(); }
 
 constexpr std::chrono::milliseconds kBeat{500};  ///< between signs of life, both ways
 
@@ -36,9 +41,12 @@ class Agent {
  private:
   struct Slot {
     std::unique_ptr<WorkerProcess> process;
+    std::unique_ptr<GuestSlot> guest;  // of a guest; goes before its process
+    std::string log_file;
     std::uint32_t incarnation = 0;
     bool ordered_to_end = false;
-    bool stream_ended = false, unreadable = false;
+    bool stream_ended = false;
+    std::string unreadable;                   // why, where its stream is
     bool announced = false;                   // progress was reported in this beat
     std::optional<FromWorker> held_progress;  // the latest since
   };
@@ -50,6 +58,11 @@ class Agent {
   void on(const LeaveNode& order);
   void on(const OrchestratorBeat&) {}
   void start(const StartWorker& order);
+  WorkerCommand command_of(const StartWorker& order);
+  std::unique_ptr<GuestSlot> watch_guest(const StartWorker& order, const WorkerCommand& command, pid_t pid);
+  void look_at_guests();
+  static std::string with_last_words(const std::string& how, const Slot& slot);
+  void over(std::map<std::uint32_t, Slot>::iterator slot, const WorkerExited& exited);
   void relay(std::uint32_t number, Slot& slot);
   void pass_on(std::uint32_t number, Slot& slot, const std::string& frame);
   void report_held(Slot& slot);
@@ -63,6 +76,8 @@ class Agent {
   std::uint64_t out_of_memory_kills_;  // of the kernel, when the last worker was started
   Configure configuration_;
   std::uint32_t workers_ = 0;  // of this agent
+  DeviceFacts facts_;
+  std::unique_ptr<GuestHouse> house_;  // from the first guest on
   std::map<std::uint32_t, Slot> slots_;
   std::map<std::uint32_t, StartWorker> waiting_;  ///< starts that wait for the old process to be gone
   bool leaving_ = false;

@@ -26,8 +26,10 @@ namespace {
 constexpr int kChildSocket = 3;
 constexpr std::chrono::seconds kDeath{1};  // for a killed process to be gone
 
-pid_t spawn_worker(std::vector<std::string> arguments, const FileActions& files) {
-  return spawn(std::move(arguments), worker_environment(environ), files, SignalsOfChild::held);
+pid_t spawn_worker(std::vector<std::string> arguments, const FileActions& files,
+                   const std::vector<std::string>& own = {}) {
+  return spawn(std::move(arguments), own.empty() ? worker_environment(environ) : guest_environment(environ, own), files,
+               SignalsOfChild::held);
 }
 
 std::string describe(int status) {
@@ -84,6 +86,21 @@ std::vector<std::string> worker_environment(const char* const* environment) {
   return kept;
 }
 
+std::vector<std::string> guest_environment(const char* const* environment, const std::vector<std::string>& own) {
+  static const std::array<std::string_view, 6> of_launchers = {
+      "RANK=", "WORLD_SIZE=", "LOCAL_RANK=", "MASTER_", "RAY_", "LOCAL_WORLD_SIZE="};
+  std::vector<std::string> kept;
+  for (std::string& entry : worker_environment(environment)) {
+    const std::string name = entry.substr(0, entry.find('=') + 1);
+    const auto begins = [&](std::string_view with) { return entry.starts_with(with); };
+    if (std::ranges::none_of(of_launchers, begins) &&
+        std::ranges::none_of(own, [&](const std::string& mine) { return mine.starts_with(name); }))
+      kept.push_back(std::move(entry));
+  }
+  kept.insert(kept.end(), own.begin(), own.end());
+  return kept;
+}
+
 WorkerProcess::WorkerProcess(const WorkerCommand& command) : WorkerProcess(command, make_channel_pair()) {}
 
 WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Channel> ends)
@@ -97,11 +114,14 @@ WorkerProcess::WorkerProcess(const WorkerCommand& command, std::pair<Channel, Ch
   files.open(2, command.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   files.copy(2, 1);
   files.copy(high, kChildSocket);
-  pid_ =
-      spawn_worker({command.binary, "serve", "--fd", std::to_string(kChildSocket), "--device", command.device,
-                    "--index", std::to_string(command.index), "--threads", std::to_string(command.threads),
-                    "--memory-limit", std::to_string(command.memory_limit_bytes), "--parent", std::to_string(getpid())},
-                   files);
+  std::vector<std::string> arguments = command.guest.empty() ? std::vector{command.binary} : command.guest;
+  for (std::string argument :
+       {std::string("serve"), std::string("--fd"), std::to_string(kChildSocket), std::string("--device"),
+        command.device, std::string("--index"), std::to_string(command.index), std::string("--threads"),
+        std::to_string(command.threads), std::string("--memory-limit"), std::to_string(command.memory_limit_bytes),
+        std::string("--parent"), std::to_string(getpid())})
+    arguments.push_back(std::move(argument));
+  pid_ = spawn_worker(std::move(arguments), files, command.environment);
 }
 
 WorkerProcess::~WorkerProcess() {
@@ -123,13 +143,16 @@ std::optional<std::string> WorkerProcess::ended() {
   return how_;
 }
 
-CommandResult ask_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline) {
-  CommandResult result = run_command(arguments, deadline);
-  for (int again = 0; again < 2 && result.status == 128 + SIGKILL; ++again) result = run_command(arguments, deadline);
+CommandResult ask_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline,
+                          const std::vector<std::string>& environment) {
+  CommandResult result = run_command(arguments, deadline, environment);
+  for (int again = 0; again < 2 && result.status == 128 + SIGKILL; ++again)
+    result = run_command(arguments, deadline, environment);
   return result;
 }
 
-CommandResult run_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline) {
+CommandResult run_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline,
+                          const std::vector<std::string>& environment) {
   const auto until =
       std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline);
   std::array<int, 2> ends{};
@@ -143,7 +166,7 @@ CommandResult run_command(const std::vector<std::string>& arguments, std::chrono
   files.open(0, "/dev/null", O_RDONLY);
   files.copy(in->value(), 1);
   files.copy(error.value(), 2);
-  const EndsWithUs child([&] { return spawn_worker(arguments, files); });
+  const EndsWithUs child([&] { return spawn_worker(arguments, files, environment); });
   const pid_t pid = child.pid();
   in.reset();
   const std::optional<std::string> output = read_all(out.value(), until);

@@ -19,6 +19,8 @@ struct WorkerCommand {
   std::uint32_t index = 0, threads = 1;
   std::uint64_t memory_limit_bytes = 0;
   std::string log_file;
+  std::vector<std::string> guest = {};        ///< a guest's command; empty: `binary`
+  std::vector<std::string> environment = {};  ///< "NAME=value", beside what workers get
 };
 
 class WorkerProcess {
@@ -49,6 +51,8 @@ std::string worker_binary_path();
 
 /// The environment of a worker: this process's less what must not reach it ("NAME=value").
 std::vector<std::string> worker_environment(const char* const* environment);
+/// A guest's: that, less what launchers tell ranks, with `own` in the place of variables of the same names.
+std::vector<std::string> guest_environment(const char* const* environment, const std::vector<std::string>& own);
 
 /// Runs a command to its end and returns its standard output; its standard error and exit status come back too.
 struct CommandResult {
@@ -56,8 +60,11 @@ struct CommandResult {
   std::string output, error;
 };
 /// Throws EnvironmentError if it cannot be started, or still writes after `deadline`: it is killed then.
-CommandResult run_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline);
+/// `environment`: "NAME=value", beside what workers get.
+CommandResult run_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline,
+                          const std::vector<std::string>& environment = {});
 /// The same for a question that may be asked again: twice more, if its process is killed by others.
-CommandResult ask_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline);
+CommandResult ask_command(const std::vector<std::string>& arguments, std::chrono::duration<double> deadline,
+                          const std::vector<std::string>& environment = {});
 
 }  // namespace proctor

@@ -17,12 +17,20 @@ long long bytes_left(const LedgerRow& row) {
   return static_cast<long long>(row.allocated_after - row.allocated_before);  // unsigned: any two may stand in a file
 }
 
-std::string text_of(const LedgerLine& line) {
+/// Of a worker its tensors, of a guest the memory of its process tree; "-" where nobody saw.
+std::string peak_of(const LedgerRow& row) {
+  if (!row.guest) return formatted("%.1f", mebibytes(row.allocated_peak));
+  return row.outside ? formatted("%.1f", mebibytes(row.outside->pss_peak)) : "-";
+}
+
+std::string text_of(const LedgerLine& line, int verdict_width) {
   const LedgerRow& row = line.row;
   const std::string member = std::to_string(line.member) + "/" + std::to_string(line.members);
-  return formatted("  %5u  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld", line.visit.value, line.module.c_str(),
-                   device_name(line.worker).c_str(), member.c_str(), to_string(line.verdict).c_str(), row.load_s,
-                   row.run_s, row.teardown_s, mebibytes(row.allocated_peak), bytes_left(row)) +
+  const std::string left = row.guest ? "-" : std::to_string(bytes_left(row));
+  return formatted("  %5u  %-24s %-7s %-6s %-*s %7.2f %8.2f %10.3f %9s %8s", line.visit.value, line.module.c_str(),
+                   device_name(line.worker).c_str(), member.c_str(), verdict_width,
+                   verdict_text(line.verdict, row).c_str(), row.load_s, row.run_s, row.teardown_s, peak_of(row).c_str(),
+                   left.c_str()) +
          (line.reason.empty() ? "" : "  " + line.reason) + "\n";
 }
 
@@ -56,24 +64,31 @@ struct Totals {
 struct ModuleTotals {
   double load = 0, run = 0, teardown = 0, tokenize = 0, products = 0, tokens = 0, flops = 0, peak = 0;
   double images = 0, vision = 0;
+  bool guest = false;
   double timed = 0;  // run seconds of the visits whose products were timed
 };
 
 }  // namespace
 
 std::string ledger_table(const std::vector<LedgerLine>& lines) {
-  std::string text = formatted("  %5s  %-24s %-7s %-6s %-9s %7s %8s %10s %9s %8s\n", "visit", "module", "worker",
-                               "member", "verdict", "load s", "run s", "teardown s", "peak MiB", "left B");
-  for (const LedgerLine& line : lines) text += text_of(line);
+  const bool guests = std::ranges::any_of(lines, [](const LedgerLine& line) { return line.row.guest; });
+  const int width = guests ? 15 : 9;  // of "clean (outside)"
+  std::string text = formatted("  %5s  %-24s %-7s %-6s %-*s %7s %8s %10s %9s %8s\n", "visit", "module", "worker",
+                               "member", width, "verdict", "load s", "run s", "teardown s", "peak MiB", "left B");
+  for (const LedgerLine& line : lines) text += text_of(line, width);
   const Totals all(lines);
   return text +
-         formatted("  %5s  %-24s %-7s %-6s %-9s %7.2f %8.2f %10.3f %9.1f %8lld\n", "total", "", "", "", "", all.load,
-                   all.run, all.teardown, all.peak, all.bytes_left) +
+         formatted("  %5s  %-24s %-7s %-6s %-*s %7.2f %8.2f %10.3f %9.1f %8lld\n", "total", "", "", "", width, "",
+                   all.load, all.run, all.teardown, all.peak, all.bytes_left) +
          formatted("  teardown took %.2f %% of the time, ", all.share(all.teardown)) +
          counted(all.cleanups, "cleanup") + " of " + counted(all.batches, "batch") +
          formatted(" %.2f %%", all.share(all.cleanup)) + "; left behind: " + std::to_string(all.bytes_left) +
          (all.bytes_left == 1 ? " byte, " : " bytes, ") + counted(all.communicators, "communicator") + ", " +
-         counted(all.graphs, "graph") + ", " + counted(all.modules, "module") + "\n";
+         counted(all.graphs, "graph") + ", " + counted(all.modules, "module") + "\n" +
+         (guests ? "  (outside): measured by the agent on the guest's process tree, whose memory is its peak; what it "
+                   "holds "
+                   "inside nobody knows (-)\n"
+                 : "");
 }
 
 Json module_totals(const std::vector<LedgerLine>& lines) {
@@ -92,6 +107,7 @@ Json module_totals(const std::vector<LedgerLine>& lines) {
     module.tokens += static_cast<double>(line.row.tokens);
     module.flops += line.row.flops;
     module.peak = std::max(module.peak, static_cast<double>(line.row.allocated_peak));
+    module.guest = line.row.guest;
     if (line.row.products_s > 0) module.timed += line.row.run_s;
   }
   Json json = Json::object();
@@ -105,7 +121,7 @@ Json module_totals(const std::vector<LedgerLine>& lines) {
                   {"products_s", module.products},
                   {"tokens", module.tokens},
                   {"flops", module.flops},
-                  {"allocated_peak", module.peak},
+                  {"allocated_peak", module.guest ? Json() : Json(module.peak)},
                   {"share_of_limit", module.timed > 0 ? Json(module.products / module.timed) : Json()},
                   {"share_tokenizing", module.run > 0 ? module.tokenize / module.run : 0.0}};
   return json;
@@ -113,10 +129,10 @@ Json module_totals(const std::vector<LedgerLine>& lines) {
 
 std::string ledger_summary(const std::vector<LedgerLine>& lines) {
   if (lines.empty()) return "";
-  std::map<VisitId, Verdict> visits;  // the members of a gang share its verdict
-  for (const LedgerLine& line : lines) visits[line.visit] = line.verdict;
+  std::map<VisitId, std::string> visits;  // the members of a gang share its verdict
+  for (const LedgerLine& line : lines) visits[line.visit] = verdict_text(line.verdict, line.row);
   std::map<std::string, int> verdicts;
-  for (const auto& [visit, verdict] : visits) ++verdicts[to_string(verdict)];
+  for (const auto& [visit, verdict] : visits) ++verdicts[verdict];
   const Totals all(lines);
   std::string text;
   for (const auto& [verdict, count] : verdicts)

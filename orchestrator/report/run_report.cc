@@ -87,7 +87,7 @@ void RunReport::reported(SlotId worker, const WorkerReport& report) {
     if (visit == opened_.end()) return;
     const std::size_t m = visit->second.module.value;
     const double bytes = static_cast<double>(work_.facts[m].weight_bytes) / work_.suite.modules[m].tensor_parallel;
-    measured_.load[size_class(bytes)].add(bytes, opened->load_s);
+    if (!work_.occupant_of(m).is_guest()) measured_.load[size_class(bytes)].add(bytes, opened->load_s);
   } else if (const auto* done = std::get_if<ShardAnswered>(&report)) {
     answered(*done);
   }
@@ -130,7 +130,7 @@ void RunReport::closed(const LedgerEntry& entry) {
                   entry.row};
   if (const auto assignment = assignments_.find(entry.visit); assignment != assignments_.end())
     line.lost_s = timeline_seconds() - assignment->second.begin;
-  if (entry.verdict != Verdict::aborted) measured_.teardown.add(1, entry.row.teardown_s);
+  if (entry.verdict != Verdict::aborted && !entry.row.guest) measured_.teardown.add(1, entry.row.teardown_s);
   busy_seconds_ += entry.row.load_s + entry.row.run_s + entry.row.teardown_s;
   const std::string text = Json(line).dump();
   store_.put({StoreRow::Table::log, "ledger", "", text, std::nullopt});
@@ -233,6 +233,10 @@ std::string RunReport::manifest(int code, const Standing& standing, const std::v
   for (const Cell& cell : work_.cells)
     json["identity"][work_.suite.modules[cell.module.value].name][work_.suite.tasks[cell.task.value].name] =
         cell.identity;
+  for (std::size_t m = 0; m < work_.suite.modules.size(); ++m)
+    if (const auto& engine = work_.suite.modules[m].engine)
+      json["engines"][work_.suite.modules[m].name] = {{"command", engine->command},
+                                                      {"facts", nlohmann::json(work_.facts[m].engine)}};
   json["shards"] = work_.shards.size();
   json["tokens_computed"] = tokens_;
   json["seconds"] = now_().count();

@@ -34,7 +34,8 @@ Configure configuration(const Work& work, const RunOptions& options, const RunDi
           std::filesystem::absolute(directory.logs()).string(),
           kOrphanDeadlines * work.suite.deadlines.agent.count(),
           work.suite.deadlines.load.count(),
-          std::move(paths)};
+          std::move(paths),
+          work.guests};
 }
 
 Conductor::Options conductor_options(const Work& work, std::uint32_t next_visit, std::uint32_t agents) {
@@ -88,9 +89,9 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
 
 // ---- commands of the conductor
 
-void Orchestrator::start(SlotId slot, std::uint32_t incarnation) {
-  report_.worker_started(slot);
-  agents_.send(slot.agent, StartWorker{slot.slot, incarnation});
+void Orchestrator::start(SlotId slot, std::uint32_t incarnation, Occupant occupant) {
+  if (!occupant.is_guest()) report_.worker_started(slot);
+  agents_.send(slot.agent, StartWorker{slot.slot, incarnation, occupant});
 }
 
 void Orchestrator::open(std::span<const SlotId> members, VisitId visit, ModuleId module) {
@@ -142,8 +143,10 @@ void Orchestrator::assign(std::span<const SlotId> members, const Assignment& ass
   if (ahead != assignment.shard) order.requests = requests_of(assignment.shard);
   ahead.reset();
   order.image = image_of(assignment.shard);
-  if (assignment.next) order.next = requests_of(*assignment.next), order.next_image = image_of(*assignment.next);
-  if (message_bytes(order.requests) + message_bytes(order.next) <= kMostMessageBytes)
+  const bool guest = work_.occupant_of(module).is_guest();  // guests get one shard at a time
+  if (assignment.next && !guest)
+    order.next = requests_of(*assignment.next), order.next_image = image_of(*assignment.next);
+  if (!guest && message_bytes(order.requests) + message_bytes(order.next) <= kMostMessageBytes)
     ahead = order.next_shard = assignment.next;
   else
     order.next.clear();
@@ -218,8 +221,7 @@ void Orchestrator::on(AgentId agent, FromWorker& report) {
   try {
     body = decode_worker_report(report.frame);
   } catch (const Error& error) {  // costs that worker and its shard, not the run
-    warn("worker " + device_name(worker) + " sent a message that cannot be read (" + error.what() + "); it is killed");
-    return kill(worker);
+    return conductor_.on_unreadable(worker, report.incarnation, error.what(), clock_.now());
   }
   report_.reported(worker, body);
   conductor_.on_report(worker, report.incarnation, std::move(body), clock_.now());
@@ -227,6 +229,10 @@ void Orchestrator::on(AgentId agent, FromWorker& report) {
 
 void Orchestrator::on(AgentId agent, const WorkerExited& exit) {
   conductor_.on_exit({agent, exit.slot}, exit.incarnation, exit.by, exit.how, clock_.now());
+}
+
+void Orchestrator::on(AgentId agent, const Measured& measured) {
+  conductor_.on_measured({agent, measured.slot}, measured.incarnation, measured.visit, measured.measures);
 }
 
 void Orchestrator::on(AgentId agent, Heartbeat& beat) {

@@ -44,7 +44,7 @@ class Orchestrator final : private Executor {
 
  private:
   // Executor
-  void start(SlotId slot, std::uint32_t incarnation) override;
+  void start(SlotId slot, std::uint32_t incarnation, Occupant occupant) override;
   void kill(SlotId slot) override { agents_.send(slot.agent, KillWorker{slot.slot}); }
   void open(std::span<const SlotId> members, VisitId visit, ModuleId module) override;
   void join(SlotId slot, VisitId visit, const std::string& address) override {
@@ -71,6 +71,7 @@ class Orchestrator final : private Executor {
   void on(AgentId agent, const AgentFailed& failure);
   void on(AgentId agent, FromWorker& report);
   void on(AgentId agent, const WorkerExited& exit);
+  void on(AgentId agent, const Measured& measured);
   void on(AgentId agent, Heartbeat& beat);
   void on(AgentId agent, const DrainAsked& asked);
   void on(AgentId, const AgentLeft&) {}

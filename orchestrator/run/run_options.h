@@ -21,7 +21,8 @@ struct RunOptions {
   DocumentLimit limit = 0;            ///< documents of each task
   std::vector<std::string> settings;  ///< --set
   std::uint64_t memory_limit_bytes = 0;
-  bool allow_code = false;  ///< metrics in Python may run
+  bool allow_code = false;     ///< metrics in Python may run
+  bool allow_engines = false;  ///< engines that are not proctor's may run
   bool fresh = false, redo_changed = false;
   bool prune = false;  ///< results of modules that the suite no longer has are removed
   ProgressStyle progress = ProgressStyle::automatic;

@@ -179,6 +179,14 @@ void add_chat(Json& json, const Work& work, ModuleId id) {
   }
 }
 
+Json engine_row(const EngineFacts& engine) {
+  return {{"name", engine.name},
+          {"versions", engine.versions},
+          {"promises", engine.promises},
+          {"code_hash", engine.code_hash},
+          {"environment", engine.environment}};
+}
+
 }  // namespace
 
 nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::map<std::uint32_t, CellScore>& scores,
@@ -231,6 +239,8 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
       {"limit", number_of(limit)},
       {"bootstrap_iters", StderrOptions{}.bootstrap_iterations},
       {"random_seed", work.suite.seed}};
+  if (module.engine) json["config"]["engine"] = engine_row(facts.engine);
+  if (!is_reproducible(facts)) json["reproducible"] = "no (engine)";
   json["tokenizer_eos_token"] = facts.eos_text;
   json["tokenizer_bos_token"] = facts.bos_text;
   json["max_length"] = facts.max_length;

@@ -177,4 +177,13 @@ std::string results_table(const nlohmann::ordered_json& results) {
   return text + "\n" + render(groups, "Groups");
 }
 
+std::string results_heading(const Json& results) {
+  const Json& config = results.at("config");
+  std::string text = config.at("model_dtype").get<std::string>();
+  if (config.contains("engine"))
+    text += (text.empty() ? "engine " : ", engine ") + config["engine"].at("name").get<std::string>();
+  if (results.contains("reproducible")) text += ", reproducible: " + results["reproducible"].get<std::string>();
+  return text;
+}
+
 }  // namespace proctor

@@ -138,8 +138,7 @@ void Scoreboard::finish(std::size_t index, CellScore score) {
   if (scores_[module].empty()) return;
   const nlohmann::ordered_json results = module_results(work_, ModuleId{module}, scores_[module], limit_);
   write_(directory_.results(spec.name), python::json_dumps(results, python::Ascii::keep, 2) + "\n");
-  tables_[module] =
-      spec.name + " (" + results["config"]["model_dtype"].get<std::string>() + ")\n" + results_table(results);
+  tables_[module] = spec.name + " (" + results_heading(results) + ")\n" + results_table(results);
 }
 
 std::vector<std::size_t> Scoreboard::left_to_score() const {

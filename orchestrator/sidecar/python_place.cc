@@ -25,6 +25,7 @@ PythonPlace find_python(const std::string& asked) {
   if (environment.empty())  // a build in a checkout
     for (const char* folder : {PROCTOR_PACKAGE_FOLDER, PROCTOR_JINJA_FOLDER})
       if (*folder && fs::is_directory(folder, none)) place.folders.emplace_back(folder);
+  if (environment.empty() && fs::is_directory(PROCTOR_PACKAGE_FOLDER, none)) place.package = PROCTOR_PACKAGE_FOLDER;
   const char* variable = std::getenv("PROCTOR_PYTHON");
   const fs::path own = environment.empty() ? fs::path() : environment / "bin" / "python3";
   if (!asked.empty())

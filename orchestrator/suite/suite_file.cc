@@ -36,8 +36,9 @@ Module read_module(YAML::Node node, const std::string& file, Chat& chat) {
   module.name = fields.required_name("name");
   module.kind = fields.text("kind", module.kind);
   const KindRow& kind = find_kind_row(module.kind, fields.where(node));
-  const std::string path = fields.required_text("path");
-  module.path = resolve_model_path(path, file, fields.where(fields.find("path")));
+  module.engine = read_engine(fields);
+  const std::string path = module.engine ? fields.text("path", "") : fields.required_text("path");
+  if (!path.empty()) module.path = resolve_model_path(path, file, fields.where(fields.find("path")));
   const std::string dtype = fields.text("dtype", "auto");
   const auto known = dtype_from(dtype);
   if (!known) fields.refuse("dtype", "expected auto, float32, bfloat16 or float16, found '" + dtype + "'");
@@ -55,7 +56,10 @@ Module read_module(YAML::Node node, const std::string& file, Chat& chat) {
   if (chat.on() && module.kind != "generator")
     fields.refuse("chat_template", "is for generators; kind " + module.kind + " writes its own prompts");
   module.image = read_image_options(fields.map("image", "image"));
-  if (fields.has("options")) module.options = read_options(fields, kind);
+  if (fields.has("options") && module.engine)  // the engine's own to judge
+    module.options = json_of(fields.map("options", "options of the engine").node());
+  else if (fields.has("options"))
+    module.options = read_options(fields, kind);
   if (const YAML::Node tasks = fields.find("tasks"); tasks.IsDefined() && !tasks.IsNull())
     module.tasks = fields.texts("tasks");
   fields.finish();
@@ -93,14 +97,14 @@ Machine read_machine(YamlFields fields) {
   if (fields.text("workers", "auto") != "auto")
     out.workers = static_cast<std::uint32_t>(fields.whole("workers", 1, 1, kMostWorkers));
   out.cpu_threads = static_cast<std::uint32_t>(fields.whole("cpu_threads", 1, 1, kMostWorkers));
-  out.python = fields.text("python", "");
+  out.python = program_beside(fields, fields.text("python", ""));
   fields.finish();
   return out;
 }
 
 Deadlines read_deadlines(YamlFields fields) {
   Deadlines out;
-  out.load = fields.seconds("load", out.load);
+  if (fields.has("load")) out.guest_load = out.load = fields.seconds("load", out.load);
   out.progress = fields.seconds("progress", out.progress);
   out.teardown = fields.seconds("teardown", out.teardown);
   out.agent = fields.seconds("agent", out.agent);
@@ -287,7 +291,12 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
   refuse_idle_chat_keys(suite, path);
   out.notes = idle_ones(suite);
   resolved["tasks"] = tasks;
-  for (std::size_t i = 0; i < suite.modules.size(); ++i) resolved["modules"][i]["path"] = suite.modules[i].path;
+  for (std::size_t i = 0; i < suite.modules.size(); ++i) {
+    const Module& module = suite.modules[i];
+    if (!module.path.empty()) resolved["modules"][i]["path"] = module.path;
+    if (module.engine && module.engine->name.empty())
+      resolved["modules"][i]["engine"]["command"] = module.engine->command;
+  }
   YAML::Emitter emitter;
   emitter << resolved;
   out.resolved = std::string(emitter.c_str()) + "\n";

@@ -15,6 +15,7 @@
 #include "orchestrator/spec/chat.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/image_options.h"
+#include "sharding/protocol/module.h"
 
 namespace proctor {
 
@@ -83,6 +84,12 @@ Chat read_chat(YamlFields& fields);
 
 /// `image`, of a module or a task. In image_keys.cc.
 ImageOptions read_image_options(YamlFields fields);
+
+/// `engine` and `python` of a module. In engine_keys.cc. The command of a known engine begins with its Python, or
+/// with "": then that is to be found.
+std::optional<Engine> read_engine(YamlFields& fields);
+/// A program or file that lies beside the suite is found wherever a run is started; any other word stays.
+std::string program_beside(const YamlFields& fields, const std::string& argument);
 
 /// In yaml_file.cc. Parses a file; throws UsageError with file:line:column, also for a key that is there twice and a
 /// second document. Merge keys (<<) are merged.

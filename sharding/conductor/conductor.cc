@@ -17,7 +17,7 @@ Conductor::Conductor(Options options, std::vector<ModuleOutlook> modules, std::v
       modules_(std::move(modules)),
       shards_(std::move(shards)),
       schedule_(modules_, shards_),
-      roster_(kStartDeadline),
+      roster_(kStartDeadline, options_.deadlines.load),
       attempts_(shards_.size()),
       state_(shards_.size(), ShardState::waiting),
       holder_(shards_.size()),
@@ -40,7 +40,7 @@ void Conductor::on_report(SlotId slot, std::uint32_t incarnation, WorkerReport r
   on_heard(slot.agent, now);
   if (roster_.at(slot).incarnation != incarnation) return;  // from a worker that has been replaced
   if (std::holds_alternative<WorkerReady>(report)) {
-    if (roster_.at(slot).state == SlotState::starting) roster_.on_ready(slot);
+    if (roster_.at(slot).state == SlotState::starting) on_ready(slot, now);
   } else {
     Visit* visit = visit_of(slot);
     std::visit(
@@ -73,7 +73,14 @@ void Conductor::handle(SlotId slot, Visit& visit, const VisitOpened& report, Mom
 /// An answer counts if its shard is open and it has the bytes of the shard's present overrides, whichever attempt it
 /// is.
 void Conductor::handle(SlotId slot, Visit& visit, ShardAnswered& report, Moment now) {
-  if (visit.shard() != report.shard || visit.attempt() != report.attempt) return;
+  if (visit.shard() != report.shard || visit.attempt() != report.attempt) {
+    if (is_guest(visit.module()) &&
+        visit.state() != VisitState::aborting)  // it has one shard at a time, so nothing of it can be late
+      abort(visit.id(),
+            name_of(slot) + " answered shard " + std::to_string(report.shard.value) + ", which it was not asked for",
+            visit.member(slot), now);
+    return;
+  }
   const Shard& shard = shards_[report.shard.value];
   if (report.responses.size() != shard.requests.size()) {
     const std::string reason = "shard " + std::to_string(report.shard.value) + ": " +
@@ -129,7 +136,7 @@ void Conductor::on_tick(Moment now) {
   for (const auto& [id, found] : late) on_late(id, found, now);
   for (SlotId slot : roster_.too_late_to_start(now)) {
     executor_.kill(slot);
-    roster_.on_death(slot, nullptr, "did not start in time", dispensable(slot), now);
+    start_failed(slot, "did not start in time", now);
   }
   for (auto next = failed_loads_.begin(); next != failed_loads_.end();)
     (void)give_up_without_a_node((next++)->first);  // which may forget it
@@ -139,11 +146,12 @@ void Conductor::on_tick(Moment now) {
 }
 
 void Conductor::start_due(Moment now) {
-  if (finished()) return;
-  for (SlotId slot : roster_.take_due(now)) executor_.start(slot, roster_.at(slot).incarnation);
+  if (over()) return;
+  for (SlotId slot : roster_.take_due(now))
+    executor_.start(slot, roster_.at(slot).incarnation, roster_.at(slot).occupant);
 }
 
-bool Conductor::finished() const {
+bool Conductor::over() const {
   return (unstored_ == 0 || draining_) &&
          std::ranges::all_of(visits_, [](const auto& entry) { return entry.second.suspended(); });
 }
@@ -217,6 +225,7 @@ void Conductor::close(Visit& visit, Moment now) {
 void Conductor::end(VisitId id, Moment now) {
   Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
+  unpark(id, now);
   if (!visit.suspended()) gang_gone(visit);
   const Verdict verdict = visit.verdict(options_.leak_tolerance_bytes, tolerated_);
   std::set<std::string> unclean;
@@ -226,14 +235,18 @@ void Conductor::end(VisitId id, Moment now) {
 }
 
 void Conductor::record(const Visit& visit, std::uint32_t member, Verdict verdict, const std::string& reason) {
-  executor_.record({visit.module(), visit.id(), visit.slot(member), visit.incarnation(member), member, visit.size(),
-                    verdict, reason, visit.row(member).value_or(LedgerRow{})});
+  LedgerEntry entry{visit.module(), visit.id(), visit.slot(member), visit.incarnation(member), member, visit.size(),
+                    verdict,        reason,     visit.known(member)};
+  if (entry.row.guest && !entry.row.outside && !roster_.suspect(entry.slot.agent))
+    unmeasured_.push_back(std::move(entry));
+  else
+    executor_.record(entry);
 }
 
 /// Records the member's row and frees or replaces its worker. Returns the cache counter that was unclean, or "".
 std::string Conductor::end_member(Visit& visit, std::uint32_t member, Verdict verdict, Moment now) {
   const SlotId slot = visit.slot(member);
-  const LedgerRow row = visit.row(member).value_or(LedgerRow{});
+  const LedgerRow row = visit.known(member);
   const auto found = find_residue(row, options_.leak_tolerance_bytes, tolerated_);
   std::string why = found ? found->text : visit.reason();
   if (verdict == Verdict::recycled && why.empty()) why = "another member's device is unclean";

@@ -46,7 +46,7 @@ struct Assignment {
 class Executor {
  public:
   virtual ~Executor() = default;
-  virtual void start(SlotId slot, std::uint32_t incarnation) = 0;
+  virtual void start(SlotId slot, std::uint32_t incarnation, Occupant occupant) = 0;
   virtual void kill(SlotId slot) = 0;
   /// A gang, in order of rank: each loads its share of the module and answers VisitOpened or OpenFailed.
   virtual void open(std::span<const SlotId> members, VisitId visit, ModuleId module) = 0;
@@ -95,13 +95,17 @@ class Conductor {
   void on_heard(AgentId agent, Moment now);
   void on_report(SlotId slot, std::uint32_t incarnation, WorkerReport report, Moment now);
   void on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how, Moment now);
+  /// It sent bytes that are no message; whoever sent them is ended.
+  void on_unreadable(SlotId slot, std::uint32_t incarnation, const std::string& why, Moment now);
+  /// What an agent saw of a guest's visit: before its VisitClosed, or before its worker's exit.
+  void on_measured(SlotId slot, std::uint32_t incarnation, VisitId visit, const OutsideMeasures& measures);
   void on_stored(ShardId shard, Moment now);
   void on_tick(Moment now);
   /// No new shards from here on; running ones finish.
   void drain() { draining_ = reconsider_ = true; }
 
   /// Every shard is stored (or no more are handed out) and every visit ended, but for those on silent nodes.
-  bool finished() const;
+  bool finished() const { return over() && unmeasured_.empty(); }
   bool drained() const { return draining_ && finished(); }
   /// At the end: the visits that silent nodes still hold get their ledger rows.
   void abandon_silent();
@@ -148,6 +152,26 @@ class Conductor {
   void gang_gone(const Visit& visit);
   std::optional<std::vector<SlotId>> place(std::span<const NodeSlots> nodes, ModuleId module) const;
   std::string name_of(SlotId slot) const;
+
+  // guests (conductor_guests.cc)
+  struct Arrival {  ///< a gang on its way: slots of it are being given the program that its module needs
+    ModuleId module;
+    std::vector<SlotId> slots;
+  };
+  std::span<const SlotId> members_of(const Arrival& arrival) const;
+  std::optional<std::vector<SlotId>> place_near_its_program(std::span<const NodeSlots> free, ModuleId module) const;
+  void receive(Arrival arrival, Moment now);
+  void open_if_here(std::map<SlotId, Arrival>::iterator arrival, Moment now);
+  void on_ready(SlotId slot, Moment now);
+  void call_off(std::map<SlotId, Arrival>::iterator arrival, Moment now);
+  std::map<SlotId, Arrival>::iterator arrival_of(SlotId slot);
+  void start_failed(SlotId slot, const std::string& how, Moment now);
+  void unpark(VisitId visit, Moment now);
+  Occupant occupant_after(const Visit& visit, std::uint32_t member) const;
+  bool is_guest(ModuleId module) const { return modules_[module.value].occupant.is_guest(); }
+  void flush_unmeasured(SlotId slot, std::uint32_t incarnation, const OutsideMeasures* measures);
+
+  bool over() const;  ///< nothing is computed any more; rows of guests may still be measured
   void start_due(Moment now);
   void assign(Moment now);
   void feed(Visit& visit, Moment now);
@@ -194,10 +218,13 @@ class Conductor {
   Roster roster_;
   Attempts attempts_;
   std::map<VisitId, Visit> visits_;
-  std::map<SlotId, VisitId> latest_visit_;  // of each slot; it may have ended, or gone on without this slot
-  std::set<VisitId> hungry_;                // serving without a shard, to be looked at
-  std::set<VisitId> idle_;                  // looked at, and without a shard still: until something is reconsidered
-  bool reconsider_ = false;                 // shards came back, or gangs, modules or estimates changed
+  std::map<SlotId, Arrival> arrivals_;                 // by their first slot
+  std::map<VisitId, std::vector<SlotId>> parked_for_;  // slots beside a wide guest's
+  std::vector<LedgerEntry> unmeasured_;                // guests that are being ended: their agents are still looking
+  std::map<SlotId, VisitId> latest_visit_;             // of each slot; it may have ended, or gone on without this slot
+  std::set<VisitId> hungry_;                           // serving without a shard, to be looked at
+  std::set<VisitId> idle_;   // looked at, and without a shard still: until something is reconsidered
+  bool reconsider_ = false;  // shards came back, or gangs, modules or estimates changed
   std::vector<ShardState> state_;
   std::vector<VisitId> holder_;  // of each running shard
   std::map<ModuleId, std::map<AgentId, FailedLoads>> failed_loads_;

@@ -1,5 +1,6 @@
 // The conductor's agents: who is here, who is silent, who speaks again.
 #include <algorithm>
+#include <utility>
 
 #include "sharding/conductor/conductor.h"
 #include "sharding/protocol/wording.h"
@@ -24,6 +25,14 @@ void Conductor::on_heard(AgentId agent, Moment now) {
 void Conductor::suspect(AgentId agent, Moment now) {
   std::vector<std::pair<VisitId, std::vector<std::uint32_t>>> split;  // their silent members
   std::size_t reissued = 0;
+  for (auto next = arrivals_.begin(); next != arrivals_.end();)
+    if (const auto one = next++; one->first.agent == agent) call_off(one, now);
+  for (const LedgerEntry& entry : std::exchange(unmeasured_, {})) {
+    if (entry.slot.agent == agent)
+      executor_.record(entry);  // its agent says no more
+    else
+      unmeasured_.push_back(entry);
+  }
   for (auto& [id, visit] : visits_) {
     const std::vector<std::uint32_t> silent = silent_members(visit);
     if (visit.suspended() || silent.empty()) continue;

@@ -104,9 +104,16 @@ void Conductor::out_of_memory(Visit& visit, const ShardFailed& report, const std
 
 void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how, Moment now) {
   on_heard(slot.agent, now);
+  flush_unmeasured(slot, incarnation, nullptr);
   const SlotRecord& record = roster_.at(slot);
   if (record.incarnation != incarnation) return;
-  if (record.state == SlotState::waiting || record.state == SlotState::quarantined) return;
+  if (record.state == SlotState::waiting || record.state >= SlotState::parked) return;
+  if (record.state == SlotState::starting && record.occupant.is_guest()) {
+    start_failed(slot, how, now);
+    start_due(now);
+    return assign(now);
+  }
+  if (const auto arrival = arrival_of(slot); arrival != arrivals_.end()) call_off(arrival, now);
   Visit* visit = visit_of(slot);
   const std::optional<ShardId> shard = visit ? visit->shard() : std::nullopt;
   const std::string who = name_of(slot) + " died: " + how + (by == EndedBy::outside ? ", from outside" : "");
@@ -128,6 +135,23 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, cons
     if (opening) on_load_failed(module, slot, by, who);
   }
   start_due(now);  // not on_tick: after a stall, news of progress may still wait behind this event
+  assign(now);
+}
+
+void Conductor::on_unreadable(SlotId slot, std::uint32_t incarnation, const std::string& why, Moment now) {
+  if (roster_.at(slot).incarnation != incarnation) return;
+  const std::string reason = name_of(slot) + " sent a message that cannot be read (" + why + ")";
+  Visit* visit = visit_of(slot);
+  if (!visit || visit->state() == VisitState::aborting) {
+    executor_.warn(reason + "; it is killed");
+    return executor_.kill(slot);
+  }
+  const ModuleId module = visit->module();
+  const bool opening = visit->state() == VisitState::opening;
+  const std::uint32_t member = *visit->member(slot);
+  abort(visit->id(), reason, member, now, {&member, 1});
+  if (opening) on_load_failed(module, slot, EndedBy::itself, reason);
+  start_due(now);
   assign(now);
 }
 
@@ -166,9 +190,12 @@ void Conductor::tolerate(const std::set<std::string>& counters) {
 void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::uint32_t> culprit, Moment now,
                       std::span<const std::uint32_t> hung) {
   Visit& visit = visits_.at(id);
-  executor_.warn(name_of(visit) + " is aborted: " + reason + "; its workers are replaced");
+  executor_.warn(name_of(visit) + (visit.closing() && is_guest(visit.module()) ? " is ended" : " is aborted") + ": " +
+                 reason + "; its workers are replaced");
   const auto lost = holds_shard(visit) ? visit.shard() : std::nullopt;
+  const bool answered = visit.closing();
   visit.on_aborting(now, reason);
+  if (answered && is_guest(visit.module())) visit.recycle(reason);  // ended from outside, as it would be anyway
   if (!visit.suspended()) gang_gone(visit);
   if (lost && culprit) strike(*lost, visit.slot(*culprit), visit.place(*culprit), reason);
   if (lost && !culprit) run_again(*lost);
@@ -185,15 +212,17 @@ void Conductor::abort(VisitId id, const std::string& reason, std::optional<std::
 /// Its worker is replaced at once. True when nobody is left of an aborted visit.
 bool Conductor::kill(Visit& visit, std::uint32_t member, Moment now) {
   executor_.kill(visit.slot(member));
-  roster_.on_replaced(visit.slot(member), now);
+  roster_.on_replaced(visit.slot(member), occupant_after(visit, member), now);
   return visit.on_gone(member);
 }
 
 void Conductor::end_aborted(VisitId id, Moment now) {
   Visit visit = std::move(visits_.at(id));
   visits_.erase(id);
+  unpark(id, now);
+  const Verdict verdict = visit.aborted() ? Verdict::aborted : Verdict::recycled;
   for (std::uint32_t m = 0; m < visit.size(); ++m) {
-    record(visit, m, Verdict::aborted, visit.reason());
+    record(visit, m, verdict, visit.reason());
     if (visit.here(m)) kill(visit, m, now);  // the others died, or were killed
   }
 }

@@ -17,7 +17,8 @@ std::size_t Conductor::usable_slots() const {
 }
 
 std::optional<std::string> Conductor::stuck(Moment now) const {
-  const bool busy = std::ranges::any_of(visits_, [](const auto& entry) { return !entry.second.suspended(); });
+  const bool busy =
+      !arrivals_.empty() || std::ranges::any_of(visits_, [](const auto& entry) { return !entry.second.suspended(); });
   if (unstored_ == 0 || roster_.size() == 0 || busy) return std::nullopt;
   const Moment patience = kSilentDeadlines * options_.deadlines.agent;
   bool silent = false;
@@ -80,17 +81,8 @@ bool Conductor::open_one(Moment now) {
   };
   const auto module = schedule_.choose(std::nullopt, fits);
   if (!module) return false;
-  const std::vector<SlotId> slots = *place(free, *module);
-  const VisitId id{next_visit_++};
-  std::vector<Member> members;
-  for (SlotId slot : slots) {
-    roster_.on_busy(slot);
-    latest_visit_[slot] = id;
-    members.push_back({slot, roster_.at(slot).incarnation});
-  }
-  visits_.emplace(id, Visit(id, *module, members, now, options_.deadlines));
   schedule_.on_gang_opening(*module);
-  executor_.open(slots, id, *module);
+  receive({*module, *place_near_its_program(free, *module)}, now);
   return true;
 }
 
@@ -110,6 +102,7 @@ const std::vector<NodeSlots>& Conductor::unreserved_slots(ModuleId wanted, std::
 
 /// Free, on its way to being so, or held by a gang that has no more shards to take.
 bool Conductor::frees_soon(SlotId slot, const SlotRecord& record) const {
+  if (record.state == SlotState::parked) return false;
   if (record.state != SlotState::busy || !usable(slot, record)) return usable(slot, record);
   const Visit* visit = visit_of(slot);
   return !visit || visit->state() > VisitState::serving || !schedule_.has_unassigned(visit->module());

@@ -32,7 +32,7 @@ bool Roster::on_heard(AgentId agent, Moment now) {
   record.heard = now;
   if (record.suspect)
     for (SlotRecord& slot : record.slots)
-      if (slot.state == SlotState::starting) slot.due = now + start_deadline_;
+      if (slot.state == SlotState::starting) slot.due = now + start_deadline(slot);
   const bool was_suspect = record.suspect;
   if (was_suspect) set_suspect(record, false);
   return was_suspect;
@@ -68,8 +68,9 @@ void Roster::on_ready(SlotId slot) {
   record(slot).failed_starts = 0;
 }
 
-void Roster::on_replaced(SlotId slot, Moment now) {
+void Roster::on_replaced(SlotId slot, Occupant occupant, Moment now) {
   set(slot, SlotState::waiting);
+  record(slot).occupant = occupant;
   record(slot).due = now;
 }
 
@@ -101,7 +102,7 @@ std::vector<SlotId> Roster::take_due(Moment now) {
       SlotRecord& record = agent.slots[s];
       if (record.state != SlotState::waiting || record.due > now) continue;
       set({id, s}, SlotState::starting);
-      record.due = now + start_deadline_;
+      record.due = now + start_deadline(record);
       ++record.incarnation;
       due.push_back({id, s});
     }

@@ -1,6 +1,6 @@
 // Who is here: agents, which are suspect while they are silent, and the state of each of their worker slots. A worker
 // that will not start is tried again after 1, 5 and 25 seconds; then, or after 3 deaths on 2 shards, its slot is
-// quarantined for the run. Pure: `now` comes in.
+// quarantined for the run. A slot's worker is of some program; one beside a wide guest has none. Pure: `now` comes in.
 #pragma once
 
 #include <array>
@@ -13,14 +13,17 @@
 #include "sharding/conductor/placement.h"
 #include "sharding/protocol/ids.h"
 #include "sharding/protocol/moment.h"
+#include "sharding/protocol/program.h"
 
 namespace proctor {
 
-enum class SlotState { waiting, starting, free, busy, quarantined };
+/// parked: without a process, while a guest in a slot before it drives its device.
+enum class SlotState { waiting, starting, free, busy, parked, quarantined };
 
 struct SlotRecord {
   SlotState state = SlotState::waiting;
   std::uint32_t incarnation = 0;  ///< of the worker that is starting or running
+  Occupant occupant;              ///< whose worker that is, or will be
   std::uint32_t failed_starts = 0;
   std::uint32_t deaths = 0;
   std::set<ShardId> died_in;
@@ -30,7 +33,8 @@ struct SlotRecord {
 
 class Roster {
  public:
-  explicit Roster(Moment start_deadline) : start_deadline_(start_deadline) {}
+  Roster(Moment start_deadline, Moment guest_start_deadline)
+      : start_deadline_(start_deadline), guest_start_deadline_(guest_start_deadline) {}
 
   void on_agent(AgentId agent, const std::string& host, std::uint32_t slots, Moment now);
   /// A sign of life. True if the agent was suspect until now.
@@ -43,7 +47,9 @@ class Roster {
   void on_busy(SlotId slot) { set(slot, SlotState::busy); }
   void on_free(SlotId slot) { set(slot, SlotState::free); }
   /// A replaced worker is no failure of its slot: it may start at once.
-  void on_replaced(SlotId slot, Moment now);
+  void on_replaced(SlotId slot, Moment now) { on_replaced(slot, at(slot).occupant, now); }
+  void on_replaced(SlotId slot, Occupant occupant, Moment now);
+  void on_parked(SlotId slot) { set(slot, SlotState::parked); }
   /// The worker died by itself, in `shard` if it held one. A device that some module could not do without is never
   /// quarantined for its deaths (`dispensable`).
   void on_death(SlotId slot, const ShardId* shard, const std::string& how, bool dispensable, Moment now);
@@ -79,12 +85,15 @@ class Roster {
     std::size_t node = 0;  // index into free_
   };
   SlotRecord& record(SlotId slot) { return agents_.at(slot.agent).slots.at(slot.slot); }
+  Moment start_deadline(const SlotRecord& slot) const {
+    return slot.occupant.is_guest() ? guest_start_deadline_ : start_deadline_;
+  }
   void set(SlotId slot, SlotState state);
   void set_suspect(Agent& agent, bool suspect);
   std::map<AgentId, Agent> agents_;
-  Moment start_deadline_;
+  Moment start_deadline_, guest_start_deadline_;
   std::vector<NodeSlots> free_;
-  std::array<std::size_t, 5> counts_{};  // of slots in each state
+  std::array<std::size_t, 6> counts_{};  // of slots in each state
 };
 
 }  // namespace proctor

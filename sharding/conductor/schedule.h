@@ -11,6 +11,7 @@
 
 #include "sharding/planning/planner.h"
 #include "sharding/protocol/ids.h"
+#include "sharding/protocol/program.h"
 
 namespace proctor {
 
@@ -19,6 +20,7 @@ struct ModuleOutlook {
   std::uint32_t tensor_parallel = 1;
   double seconds_per_flop = 1e-11;
   double load_seconds = 1;  ///< load plus teardown of what is held before
+  Occupant occupant = {};   ///< what has to run in its slots
 };
 
 class Schedule {

@@ -61,8 +61,44 @@ std::string to_string(VisitEvent event) {
   return kNames[static_cast<std::size_t>(event)];
 }
 
+namespace {
+
+constexpr std::uint64_t kHostTolerance = 64u << 20;  // bytes; what allocators and caches of a Python process vary by
+
+std::string listed(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 8;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(kMost, names.size()); ++i) text += (text.empty() ? "" : ", ") + names[i];
+  return text + (names.size() > kMost ? " and " + std::to_string(names.size() - kMost) + " more" : "");
+}
+
+std::optional<Residue> outside_residue(const OutsideMeasures& seen, std::uint64_t tolerance_bytes,
+                                       const std::set<std::string>& tolerated) {
+  if (!seen.left.empty()) return Residue{"processes", "processes left: " + listed(seen.left), true};
+  if (!seen.shared_left.empty())
+    return Residue{"shared_left", "left in shared memory: " + listed(seen.shared_left), true};
+  const auto counts = [&](const char* counter) { return !tolerated.contains(counter); };
+  const auto more = [](std::uint64_t after, std::uint64_t before, const char* what) {
+    return std::to_string(after - before) + " " + what + " more than before";
+  };
+  // A first visit's device baseline is a device without it; its memory's is a process without libraries.
+  if (counts("device_after") && seen.device_before && seen.device_after && (seen.warmed_up || !seen.device_of_tree) &&
+      *seen.device_after > *seen.device_before + tolerance_bytes)
+    return Residue{"device_after", more(*seen.device_after, *seen.device_before, "device bytes"), false};
+  if (!seen.warmed_up) return std::nullopt;
+  if (counts("pss_after") && seen.pss_after > seen.pss_before + kHostTolerance)
+    return Residue{"pss_after", more(seen.pss_after, seen.pss_before, "bytes of memory"), false};
+  if (counts("descriptors_after") && seen.descriptors_after > seen.descriptors_before)
+    return Residue{"descriptors_after", more(seen.descriptors_after, seen.descriptors_before, "file descriptors"),
+                   false};
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t tolerance_bytes,
                                     const std::set<std::string>& tolerated) {
+  if (row.guest) return row.outside ? outside_residue(*row.outside, tolerance_bytes, tolerated) : std::nullopt;
   const auto left = [](std::uint64_t n, const char* what) { return std::to_string(n) + " " + what + " left"; };
   const auto more = [](std::int64_t after, std::int64_t before, const char* what) {
     return std::to_string(after - before) + " " + what + " more than before";
@@ -94,8 +130,9 @@ std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t toleranc
   return std::nullopt;
 }
 
-Visit::Visit(VisitId id, ModuleId module, std::span<const Member> members, Moment now, const Deadlines& deadlines)
-    : id_(id), module_(module), deadlines_(deadlines), allowance_(deadlines.load) {
+Visit::Visit(VisitId id, ModuleId module, std::span<const Member> members, Moment now, const Deadlines& deadlines,
+             By by)
+    : id_(id), module_(module), deadlines_(deadlines), by_(by), allowance_(deadlines.load) {
   for (const Member& member : members) members_.emplace_back().member = member;
   wait_for_members(now, deadlines.load);
 }
@@ -224,9 +261,16 @@ std::optional<Late> Visit::late(Moment now) const {
 
 Verdict Visit::verdict(std::uint64_t tolerance_bytes, const std::set<std::string>& tolerated) const {
   if (forced_) return *forced_;
-  for (const MemberState& member : members_)
-    if (!member.row || find_residue(*member.row, tolerance_bytes, tolerated)) return Verdict::recycled;
+  for (std::uint32_t m = 0; m < size(); ++m)
+    if (!row(m) || find_residue(known(m), tolerance_bytes, tolerated)) return Verdict::recycled;
   return Verdict::clean;
+}
+
+LedgerRow Visit::known(std::uint32_t member) const {
+  LedgerRow row = members_[member].row.value_or(LedgerRow{});
+  row.guest = by_ == By::guest;
+  row.outside = members_[member].outside;
+  return row;
 }
 
 }  // namespace proctor

@@ -8,6 +8,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sharding/conductor/attempts.h"
@@ -40,6 +41,8 @@ struct Residue {
 /// The first thing that makes a member's row unclean, or nullopt: exact for allocated bytes, communicators, graphs and
 /// modules; within the tolerance for reserved and device-free bytes; descriptors and threads as in the baseline. Those
 /// four are compared once the process has warmed up, and not where `tolerated` names them.
+/// A guest is judged by what its agent saw: processes and entries of /dev/shm that were left; its device's bytes, and
+/// those of its memory, within a tolerance, once it has warmed up.
 std::optional<Residue> find_residue(const LedgerRow& row, std::uint64_t tolerance_bytes,
                                     const std::set<std::string>& tolerated = {});
 
@@ -58,7 +61,9 @@ struct Member {
 
 class Visit {
  public:
-  Visit(VisitId id, ModuleId module, std::span<const Member> members, Moment now, const Deadlines& deadlines);
+  enum class By { worker, guest };
+  Visit(VisitId id, ModuleId module, std::span<const Member> members, Moment now, const Deadlines& deadlines,
+        By by = By::worker);
 
   VisitId id() const { return id_; }
   ModuleId module() const { return module_; }
@@ -68,6 +73,9 @@ class Visit {
   SlotId slot(std::uint32_t member) const { return members_[member].member.slot; }
   std::uint32_t incarnation(std::uint32_t member) const { return members_[member].member.incarnation; }
   const std::optional<LedgerRow>& row(std::uint32_t member) const { return members_[member].row; }
+  /// What is known of the member: nothing inside a guest, and what its agent saw.
+  LedgerRow known(std::uint32_t member) const;
+  void on_measured(std::uint32_t member, OutsideMeasures measures) { members_[member].outside = std::move(measures); }
   /// False once its process was replaced or died; its slot may then serve elsewhere.
   bool here(std::uint32_t member) const { return members_[member].here; }
   /// The member in this slot, if it is here.
@@ -113,6 +121,8 @@ class Visit {
   /// Why it was aborted or is to be recycled; "" otherwise.
   const std::string& reason() const { return reason_; }
   bool aborted() const { return forced_ == Verdict::aborted; }
+  /// Every answer is in, and it is being closed.
+  bool closing() const { return state_ == VisitState::closing || state_ == VisitState::tearing_down; }
 
  private:
   struct MemberState {
@@ -124,6 +134,7 @@ class Visit {
     BatchPlace place;
     Moment due{0};
     std::optional<LedgerRow> row;
+    std::optional<OutsideMeasures> outside;
   };
   void go(VisitEvent event);
   void begin(VisitEvent event, Moment now, Moment allowance);
@@ -134,6 +145,7 @@ class Visit {
   ModuleId module_;
   std::vector<MemberState> members_;
   Deadlines deadlines_;
+  By by_;
   VisitState state_ = VisitState::opening;
   Moment allowance_;  // how long one unit may take
   std::optional<ShardId> shard_;

@@ -44,7 +44,9 @@ void Calibration::learn(const Calibration& run) {
   proctor::learn(start, run.start);
 }
 
-std::string work_name(const std::string& dtype, const std::string& request_type) { return dtype + " " + request_type; }
+std::string work_name(const std::string& dtype, const std::string& request_type, const std::string& engine) {
+  return dtype + (engine.empty() ? "" : " (" + engine + ")") + " " + request_type;
+}
 
 double Predictor::run_seconds(const std::string& work, double parameters, double flops) const {
   const auto known = known_.runs.find(work);

@@ -33,8 +33,8 @@ struct Calibration {
   void learn(const Calibration& run);
 };
 
-/// "float32 loglikelihood": work of one pace.
-std::string work_name(const std::string& dtype, const std::string& request_type);
+/// "float32 loglikelihood", "float32 (vllm) loglikelihood": work of one pace. `engine`: "" of proctor's own.
+std::string work_name(const std::string& dtype, const std::string& request_type, const std::string& engine = {});
 
 /// Floating-point operations a second in matrix products of one device, as they were measured; 0: not.
 struct DeviceSpeed {

@@ -3,12 +3,27 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "sharding/protocol/vision_facts.h"
 
 namespace proctor {
+
+/// What a guest engine says of itself.
+struct EngineFacts {
+  std::string name;  ///< "": proctor's own
+  std::uint32_t protocol = 0;
+  std::map<std::string, std::string> versions = {};     ///< package -> version
+  std::vector<std::string> answers = {};                ///< request types
+  std::vector<std::string> promises = {};               ///< pure, batch_invariant, shares_beginnings, logprobs, ...
+  std::string code_hash = {};                           ///< of the engine's own file
+  std::map<std::string, std::string> environment = {};  ///< variables that decide numbers
+
+  bool native() const { return name.empty(); }
+  bool promises_to_be(const std::string& what) const;
+};
 
 struct ModelFacts {
   std::string architecture;             ///< config.json's name, e.g. LlamaForCausalLM
@@ -28,6 +43,7 @@ struct ModelFacts {
   std::vector<std::string> notes = {};             ///< what its user should know, and nothing is wrong with
   VisionFacts vision = {};                         ///< what it does with images, as its module prepares them
   std::string image_processor = {};                ///< what auto is in this folder: slow or fast
+  EngineFacts engine = {};                         ///< whose facts these are
 };
 
 struct DeviceFacts {

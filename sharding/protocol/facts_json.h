@@ -21,11 +21,14 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionFacts, cutting, placeholde
                                                 min_pixels, max_pixels, longest, cuts, min_tiles, max_tiles,
                                                 tile_tokens, most_tiles, pinpoints, upright)
 
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineFacts, name, protocol, versions, answers, promises, code_hash,
+                                                environment)
+
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelFacts, architecture, checkpoint_dtype, parameters,
                                                 active_parameters, weight_bytes, layers, hidden, heads, kv_heads,
                                                 head_dim, intermediate, feed_forward, vocabulary, max_length,
                                                 bytes_per_token, shares_beginnings, model_hash, folder_hash, eos_text,
-                                                bos_text, kinds, notes, vision, image_processor)
+                                                bos_text, kinds, notes, vision, image_processor, engine)
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceFacts, kind, count, bytes, instruction_set, torch_version,
                                                 nccl_version, cuda_driver, numerics, image_decoders, numa_nodes,

@@ -14,6 +14,10 @@ std::string to_string(Verdict verdict) {
   return "aborted";
 }
 
+std::string verdict_text(Verdict verdict, const LedgerRow& row) {
+  return to_string(verdict) + (verdict == Verdict::clean && row.guest ? " (outside)" : "");
+}
+
 std::string device_name(SlotId device) {
   return std::to_string(device.agent.value) + "." + std::to_string(device.slot);
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "sharding/protocol/ids.h"
+#include "sharding/protocol/outside_measures.h"
 
 namespace proctor {
 
@@ -35,6 +36,9 @@ struct LedgerRow : TeardownMeasures {
   double vision_s = 0;                    ///< of run_s, in the tower
   double flops = 0;                       ///< computed by this member: products and attention
   double products_s = 0;  ///< of the products alone, for as many FLOPs at the batches' mean size; 0: not measured
+  bool guest = false;     ///< of a guest nothing of TeardownMeasures but its seconds is known, and no FLOPs
+  std::optional<OutsideMeasures> outside = {};  ///< of a guest: what its agent saw
+  std::map<std::string, double> claimed = {};   ///< what a guest says of its own counters; nobody measured it
 
   const TeardownMeasures& measures() const { return *this; }
   void set(TeardownMeasures measured) { static_cast<TeardownMeasures&>(*this) = std::move(measured); }
@@ -42,6 +46,8 @@ struct LedgerRow : TeardownMeasures {
 
 enum class Verdict { clean, recycled, aborted };
 std::string to_string(Verdict verdict);
+/// "clean (outside)" of a guest, whose inside nobody measured.
+std::string verdict_text(Verdict verdict, const LedgerRow& row);
 
 /// A row with what the orchestrator knows of it.
 struct LedgerLine {

@@ -1,7 +1,10 @@
 #include "sharding/protocol/ledger_json.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "sharding/protocol/error.h"
@@ -9,6 +12,10 @@
 
 namespace proctor {
 namespace {
+
+/// What a guest tells of a visit. Of everything else in a row nobody knows anything.
+constexpr std::array<std::string_view, 7> kToldByGuests = {"load_s",  "run_s",  "teardown_s", "steps",
+                                                           "batches", "tokens", "images"};
 
 /// Calls `act` with the name and the field of everything that is measured.
 template <class Row, class Act>
@@ -50,10 +57,36 @@ void each_field(Row& row, Act act) {
   act("products_s", row.products_s);
 }
 
+template <class Measures, class Act>
+void each_outside(Measures& measures, Act act) {
+  act("pss_before", measures.pss_before);
+  act("pss_peak", measures.pss_peak);
+  act("pss_after", measures.pss_after);
+  act("processes_before", measures.processes_before);
+  act("processes_peak", measures.processes_peak);
+  act("processes_after", measures.processes_after);
+  act("threads_before", measures.threads_before);
+  act("threads_after", measures.threads_after);
+  act("descriptors_before", measures.descriptors_before);
+  act("descriptors_after", measures.descriptors_after);
+  act("left", measures.left);
+  act("shared_left", measures.shared_left);
+  act("device_of_tree", measures.device_of_tree);
+  act("warmed_up", measures.warmed_up);
+}
+/// Those that may be unknown.
+template <class Measures, class Act>
+void each_uncertain(Measures& measures, Act act) {
+  act("device_before", measures.device_before);
+  act("device_peak", measures.device_peak);
+  act("device_after", measures.device_after);
+  act("energy_j", measures.energy_j);
+}
+
 template <class Json, class T>
 void take(const Json& json, const char* key, T& value) {
   const auto found = json.find(key);
-  if (found == json.end()) return;
+  if (found == json.end() || found->is_null()) return;
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
     const auto whole = whole_of<T>(*found);
     if (!whole)
@@ -72,19 +105,47 @@ SlotId slot_named(const std::string& name) {
 
 Verdict verdict_named(const std::string& name) {
   for (const Verdict verdict : {Verdict::clean, Verdict::recycled})
-    if (name == to_string(verdict)) return verdict;
+    if (name.starts_with(to_string(verdict))) return verdict;
   return Verdict::aborted;
 }
 
 }  // namespace
 
+void to_json(nlohmann::json& json, const OutsideMeasures& measures) {
+  json = nlohmann::json::object();
+  each_outside(measures, [&](const char* name, const auto& field) { json[name] = field; });
+  each_uncertain(measures, [&](const char* name, const auto& field) {
+    if (field)
+      json[name] = *field;
+    else
+      json[name] = nullptr;
+  });
+}
+
+void from_json(const nlohmann::json& json, OutsideMeasures& measures) {
+  each_outside(measures, [&](const char* name, auto& field) { take(json, name, field); });
+  each_uncertain(measures, [&](const char* name, auto& field) {
+    if (json.contains(name) && !json.at(name).is_null()) take(json, name, field.emplace());
+  });
+}
+
 void to_json(nlohmann::json& json, const LedgerRow& row) {
   json = nlohmann::json::object();
-  each_field(row, [&](const char* name, const auto& field) { json[name] = field; });
+  each_field(row, [&](const char* name, const auto& field) {
+    if (!row.guest || std::ranges::find(kToldByGuests, name) != kToldByGuests.end())
+      json[name] = field;
+    else
+      json[name] = nullptr;
+  });
+  if (row.guest) json["outside"] = row.outside ? nlohmann::json(*row.outside) : nlohmann::json();
+  if (!row.claimed.empty()) json["claimed"] = row.claimed;
 }
 
 void from_json(const nlohmann::json& json, LedgerRow& row) {
   each_field(row, [&](const char* name, auto& field) { take(json, name, field); });
+  row.guest = json.contains("outside");
+  if (row.guest && !json.at("outside").is_null()) row.outside = json.at("outside").get<OutsideMeasures>();
+  take(json, "claimed", row.claimed);
 }
 
 void to_json(nlohmann::ordered_json& json, const LedgerLine& line) {
@@ -95,7 +156,7 @@ void to_json(nlohmann::ordered_json& json, const LedgerLine& line) {
           {"member", line.member},
           {"members", line.members},
           {"device", line.device},
-          {"verdict", to_string(line.verdict)},
+          {"verdict", verdict_text(line.verdict, line.row)},
           {"reason", line.reason},
           {"opened_s", line.opened_s},
           {"closed_s", line.closed_s}};
@@ -118,6 +179,10 @@ void from_json(const nlohmann::ordered_json& json, LedgerLine& line) {
   take(json, "closed_s", line.closed_s);
   if (json.contains("lost_s")) line.lost_s = json.at("lost_s").get<double>();
   each_field(line.row, [&](const char* name, auto& field) { take(json, name, field); });
+  line.row.guest = json.contains("outside");
+  if (line.row.guest && !json.at("outside").is_null())
+    line.row.outside = nlohmann::json(json.at("outside")).get<OutsideMeasures>();
+  take(json, "claimed", line.row.claimed);
 }
 
 }  // namespace proctor

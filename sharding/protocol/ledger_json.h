@@ -7,6 +7,9 @@
 
 namespace proctor {
 
+void to_json(nlohmann::json& json, const OutsideMeasures& measures);
+void from_json(const nlohmann::json& json, OutsideMeasures& measures);
+
 void to_json(nlohmann::json& json, const LedgerRow& row);
 void from_json(const nlohmann::json& json, LedgerRow& row);
 

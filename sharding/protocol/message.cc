@@ -53,10 +53,13 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardAnswered, visit, shard, attempt, respons
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShardFailed, visit, shard, attempt, out_of_memory, gang_broken, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Quiesced, visit, ok, message)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(VisitClosed, visit, row)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Program, command, environment)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Occupant, program, width)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Configure, device, workers, cpu_threads, memory_limit_bytes, bytes_per_worker,
-                                   log_folder, orphan_s, probe_s, module_paths)
+                                   log_folder, orphan_s, probe_s, module_paths, guests)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(AgentFailed, host, fault, message, disk)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(StartWorker, slot, incarnation, occupant)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Measured, slot, incarnation, visit, measures)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KillWorker, slot)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(ShareMemory, visit, slots)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LackingModule, module, why)
@@ -139,10 +142,26 @@ Variant decode_variant(std::string_view bytes) {
 
 }  // namespace
 
-bool is_progress(std::string_view bytes) {
-  static const char kind = encode(WorkerReport(Progress{})).back();
-  static const std::string key = "\xa1t";  // MessagePack's text "t"
-  return bytes.size() > 3 && bytes.back() == kind && bytes.substr(bytes.size() - 3, 2) == key;
+namespace {
+
+/// By its last bytes: MessagePack's text "t" and the kind.
+bool is_of_kind(std::string_view bytes, std::size_t kind) {
+  return bytes.size() > 3 && static_cast<std::size_t>(bytes.back()) == kind &&
+         bytes.substr(bytes.size() - 3, 2) == "\xa1t";
+}
+
+}  // namespace
+
+bool is_progress(std::string_view bytes) { return is_of_kind(bytes, WorkerReport(Progress{}).index()); }
+
+std::optional<VisitId> opened_by(std::string_view order) {
+  if (!is_of_kind(order, WorkerOrder(OpenVisit{}).index())) return std::nullopt;
+  return std::get<OpenVisit>(decode_worker_order(order)).visit;
+}
+
+std::optional<VisitId> closed_by(std::string_view report) {
+  if (!is_of_kind(report, WorkerReport(VisitClosed{}).index())) return std::nullopt;
+  return std::get<VisitClosed>(decode_worker_report(report)).visit;
 }
 
 std::string encode(const WorkerOrder& order) { return encode_variant(order); }

@@ -13,6 +13,8 @@
 #include "sharding/protocol/ids.h"
 #include "sharding/protocol/ledger.h"
 #include "sharding/protocol/module.h"
+#include "sharding/protocol/outside_measures.h"
+#include "sharding/protocol/program.h"
 #include "sharding/protocol/request.h"
 
 namespace proctor {
@@ -122,10 +124,12 @@ struct Configure {            ///< the first order: what this agent's workers ar
   std::string log_folder;
   double orphan_s = 150;                       ///< so long without a word of rank 0, the agent leaves
   double probe_s = 600;                        ///< how long the worker binary may take to say what devices there are
-  std::vector<std::string> module_paths = {};  ///< of each module, by number: is it here?
+  std::vector<std::string> module_paths = {};  ///< of each module, by number: is it here? "": it needs none
+  std::vector<Program> guests = {};            ///< programs 1, 2, ...
 };
 struct StartWorker {  ///< incarnation: which start of this slot; a report of an older one is stale
   std::uint32_t slot = 0, incarnation = 0;
+  Occupant occupant = {};
 };
 struct KillWorker {
   std::uint32_t slot = 0;
@@ -151,6 +155,11 @@ struct AgentHello {
 struct FromWorker {
   std::uint32_t slot = 0, incarnation = 0;
   std::string frame;  ///< an encoded WorkerReport
+};
+struct Measured {  ///< a guest's visit, from outside: before its VisitClosed, or before its WorkerExited
+  std::uint32_t slot = 0, incarnation = 0;
+  VisitId visit;
+  OutsideMeasures measures;
 };
 /// Who ended a worker. `outside`: a SIGKILL that neither its agent nor the kernel's out-of-memory killer sent.
 enum class EndedBy { itself, order, outside };
@@ -185,12 +194,16 @@ using WorkerReport = std::variant<WorkerReady, Progress, Waiting, GangAddress, V
                                   ShardFailed, Quiesced, VisitClosed>;
 using AgentOrder =
     std::variant<Configure, StartWorker, KillWorker, ToWorkers, ShareMemory, LeaveNode, OrchestratorBeat>;
-using AgentReport = std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft>;
+using AgentReport =
+    std::variant<AgentHello, AgentFailed, FromWorker, WorkerExited, Heartbeat, DrainAsked, AgentLeft, Measured>;
 
 /// MessagePack of {"t": kind, "b": body}; the decoders throw Error(internal) naming what is wrong with the bytes.
 std::string encode(const WorkerOrder& order);
 /// Of an encoded WorkerReport, without decoding it.
 bool is_progress(std::string_view bytes);
+/// The visit that an encoded order opens, or that an encoded report closes; nothing of any other message.
+std::optional<VisitId> opened_by(std::string_view order);
+std::optional<VisitId> closed_by(std::string_view report);
 std::string encode(const WorkerReport& report);
 std::string encode(const AgentOrder& order);
 std::string encode(const AgentReport& report);

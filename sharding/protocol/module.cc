@@ -19,6 +19,12 @@ std::string to_string(DType dtype) {
   return "auto";
 }
 
+const std::vector<std::string>& engine_names() {
+  static const std::vector<std::string> names = {"transformers", "vllm",      "sentence_transformers",
+                                                 "lm_eval",      "lmms_eval", "openai"};
+  return names;
+}
+
 std::optional<DType> dtype_from(const std::string& name) {
   for (const auto& [value, known] : kDTypes)
     if (name == known) return value;

@@ -17,11 +17,22 @@ enum class DType { automatic, float32, bfloat16, float16 };
 std::string to_string(DType dtype);
 std::optional<DType> dtype_from(const std::string& name);
 
+/// Whose code computes a module, where that is not proctor's own.
+struct Engine {
+  std::string name;                           ///< one of engine_names(); "": the user's own
+  std::vector<std::string> command = {};      ///< that starts it; of a known engine filled in once its Python is found
+  std::vector<std::string> environment = {};  ///< "NAME=value", beside what workers get
+  bool operator==(const Engine&) const = default;
+};
+/// Those that python/proctor/engines has.
+const std::vector<std::string>& engine_names();
+
 /// One model under evaluation.
 struct Module {
   std::string name;
   std::string kind = "generator";
-  std::string path;  ///< resolved folder
+  std::string path;                   ///< resolved folder; "": an engine that needs none
+  std::optional<Engine> engine = {};  ///< absent: proctor's own
   DType dtype = DType::automatic;
   std::uint32_t tensor_parallel = 1;
   std::optional<std::int64_t> max_batch_tokens;  ///< tokens computed at once
@@ -43,6 +54,7 @@ struct Cleanup {
 struct Deadlines {
   using Seconds = std::chrono::duration<double>;
   Seconds load{600}, progress{60}, teardown{30}, agent{15}, drain{60};
+  Seconds guest_load{1800};  ///< a guest's, which may compile for long; `load` where a suite says that
 };
 
 }  // namespace proctor

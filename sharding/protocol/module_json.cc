@@ -42,6 +42,7 @@ void to_json(Json& json, const Module& module) {
   put(json, "max_length", module.max_length);
   put(json, "add_bos_token", module.add_bos_token);
   if (module.image != ImageOptions()) json["image"] = module.image;
+  if (module.engine) json["engine"] = {{"name", module.engine->name}, {"command", module.engine->command}};
 }
 
 void from_json(const Json& json, Module& module) {
@@ -55,6 +56,7 @@ void from_json(const Json& json, Module& module) {
   take(json, "max_length", module.max_length);
   take(json, "add_bos_token", module.add_bos_token);
   if (json.contains("image")) module.image = json.at("image").get<ImageOptions>();
+  if (json.contains("engine")) module.engine = Engine{json.at("engine").at("name"), json.at("engine").at("command")};
 }
 
 void to_json(Json& json, const Cleanup& cleanup) {

@@ -197,7 +197,7 @@ class World final : private Executor {
   }
 
   // Executor
-  void start(SlotId slot, std::uint32_t incarnation) override {
+  void start(SlotId slot, std::uint32_t incarnation, Occupant) override {
     Worker& worker = at(slot);
     expect(!worker.alive, "a worker is started over a live one");
     expect(incarnation > worker.incarnation, "an incarnation is used twice");

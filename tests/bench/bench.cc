@@ -44,7 +44,7 @@ BENCHMARK(plan_a_million_requests)->Arg(1'000'000)->Unit(benchmark::kMillisecond
 /// A Executor to nowhere: the cost of deciding alone.
 class NowhereExecutor : public Executor {
  public:
-  void start(SlotId, std::uint32_t) override {}
+  void start(SlotId, std::uint32_t, Occupant) override {}
   void kill(SlotId) override {}
   void open(std::span<const SlotId> members, VisitId visit, ModuleId) override { opened[members[0]] = visit; }
   void join(SlotId, VisitId, const std::string&) override {}

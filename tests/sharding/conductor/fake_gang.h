@@ -123,7 +123,7 @@ class FakeGang final : public Executor {
   }
 
   // ---- Executor
-  void start(SlotId slot, std::uint32_t incarnation) override {
+  void start(SlotId slot, std::uint32_t incarnation, Occupant) override {
     Worker& worker = workers_[slot.slot];
     EXPECT_FALSE(worker.alive) << "slot " << slot.slot << " is started over a living worker";
     auto met = std::move(worker.met);

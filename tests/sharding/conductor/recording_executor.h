@@ -21,8 +21,10 @@ inline std::string text(SlotId slot) { return std::to_string(slot.agent.value) +
 
 class RecordingExecutor final : public Executor {
  public:
-  void start(SlotId slot, std::uint32_t incarnation) override {
-    say("start " + text(slot) + " #" + std::to_string(incarnation));
+  void start(SlotId slot, std::uint32_t incarnation, Occupant occupant) override {
+    say("start " + text(slot) + " #" + std::to_string(incarnation) +
+        (occupant.is_guest() ? " program " + std::to_string(occupant.program) : "") +
+        (occupant.width > 1 ? " for " + std::to_string(occupant.width) : ""));
   }
   void kill(SlotId slot) override { say("kill " + text(slot)); }
   void open(std::span<const SlotId> members, VisitId visit, ModuleId module) override {

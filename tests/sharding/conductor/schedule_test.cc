@@ -148,7 +148,7 @@ TEST(Attempts, count_strikes_and_halvings_apart) {
 }
 
 TEST(Roster, quarantines_a_device_after_three_deaths_on_two_shards_but_none_that_is_needed) {
-  Roster roster(Moment(60));
+  Roster roster(Moment(60), Moment(600));
   roster.on_agent(AgentId{0}, "node", 2, Moment(0));
   roster.take_due(Moment(0));
   const auto die = [&](std::uint32_t slot, std::uint32_t shard) {

@@ -28,8 +28,9 @@ struct Stage {
   std::uint32_t incarnation = 1;
 
   Stage(std::vector<Shard> work, std::size_t modules, std::uint32_t workers)
-      : conductor({Deadlines{}, 16u << 20, VisitId{1}, names(modules)},
-                  std::vector<ModuleOutlook>(modules, ModuleOutlook{1, 1e-3, 1e-6}), std::move(work), executor) {
+      : Stage(std::move(work), std::vector<ModuleOutlook>(modules, ModuleOutlook{1, 1e-3, 1e-6}), workers) {}
+  Stage(std::vector<Shard> work, std::vector<ModuleOutlook> modules, std::uint32_t workers)
+      : conductor({Deadlines{}, 16u << 20, VisitId{1}, names(modules.size())}, modules, std::move(work), executor) {
     conductor.on_agent(kNode, "node0", workers, Moment(0));
   }
   static std::vector<std::string> names(std::size_t n) {
