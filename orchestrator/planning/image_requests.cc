@@ -96,12 +96,12 @@ void refuse_too_long(const Work& work, ModuleId m, TaskId t) {
     const Request& request = cell.requests[r];
     if (!has_image(request)) continue;
     const std::int64_t tokens = image_tokens(request, vision, where_of(cell, r));
-    if (facts.max_length <= 0 || tokens < facts.max_length) continue;
+    if (vision.max_length <= 0 || tokens < vision.max_length) continue;
     const auto images =
         std::ranges::count_if(request.parts, [](const Part& part) { return std::holds_alternative<Image>(part); });
     throw InputError(where_of(cell, r) + ": its " + counted(static_cast<std::uint64_t>(images), "image") + " alone " +
                      (images == 1 ? "comes" : "come") + " to " + std::to_string(tokens) + " tokens, and " +
-                     named(work.suite.modules[m.value], facts) + " takes " + std::to_string(facts.max_length) +
+                     named(work.suite.modules[m.value], facts) + " takes " + std::to_string(vision.max_length) +
                      (vision.cutting == VisionFacts::Cutting::grid ? "; lower image.max_pixels, or raise max_length"
                                                                    : "; raise max_length, or take the row out"));
   }

@@ -19,7 +19,7 @@ NLOHMANN_JSON_SERIALIZE_ENUM(VisionFacts::Cutting, {{VisionFacts::Cutting::none,
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(VisionFacts, cutting, placeholder, before, after, opening, closing,
                                                 token, token_id, patch, merge, side, crop_height, crop_width,
                                                 min_pixels, max_pixels, longest, cuts, min_tiles, max_tiles,
-                                                tile_tokens, most_tiles, pinpoints, upright)
+                                                tile_tokens, most_tiles, pinpoints, upright, max_length)
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(EngineFacts, name, protocol, versions, answers, promises, code_hash,
                                                 environment)

@@ -42,6 +42,7 @@ struct VisionFacts {
   std::int64_t most_tiles = 9;                  ///< pinpoints_pooled: of whose features there are too many
   std::vector<std::pair<std::int64_t, std::int64_t>> pinpoints;  ///< height, width
   bool upright = false;                                          ///< turned as EXIF says, before anything else
+  std::int64_t max_length = 0;  ///< tokens of a row with images: the module's, else the network's own limit
 
   bool reads_images() const { return cutting != Cutting::none; }
   bool operator==(const VisionFacts&) const = default;

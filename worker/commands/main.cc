@@ -30,6 +30,7 @@
 #include "worker/device/probe.h"
 #include "worker/images/decode.h"
 #include "worker/kinds/kinds.h"
+#include "worker/kinds/options.h"
 #include "worker/visit/worker.h"
 
 namespace proctor {
@@ -133,7 +134,8 @@ ModelFacts check_folder(const std::string& path, const std::optional<Module>& mo
   if (folder.vision) {
     const ImageProcessor processor = image_processor_of(folder, module ? module->image : ImageOptions());
     facts.vision = processor.facts;
-    facts.image_processor = processor.fast ? "fast" : "slow";
+    facts.vision.max_length = row_limit_with_images(folder, module.value_or(Module{}));
+    facts.image_processor = image_processor_of(folder, ImageOptions()).fast ? "fast" : "slow";
   }
   return facts;
 }

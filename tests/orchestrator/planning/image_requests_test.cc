@@ -26,6 +26,7 @@ class VisionFakes final : public FactSource {
     ModelFacts facts = FakeFacts().check(module);
     facts.architecture = "Qwen2VLForConditionalGeneration";
     facts.max_length = max_length;
+    facts.vision.max_length = max_length;
     facts.image_processor = "slow";
     if (!reads) return facts;
     facts.vision.cutting = VisionFacts::Cutting::grid;
