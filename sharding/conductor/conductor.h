@@ -160,6 +160,7 @@ class Conductor {
   };
   std::span<const SlotId> members_of(const Arrival& arrival) const;
   std::optional<std::vector<SlotId>> place_near_its_program(std::span<const NodeSlots> free, ModuleId module) const;
+  bool a_guest_waits_for(ModuleId module) const;
   void receive(Arrival arrival, Moment now);
   void open_if_here(std::map<SlotId, Arrival>::iterator arrival, Moment now);
   void on_ready(SlotId slot, Moment now);

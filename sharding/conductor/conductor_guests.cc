@@ -29,6 +29,16 @@ std::optional<std::vector<SlotId>> Conductor::place_near_its_program(std::span<c
   return found ? found : place(free, module);
 }
 
+/// Its program runs in a free slot: a guest takes long to start, so it goes on with another module of its own.
+bool Conductor::a_guest_waits_for(ModuleId module) const {
+  const Occupant wanted = modules_[module.value].occupant;
+  if (!wanted.is_guest()) return false;
+  for (const NodeSlots& node : roster_.free_nodes())
+    for (std::uint32_t s = 0; s < node.free.size(); ++s)
+      if (node.free[s] && roster_.at({node.agent, s}).occupant == wanted) return true;
+  return false;
+}
+
 /// Members that run another program are replaced; the gang opens when the last of them is here.
 void Conductor::receive(Arrival arrival, Moment now) {
   const Occupant wanted = modules_[arrival.module.value].occupant;

@@ -79,7 +79,8 @@ bool Conductor::open_one(Moment now) {
     if (fresh) known->second = place(free, m).has_value();
     return known->second;
   };
-  const auto module = schedule_.choose(std::nullopt, fits);
+  auto module = schedule_.choose(std::nullopt, [&](ModuleId m) { return a_guest_waits_for(m) && fits(m); });
+  if (!module) module = schedule_.choose(std::nullopt, fits);
   if (!module) return false;
   schedule_.on_gang_opening(*module);
   receive({*module, *place_near_its_program(free, *module)}, now);

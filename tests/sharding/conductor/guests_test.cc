@@ -84,6 +84,19 @@ TEST(Guests, a_slot_where_its_program_runs_is_preferred) {
   for (const std::string& said : stage.executor.take()) EXPECT_EQ(said.find("kill"), std::string::npos) << said;
 }
 
+TEST(Guests, one_that_is_there_goes_on_with_the_next_module_of_its_program) {
+  GuestStage stage(shards({0, 1, 2}), {guest(1), kNative, guest(1)}, 1);
+  stage.let_the_guest_in();
+  stage.opened(0, 1, 1, 2);
+  stage.answered(0, 1, 0, 1, 2);
+  stage.quiesced(0, 1, 1, 2);
+  stage.executor.take();
+  stage.measured(0, 1, quiet(), 2);
+  stage.closed(0, 1, {}, 1, 2);
+  EXPECT_EQ(stage.executor.take(), (Said{"ledger visit 1 clean", "open 0.0 visit 2 module 2 member 0/1"}))
+      << "module 1 is longer, but a guest takes long to start";
+}
+
 struct Trace {
   std::string name;
   OutsideMeasures seen;
