@@ -14,7 +14,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,6 +70,14 @@ class LittleProcess {
   pid_t pid_ = -1;
   bool reaped_ = false;
 };
+
+/// As in /proc/PID/stat: 'S' while it waits, 'Z' when it is not reaped yet; '?' if it is gone.
+inline char state_of(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  const std::string text{std::istreambuf_iterator<char>(stat), {}};
+  const std::size_t name = text.rfind(')');
+  return name == std::string::npos ? '?' : text.at(name + 2);
+}
 
 inline std::vector<std::string> shell(const std::string& script) { return {"/bin/sh", "-c", script}; }
 /// A script that may call name(text), which becomes its process's name: so it says how far it is. By the interpreter

@@ -11,13 +11,14 @@ using Ending = OutsideWatch::Ending;
 using Names = std::vector<std::string>;
 
 TEST(OutsideWatch, measures_a_visit_that_leaves_nothing) {
-  WatchedProcess guest(shell("read go; sleep 60 & read go; kill $!; wait; exec cat"));
+  WatchedProcess guest(shell("read go; sleep 60 & read go; kill $!; wait; read go"));
+  EXPECT_TRUE(eventually([&] { return state_of(guest.process().pid()) == 'S'; }));
   guest.watch().open(guest.now);
   guest.process().go_on();
   guest.wait_for({"sh", "sleep"});
   guest.sample();
   guest.process().go_on();
-  guest.wait_for({"cat"});
+  guest.wait_for({"sh"});
   const OutsideMeasures measures = guest.close_at_once();
   EXPECT_EQ(measures.processes_before, 1u);
   EXPECT_EQ(measures.processes_peak, 2u);
@@ -45,6 +46,7 @@ TEST(OutsideWatch, sees_what_a_visit_keeps) {
              "files = [open('/dev/null') for _ in range(7)]\n"
              "threading.Thread(target=time.sleep, args=(60,)).start()\n"));
   guest.wait_for({"ready"});
+  EXPECT_TRUE(eventually([&] { return state_of(guest.process().pid()) == 'S'; }));
   guest.open_and_go_on();
   EXPECT_TRUE(eventually([&] { return read_process(guest.process().pid())->threads == 2; }));
   const OutsideMeasures first = guest.close();
