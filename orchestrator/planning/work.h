@@ -46,9 +46,7 @@ struct Work {
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
   std::vector<Program> guests;                 ///< programs 1, 2, ...
   std::vector<Occupant> occupants;             ///< of each module: what has to run in its slots
-  Occupant occupant_of(std::size_t module) const {
-    return module < occupants.size() ? occupants[module] : Occupant{};
-  }
+  Occupant occupant_of(std::size_t module) const { return module < occupants.size() ? occupants[module] : Occupant{}; }
   std::size_t set_of(ModuleId module, TaskId task) const {
     const auto found = own_sets.find({module, task});
     return found == own_sets.end() ? task.value : found->second;
