@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -203,6 +204,32 @@ class FaultMatrix(EngineCase):
         self.assertIn("of the gang is gone", self.events("lost"))
         self.assertEqual(self.final_files("lost"), self.final_files("calm"))
         self.assertEqual(guests_of(process.pid), [])
+
+
+class Endpoint(EngineCase):
+    """The engine openai: a server that dies in the middle of a run and comes back."""
+
+    def test_a_server_that_is_killed_and_comes_back_is_asked_nothing_twice(self):
+        sys.path.insert(0, str(TOY.parent))
+        from test_engine_openai import Server
+        self.many("say", "say", 200)
+        server = Server()
+        self.addCleanup(lambda: server.stop())
+
+        def kill(_):
+            server.stop()
+            threading.Timer(0.5, server.start).start()  # at the same port
+            return "drop"
+        server.script = [200] * 60 + [kill]
+        module = {"name": "g", "engine": "openai", "options": {"base_url": f"http://127.0.0.1:{server.port}/v1", "model": "m", "max_concurrency": 2}}
+        self.write("suite.yaml", self.suite(modules=[module], tasks=["say.yaml"], machine={"python": sys.executable}))
+        done = self.guest_suite("served")
+        self.assertIn("does not promise that equal shards get equal answers", done.stderr)
+        self.assertIn("reproducible: no (engine)", done.stdout)
+        prompts = [body["messages"][0]["content"] for body in server.answered]
+        self.assertEqual(len(prompts), 200)
+        self.assertEqual(len(set(prompts)), 200, "none was answered twice")
+        self.assertEqual(json.loads((self.root / "served/results/g.json").read_text())["reproducible"], "no (engine)")
 
 
 class ExitedWhileRunning(EngineCase):
