@@ -82,7 +82,7 @@ void SharedMemory::note(const std::vector<Process>& tree) {
   }
   if (held.empty()) return;
   for (const auto& [name, status] : files())
-    if (const Entry entry{name, status.st_ino}; held.contains(name) && !before_.contains(entry)) held_.insert(entry);
+    if (held.contains(name)) held_.insert({name, status.st_ino});
 }
 
 std::vector<std::string> SharedMemory::remove_left(const ProcessTable& processes, const std::set<ProcessId>& ended,

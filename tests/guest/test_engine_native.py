@@ -8,7 +8,19 @@ import os
 import unittest
 
 from test_engine_support import (
-    Program, Texts, body_of, differences, embeds, engine, generations, loglikelihoods, missing, models, native_worker, pairs, rolling,
+    Program,
+    Texts,
+    body_of,
+    differences,
+    embeds,
+    engine,
+    generations,
+    loglikelihoods,
+    missing,
+    models,
+    native_worker,
+    pairs,
+    rolling,
 )
 
 SEED = os.environ.get("PROCTOR_SEED", "11")

@@ -93,11 +93,11 @@ def pairs(texts: Texts, count: int) -> list[dict]:
 class Program:
     """A worker or a guest, for several modules one after another."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], **environment: str) -> None:
         import agent
 
         agent.DEADLINE_S = 600.0  # packages take long to import where much else runs
-        self.agent = agent.Agent(command, OMP_NUM_THREADS="1")
+        self.agent = agent.Agent(command, OMP_NUM_THREADS="1", **environment)
         self.agent.ready()
 
     def __enter__(self) -> Program:
@@ -118,7 +118,9 @@ def engine(name: str) -> list[str]:
     return [sys.executable, "-m", f"proctor.engines.{name}"]
 
 
-def in_process(engine_class: type, requests: list[dict], max_batch_tokens: int = 512, claimed: dict | None = None, steps: dict | None = None, **module: object) -> list[dict]:
+def in_process(
+    engine_class: type, requests: list[dict], max_batch_tokens: int = 512, claimed: dict | None = None, steps: dict | None = None, **module: object
+) -> list[dict]:
     """The responses of an engine that is loaded, run and closed here; what its ledger row would say goes into `claimed` and `steps`."""
     from proctor.guest.module import module_from
     from proctor.guest.requests import request_from

@@ -16,9 +16,11 @@ from pathlib import Path
 
 from test_engine_support import PYTHON, Texts, body_of, differences, generations, in_process, loglikelihoods, missing, models, rolling
 
-from proctor.engines.transformers import Transformers
-from proctor.guest import Module, Refused
-from proctor.guest.check import check
+sys.path.insert(0, str(PYTHON))
+
+from proctor.engines.transformers import Transformers  # noqa: E402
+from proctor.guest import Module, Refused  # noqa: E402
+from proctor.guest.check import check  # noqa: E402
 
 SEED = os.environ.get("PROCTOR_SEED", "7")
 HARNESS = missing("msgpack", "torch", "transformers", "lm_eval", "accelerate")
@@ -85,7 +87,8 @@ class BesideLmEval(unittest.TestCase):
             ids = tokenizer.encode(context)
             with torch.no_grad():
                 best = model(input_ids=torch.tensor([ids])).logits[0, -1].topk(12).indices.tolist()
-            made += [scored(f"{context}|{tokenizer.decode([token])}") for token in best if tokenizer.encode(context + tokenizer.decode([token])) == [*ids, token]]
+            words = ((token, tokenizer.decode([token])) for token in best)
+            made += [scored(f"{context}|{word}") for token, word in words if tokenizer.encode(context + word) == [*ids, token]]
         return [one for one in made if "|" not in "".join(one["parts"])]
 
     def test_llama(self):
@@ -106,7 +109,16 @@ class BesideLmEval(unittest.TestCase):
 
 @unittest.skipIf(missing(), missing())
 class Answers(unittest.TestCase):
-    path = str(models() / "llama")  # 64 tokens, a byte each
+    """A model of 64 tokens, a byte each."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.path = folder.name + "/llama"
+        shutil.copytree(models() / "llama", cls.path)
+        config = Path(cls.path, "config.json")
+        config.write_text(json.dumps({**json.loads(config.read_text()), "model_type": "llama"}))  # transformers 5 wants it
 
     def answers(self, *requests, **module):
         return [body_of(one) for one in in_process(Transformers, requests, **{"path": self.path, **module})]
@@ -189,8 +201,10 @@ class Checks(unittest.TestCase):
     path = str(models() / "llama")
 
     def test_it_imports_nothing_heavy(self):
-        program = f"import sys; sys.path.insert(0, {str(PYTHON)!r}); import proctor.engines.transformers; print([m for m in ('torch', 'transformers', 'numpy') if m in sys.modules])"
-        self.assertEqual(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip(), "[]")
+        for name in ("transformers", "sentence_transformers"):
+            program = f"import sys, proctor.engines.{name}; print([m for m in ('torch', 'transformers', 'numpy', 'msgpack') if m in sys.modules])"
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PYTHON)})
+            self.assertEqual((done.stdout.strip(), done.stderr), ("[]", ""))
 
     def test_its_sources_are_all_that_it_imports(self):
         here = PYTHON / "proctor/engines"

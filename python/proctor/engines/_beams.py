@@ -24,7 +24,7 @@ def search(loaded: Loaded, codec: Codec, defaults: Defaults, row: GenerationRow)
     row.generated = found[: min(ends, default=len(found))]
 
 
-class Changes(LogitsProcessor):
+class Changes(LogitsProcessor):  # type: ignore[misc]
     def __init__(self, row: GenerationRow, start: int, defaults: Defaults) -> None:
         self._row, self._start, self._eos_ids, self._forces = row, start, defaults.eos_ids, defaults.forces
 
@@ -35,7 +35,7 @@ class Changes(LogitsProcessor):
         return scores
 
 
-class BeamStops(StoppingCriteria):
+class BeamStops(StoppingCriteria):  # type: ignore[misc]
     """A stop string is looked for in the last tokens of the best candidate alone, and ends all of them."""
 
     def __init__(self, row: GenerationRow, start: int, codec: Codec) -> None:

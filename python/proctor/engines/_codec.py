@@ -96,14 +96,14 @@ def rolling_windows(tokens: list[int], prefix: int, width: int) -> list[tuple[li
 
 
 def max_length_of(config: Any, tokenizer: Any) -> int:
-    """As lm-eval's resolve_max_length; where it passes by a model's own limit (MPT's max_seq_len), no more than that."""
+    """As lm-eval's resolve_max_length; where it passes by a model's own limit (of MPT, Bloom), no more than that."""
     text = getattr(config, "text_config", None) or config
     for name in ("n_positions", "max_position_embeddings", "n_ctx"):
         if getattr(text, name, None) is not None:
             return int(getattr(text, name))
     said = getattr(tokenizer, "model_max_length", None)
     usual = USUAL_TOKENS if said is None or said > UNLIMITED else int(said)
-    return min(usual, getattr(text, "max_seq_len", None) or usual)
+    return min(usual, getattr(text, "max_seq_len", None) or getattr(text, "seq_length", None) or usual)
 
 
 def in_range(ids: list[int], vocabulary: int) -> list[int]:

@@ -9,18 +9,19 @@ from proctor.guest import Refused
 
 # Keys that another search or another end would need, each with the value that turns it off.
 REFUSED: dict[str, Any] = {
-    "num_beam_groups": 1, "diversity_penalty": 0.0, "penalty_alpha": 0.0, "dola_layers": None, "force_words_ids": None, "constraints": None, "stop_strings": None,
-    "max_time": None, "token_healing": False, "watermarking_config": None, "guidance_scale": 1.0, "exponential_decay_length_penalty": None,
+    "num_beam_groups": 1, "diversity_penalty": 0.0, "penalty_alpha": 0.0, "dola_layers": None, "force_words_ids": None, "constraints": None,
+    "stop_strings": None, "max_time": None, "token_healing": False, "watermarking_config": None, "guidance_scale": 1.0, "exponential_decay_length_penalty": None,
     "prompt_lookup_num_tokens": None,
 }
 # Keys that transformers' own processors follow, ahead of what a request asks for.
 FOLLOWED: dict[str, Any] = {
     "no_repeat_ngram_size": 0, "encoder_no_repeat_ngram_size": 0, "encoder_repetition_penalty": 1.0, "bad_words_ids": None, "suppress_tokens": None,
-    "begin_suppress_tokens": None, "forced_bos_token_id": None, "forced_eos_token_id": None, "sequence_bias": None, "remove_invalid_values": False, "num_beams": 1,
+    "begin_suppress_tokens": None, "forced_bos_token_id": None, "forced_eos_token_id": None, "sequence_bias": None, "remove_invalid_values": False,
+    "num_beams": 1,
 }
 NEUTRAL: dict[str, Any] = {
-    "eos_token_id": None, "repetition_penalty": 1.0, "min_length": 0, "min_new_tokens": None, "max_new_tokens": None, "do_sample": False, "temperature": 1.0,
-    "top_p": 1.0, "top_k": 50, "disable_compile": True, "return_dict_in_generate": False, "output_scores": False, "output_logits": False,
+    "eos_token_id": None, "repetition_penalty": 1.0, "min_length": 0, "min_new_tokens": None, "max_new_tokens": None, "do_sample": False,
+    "temperature": 1.0, "top_p": 1.0, "top_k": 50, "disable_compile": True, "return_dict_in_generate": False, "output_scores": False, "output_logits": False,
 }
 
 

@@ -12,6 +12,7 @@ from proctor.engines._loading import Loaded, load
 from proctor.engines._rows import of_each
 from proctor.engines._sentences import SentenceSettings, read_activation, read_sentence_settings
 from proctor.guest import BadRequest, Engine, Module, Refused, Request
+from proctor.guest.requests import Embed
 
 Announce = Callable[[str], None]
 
@@ -55,7 +56,8 @@ class Embedding(_TextModule):
         self._pooler = Pooler(self._settings, device)
 
     def _encoding(self, request: Request) -> Encoding:
-        text = (self._settings.prompt(list(request.ask.prompts)) + request.text).strip()
+        assert isinstance(request.ask, Embed)
+        text = (self._settings.prompt(request.ask.prompts) + request.text).strip()
         return self._encode(text.lower() if self._settings.lower_case else text)
 
     def _compute(self, outputs: Any, mask: Any) -> Any:

@@ -71,6 +71,8 @@ def token_limit(loaded: Loaded, said: int | None, usual: int | None) -> int:
     if table is not None and loaded.counts_from_padding:
         table -= loaded.pad_token + 1
     own = getattr(loaded.tokenizer, "model_max_length", UNLIMITED)
+    if said and table and said > table:
+        raise Refused(f"max_length {said} is past the model's {table} positions")
     limit = said or usual or min(table or UNLIMITED, own)
     limit = int(min(limit, table or limit))
     if limit < LEAST_TOKENS:

@@ -76,7 +76,7 @@ def cut_at_stops(text: str, stops: Sequence[str]) -> str:
     return text
 
 
-class Choice(LogitsProcessor):
+class Choice(LogitsProcessor):  # type: ignore[misc]
     """Chooses each row's next token, and lets generate() see no other."""
 
     def __init__(self, rows: Sequence[GenerationRow], codec: Codec, defaults: Defaults) -> None:
@@ -133,7 +133,7 @@ class Choice(LogitsProcessor):
         return behind < looked_at and not self._codec.cleans_up and has_stop(self._codec.decode(row.generated[count - looked_at :]), row.stops)
 
 
-class Ends(StoppingCriteria):
+class Ends(StoppingCriteria):  # type: ignore[misc]
     """Which rows are finished; and a sign of life."""
 
     def __init__(self, rows: Sequence[GenerationRow], announce: Callable[[str], None], name: str) -> None:

@@ -22,14 +22,13 @@ Answers = tuple[list[Any], int]  # and the tokens computed
 
 class Generator:
     def __init__(self, module: Module, device: str, announce: Announce) -> None:
-        self._loaded = load(auto_class, module, device, announce)
-        self._codec = Codec(self._loaded.tokenizer, module.add_bos_token)
-        self._defaults = take_defaults(self._loaded.model)
-        config = self._loaded.config
-        length = module.max_length or max_length_of(config, self._loaded.tokenizer)
-        positions = getattr(config, "max_position_embeddings", None) or 0
+        self._loaded = loaded = load(auto_class, module, device, announce)
+        self._codec = Codec(loaded.tokenizer, module.add_bos_token)
+        self._defaults = take_defaults(loaded.model)
+        length = module.max_length or max_length_of(loaded.config, loaded.tokenizer)
+        positions = getattr(loaded.config, "max_position_embeddings", None) or 0
         self._rows = RowMaker(
-            self._codec, length, self._loaded.vocabulary, self._defaults, self._loaded.seq2seq, self._loaded.start_token, positions if self._loaded.seq2seq else 0
+            self._codec, length, loaded.vocabulary, self._defaults, loaded.seq2seq, loaded.start_token, positions if loaded.seq2seq else 0
         )
 
     def run(self, requests: list[Request], max_tokens: int, announce: Announce) -> Answers:
@@ -85,7 +84,7 @@ class Generator:
             tokens = sum(len(row.prompt) + len(row.generated) for row in rows)
         else:
             tokens = generate(self._loaded, self._codec, self._defaults, rows, max_tokens, announce)
-        if requests[0].ask.logprobs and self._defaults.others:
+        if rows and rows[0].ask.logprobs and self._defaults.others:
             tokens += self._score_generated([row for row in rows if row.generated], max_tokens, announce)
         computed = (row if isinstance(row, BadRequest) else first[(tuple(row.prompt), row.truncated, row.ask.draw)] for row in made)
         return [row if isinstance(row, BadRequest) else answer_of(row, self._codec) for row in computed], tokens

@@ -13,10 +13,14 @@ import torch
 from proctor.guest import BadFile, Module, Refused
 
 # Rows of these are computed in batches of equal lengths: padding would change them.
-RECURRENT = ("mamba", "rwkv", "jamba", "zamba", "bamba", "recurrent_gemma", "falcon_h1", "nemotron_h", "lfm2", "granitemoehybrid", "xlstm", "qwen3_next", "minimax", "plamo")
+RECURRENT = (
+    "mamba", "falcon_mamba", "rwkv", "jamba", "zamba", "bamba", "recurrent_gemma", "falcon_h1", "nemotron_h", "lfm2", "granitemoehybrid", "xlstm", "qwen3_next",
+    "minimax", "plamo", "kimi_linear",
+)
 UNPADDED_LAYERS = {"linear_attention", "chunked_attention", "mamba", "conv", "recurrent", "hybrid"}
 UNPADDED_ROPE = {"dynamic", "longrope", "su"}  # turn by the longest row
 SLACK = 0.125
+IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")  # options that from_pretrained() has
 MESSAGE_LETTERS = 200  # of transformers' own, some of which list all that it knows
 HARMLESS = (r"inv_freq$", r"position_ids$", r"\.masked_bias$", r"\.attn\.bias$", r"\.attention\.bias$")
 COUNT_FROM_PADDING = {"roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer", "data2vec-text", "ibert"}
@@ -76,7 +80,9 @@ class Loaded:
 
 def load(auto_class: Any, module: Module, device: str, announce: Callable[[str], None]) -> Loaded:
     from transformers import AutoConfig, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     common = {"trust_remote_code": bool(module.option("trust_remote_code", False)), "local_files_only": True}
     announce("tokenizer")
     try:
@@ -87,8 +93,9 @@ def load(auto_class: Any, module: Module, device: str, announce: Callable[[str],
     tokenizer = AutoTokenizer.from_pretrained(module.path, **bos, **common)
     announce("weights")
     dtype = "auto" if module.dtype == "auto" else getattr(torch, module.dtype)
-    attention = module.option("attn_implementation")
-    more: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
+    more: dict[str, Any] = {name: module.options[name] for name in IMPLEMENTATIONS if name in module.options}
+    if "attn_implementation" not in more and _needs_eager(config):
+        more["attn_implementation"] = "eager"
     if getattr(config, "quantization_config", None) is not None:
         more["device_map"] = {"": device}  # its weights cannot be moved afterwards
     model, found = auto_class(config).from_pretrained(module.path, config=config, dtype=dtype, output_loading_info=True, **more, **common)
@@ -110,10 +117,16 @@ def tolerates_padding(config: Any, remote_code: bool) -> bool:
     """Whether a row's numbers stay what they are, but for rounding, beside a longer one."""
     text = getattr(config, "text_config", None) or config
     kind = str(getattr(text, "model_type", ""))
-    rope = getattr(text, "rope_scaling", None) or getattr(text, "rope_parameters", None) or {}
-    turns = str(rope.get("rope_type", rope.get("type", ""))) if isinstance(rope, dict) else ""
+    rope = dict(getattr(text, "rope_scaling", None) or getattr(text, "rope_parameters", None) or {})
+    every = [rope, *(one for one in rope.values() if isinstance(one, dict))]  # each kind of layer may have its own
+    turns = {str(one.get("rope_type", one.get("type", ""))) for one in every}
     layers = set(getattr(text, "layer_types", None) or getattr(text, "layers_block_type", None) or ())
-    return not (remote_code or kind.startswith(RECURRENT) or turns in UNPADDED_ROPE or layers & UNPADDED_LAYERS)
+    return not (remote_code or kind.startswith(RECURRENT) or turns & UNPADDED_ROPE or layers & UNPADDED_LAYERS)
+
+
+def _needs_eager(config: Any) -> bool:
+    """GPT-2's own scales of attention, which transformers' other implementations pass by."""
+    return getattr(config, "model_type", "") == "gpt2" and (config.scale_attn_by_inverse_layer_idx or not config.scale_attn_weights)
 
 
 def _refuse_missing(module: Module, names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+
 from proctor.guest import Engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +70,7 @@ class RowMaker:
         context, continuation = encode(request.context, request.continuation)
         if len(continuation) > self._max_length:
             raise BadRequest(f"continuation of {len(continuation)} tokens is longer than max_length {self._max_length}")
-        fails = request.ask.fail_on_long
+        fails = bool(getattr(request.ask, "fail_on_long", False))
         if self._seq2seq:
             context, lost = self._cut(context, self._max_length, fails)
             return ScoredRow(in_range(context, self._vocabulary), in_range(continuation, self._vocabulary)), lost
@@ -84,6 +85,7 @@ class RowMaker:
         return [ScoredRow(given, targets) for given, targets in rows]
 
     def generated(self, index: int, request: Request) -> GenerationRow:
+        assert isinstance(request.ask, Generate)
         row = self._asked(index, request.ask)
         row.prompt = self._codec.encode_with_specials(request.text) if self._seq2seq else self._codec.encode(request.text)
         row.prompt = in_range(row.prompt or [self._codec.prefix_id], self._vocabulary)
@@ -109,7 +111,10 @@ class RowMaker:
         penalty = self._defaults.penalty if ask.repetition_penalty is None else ask.repetition_penalty
         row = GenerationRow(index, ask, [], stops, ask.max_gen_toks, penalty=penalty, min_new=ask.min_tokens)
         if self._defaults.beams > 1 and (ask.draw or ask.reasoning):
-            raise BadRequest(f"num_beams {self._defaults.beams} (generation_config.json), with which nothing is drawn and no reasoning is read; 1 there makes the search greedy")
+            raise BadRequest(
+                f"generation_config.json has num_beams {self._defaults.beams}, with which nothing is drawn and no reasoning is read; "
+                "1 there makes the search greedy"
+            )
         if ask.reasoning:
             row.reasoning = ReasoningWatch(ask.reasoning, self._codec.encode_bare(ask.reasoning.end))
         return row
@@ -122,7 +127,7 @@ class RowMaker:
         return tokens[lost:], lost
 
 
-def of_each(requests: list[Any], make: Any) -> list[Any]:
+def of_each(requests: Sequence[Any], make: Callable[[int, Any], Any]) -> list[Any]:
     """What `make` gives for each, or the BadRequest that it raised."""
     made: list[Any] = []
     for index, request in enumerate(requests):

@@ -45,6 +45,9 @@ def read_sentence_settings(folder: str, architecture: str) -> SentenceSettings:
     own = read_json(path / OWN_FILE, {})
     if own.get("truncate_dim") is not None:
         raise Refused(f"{path / OWN_FILE}: truncate_dim is not supported by this engine")
+    similarity = own.get("similarity_fn_name") or "cosine"
+    if similarity != "cosine" and not (similarity == "dot" and settings.normalize):
+        raise Refused(f"{path / OWN_FILE}: similarity_fn_name {similarity} is not supported (vectors are compared by their cosine)")
     settings.prompts = {name: text for name, text in (own.get("prompts") or {}).items() if isinstance(text, str)}
     settings.default_prompt = own.get("default_prompt_name") or ""
     return settings

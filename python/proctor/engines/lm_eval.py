@@ -47,10 +47,10 @@ class LmEval(Engine):
         from lm_eval.api.registry import get_model
         from lm_eval.utils import simple_parse_args_string
 
-        if torch := sys.modules.get("torch"):
-            torch.set_num_threads(self.threads)
         name = module.options["model"]
         kind = get_model(name)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(self.threads)
         own = {"dtype": None if module.dtype == "auto" else module.dtype, "max_length": module.max_length, "add_bos_token": module.add_bos_token}
         if module.tensor_parallel > 1:
             own |= PARALLEL[name](module.tensor_parallel)

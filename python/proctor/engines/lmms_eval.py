@@ -41,10 +41,10 @@ class LmmsEval(Engine):
         from lmms_eval.models import get_model
         from lmms_eval.utils import simple_parse_args_string
 
-        if torch := sys.modules.get("torch"):
-            torch.set_num_threads(self.threads)
         name = module.options["model"]
         kind = get_model(name)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(self.threads)
         if kind.is_simple:
             raise Refused(f"module {module.name}: options: model: {name} has no chat model in lmms-eval; the list is that of `lmms-eval models`")
         own = {"dtype": None if module.dtype == "auto" else module.dtype, "max_length": module.max_length}

@@ -26,7 +26,7 @@ class OpenAI(Engine):
     answers = ["loglikelihood", "generate_until", "embed"]
     promises = []  # what computes there may change between two requests
     sources = ["_endpoint.py"]
-    unit_requests = 64
+    unit_requests = None
     same_ask = False
     endpoint: Any = None
     pool: Any = None

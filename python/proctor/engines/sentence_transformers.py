@@ -16,8 +16,9 @@ from typing import Any
 
 from proctor.engines._batches import batches
 from proctor.engines._memory import claim_memory, freeze_imports, release_memory
-from proctor.engines._sentences import ACTIVATIONS, OWN_FILE, read_json
+from proctor.engines._sentences import ACTIVATIONS, OWN_FILE, TRANSFORMER_FILES, read_json
 from proctor.guest import BadRequest, Engine, Module, Refused, Request, Unit, serve
+from proctor.guest.requests import Embed
 
 USUAL_BATCH_TOKENS = 2048
 SLACK = 0.125  # of a batch's lengths
@@ -38,6 +39,9 @@ class SentenceTransformers(Engine):
     @classmethod
     def check(cls, module: Module, facts: dict[str, Any]) -> None:
         refuse_options(module)
+        said = [read_json(Path(module.path) / name, {}).get("max_seq_length") for name in TRANSFORMER_FILES]
+        if module.max_length is None and any(said):
+            facts["max_length"] = next(one for one in reversed(said) if one)
         if module.kind == "embedding" and is_sparse(module.path):
             facts["notes"].append("a sparse encoder: vectors have a number for each token of the vocabulary, and are compared by their cosine")
 
@@ -87,7 +91,7 @@ class SentenceTransformers(Engine):
         labels = self._model.config.num_labels
         if labels not in (1, 2):
             raise Refused(f"{module.path}: a cross_encoder has one output or two, this head has {labels}")
-        activation = module.option("activation") or ("softmax" if labels == 2 else None)
+        activation: Any = module.option("activation") or ("softmax" if labels == 2 else None)
         if activation == "softmax" and labels == 1:
             raise Refused("option activation: the softmax of one output is 1 for every passage")
         self._softmax = activation == "softmax"
@@ -98,7 +102,8 @@ class SentenceTransformers(Engine):
     def run(self, requests: list[Request], unit: Unit) -> Sequence[Any]:
         if unit.type != ("score_pair" if self._pairs else "embed"):
             return [BadRequest(f"a module of this kind does not answer {unit.type}") for _ in requests]
-        prompt = "" if self._pairs else self._prompt(requests[0].ask.prompts)
+        ask = requests[0].ask  # of all of them but for ids
+        prompt = self._prompt(ask.prompts) if isinstance(ask, Embed) else ""
         lengths = [self._length(request, prompt) for request in requests]
         tokens = [min(length, self._most or length) for length in lengths]
         made = batches(tokens, unit.max_batch_tokens or USUAL_BATCH_TOKENS, SLACK)
@@ -137,7 +142,8 @@ class SentenceTransformers(Engine):
             scores = self._model.predict(pairs, activation_fn=self._activation, apply_softmax=self._softmax, convert_to_tensor=True, **settings)
             return (scores[:, -1] if scores.dim() == 2 else scores).float().tolist()
         texts = [request.text for request in requests]
-        encode = self._model.encode_document if requests[0].ask.passage else self._model.encode_query
+        is_passage = bool(getattr(requests[0].ask, "passage", ""))
+        encode = self._model.encode_document if is_passage else self._model.encode_query
         if self._sparse:
             settings["convert_to_sparse_tensor"] = False
         return encode(texts, prompt=prompt, convert_to_tensor=True, **settings).float().cpu().numpy()
@@ -148,7 +154,8 @@ def refuse_options(module: Module) -> None:
     if unknown:
         raise Refused(f"option {unknown[0]} is not known (options: {', '.join(OPTIONS)})")
     if module.option("activation", ACTIVATIONS[0]) not in ACTIVATIONS:
-        raise Refused(f"option activation: expected one of {', '.join(ACTIVATIONS)}, found '{module.options['activation']}' (over_passages needs a native module)")
+        found = module.options["activation"]
+        raise Refused(f"option activation: expected one of {', '.join(ACTIVATIONS)}, found '{found}' (over_passages needs a native module)")
     if module.tensor_parallel > 1:
         raise Refused("tensor_parallel: this engine computes on one device")
     if module.add_bos_token is not None:

@@ -3,8 +3,8 @@
     python -m proctor.engines.transformers serve|check|probe
 
 Answers have the meaning of proctor's own modules, which is lm-eval's `hf` model's for a generator and sentence-transformers' for embeddings and
-cross-encoders. Nothing is downloaded. Options: trust_remote_code (false), attn_implementation, adapter (a folder that peft reads); of a
-cross_encoder activation and truncation.
+cross-encoders. Nothing is downloaded. Options: trust_remote_code (false), adapter (a folder that peft reads), attn_implementation and
+experts_implementation (as from_pretrained has them); of a cross_encoder activation and truncation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from proctor.engines._sentences import read_activation, read_json, read_sentence
 from proctor.guest import BadFile, Engine, Module, Refused, Request, Unit, serve
 
 USUAL_BATCH_TOKENS = 2048
-OPTIONS = ("activation", "adapter", "attn_implementation", "truncation", "trust_remote_code")
+OPTIONS = ("activation", "adapter", "attn_implementation", "experts_implementation", "truncation", "trust_remote_code")
 PAIR_OPTIONS = ("activation", "truncation")
 TRUNCATIONS = ("longest_first", "only_second")
 QUANTISERS = ("accelerate", "bitsandbytes", "compressed-tensors", "gptqmodel", "auto-gptq", "autoawq", "kernels", "optimum", "hqq", "torchao")
@@ -36,8 +36,8 @@ class Transformers(Engine):
     packages = ("torch", "transformers", "tokenizers", "safetensors")
     environment = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
     sources = (
-        "_batches.py", "_beams.py", "_codec.py", "_defaults.py", "_embedding.py", "_encoders.py", "_generation.py", "_generator.py", "_loading.py", "_logits.py",
-        "_reasoning.py", "_rows.py", "_sampling.py", "_scoring.py", "_sentences.py",
+        "_batches.py", "_beams.py", "_codec.py", "_defaults.py", "_embedding.py", "_encoders.py", "_generation.py", "_generator.py", "_loading.py",
+        "_logits.py", "_reasoning.py", "_rows.py", "_sampling.py", "_scoring.py", "_sentences.py",
     )
     unit_requests = None  # batches are made here, of rows that are about equally long
 

@@ -197,6 +197,12 @@ TEST(OutsideWatch, sweeps_until_nobody_starts_another) {
   EXPECT_EQ(guest.watch().sweep(Ending::visit).killed, Names{});
 }
 
+TEST(OutsideWatch, sweeps_again_what_the_guest_starts_meanwhile_but_not_without_end) {
+  WatchedProcess guest(shell("while :; do sleep 60; done"));
+  EXPECT_TRUE(eventually([&] { return guest.watch().sweep(Ending::visit).killed.size() > 1; }));
+  EXPECT_TRUE(read_process(guest.process().pid())->alive);
+}
+
 TEST(OutsideWatch, sweeps_the_guest_too_when_it_is_to_end) {
   WatchedProcess guest(shell("trap '' TERM; sleep 60 & read go"));
   guest.wait_for({"sh", "sleep"});

@@ -47,12 +47,14 @@ class SharedMemoryTest : public testing::Test {
   /// One that maps an entry of 4096 bytes and has it not open.
   LittleProcess mapper(const std::string& name) const {
     return LittleProcess(
-        python("import mmap, os, time\n"
+        python("import ctypes, os, time\n"  // mmap.mmap() would keep it open
                "f = os.open('" +
                path(name) +
                "', os.O_RDWR | os.O_CREAT)\n"
                "os.ftruncate(f, 4096)\n"
-               "memory = mmap.mmap(f, 4096)\n"
+               "mmap = ctypes.CDLL(None).mmap\n"
+               "mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + 3 * [ctypes.c_int] + [ctypes.c_long]\n"
+               "mmap(None, 4096, 3, 1, f, 0)\n"  // read and write, shared
                "os.close(f)\n"
                "open('" +
                path(name) +

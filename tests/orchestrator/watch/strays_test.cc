@@ -31,8 +31,13 @@ TEST(Strays, orphans_come_here_and_are_reaped_and_our_own_children_are_not) {
   EXPECT_TRUE(eventually([&] { return !read_process(ended.pid())->alive; }));
   pid_t orphan = 0;
   ASSERT_TRUE(eventually([&] { return (orphan = child_named("sleep")) != 0; }));
-  const auto ours = [&](pid_t pid) { return pid == process.pid() || pid == ended.pid(); };
-  EXPECT_EQ(reap_strays(ours), Pids{}) << "it is alive";
+  Pids asked;
+  const auto ours = [&](pid_t pid) {
+    asked.push_back(pid);
+    return pid == process.pid() || pid == ended.pid();
+  };
+  EXPECT_EQ(reap_strays(ours), Pids{});
+  EXPECT_EQ(asked, Pids{ended.pid()}) << "the others are alive";
   ::kill(orphan, SIGKILL);
   Pids reaped;
   EXPECT_TRUE(eventually([&] { return !(reaped = reap_strays(ours)).empty(); }));

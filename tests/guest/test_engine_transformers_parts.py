@@ -3,18 +3,21 @@
 
 import json
 import random
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-from test_engine_support import missing, models
+from test_engine_support import PYTHON, missing, models
 
-from proctor.engines._batches import batches
-from proctor.engines._codec import Codec, max_length_of, rolling_windows
-from proctor.engines._reasoning import ReasoningWatch
-from proctor.engines._sentences import SentenceSettings, read_activation, read_sentence_settings
-from proctor.guest import BadRequest, Refused
-from proctor.guest.requests import Draw, Reasoning
+sys.path.insert(0, str(PYTHON))
+
+from proctor.engines._batches import batches  # noqa: E402
+from proctor.engines._codec import Codec, max_length_of, rolling_windows  # noqa: E402
+from proctor.engines._reasoning import ReasoningWatch  # noqa: E402
+from proctor.engines._sentences import SentenceSettings, read_activation, read_sentence_settings  # noqa: E402
+from proctor.guest import BadRequest, Refused  # noqa: E402
+from proctor.guest.requests import Draw, Reasoning  # noqa: E402
 
 
 class Batches(unittest.TestCase):
@@ -66,7 +69,7 @@ class Windows(unittest.TestCase):
         self.assertEqual(max_length_of(Has(text_config=Has(n_positions=16), max_position_embeddings=64), Has()), 16)
         self.assertEqual(max_length_of(Has(), Has(model_max_length=32)), 32)
         self.assertEqual(max_length_of(Has(), Has(model_max_length=int(1e30))), 2048)
-        self.assertEqual(max_length_of(Has(max_seq_len=64), Has(model_max_length=int(1e30))), 64)
+        self.assertEqual([max_length_of(Has(**own), Has(model_max_length=int(1e30))) for own in ({"max_seq_len": 64}, {"seq_length": 32})], [64, 32])
 
 
 @unittest.skipIf(missing(), missing())
@@ -175,7 +178,8 @@ class SentenceFolders(unittest.TestCase):
             return read_sentence_settings(folder, architecture)
 
     def modules(self, *kinds):
-        return [{"idx": i, "path": "" if kind == "Transformer" else f"{i}_{kind}", "type": f"sentence_transformers.models.{kind}"} for i, kind in enumerate(kinds)]
+        paths = ["" if kind == "Transformer" else f"{i}_{kind}" for i, kind in enumerate(kinds)]
+        return [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in zip(paths, kinds, strict=True)]
 
     def test_plain_folders(self):
         self.assertEqual(self.settings(), SentenceSettings("mean"))
