@@ -50,6 +50,7 @@ WorkerCommand Agent::command_of(const StartWorker& order) {
   command.environment = program.environment;
   command.environment.push_back("PROCTOR_SLOT=" + name);
   command.environment.push_back("CUDA_VISIBLE_DEVICES=" + (cpu ? "" : visible_devices(index, order.occupant.width)));
+  command.environment.push_back("CUDA_DEVICE_ORDER=PCI_BUS_ID");  // as the driver's library numbers them
   command.environment.push_back("TMPDIR=" + house_->make_temporary(order.slot, order.incarnation).string());
   return command;
 }
@@ -60,14 +61,15 @@ std::unique_ptr<GuestSlot> Agent::watch_guest(const StartWorker& order, const Wo
       if (entry.starts_with(name)) return entry.substr(name.size());
     return std::string();
   };
-  auto guest = std::make_unique<GuestSlot>(
-      *house_, WatchedGuest{pid, house_->slot_name(order.slot, order.incarnation), value("CUDA_VISIBLE_DEVICES=")},
-      value("TMPDIR="));
-  bool company = place_.ranks > 1;
+  bool company = place_.ranks > 1 || house_->others_have_guests();
   for (auto& [number, slot] : slots_)
     if (slot.guest) slot.guest->another_started(), company = true;
-  if (company) guest->another_started();
-  return guest;
+  WatchedGuest watched;
+  watched.pid = pid;
+  watched.slot = house_->slot_name(order.slot, order.incarnation);
+  watched.visible_devices = value("CUDA_VISIBLE_DEVICES=");
+  watched.alone = !company;
+  return std::make_unique<GuestSlot>(*house_, std::move(watched), value("TMPDIR="));
 }
 
 /// A guest that ends by itself with an error has mostly said why: the last line of its log.

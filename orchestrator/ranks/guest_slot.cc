@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -75,6 +76,14 @@ std::filesystem::path GuestHouse::make_temporary(std::uint32_t slot, std::uint32
 
 std::string GuestHouse::slot_name(std::uint32_t slot, std::uint32_t incarnation) const {
   return name_ + "/" + std::to_string(slot) + "/" + std::to_string(incarnation);
+}
+
+bool GuestHouse::others_have_guests() {
+  processes.walk();
+  return std::ranges::any_of(processes.all(), [&](const auto& entry) {
+    const auto& slot = entry.second.slot;
+    return slot && !slot->empty() && !slot->starts_with(name_ + "/");
+  });
 }
 
 int keep_guests(const std::string& name) {

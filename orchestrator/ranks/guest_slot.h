@@ -26,6 +26,8 @@ class GuestHouse {
   GuestHouse& operator=(const GuestHouse&) = delete;
   /// PROCTOR_SLOT of a guest: of this agent, slot and incarnation alone.
   std::string slot_name(std::uint32_t slot, std::uint32_t incarnation) const;
+  /// Whether guests of another agent, of any run, are on this machine.
+  bool others_have_guests();
   /// Its TMPDIR.
   std::filesystem::path make_temporary(std::uint32_t slot, std::uint32_t incarnation) const;
 
