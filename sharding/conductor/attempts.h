@@ -42,6 +42,8 @@ class Attempts {
   enum class Next { again, fresh_worker, halved, isolated, request_set_aside, shard_set_aside };
 
   explicit Attempts(std::size_t shards) : records_(shards) {}
+  /// So many more, behind the others.
+  void add(std::size_t shards) { records_.resize(records_.size() + shards); }
 
   /// The number of the attempt that begins now, from 1.
   std::uint32_t begin(ShardId shard) { return ++records_[shard.value].attempts; }

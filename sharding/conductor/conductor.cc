@@ -28,8 +28,19 @@ Conductor::Conductor(Options options, std::vector<ModuleOutlook> modules, std::v
   for (const Shard& shard : shards_) ++unanswered_[shard.module.value];
 }
 
+void Conductor::add(std::span<const Shard> shards) {
+  shards_.insert(shards_.end(), shards.begin(), shards.end());
+  schedule_.add(shards);
+  attempts_.add(shards.size());
+  state_.resize(shards_.size(), ShardState::waiting);
+  holder_.resize(shards_.size());
+  unstored_ += shards.size();
+  for (const Shard& shard : shards) ++unanswered_[shard.module.value];
+  reconsider_ = true;
+}
+
 void Conductor::restore_answered(ShardId shard) {
-  PROCTOR_CHECK(state_[shard.value] == ShardState::waiting, "a shard is restored once, before the run");
+  PROCTOR_CHECK(state_[shard.value] == ShardState::waiting, "a shard is restored once, before it is handed out");
   state_[shard.value] = ShardState::stored;
   schedule_.withdraw(shard);
   --unanswered_[shards_[shard.value].module.value];
@@ -211,9 +222,10 @@ void Conductor::gang_gone(const Visit& visit) {
   reconsider_ = true;
 }
 
-/// A gang without shards keeps its module only while a lost shard of it might come back and nobody else wants it.
+/// A gang without shards keeps its module only while a lost shard of it might come back, or more are expected, and
+/// nobody else wants it.
 bool Conductor::needed_elsewhere(const Visit& visit) const {
-  if (unanswered_[visit.module().value] == 0) return true;
+  if (unanswered_[visit.module().value] == 0 && !schedule_.expects_more(visit.module())) return true;
   return schedule_.choose(visit.module(), [](ModuleId) { return true; }).has_value();
 }
 

@@ -79,7 +79,12 @@ class Conductor {
   };
   Conductor(Options options, std::vector<ModuleOutlook> modules, std::vector<Shard> shards, Executor& executor);
 
-  /// Before the first event: this shard's answer is in the store already.
+  /// More shards, behind those that there are: of tasks whose turn comes when others are answered.
+  void add(std::span<const Shard> shards);
+  /// Whether such shards may still come for a module. While they may, its gang keeps it unless others want the device.
+  void expect_more(ModuleId module, bool more) { schedule_.expect_more(module, more); }
+
+  /// Before the first event, or right after add(): this shard's answer is in the store already.
   void restore_answered(ShardId shard);
   void restore_overrides(ShardId shard, ShardOverrides overrides) { attempts_.restore(shard, std::move(overrides)); }
 

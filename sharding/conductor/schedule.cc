@@ -8,13 +8,18 @@ namespace proctor {
 
 Schedule::Schedule(std::vector<ModuleOutlook> modules, std::span<const Shard> shards) {
   for (const ModuleOutlook& outlook : modules) modules_.emplace_back().outlook = outlook;
-  for (std::uint32_t s = 0; s < shards.size(); ++s) {
-    shards_.emplace_back(shards[s].module, shards[s].flops);
-    give_back(ShardId{s});
+  add(shards);
+}
+
+/// A module's estimate of FLOPs a second weighs as much as one of the shards that it has first.
+void Schedule::add(std::span<const Shard> shards) {
+  for (const Shard& shard : shards) {
+    shards_.emplace_back(shard.module, shard.flops);
+    give_back(ShardId{static_cast<std::uint32_t>(shards_.size() - 1)});
   }
   for (ModuleState& module : modules_) {
-    if (!module.unassigned.empty())
-      module.known_flops = std::max(1e-9, module.remaining_flops / static_cast<double>(module.unassigned.size()));
+    if (module.known_flops > 0 || module.unassigned.empty()) continue;
+    module.known_flops = std::max(1e-9, module.remaining_flops / static_cast<double>(module.unassigned.size()));
     module.known_seconds = module.known_flops * module.outlook.seconds_per_flop;
   }
 }
@@ -74,6 +79,7 @@ bool Schedule::better(ModuleId a, ModuleId b) const {
   const bool unserved = at(a).gangs == 0;
   if (unserved != (at(b).gangs == 0)) return unserved;
   if (!unserved) return gain(a) > gain(b);
+  if (expects_more(a) != expects_more(b)) return expects_more(b);
   const auto width_a = at(a).outlook.tensor_parallel, width_b = at(b).outlook.tensor_parallel;
   if (width_a != width_b) return width_a > width_b;
   return at(a).seconds() > at(b).seconds();

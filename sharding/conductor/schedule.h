@@ -26,6 +26,11 @@ struct ModuleOutlook {
 class Schedule {
  public:
   Schedule(std::vector<ModuleOutlook> modules, std::span<const Shard> shards);
+  /// More shards, behind those that there are.
+  void add(std::span<const Shard> shards);
+  /// Whether shards of a module may still be added. Modules to which none come are opened first.
+  void expect_more(ModuleId module, bool more) { modules_[module.value].expects_more = more; }
+  bool expects_more(ModuleId module) const { return at(module).expects_more; }
 
   /// The module a gang holding `held` should serve next: `held` itself, another, or none. `fits` tells whether a
   /// module's width can be placed now.
@@ -78,9 +83,12 @@ class Schedule {
     std::set<Entry> unassigned;
     double remaining_flops = 0;
     std::uint32_t gangs = 0;
-    double known_flops = 1, known_seconds = 0;                                        // their ratio is the estimate
-    double loads = 0;                                                                 // measured
-    double seconds() const { return remaining_flops * known_seconds / known_flops; }  // of what is unassigned
+    bool expects_more = false;
+    double known_flops = 0, known_seconds = 0;  // their ratio is the estimate
+    double loads = 0;                           // measured
+    double seconds() const {                    // of what is unassigned
+      return known_flops > 0 ? remaining_flops * known_seconds / known_flops : 0;
+    }
   };
   const ModuleState& at(ModuleId module) const { return modules_[module.value]; }
   bool joinable(ModuleId module) const;

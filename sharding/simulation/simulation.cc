@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
+#include <utility>
 
 namespace proctor {
 namespace {
@@ -19,12 +21,9 @@ class World final : private Executor {
     for (std::uint32_t m = 0; m < scenario.modules.size(); ++m) {
       const SimulatedModule& module = scenario.modules[m];
       outlooks_.push_back({module.tensor_parallel, 1, module.load_s + module.teardown_s});
-      for (const SimulatedShard& shard : module.shards) {
-        shards_.push_back({ModuleId{m}, TaskId{0}, {static_cast<std::uint32_t>(shards_.size())}, shard.estimated_s});
-        actual_.push_back(shard.actual_s);
-      }
+      add(ModuleId{m}, module.shards);
     }
-    durable_.assign(shards_.size(), false);
+    for (const SimulatedCell& cell : scenario.waiting) unplanned_.push_back(&cell);
     for (const SimulatedNode& node : scenario.nodes) {
       nodes_.emplace_back();
       for (double speed : node.speeds) nodes_.back().workers.emplace_back().speed = speed;
@@ -34,7 +33,7 @@ class World final : private Executor {
   }
 
   Outcome run() {
-    while (!(conductor_->finished() && conductor_->unstored() == 0)) {
+    while (!(conductor_->finished() && conductor_->unstored() == 0 && unplanned_.empty())) {
       std::pop_heap(events_.begin(), events_.end());
       const Event event = std::move(events_.back());
       events_.pop_back();
@@ -55,6 +54,39 @@ class World final : private Executor {
   }
 
  private:
+  void add(ModuleId module, const std::vector<SimulatedShard>& shards) {
+    for (const SimulatedShard& shard : shards) {
+      shards_.push_back({module, TaskId{shard.cell}, {static_cast<std::uint32_t>(shards_.size())}, shard.estimated_s});
+      actual_.push_back(shard.actual_s);
+      durable_.push_back(false);
+    }
+  }
+  void tell_what_is_expected() {
+    for (std::uint32_t m = 0; m < scenario_.modules.size(); ++m)
+      conductor_->expect_more(ModuleId{m}, std::ranges::any_of(unplanned_, [&](const SimulatedCell* cell) {
+                                return cell->module == ModuleId{m};
+                              }));
+  }
+  /// Of the cells that wait, those whose turn has come.
+  void plan_ready() {
+    const auto ready = [&](const SimulatedCell* cell) {
+      return std::ranges::all_of(cell->reads, [&](std::uint32_t read) { return left_[read] == 0; });
+    };
+    for (auto next = std::ranges::find_if(unplanned_, ready); next != unplanned_.end();
+         next = std::ranges::find_if(unplanned_, ready)) {
+      const SimulatedCell* cell = *next;
+      unplanned_.erase(next);
+      const std::size_t first = shards_.size();
+      add(cell->module, cell->shards);
+      conductor_->add(std::span(shards_).subspan(first));
+      --left_[cell->cell];
+    }
+    tell_what_is_expected();
+  }
+  void answered(ShardId shard) {
+    if (--left_[shards_[shard.value].task.value] == 0 && !unplanned_.empty()) plan_ready();
+  }
+
   struct Worker {
     double speed = 1;
     bool alive = false, hung = false;
@@ -82,11 +114,11 @@ class World final : private Executor {
     }
   };
 
-  void put(double delay, std::uint32_t session, std::function<void()> act) {
-    events_.push_back({now_ + delay, next_event_++, session, std::move(act)});
+  void put(double when, std::uint32_t session, std::function<void()> act) {
+    events_.push_back({when, next_event_++, session, std::move(act)});
     std::push_heap(events_.begin(), events_.end());
   }
-  void later(double delay, std::function<void()> act) { put(delay, session_, std::move(act)); }
+  void later(double delay, std::function<void()> act) { put(now_ + delay, session_, std::move(act)); }
   SimulatedVisit& log(const Gang& gang) { return outcome_.visits[gang.visit]; }
   Worker& at(SlotId slot) { return nodes_[slot.agent.value].workers[slot.slot]; }
   void violate(const std::string& what) { outcome_.violations.push_back("at " + std::to_string(now_) + " s: " + what); }
@@ -102,6 +134,10 @@ class World final : private Executor {
     conductor_.emplace(std::move(options), outlooks_, shards_, executor);
     for (std::uint32_t s = 0; s < shards_.size(); ++s)
       if (durable_[s]) conductor_->restore_answered(ShardId{s});
+    left_.clear();
+    for (std::uint32_t s = 0; s < shards_.size(); ++s) left_[shards_[s].task.value] += !durable_[s];
+    for (const SimulatedCell* cell : unplanned_) left_[cell->cell] = cell->shards.size() + 1;  // and that it is planned
+    plan_ready();
     for (std::uint32_t n = 0; n < nodes_.size(); ++n)
       later(session_ == 0 ? scenario_.nodes[n].arrives : 0, [this, n] {
         here_.insert(n);
@@ -178,19 +214,25 @@ class World final : private Executor {
 
   /// Reaches the conductor unless its worker is gone or hangs by then; later while its node is silent.
   void report(SlotId slot, double delay, WorkerReport body) {
-    deliver(slot, at(slot).incarnation, delay + kLatency, std::move(body), false);
+    deliver(slot, at(slot).incarnation, now_ + (delay + kLatency), std::move(body), false);
   }
-  void deliver(SlotId slot, std::uint32_t incarnation, double delay, WorkerReport body, bool sent) {
-    later(delay, [this, slot, incarnation, sent, body = std::move(body)]() mutable {
+  void deliver(SlotId slot, std::uint32_t incarnation, double when, WorkerReport body, bool sent) {
+    put(when, session_, [this, slot, incarnation, sent, body = std::move(body)]() mutable {
       const Worker& worker = at(slot);
       if (!sent && (!worker.alive || worker.hung || worker.incarnation != incarnation)) return;
-      const double silent = nodes_[slot.agent.value].silent_until - now_;
-      if (silent > 0) return deliver(slot, incarnation, silent, std::move(body), true);
+      const double heard = nodes_[slot.agent.value].silent_until;
+      if (heard > now_) return deliver(slot, incarnation, heard, std::move(body), true);
       conductor_->on_report(slot, incarnation, std::move(body), Moment(now_));
     });
   }
+  /// Behind what it had sent before.
   void exited(SlotId slot, std::uint32_t incarnation, EndedBy by, const std::string& how) {
-    later(std::max(kLatency, nodes_[slot.agent.value].silent_until - now_), [this, slot, incarnation, by, how] {
+    tell_exit(slot, incarnation, now_ + kLatency, by, how);
+  }
+  void tell_exit(SlotId slot, std::uint32_t incarnation, double when, EndedBy by, const std::string& how) {
+    put(when, session_, [this, slot, incarnation, by, how] {
+      const double heard = nodes_[slot.agent.value].silent_until;
+      if (heard > now_) return tell_exit(slot, incarnation, heard, by, how);
       conductor_->on_exit(slot, incarnation, by, how, Moment(now_));
       if (at(slot).incarnation == incarnation) at(slot).death_untold = false;
     });
@@ -302,6 +344,7 @@ class World final : private Executor {
     expect(answered_.insert(shard.value).second && !durable_[shard.value], "a shard is answered twice");
     later(kStore, [this, shard] {
       durable_[shard.value] = true;
+      answered(shard);
       conductor_->on_stored(shard, Moment(now_));
     });
   }
@@ -309,7 +352,10 @@ class World final : private Executor {
     if (failed_loads_[shards_[shard.value].module.value] < 2)  // loads that did not fail as often
       violate("shard " + std::to_string(shard.value) + " is given up: " + last_warning_);
     expect(given_up_.insert(shard.value).second && answered_.insert(shard.value).second, "a shard is given up twice");
-    later(0, [this, shard] { conductor_->on_stored(shard, Moment(now_)); });
+    later(0, [this, shard] {
+      answered(shard);
+      conductor_->on_stored(shard, Moment(now_));
+    });
   }
   void store_overrides(ShardId, const ShardOverrides&) override {}
   void record(const LedgerEntry&) override {}
@@ -320,6 +366,8 @@ class World final : private Executor {
   std::vector<Shard> shards_;
   std::vector<double> actual_;
   std::vector<bool> durable_;
+  std::vector<const SimulatedCell*> unplanned_;
+  std::map<std::uint32_t, std::size_t> left_;          // shards of each cell that are not answered
   std::set<std::uint32_t> answered_, given_up_;        // in this session
   std::map<std::uint32_t, std::size_t> failed_loads_;  // of modules: on workers that died or hung
   std::vector<Node> nodes_;

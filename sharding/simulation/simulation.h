@@ -13,6 +13,14 @@ namespace proctor {
 
 struct SimulatedShard {
   double estimated_s = 1, actual_s = 1;  ///< on a gang of speed 1
+  std::uint32_t cell = 0;                ///< that it is of, where others wait for it
+};
+/// Shards that are handed out when those of other cells are answered.
+struct SimulatedCell {
+  ModuleId module;
+  std::uint32_t cell = 0;
+  std::vector<std::uint32_t> reads;  ///< cells
+  std::vector<SimulatedShard> shards;
 };
 struct SimulatedModule {
   std::uint32_t tensor_parallel = 1;
@@ -34,6 +42,7 @@ struct InjectedFault {
 };
 struct Scenario {
   std::vector<SimulatedModule> modules;
+  std::vector<SimulatedCell> waiting;
   std::vector<SimulatedNode> nodes;
   std::vector<InjectedFault> faults;
   Deadlines deadlines;
@@ -64,7 +73,8 @@ Outcome simulate(const Scenario& scenario);
 
 /// No schedule can take less: the smallest T with sum over modules of tp (W + L max(1, ceil(W / (T - L)))) <= T x the
 /// sum of speeds, and T >= every L + largest shard / fastest speed. W: seconds of a module's work on a gang of speed 1;
-/// L: its load and teardown.
+/// L: its load and teardown. Where cells wait: nor less than any path of cells that read each other, each for as long
+/// as all devices together, or a fastest one its longest shard.
 double least_makespan(const Scenario& scenario);
 
 }  // namespace proctor

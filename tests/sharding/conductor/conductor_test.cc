@@ -44,6 +44,32 @@ TEST(Conductor, nothing_is_sent_to_a_device_before_it_is_measured_clean) {
   EXPECT_EQ(stage.executor.take(), (Said{"ledger visit 1 clean", "open 0.0 visit 2 module 1 member 0/1"}));
 }
 
+TEST(Conductor, a_gang_keeps_its_module_for_shards_to_come_unless_others_want_the_device) {
+  Stage stage(shards({0}), 2, 1);
+  stage.conductor.expect_more(ModuleId{0}, true);
+  stage.ready(0);
+  stage.opened(0, 1);
+  stage.answered(0, 1, 0);
+  EXPECT_EQ(stage.executor.take().back(), "store 0") << "it is not closed";
+  stage.conductor.on_stored(ShardId{0}, Moment(2));
+  stage.conductor.add(shards({0}));
+  stage.conductor.on_tick(Moment(2));
+  EXPECT_EQ(stage.executor.take(), Said{"run 0.0 visit 1 shard 1 attempt 1"}) << "nothing is loaded again";
+  EXPECT_EQ(stage.conductor.unstored(), 1u);
+  stage.answered(0, 1, 1);
+  stage.conductor.add(shards({1}));
+  stage.conductor.on_tick(Moment(3));
+  EXPECT_EQ(stage.executor.take(), (Said{"store 1", "close 0.0 visit 1"})) << "another module has work";
+}
+
+TEST(Conductor, what_expects_no_more_shards_is_opened_first) {
+  Stage stage(shards({0, 1}), 2, 1);
+  stage.conductor.expect_more(ModuleId{0}, true);
+  stage.executor.take();
+  stage.ready(0);
+  EXPECT_EQ(stage.executor.take(), Said{"open 0.0 visit 1 module 1 member 0/1"});
+}
+
 TEST(Conductor, replaces_a_worker_that_leaks_and_says_how_many_bytes) {
   Stage stage(shards({0, 1}), 2, 1);
   stage.ready(0);

@@ -135,6 +135,55 @@ class Devices {
 
 }  // namespace
 
+namespace {
+
+/// A pipeline: in each of some steps some modules work on what one of the step before answered; all of the last step
+/// are judged by one.
+Scenario chain(std::uint64_t seed) {
+  Random random(seed);
+  Scenario scenario;
+  const std::size_t gpus = std::size_t{1} << (random() % 4);
+  scenario.nodes = nodes(gpus, gpus);
+  std::vector<std::uint32_t> before;  // cells of the step before
+  std::uint32_t cell = 0;
+  const auto module = [&]() -> SimulatedModule& {
+    SimulatedModule& one = scenario.modules.emplace_back();
+    one.teardown_s = 0.2;
+    one.load_s = between(random, 5, 30);
+    return one;
+  };
+  const auto shards = [&](double seconds) {
+    std::vector<SimulatedShard> all = cut(seconds, random);
+    for (SimulatedShard& shard : all) shard.cell = cell;
+    return all;
+  };
+  const double seconds = between(random, 100, 400) * static_cast<double>(gpus);  // of a cell, about
+  for (std::size_t step = 0, steps = 2 + random() % 3; step < steps; ++step) {
+    std::vector<std::uint32_t> here;
+    const std::uint32_t read = before.empty() ? 0 : before[random() % before.size()];
+    for (std::size_t m = 0, modules = 1 + random() % 3; m < modules; ++m) {
+      SimulatedModule& one = module();
+      const ModuleId id{static_cast<std::uint32_t>(scenario.modules.size() - 1)};
+      if (step == 0)
+        one.shards = shards(seconds * between(random, 0.5, 1.5));
+      else
+        scenario.waiting.push_back({id, cell, {read}, shards(seconds * between(random, 0.5, 1.5))});
+      here.push_back(cell++);
+    }
+    before = here;
+  }
+  module();
+  const ModuleId judge{static_cast<std::uint32_t>(scenario.modules.size() - 1)};
+  for (const std::uint32_t read : before) {
+    scenario.waiting.push_back({judge, cell, {read}, shards(seconds * between(random, 0.1, 0.4))});
+    ++cell;
+  }
+  scenario.expect_no_faults(seconds);
+  return scenario;
+}
+
+}  // namespace
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   for (const auto& [seconds, mean, worst] : {std::tuple(300.0, 1.02, 1.03), std::tuple(60.0, 1.04, 1.06)})
@@ -184,6 +233,8 @@ std::vector<Case> cases() {
                    scenario.nodes[0].speeds[random() % 8] = 0.5;
                    return scenario;
                  }});
+  all.push_back({"chains: 2 to 4 steps of 1 to 3 modules and a judge, 1 to 8 GPUs, 100 to 400 s a GPU and cell",
+                 "loads 5 to 30 s", 1.05, 1.15, 30, chain});
   return all;
 }
 

@@ -50,6 +50,7 @@ int main(int argc, char** argv) {
       mean += ratio * share;
       tail += 100 * (outcome.makespan - outcome.last_assignment) / outcome.makespan * share;
       worst = std::max(worst, ratio);
+      if (!scenario.waiting.empty()) continue;  // the others have no chains
       stride += static_stride(scenario) / least * share;
       tasks += whole_tasks(scenario, false) / least * share;
       longest += whole_tasks(scenario, true) / least * share;
@@ -57,9 +58,10 @@ int main(int argc, char** argv) {
     }
     const bool missed = mean > each.mean || worst > each.worst;
     held = held && !missed;
-    std::printf("| %s | %s | %.3f / %.3f%s | %.2f / %.2f | %.2f | %.2f | %.2f | %.2f | %.1f %% | %.1f |\n",
-                each.name.c_str(), each.work.c_str(), mean, worst, missed ? " (missed)" : "", each.mean, each.worst,
-                stride, tasks, longest, fifo, tail, 1e6 * wall / static_cast<double>(decisions));
+    std::printf("| %s | %s | %.3f / %.3f%s | %.2f / %.2f |", each.name.c_str(), each.work.c_str(), mean, worst,
+                missed ? " (missed)" : "", each.mean, each.worst);
+    for (const double other : {stride, tasks, longest, fifo}) std::printf(other > 0 ? " %.2f |" : " - |", other);
+    std::printf(" %.1f %% | %.1f |\n", tail, 1e6 * wall / static_cast<double>(decisions));
     std::fflush(stdout);
   }
   return held ? 0 : 1;

@@ -32,10 +32,27 @@ InjectedFault fault(Random& random, const Scenario& scenario) {
   return fault;
 }
 
+/// Some cells more, each over answers of some before it; one may have no shards.
+void wait_for_each_other(Scenario& scenario, Random& random) {
+  const auto modules = static_cast<std::uint32_t>(scenario.modules.size());
+  for (std::uint32_t m = 0; m < modules; ++m)
+    for (SimulatedShard& shard : scenario.modules[m].shards) shard.cell = m;
+  for (std::uint32_t c = modules, last = modules + 1 + up_to(random, 5); c < last; ++c) {
+    SimulatedCell& cell = scenario.waiting.emplace_back();
+    cell.module = ModuleId{up_to(random, modules - 1)};
+    cell.cell = c;
+    for (std::uint32_t r = 1 + up_to(random, 2); r > 0; --r) cell.reads.push_back(up_to(random, c - 1));
+    for (std::uint32_t s = up_to(random, 8); s > 0; --s) {
+      const double seconds = between(random, 0.1, 6);
+      cell.shards.push_back({seconds, seconds * between(random, 0.4, 2.7), c});
+    }
+  }
+}
+
 Scenario draw(std::uint64_t seed) {
   Random random(seed);
   Scenario scenario;
-  scenario.patience = 5000;
+  scenario.patience = 20000;  // of slow devices too
   scenario.deadlines.progress = Deadlines::Seconds(30);
   const std::uint32_t nodes = 1 + up_to(random, 3), devices = 1 + up_to(random, 7);
   for (std::uint32_t n = 0; n < nodes; ++n) {
@@ -54,6 +71,7 @@ Scenario draw(std::uint64_t seed) {
       module.shards.push_back({seconds, seconds * between(random, 0.4, 2.7)});
     }
   }
+  if (random() % 2) wait_for_each_other(scenario, random);
   for (std::uint32_t t = up_to(random, 6); t > 0; --t) scenario.faults.push_back(fault(random, scenario));
   return scenario;
 }
@@ -67,6 +85,7 @@ TEST(Simulation, random_runs_answer_every_request_once_whatever_happens) {
     const Outcome outcome = simulate(scenario);
     assignments += outcome.assignments;
     for (const SimulatedModule& module : scenario.modules) shards += module.shards.size();
+    for (const SimulatedCell& cell : scenario.waiting) shards += cell.shards.size();
     if (outcome.violations.empty()) continue;
     ++failed;
     ADD_FAILURE() << "seed " << seed << ": " << outcome.violations.front();
@@ -90,6 +109,7 @@ TEST(Simulation, no_run_is_shorter_than_the_least_possible) {
     if (scenario.nodes.size() > 8) continue;  // the table looks at more
     const double least = least_makespan(scenario);
     EXPECT_GE(simulate(scenario).makespan, least) << each.name;
+    if (!scenario.waiting.empty()) continue;  // the others have no chains
     EXPECT_GE(first_in_first_out(scenario), least * 0.999) << each.name;
     EXPECT_GE(static_stride(scenario), least) << each.name;
     EXPECT_GE(whole_tasks(scenario, true), least) << each.name;
@@ -103,6 +123,21 @@ TEST(Simulation, the_least_makespan_of_small_cases_is_known) {
   EXPECT_NEAR(least_makespan(scenario), 20, 1e-6) << "two gangs: 10 s of load, 10 s of work";
   scenario.modules[0].shards = {{1, 1}};
   EXPECT_NEAR(least_makespan(scenario), 11, 1e-6) << "a shard is not cut";
+  scenario.modules.push_back({1, 5, 1, {}});
+  scenario.waiting = {{ModuleId{1}, 1, {0}, {{30, 30, 1}}}};
+  EXPECT_NEAR(least_makespan(scenario), 45, 1e-6) << "9 s of load, a shard of 1 s, 5 s of load, a shard of 30 s";
+}
+
+TEST(Simulation, a_cell_waits_for_those_that_it_reads_and_its_module_is_loaded_once) {
+  Scenario scenario;
+  scenario.nodes = {{{1}, 0}};
+  scenario.modules = {{1, 5, 1, {{4, 4, 0}, {4, 4, 0}}}, {1, 5, 1, {{4, 4, 1}}}, {1, 5, 1, {}}};
+  scenario.waiting = {{ModuleId{2}, 2, {0}, {{3, 3, 2}}}, {ModuleId{2}, 3, {1}, {{3, 3, 3}}}};
+  scenario.expect_no_faults(40);
+  const Outcome outcome = simulate(scenario);
+  ASSERT_TRUE(outcome.violations.empty()) << outcome.violations.front();
+  ASSERT_EQ(outcome.visits.size(), 3u) << "the judge comes after both that it reads";
+  EXPECT_EQ(outcome.visits[2].module, ModuleId{2});
 }
 
 /// The world finds what it is there to find.
