@@ -43,13 +43,13 @@ void refuse_code(const Suite& suite) {
                          "), which runs only with --allow-code");
 }
 
-/// The sidecar, if there is one, ends with it: only metrics in Python are asked for later.
-Work prepared(Suite suite, DocumentLimit limit, WorkerFacts& facts, CodeMetrics& code, ImageFiles& images) {
-  LazySidecar sidecar(suite.machine.python);
-  ChatRenderer renderer(sidecar);
-  SidecarTables tables(sidecar);
-  return prepare_work(std::move(suite), limit, facts, {&renderer, &tables, &code, &images});
-}
+/// What prepares the work; tasks over answers are prepared while it runs.
+struct Preparation {
+  explicit Preparation(const std::string& python) : sidecar(python), renderer(sidecar), tables(sidecar) {}
+  LazySidecar sidecar;
+  ChatRenderer renderer;
+  SidecarTables tables;
+};
 
 /// What is worth knowing of the work before it begins.
 void tell_notes(const Work& work, const RunOptions& options, const std::function<void(const std::string&)>& say) {
@@ -88,7 +88,10 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   SidecarMetrics code(for_metrics);
   directory.refuse_foreign();  // images that come as bytes are written there
   ImageFiles images(directory.images());
-  const Work work = prepared(std::move(file.suite), options.limit, facts, code, images);
+  std::optional<Preparation> preparation(file.suite.machine.python);
+  Interpreters interpreters{&preparation->renderer, &preparation->tables, &code, &images};
+  Work work = prepare_work(std::move(file.suite), options.limit, facts, interpreters);
+  if (work.waiting.empty()) preparation.reset(), interpreters = {};
   tell_notes(work, options, say);
   preparing.reset();
   LockPatience patience;
@@ -116,7 +119,8 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   const auto begin = std::chrono::steady_clock::now();
   const auto now = [begin]() -> Moment { return std::chrono::steady_clock::now() - begin; };
   Orchestrator orchestrator(work, options, directory, store, &lock,
-                            {transport, now, asked, std::cerr, std::cout, calibration_path()}, std::move(resumed));
+                            {transport, now, asked, std::cerr, std::cout, calibration_path(), interpreters},
+                            std::move(resumed));
   return orchestrator.run();
 }
 

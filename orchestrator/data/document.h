@@ -16,6 +16,7 @@ struct Document {
   std::string file;
   std::size_t number = 0;  ///< from 1: of the line where it begins; in a file that has no lines, of the row
   Place place = Place::line;
+  std::string failure = {};  ///< over an answer: why there is none, so that nothing can be asked; "": there is one
   std::optional<std::vector<Image>> images = {};  ///< that it asks with; absent where nobody has looked for any
 
   std::string where() const { return file + (place == Place::line ? ":" : ": row ") + std::to_string(number); }

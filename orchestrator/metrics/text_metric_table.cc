@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <initializer_list>
 #include <string_view>
 
+#include "orchestrator/cpython/python_text.h"
 #include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/math_answer.h"
 #include "orchestrator/metrics/open_answer.h"
@@ -123,12 +125,29 @@ void check_rouge(const Json& options, const std::string& where) {
       throw UsageError(where + ": expected stem: true or false, found " + key + ": " + value.dump());
 }
 
+/// A grade: the number that the text is; where it is none, `otherwise`.
+MetricValue number(const std::string& prediction, References, const Json& options) {
+  const std::string text = python::strip(prediction);
+  double value = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = read.ec == std::errc() && read.ptr == text.data() + text.size() && std::isfinite(value);
+  return {whole ? value : options.value("otherwise", 0.0)};
+}
+
+void check_number(const Json& options, const std::string& where) {
+  for (const auto& [name, value] : options.items())
+    if (name != "otherwise" || !value.is_number())
+      throw UsageError(where + ": expected otherwise: the value of a text that is no number, found " + name + ": " +
+                       value.dump());
+}
+
 const Row kTable[] = {
     {"exact_match",
      [](const std::string& prediction, References references, const Json& options) {
        return best(references, [&](const std::string& one) { return exact_match(prediction, one, options); });
      },
      check_exact_match_options},
+    {"number", number, check_number},
     {"token_f1", compared<token_f1>, check_none},
     {"squad_em", compared<squad_exact_match>, check_none},
     {"exact_match_stripped", compared<exact_match_stripped>, check_none},

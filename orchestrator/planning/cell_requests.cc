@@ -113,7 +113,7 @@ class Builder {
         sampler_(spec_, pool()) {}
 
   CellRequests build(DocumentLimit limit) {
-    const std::size_t count = limit.of(all_.size());
+    const std::size_t count = spec_.upstream ? all_.size() : limit.of(all_.size());  // what it reads was limited
     const std::size_t at_once = style_.renderer ? kRenderedAtOnce : 1;
     for (std::size_t begin = 0; begin < count; begin += at_once) add(begin, std::min(count, begin + at_once));
     cell_.first_request.push_back(static_cast<std::uint32_t>(cell_.requests.size()));
@@ -126,6 +126,7 @@ class Builder {
   bool same_split() const { return spec_.fewshot.split == "test"; }
   std::vector<Document>& pool() { return same_split() ? all_ : other_; }
   std::vector<Document> rows_of(const std::string& split) const {
+    if (spec_.upstream && split == "test") return task_.rows;
     return read_documents(spec_.data.at(split), task_.tables,
                           may_have_images_ ? pictures_of(task_, *style_.files) : Pictures{});
   }
@@ -144,9 +145,16 @@ class Builder {
     std::vector<const Document*> of;       // of each conversation
     std::vector<std::size_t> first = {0};  // of each document
     for (std::size_t d = begin; d < end; ++d) {
+      if (!all_[d].failure.empty()) {
+        first.push_back(conversations.size());
+        continue;
+      }
       const std::vector<const Document*> examples = examples_of(all_[d]);
-      for (std::string& question : type_.questions(task_, all_[d]))
-        conversations.push_back(assemble_messages(task_, type_, style_.system, examples, all_[d], std::move(question)));
+      attempt(all_[d], [&] {
+        for (std::string& question : type_.questions(task_, all_[d]))
+          conversations.push_back(
+              assemble_messages(task_, type_, style_.system, examples, all_[d], std::move(question)));
+      });
       of.resize(conversations.size(), &all_[d]);
       first.push_back(conversations.size());
     }
@@ -156,13 +164,29 @@ class Builder {
       prompt.contexts.clear();
       for (std::size_t i = first[d - begin]; i < first[d - begin + 1]; ++i)
         prompt.contexts.push_back(std::move(contexts[i]));
-      add(type_.requests(task_, all_[d], prompt), all_[d].where());
+      std::vector<Request> requests;
+      if (all_[d].failure.empty())
+        attempt(all_[d], [&] {
+          requests = type_.requests(task_, all_[d], prompt);
+          refuse_past_message(requests, all_[d].where());
+        });
+      if (!all_[d].failure.empty()) requests.clear();
+      add(std::move(requests));
     }
   }
-  void add(std::vector<Request> requests, const std::string& where) {
+  /// A row that an answer made costs itself alone; one of a file is told before anything has run.
+  template <class Act>
+  void attempt(Document& row, Act act) const {
+    if (!spec_.upstream || task_.rows_are_foreseen) return act();
+    try {
+      act();
+    } catch (const InputError& error) {
+      row.failure = error.what();
+    }
+  }
+  void add(std::vector<Request> requests) {
     if (may_have_images_) never_truncate(requests);
     if (style_.reasoning) watch_reasoning(requests, spec_, *style_.reasoning);
-    refuse_past_message(requests, where);
     cell_.first_request.push_back(static_cast<std::uint32_t>(cell_.requests.size()));
     std::ranges::move(requests, std::back_inserter(cell_.requests));
   }

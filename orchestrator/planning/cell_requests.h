@@ -22,8 +22,8 @@ struct PromptStyle {
   const ModelFacts* facts = nullptr;
 };
 
-/// Documents in order, few-shot drawn in that order, at most `limit` documents. Throws InputError naming a row;
-/// UsageError where an answer would be scored behind a trace that the prompt has opened.
+/// Documents in order, few-shot drawn in that order, at most `limit` documents; of one that failed no requests. Throws
+/// InputError naming a row; UsageError where an answer would be scored behind a trace that the prompt has opened.
 CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style = {});
 
 }  // namespace proctor

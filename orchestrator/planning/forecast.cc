@@ -37,13 +37,14 @@ Predictor predictor_of(const Work& work, Calibration known) {
 Forecast::Forecast(const Work& work, Predictor predictor)
     : work_(work), predictor_(std::move(predictor)), modules_(work.suite.modules.size()) {
   std::vector<LargestShard> largest(modules_.size());
-  for (const Shard& shard : work.shards) {
-    modules_[shard.module.value].run_s += shard_seconds(shard);
-    LargestShard& of_module = largest[shard.module.value];
-    of_module.tokens = std::max(of_module.tokens, shard.tokens);
-    if (std::holds_alternative<Generate>(ask_of(work, shard)))
-      of_module.generating = std::max(of_module.generating, shard.tokens);
-  }
+  for (const std::vector<Shard>* shards : {&work.shards, &work.expected})
+    for (const Shard& shard : *shards) {
+      modules_[shard.module.value].run_s += shard_seconds(shard);
+      LargestShard& of_module = largest[shard.module.value];
+      of_module.tokens = std::max(of_module.tokens, shard.tokens);
+      if (std::holds_alternative<Generate>(ask_of(work, shard)))
+        of_module.generating = std::max(of_module.generating, shard.tokens);
+    }
   for (std::uint32_t m = 0; m < modules_.size(); ++m) {
     const Module& module = work.suite.modules[m];
     const ModelFacts& facts = work.facts[m];
@@ -70,18 +71,20 @@ std::vector<CellForecast> Forecast::cells() const {
     CellForecast& forecast = cells.emplace_back();
     const std::vector<Request>& requests = work_.requests_of(cell.module, cell.task).requests;
     forecast.requests = requests.size();
+    forecast.foreseen = work_.waits(cell.task);
     ModelFacts facts = work_.facts[cell.module.value];
     facts.vision = work_.vision_of(cell.module, cell.task);
     for (const Request& request : requests)
       for (const Part& part : request.parts) forecast.tokens += tokens_of(facts, part);
   }
-  for (const Shard& shard : work_.shards) {
-    CellForecast& forecast = cells[index.at({shard.module, shard.task})];
-    ++forecast.shards;
-    forecast.computed_tokens += shard.tokens;
-    forecast.flops += shard.flops;
-    forecast.run_s += shard_seconds(shard);
-  }
+  for (const std::vector<Shard>* shards : {&work_.shards, &work_.expected})
+    for (const Shard& shard : *shards) {
+      CellForecast& forecast = cells[index.at({shard.module, shard.task})];
+      ++forecast.shards;
+      forecast.computed_tokens += shard.tokens;
+      forecast.flops += shard.flops;
+      forecast.run_s += shard_seconds(shard);
+    }
   return cells;
 }
 
@@ -102,7 +105,8 @@ MemoryNeed Forecast::memory(std::uint32_t m, std::uint32_t tensor_parallel, cons
 
 std::vector<ModuleOutlook> Forecast::outlooks() const {
   std::vector<double> flops(modules_.size(), 0);
-  for (const Shard& shard : work_.shards) flops[shard.module.value] += shard.flops;
+  for (const std::vector<Shard>* shards : {&work_.shards, &work_.expected})
+    for (const Shard& shard : *shards) flops[shard.module.value] += shard.flops;
   std::vector<ModuleOutlook> all;
   for (std::size_t m = 0; m < modules_.size(); ++m)
     all.push_back({work_.suite.modules[m].tensor_parallel, flops[m] > 0 ? modules_[m].run_s / flops[m] : 0,
@@ -117,10 +121,22 @@ Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::
   for (std::size_t m = 0; m < modules_.size(); ++m)
     scenario.modules.push_back(
         {work_.suite.modules[m].tensor_parallel, modules_[m].load_s, modules_[m].teardown_s, {}});
-  for (std::size_t s = 0; s < work_.shards.size(); ++s) {
-    if (!answered.empty() && answered[s]) continue;
-    const double seconds = shard_seconds(work_.shards[s]);
-    scenario.modules[work_.shards[s].module.value].shards.push_back({seconds, seconds});
+  const auto simulated = [&](const Shard& shard) -> SimulatedShard {
+    const double seconds = shard_seconds(shard);
+    return {seconds, seconds, static_cast<std::uint32_t>(index_of_cell(work_, shard.module, shard.task))};
+  };
+  for (std::size_t s = 0; s < work_.shards.size(); ++s)
+    if (s >= answered.size() || !answered[s])
+      scenario.modules[work_.shards[s].module.value].shards.push_back(simulated(work_.shards[s]));
+  for (std::uint32_t c = 0; c < work_.cells.size(); ++c) {
+    const Task& task = work_.suite.tasks[work_.cells[c].task.value];
+    if (!work_.waits(work_.cells[c].task)) continue;
+    SimulatedCell& cell = scenario.waiting.emplace_back(SimulatedCell{work_.cells[c].module, c, {}, {}});
+    for (const Source& source : task.upstream->sources)
+      cell.reads.push_back(static_cast<std::uint32_t>(index_of_cell(work_, source, task)));
+    for (const Shard& shard : work_.expected)
+      if (shard.module == work_.cells[c].module && shard.task == work_.cells[c].task)
+        cell.shards.push_back(simulated(shard));
   }
   double devices = 0, busy = 0;  // of all devices
   for (std::uint32_t node : nodes) devices += node;
@@ -128,6 +144,9 @@ Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::
     busy += module.tensor_parallel * (module.load_s + module.teardown_s);
     for (const SimulatedShard& shard : module.shards) busy += module.tensor_parallel * shard.actual_s;
   }
+  for (const SimulatedCell& cell : scenario.waiting)
+    for (const SimulatedShard& shard : cell.shards)
+      busy += scenario.modules[cell.module.value].tensor_parallel * shard.actual_s;
   scenario.expect_no_faults(busy / std::max(1.0, devices));
   return scenario;
 }

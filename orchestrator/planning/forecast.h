@@ -14,6 +14,7 @@ namespace proctor {
 
 struct CellForecast {
   std::size_t requests = 0, shards = 0;
+  bool foreseen = false;                   ///< of answers that are not here yet
   double tokens = 0, computed_tokens = 0;  ///< before and after sharing
   double flops = 0;
   double run_s = 0;  ///< of all its shards, on one gang

@@ -4,6 +4,7 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -40,12 +41,15 @@ struct Work {
   std::vector<std::string> notes;                               ///< what the user should know
   std::vector<ModelFacts> facts;                                ///< of each module
   DeviceFacts device;
-  std::vector<Cell> cells;  ///< module by module, tasks in suite order
-  std::vector<Shard> shards;
-  std::vector<std::string> shard_hashes;       ///< of each shard's requests
+  std::vector<Cell> cells;                ///< module by module, tasks in suite order
+  std::set<TaskId> waiting;               ///< tasks over answers that are not here yet: their requests are as foreseen
+  std::vector<Shard> expected;            ///< of those
+  std::vector<Shard> shards;              ///< of all others; grows as answers come (chain.h)
+  std::vector<std::string> shard_hashes;  ///< of each shard's requests
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
   std::vector<Program> guests;                 ///< programs 1, 2, ...
   std::vector<Occupant> occupants;             ///< of each module: what has to run in its slots
+  bool waits(TaskId task) const { return waiting.contains(task); }
   Occupant occupant_of(std::size_t module) const { return module < occupants.size() ? occupants[module] : Occupant{}; }
   std::size_t set_of(ModuleId module, TaskId task) const {
     const auto found = own_sets.find({module, task});
@@ -91,7 +95,11 @@ Work prepare_work(Suite suite, DocumentLimit limit, FactSource& facts, const Int
 
 /// Whether an answer is a function of its shard, on one kind of machine: proctor's own, and a guest's that says so.
 bool is_reproducible(const ModelFacts& facts);
+/// Whether a cell's answers are: its module's, and those that it reads.
+bool is_reproducible(const Work& work, ModuleId module, TaskId task);
 
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);
+/// Of a cell that a task reads. Throws UsageError where there is none, since the module's engine does not answer it.
+std::size_t index_of_cell(const Work& work, const Source& source, const Task& reader);
 
 }  // namespace proctor

@@ -99,17 +99,22 @@ Template::Template(const std::string& text, const std::string& where) : text_(te
 
 const nlohmann::ordered_json& Template::find(const Part& part, const Document& document) const {
   const nlohmann::ordered_json* value = &document.row;
+  std::string place;  // so far
   for (const Step& step : part.path) {
     const auto* key = std::get_if<std::string>(&step);
     const bool there = key ? value->is_object() && value->contains(*key)
                            : value->is_array() && std::get<std::size_t>(step) < value->size();
     if (!there) {
+      const bool inside = value != &document.row && value->is_object();
       std::string fields;
-      for (const auto& [name, unused] : document.row.items()) fields += (fields.empty() ? "" : ", ") + name;
+      for (const auto& [name, unused] : (inside ? *value : document.row).items())
+        fields += (fields.empty() ? "" : ", ") + name;
       throw InputError(document.where() + ": the row has no " +
                        (key ? "field '" + *key + "'" : "element " + std::to_string(std::get<std::size_t>(step))) +
-                       ", which the template '" + text_ + "' needs (the row has: " + fields + ")");
+                       ", which the template '" + text_ + "' needs (" + (inside ? "its " + place : "the row") +
+                       " has: " + fields + ")");
     }
+    place += key ? (place.empty() ? "" : ".") + *key : "[" + std::to_string(std::get<std::size_t>(step)) + "]";
     value = key ? &value->at(*key) : &value->at(std::get<std::size_t>(step));
   }
   return *value;

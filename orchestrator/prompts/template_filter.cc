@@ -98,6 +98,16 @@ TemplateFilter letter(const Arguments&) {
   });
 }
 
+/// A list as one text.
+TemplateFilter join(const Arguments& given) {
+  return [between = given[0]](const Json& value) {
+    if (!value.is_array()) throw InputError("| join takes a list, found " + value.dump());
+    std::string text;
+    for (std::size_t i = 0; i < value.size(); ++i) text += (i == 0 ? "" : between) + python::str(value[i]);
+    return Json(text);
+  };
+}
+
 struct Row {
   const char* name;
   const char* arguments;  // as messages show them
@@ -113,6 +123,7 @@ const Row kTable[] = {
     {"unless", "(\"text\")", 1, unless},
     {"when", "(\"text\", \"then\", \"else\")", 3, when},
     {"python_list", "", 0, python_list},
+    {"join", "(\"between\")", 1, join},
     {"lettered", "", 0, lettered},
     {"letter", "", 0, letter},
 };
@@ -160,8 +171,12 @@ std::optional<std::string> quoted(const std::string& expression, std::size_t& at
   std::string text;
   for (++at; at < expression.size(); ++at) {
     if (expression[at] == mark) return ++at, text;
-    if (expression[at] == '\\' && at + 1 < expression.size()) ++at;
-    text += expression[at];
+    char letter = expression[at];
+    if (letter == '\\' && at + 1 < expression.size()) {
+      letter = expression[++at];
+      letter = letter == 'n' ? '\n' : letter == 't' ? '\t' : letter;
+    }
+    text += letter;
   }
   return std::nullopt;
 }

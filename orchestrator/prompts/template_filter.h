@@ -18,8 +18,8 @@ TemplateFilter parse_template_filter(const std::string& expression, const std::s
 
 /// Without outer spaces.
 std::string trimmed(std::string text);
-/// The text in quotation marks at `at`, which is behind it afterwards; nothing where it is not closed. \" and \\ stand
-/// for themselves.
+/// The text in quotation marks at `at`, which is behind it afterwards; nothing where it is not closed. \n and \t are
+/// a line's end and a tab; any other letter behind a \ stands for itself.
 std::optional<std::string> quoted(const std::string& expression, std::size_t& at);
 
 }  // namespace proctor

@@ -16,13 +16,17 @@ std::string cells_table(const Work& work, const Forecast& forecast) {
   std::string text = formatted("%-48s %10s %8s %14s %14s %10s %10s\n", "module / task", "requests", "shards",
                                "tokens (est.)", "after sharing", "TFLOP", "run s");
   const std::vector<CellForecast> cells = forecast.cells();
+  bool any_foreseen = false;
   for (std::size_t p = 0; p < work.cells.size(); ++p) {
     const CellForecast& cell = cells[p];
     const std::string name =
         work.suite.modules[work.cells[p].module.value].name + " / " + work.suite.tasks[work.cells[p].task.value].name;
-    text += formatted("%-48s %10zu %8zu %14.0f %14.0f %10.2f %10.1f\n", name.c_str(), cell.requests, cell.shards,
+    const std::string requests = (cell.foreseen ? "~" : "") + std::to_string(cell.requests);
+    text += formatted("%-48s %10s %8zu %14.0f %14.0f %10.2f %10.1f\n", name.c_str(), requests.c_str(), cell.shards,
                       cell.tokens, cell.computed_tokens, cell.flops / 1e12, cell.run_s);
+    any_foreseen = any_foreseen || cell.foreseen;
   }
+  if (any_foreseen) text += "~ over answers that are not here yet: figures are as they could come out\n";
   return text;
 }
 

@@ -42,7 +42,8 @@ RunReport::RunReport(const Work& work, Options options, const RunDirectory& dire
       events_(std::move(earlier.events)),
       overrides_(std::move(earlier.overrides)),
       answered_before_(std::move(earlier.answered)) {
-  for (const Shard& shard : work.shards) total_flops_ += shard.flops;
+  for (const std::vector<Shard>* shards : {&work.shards, &work.expected})
+    for (const Shard& shard : *shards) total_flops_ += shard.flops;
   std::string ledger;
   for (const LedgerLine& line : earlier.ledger) ledger += Json(line).dump() + "\n";
   if (std::filesystem::exists(directory.ledger()) || !ledger.empty())
@@ -215,7 +216,8 @@ void RunReport::add_forecast(Json& manifest, const std::vector<std::uint32_t>& w
                            {"allocated_peak", std::llround(forecast.memory.all())}};
   }
   double tokens = 0;
-  for (std::size_t s = 0; s < work_.shards.size(); ++s) tokens += answered_before_[s] ? 0 : work_.shards[s].tokens;
+  for (std::size_t s = 0; s < work_.shards.size(); ++s)
+    tokens += s < answered_before_.size() && answered_before_[s] ? 0 : work_.shards[s].tokens;
   manifest["tokens_estimated"] = std::llround(tokens);
   if (work_.shards.size() > kMostSimulated || workers.empty()) return;
   const Outcome outcome = simulate(forecast_.scenario(workers, answered_before_));
@@ -233,6 +235,9 @@ std::string RunReport::manifest(int code, const Standing& standing, const std::v
   for (const Cell& cell : work_.cells)
     json["identity"][work_.suite.modules[cell.module.value].name][work_.suite.tasks[cell.task.value].name] =
         cell.identity;
+  for (const Task& task : work_.suite.tasks)
+    if (task.upstream && task.upstream->of == Upstream::Of::best && task.upstream->sources.size() == 1)
+      json["chosen"][task.name] = task.upstream->sources.front().module;
   for (std::size_t m = 0; m < work_.suite.modules.size(); ++m)
     if (const auto& engine = work_.suite.modules[m].engine)
       json["engines"][work_.suite.modules[m].name] = {{"command", engine->command},

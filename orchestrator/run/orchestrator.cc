@@ -1,5 +1,7 @@
 #include "orchestrator/run/orchestrator.h"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "orchestrator/base/exit_code.h"
@@ -58,7 +60,7 @@ EarlierStarts earlier_starts(const Work& work, const Resumed& resumed) {
 
 }  // namespace
 
-Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
+Orchestrator::Orchestrator(Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
                            RunLock* lock, Surroundings surroundings, Resumed resumed)
     : work_(work),
       options_(options),
@@ -69,19 +71,24 @@ Orchestrator::Orchestrator(const Work& work, const RunOptions& options, const Ru
       scoreboard_(work, directory, options.limit,
                   [this](const auto& path, std::string content) { store_thread_.write(path, std::move(content)); }),
       forecast_(work, predictor_of(work, read_calibration(surroundings_.learned, work.device.kind))),
+      chain_(work, surroundings_.interpreters, resumed.chosen),
       report_(work, {options.progress, options.command_line, options.quiet}, directory, store_thread_, scoreboard_,
               forecast_, earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
       conductor_(conductor_options(work, resumed.next_visit, agents_.count()), forecast_.outlooks(), work.shards,
-                 *this) {
+                 *this),
+      later_(std::move(resumed.later)),
+      later_overrides_(std::move(resumed.later_overrides)) {
   report_.log("# started by host " + host_name() + ", pid " + std::to_string(getpid()));
   for (auto& [shard, responses] : resumed.answers) {
     conductor_.restore_answered(ShardId{shard});
-    scoreboard_.add(work.shards[shard], std::move(responses));
+    count(ShardId{shard}, std::move(responses));
   }
   for (const auto& [shard, overrides] : resumed.overrides) conductor_.restore_overrides(ShardId{shard}, overrides);
   if (resumed.bad_rows)
     report_.say("proctor: " + directory.database().string() + ": " + counted(resumed.bad_rows, "damaged row") +
                 "; what was there counts as not acknowledged and is computed again");
+  plan_what_is_ready();
+  expect_more();
   if (!resumed.answers.empty())
     report_.say("proctor: already answered: " + std::to_string(resumed.answers.size()) + " of " +
                 counted(work.shards.size(), "shard"));
@@ -260,9 +267,10 @@ void Orchestrator::on_durable() {
   given_up_.clear();
   for (ShardId shard : countable) {
     auto answered = unstored_.extract(shard);
-    scoreboard_.add(work_.shards[shard.value], std::move(answered.mapped()));
+    count(shard, std::move(answered.mapped()));
     conductor_.on_stored(shard, clock_.now());
   }
+  if (!chain_.done()) plan_what_is_ready();
 }
 
 void Orchestrator::step() {
@@ -277,7 +285,8 @@ void Orchestrator::step() {
 
 /// Throws EnvironmentError where nothing can go on.
 bool Orchestrator::goes_on() {
-  if (conductor_.finished() && (conductor_.unstored() == 0 || !drain_reason_.empty())) return false;
+  const bool all = conductor_.unstored() == 0 && chain_.done();
+  if (conductor_.finished() && (all || !drain_reason_.empty())) return false;
   if (!agents_.all_here() && now() > kHelloDeadline && !std::exchange(incomplete_, true)) {
     conductor_.go_on_without_the_missing();
     warn(std::to_string(agents_.count() - agents_.hosts().size()) + " of " + std::to_string(agents_.count()) +
@@ -292,13 +301,13 @@ bool Orchestrator::goes_on() {
 }
 
 int Orchestrator::run_to_the_end() {
-  if (conductor_.unstored() > 0)
+  if (conductor_.unstored() > 0 || !chain_.done())
     for (agents_.start(configuration(work_, options_, directory_)); goes_on();) step();
   conductor_.drain();  // what becomes durable from here on frees nobody for more
   conductor_.abandon_silent();
   flush_store();
   on_durable();
-  if (conductor_.unstored() == 0) {
+  if (conductor_.unstored() == 0 && chain_.done()) {
     report_.log("the last answer is stored");
     agents_.stop(false);  // scoring may take longer than they would wait for a word
   }
@@ -368,7 +377,7 @@ int Orchestrator::finish() {
   report_.log("everything is scored");
   report_.show_progress(standing(), true);
   int code = kDone;
-  if (conductor_.unstored() > 0)
+  if (conductor_.unstored() > 0 || !chain_.done())
     code = surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
   else if (scoreboard_.failed_requests() > 0 || !scoreboard_.failures().empty())
     code = kSomeFailed;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "orchestrator/base/signals.h"
+#include "orchestrator/planning/chain.h"
 #include "orchestrator/planning/forecast.h"
 #include "orchestrator/ranks/agents.h"
 #include "orchestrator/ranks/patient_clock.h"
@@ -27,18 +28,19 @@ namespace proctor {
 /// What a run stands on, so that tests can put their own in its place. All outlive the orchestrator.
 struct Surroundings {
   Transport& transport;
-  std::function<Moment()> now;    ///< seconds since this start; never stands still
-  std::function<Asked()> asked;   ///< what signals ask for
-  std::ostream& terminal;         ///< what a person reads meanwhile
-  std::ostream& results;          ///< what is printed at the end
-  std::filesystem::path learned;  ///< the calibration file
+  std::function<Moment()> now;     ///< seconds since this start; never stands still
+  std::function<Asked()> asked;    ///< what signals ask for
+  std::ostream& terminal;          ///< what a person reads meanwhile
+  std::ostream& results;           ///< what is printed at the end
+  std::filesystem::path learned;   ///< the calibration file
+  Interpreters interpreters = {};  ///< of tasks over answers
 };
 
 class Orchestrator final : private Executor {
  public:
   /// `lock`: nullptr in tests.
-  Orchestrator(const Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store,
-               RunLock* lock, Surroundings surroundings, Resumed resumed);
+  Orchestrator(Work& work, const RunOptions& options, const RunDirectory& directory, RunStore& store, RunLock* lock,
+               Surroundings surroundings, Resumed resumed);
   /// Runs to the end; returns the exit code.
   int run();
 
@@ -89,12 +91,18 @@ class Orchestrator final : private Executor {
   int stop_writing(const std::string& why);
   void fail(const std::exception& error);
 
+  // tasks over answers
+  void count(ShardId shard, std::vector<Response> responses);
+  void plan_what_is_ready();
+  void expect_more();
+  void restore(ShardId shard);
+
   std::vector<Request> requests_of(ShardId shard) const;
   const ImageOptions& image_of(ShardId shard) const;
   RunReport::Standing standing() const { return {conductor_.busy(), conductor_.slots(), conductor_.unstored()}; }
   Moment now() const { return surroundings_.now(); }
 
-  const Work& work_;
+  Work& work_;
   const RunOptions& options_;
   const RunDirectory& directory_;
   Surroundings surroundings_;
@@ -102,11 +110,13 @@ class Orchestrator final : private Executor {
   StoreThread store_thread_;
   Scoreboard scoreboard_;
   Forecast forecast_;
+  Chain chain_;
   RunReport report_;
   Conductor conductor_;
-  PatientClock clock_;                                    // the conductor's
-  std::map<ShardId, std::vector<Response>> unstored_;     // answered, not yet durable
-  std::vector<ShardId> given_up_;                         // failed for this run only: count without being stored
+  PatientClock clock_;                                          // the conductor's
+  std::map<ShardId, std::vector<Response>> unstored_;           // answered, not yet durable
+  std::map<std::string, std::string> later_, later_overrides_;  // of earlier starts, by hashes of shards to come
+  std::vector<ShardId> given_up_;                               // failed for this run only: count without being stored
   std::map<VisitId, std::optional<ShardId>> sent_ahead_;  // the shard whose requests a visit's workers have already
   std::string drain_reason_;
   Moment drain_until_{0};

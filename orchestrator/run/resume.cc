@@ -29,7 +29,11 @@ std::string change_of(const std::string& key, const nlohmann::json& before, cons
   };
   if (key == "requests" && limit(before) != limit(now))
     return "it began with " + limit(before) + ", now there is " + limit(now);
-  if (key == "requests") return "its requests are others (rows, prompts, few-shot examples or generation settings)";
+  if (key == "foreseen" && limit(before) != limit(now))
+    return "it began with " + limit(before) + ", now there is " + limit(now);
+  if (key == "answers") return "what it reads has changed";
+  if (key == "requests" || key == "foreseen")
+    return "its requests are others (rows, prompts, few-shot examples or generation settings)";
   if (key == "plan") return "its requests are divided otherwise among workers";
   return key + " was " + (before.contains(key) ? before.at(key).dump() : "absent") + ", is " + now.at(key).dump();
 }
@@ -45,16 +49,39 @@ void refuse_changed(const std::string& cell, const nlohmann::json& before, const
                    "; --redo-changed computes changed pairs again, --fresh begins anew, --out keeps both");
 }
 
+using Plans = std::map<std::pair<ModuleId, TaskId>, std::string>;
+
 /// Each cell's shards as planned, as one text: the same work has to be cut in the same way.
-std::map<std::pair<ModuleId, TaskId>, std::string> plans(const Work& work) {
-  std::map<std::pair<ModuleId, TaskId>, std::string> plans;
+Plans plans(const Work& work) {
+  Plans plans;
   for (std::size_t s = 0; s < work.shards.size(); ++s)
     plans[{work.shards[s].module, work.shards[s].task}] += work.shard_hashes[s];
   return plans;
 }
 
-std::string name_of(const Work& work, const Cell& cell) {
-  return work.suite.modules[cell.module.value].name + " / " + work.suite.tasks[cell.task.value].name;
+nlohmann::json identity_record(const Work& work, const Cell& cell, const Plans& plans) {
+  nlohmann::json record = cell.identity;
+  const auto plan = plans.find({cell.module, cell.task});
+  if (!work.waits(cell.task)) record["plan"] = xxh3_hex(plan == plans.end() ? "" : plan->second);
+  record["limit"] = work.limit.value;  // for messages
+  return record;
+}
+
+/// Of the cells of a task, as far as they are known before anything is answered: so what it can be chosen of.
+std::string settings_hash(const Work& work, const Task& task) {
+  std::string text;
+  for (const Cell& cell : work.cells)
+    if (work.suite.tasks[cell.task.value].name == task.name) text += cell.identity.at("answers").dump();
+  return xxh3_hex(text);
+}
+
+void read_choices(RunStore& store, const Work& work, Resumed& resumed) {
+  for (const auto& [name, payload] : store.all("chosen")) {
+    const auto task = std::ranges::find(work.suite.tasks, name, &Task::name);
+    if (task == work.suite.tasks.end() || !task->upstream || task->upstream->of != Upstream::Of::best) continue;
+    const auto record = nlohmann::json::parse(payload);
+    if (record.at("settings") == settings_hash(work, *task)) resumed.chosen[name] = record.at("module");
+  }
 }
 
 void read_log(RunStore& store, const Work& work, Resumed& resumed) {
@@ -69,13 +96,29 @@ void read_log(RunStore& store, const Work& work, Resumed& resumed) {
     if (kind != "answer") return;
     if (const auto shard = shard_of.find(std::string(key)); shard != shard_of.end())
       resumed.answers[shard->second] = decode_responses(payload);
+    else if (!work.waiting.empty())
+      resumed.later[std::string(key)] = payload;
   });
   for (const auto& [hash, payload] : store.all("shape"))
     if (const auto shard = shard_of.find(hash); shard != shard_of.end())
       resumed.overrides[shard->second] = decode_overrides(payload);
+    else if (!work.waiting.empty())
+      resumed.later_overrides[hash] = payload;
 }
 
 }  // namespace
+
+std::string name_of(const Work& work, const Cell& cell) {
+  return work.suite.modules[cell.module.value].name + " / " + work.suite.tasks[cell.task.value].name;
+}
+
+std::string identity_record(const Work& work, const Cell& cell) {
+  return identity_record(work, cell, plans(work)).dump();
+}
+
+std::string encode_choice(const Work& work, TaskId id, const std::string& module) {
+  return nlohmann::json{{"module", module}, {"settings", settings_hash(work, work.suite.tasks[id.value])}}.dump();
+}
 
 std::string encode_overrides(const ShardOverrides& overrides) {
   nlohmann::json json = {
@@ -94,12 +137,10 @@ ShardOverrides decode_overrides(std::string_view payload) {
 Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
   refuse_other_suite(store, work);
   std::vector<std::pair<std::string, std::string>> cells;
-  auto planned = plans(work);
+  const Plans planned = plans(work);
   for (const Cell& cell : work.cells) {
     const std::string name = name_of(work, cell);
-    nlohmann::json now = cell.identity;
-    now["plan"] = xxh3_hex(planned[{cell.module, cell.task}]);
-    now["limit"] = work.limit.value;  // for messages
+    const nlohmann::json now = identity_record(work, cell, planned);
     if (const auto before = store.get("pair", name); before && !redo_changed)
       refuse_changed(name, nlohmann::json::parse(*before), now);
     cells.emplace_back(name, now.dump());
@@ -110,6 +151,7 @@ Resumed resume(RunStore& store, const Work& work, bool redo_changed) {
   store.commit();
   Resumed resumed;
   read_log(store, work, resumed);
+  read_choices(store, work, resumed);
   if (const auto last = store.get("meta", "last_visit"))
     resumed.next_visit = static_cast<std::uint32_t>(std::stoul(*last)) + 1;
   resumed.bad_rows = store.bad_rows();

@@ -16,6 +16,9 @@ namespace proctor {
 struct Resumed {
   std::map<std::uint32_t, std::vector<Response>> answers;  ///< by shard index
   std::map<std::uint32_t, ShardOverrides> overrides;       ///< by shard index
+  std::map<std::string, std::string> later;                ///< answers as stored, by the hashes of shards to come
+  std::map<std::string, std::string> later_overrides;      ///< as stored, by the same
+  std::map<std::string, std::string> chosen;               ///< the best module of a task, by the task's name
   std::vector<std::string> events;                         ///< of earlier starts
   std::vector<LedgerLine> ledger;                          ///< of earlier starts
   std::size_t bad_rows = 0;                                ///< damaged: what they held is computed again
@@ -25,6 +28,13 @@ struct Resumed {
 
 /// Throws UsageError naming the key that changed. Writes the suite's and the cells' identity.
 Resumed resume(RunStore& store, const Work& work, bool redo_changed);
+
+/// A cell as messages and the store call it: "module / task".
+std::string name_of(const Work& work, const Cell& cell);
+/// What the store keeps of a cell whose requests are known.
+std::string identity_record(const Work& work, const Cell& cell);
+/// What the store keeps of a choice: it holds for this work of the cells that it was made of.
+std::string encode_choice(const Work& work, TaskId task, const std::string& module);
 
 /// What is stored of a shard's overrides.
 std::string encode_overrides(const ShardOverrides& overrides);

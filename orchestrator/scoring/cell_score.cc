@@ -15,21 +15,6 @@ namespace {
 
 using python::Ascii;
 
-std::vector<FilterPipeline> filters_of(const Task& task) {
-  if (!task.filters.empty()) return task.filters;
-  if (!task_type_of(task).is_scored()) return {};
-  FilterPipeline first;
-  first.steps.emplace_back();
-  first.steps.back().function = "take_first";
-  return {first};
-}
-
-std::string first_error(std::span<const Response> responses) {
-  for (const Response& response : responses)
-    if (!response.error.empty()) return response.error;
-  return "";
-}
-
 /// A response that a filter cannot read (a pattern past its match limit) costs its document, not the run.
 MetricValues score_one(const TaskTemplates& task, const TaskType& type, Answered& one, const FilterPipeline& filter) {
   if (!one.failure.empty()) return {};
@@ -60,6 +45,8 @@ CellScorer::CellScorer(const TaskTemplates& task, const CellRequests& cell, std:
   for (Table& table : tables_) table.lines.resize(cell.documents.size());
   for (Table& table : tables_) table.scored.resize(cell.documents.size());
   hashes_.resize(type_.is_scored() ? cell.documents.size() : 0);
+  for (std::size_t d = 0; d < cell.documents.size(); ++d)
+    if (!cell.documents[d].failure.empty()) score(d, {});
 }
 
 std::size_t CellScorer::document_of(std::uint32_t request) const {
@@ -113,7 +100,7 @@ void CellScorer::score_by_code(std::span<const std::pair<std::size_t, std::vecto
 void CellScorer::score(std::size_t d, std::span<const Response> responses) {
   const std::uint32_t first = cell_.first_request[d];
   Answered one{&cell_.documents[d], d, std::span(cell_.requests).subspan(first, responses.size()), responses,
-               first_error(responses)};
+               responses.empty() ? cell_.documents[d].failure : first_error(responses)};
   for (const Response& response : responses) {
     truncated_ += truncated_of(response.answer) > 0;
     count_trace(response.answer);
@@ -123,7 +110,7 @@ void CellScorer::score(std::size_t d, std::span<const Response> responses) {
   } else {
     SampleHashes& hashes = hashes_[d];
     hashes.document = sha256(python::json_dumps(one.document->row, Ascii::keep, 2));
-    hashes.prompt = sha256(shown_context(one.requests.front()));
+    hashes.prompt = sha256(one.requests.empty() ? "" : shown_context(one.requests.front()));
     hashes.target = sha256(type_.target(task_, *one.document));
   }
   for (std::size_t f = 0; f < filters_.size(); ++f) {

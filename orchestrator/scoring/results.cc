@@ -83,9 +83,27 @@ Json filter_list(const Task& task) {
   return filters;
 }
 
+/// Whose answers a task reads.
+Json answers_row(const Upstream& upstream) {
+  Json row = {{"answers", upstream.task}};
+  if (upstream.of == Upstream::Of::best) {
+    static constexpr const char* kStrategies[] = {"mean", "rank", "normalize_mean"};
+    row["best"] = {{"metrics", upstream.best.metrics},
+                   {"strategy", kStrategies[static_cast<std::size_t>(upstream.best.strategy)]},
+                   {"at_most_tokens", upstream.best.at_most_tokens ? Json(*upstream.best.at_most_tokens) : Json()}};
+    row["chosen"] = upstream.sources.front().module;
+  }
+  for (const Source& source : upstream.sources) row["of"].push_back({{"module", source.module}, {"task", source.task}});
+  if (upstream.top) row["top"] = *upstream.top;
+  static constexpr const char* kMissing[] = {"fail", "skip", "empty"};
+  row["missing"] = kMissing[static_cast<std::size_t>(upstream.missing)];
+  return row;
+}
+
 /// Paths as the task's file has them: the same wherever the checkout lies.
 Json data_of(const Task& task, const std::map<std::string, std::string>& hashes) {
   Json data = Json::object();
+  if (task.upstream) data[task.type == "rerank" ? "candidates" : "test"] = answers_row(*task.upstream);
   for (const auto& [split, hash] : hashes) {
     const auto name = task.data_names.find(split);
     data[split] = {{"path", name == task.data_names.end() ? Json() : Json(name->second)}, {"sha256", hash}};
@@ -240,7 +258,8 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
       {"bootstrap_iters", StderrOptions{}.bootstrap_iterations},
       {"random_seed", work.suite.seed}};
   if (module.engine) json["config"]["engine"] = engine_row(facts.engine);
-  if (!is_reproducible(facts)) json["reproducible"] = "no (engine)";
+  if (std::ranges::any_of(scores, [&](const auto& one) { return !is_reproducible(work, id, TaskId{one.first}); }))
+    json["reproducible"] = "no (engine)";
   json["tokenizer_eos_token"] = facts.eos_text;
   json["tokenizer_bos_token"] = facts.bos_text;
   json["max_length"] = facts.max_length;

@@ -23,7 +23,18 @@ Json response_text(const Answer& answer) {
   return std::get<CompressAnswer>(answer).text;
 }
 
-bool generates(const Answered& answered) { return std::holds_alternative<Generate>(answered.requests.front().ask); }
+bool generates(const Answered& answered) {
+  return !answered.requests.empty() && std::holds_alternative<Generate>(answered.requests.front().ask);
+}
+
+/// The first request of each instance; those behind it draw other texts of the same prompt.
+std::vector<std::size_t> instances_of(const Answered& answered) {
+  std::vector<std::size_t> first;
+  for (std::size_t r = 0; r < answered.requests.size(); ++r)
+    if (r == 0 || !generates(answered) || answered.requests[r].parts != answered.requests[r - 1].parts)
+      first.push_back(r);
+  return first;
+}
 
 /// Of each instance its responses, and what the filter makes of them: one, or a list of several.
 struct ResponseLists {
@@ -38,12 +49,16 @@ ResponseLists response_lists(const Answered& answered, const FilterPipeline& fil
     }
     return lists;
   }
-  std::vector<std::string> texts;
-  for (const Response& response : answered.responses) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
-  lists.responses.push_back(texts);
-  const std::vector<std::string> filtered =
-      apply_filter(of_row(filter, *answered.document), answers_of(answered.responses));
-  lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
+  const std::vector<std::size_t> first = instances_of(answered);
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const std::size_t end = i + 1 < first.size() ? first[i + 1] : answered.responses.size();
+    const std::span<const Response> mine = answered.responses.subspan(first[i], end - first[i]);
+    std::vector<std::string> texts;
+    for (const Response& response : mine) texts.push_back(std::get<GenerateAnswer>(response.answer).text);
+    lists.responses.push_back(texts);
+    const std::vector<std::string> filtered = apply_filter(of_row(filter, *answered.document), answers_of(mine));
+    lists.filtered.push_back(filtered.size() == 1 ? Json(filtered.front()) : Json(filtered));
+  }
   return lists;
 }
 
@@ -78,14 +93,13 @@ Json images_of(std::span<const Request> requests) {
 
 Json arguments_of(const Answered& answered) {
   Json arguments = Json::object();
-  const std::size_t instances = generates(answered) ? 1 : answered.requests.size();  // repeats are of one instance
-  for (std::size_t i = 0; i < instances; ++i) {
-    const Request& request = answered.requests[i];
+  for (const std::size_t first : instances_of(answered)) {
+    const Request& request = answered.requests[first];
     Json texts = Json::object();
     for (std::string& part : shown_parts(request)) texts["arg_" + std::to_string(texts.size())] = std::move(part);
     if (const auto* generate = std::get_if<Generate>(&request.ask))
       texts["arg_" + std::to_string(texts.size())] = generation_kwargs(*generate);
-    arguments["gen_args_" + std::to_string(i)] = std::move(texts);
+    arguments["gen_args_" + std::to_string(arguments.size())] = std::move(texts);
   }
   return arguments;
 }
@@ -173,9 +187,10 @@ std::string sample_line(const TaskTemplates& task, const TaskType& type, const A
 std::string response_line(const Answered& answered) {
   Json line;
   line["id"] = answered.document->row.value("id", Json(answered.index));
-  const Response& response = answered.responses.front();
-  if (!response.error.empty())
-    line["error"] = response.error;
+  const Response none;
+  const Response& response = answered.responses.empty() ? none : answered.responses.front();
+  if (!answered.failure.empty())
+    line["error"] = answered.failure;
   else
     std::visit(
         [&](const auto& answer) {

@@ -27,8 +27,9 @@ Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, Document
     : work_(work), directory_(directory), limit_(limit), write_(std::move(write)), cells_(work.cells.size()) {
   for (std::size_t c = 0; c < cells_.size(); ++c)
     cells_[c].progress.total = work.requests_of(work.cells[c].module, work.cells[c].task).requests.size();
-  for (const Shard& shard : work.shards)
-    cells_[index_of_cell(work, shard.module, shard.task)].progress.flops_left += shard.flops;
+  for (const std::vector<Shard>* shards : {&work.shards, &work.expected})
+    for (const Shard& shard : *shards)
+      cells_[index_of_cell(work, shard.module, shard.task)].progress.flops_left += shard.flops;
   thread_ = std::thread([this] { work_off(); });
 }
 
@@ -47,10 +48,23 @@ void Scoreboard::add(const Shard& shard, std::vector<Response> responses) {
   for (const Response& response : responses) failed_requests_ += !response.error.empty();
   progress.done += shard.requests.size();
   progress.flops_left -= shard.flops;
-  put({index, &shard, std::move(responses)});
+  put({index, shard.requests, std::move(responses)});
   if (progress.done < progress.total) return;
   ++complete_;
-  put({index, nullptr, {}});
+  put({index});
+}
+
+void Scoreboard::on_planned(TaskId task, std::span<const Shard> shards) {
+  for (std::size_t c = 0; c < cells_.size(); ++c) {
+    if (work_.cells[c].task != task) continue;
+    Progress& progress = cells_[c].progress;
+    progress = {0, work_.requests_of(work_.cells[c].module, task).requests.size(), 0};
+    for (const Shard& shard : shards)
+      if (shard.module == work_.cells[c].module && shard.task == task) progress.flops_left += shard.flops;
+    if (progress.total > 0) continue;
+    ++complete_;  // every document that it would have asked for has failed, or was left out
+    put({c});
+  }
 }
 
 void Scoreboard::put(Job job) {
@@ -92,7 +106,7 @@ void Scoreboard::carry_out(Job& job) {
         work_.templates[task], work_.requests_of(work_.cells[job.cell].module, work_.cells[job.cell].task),
         answers_file(directory_, work_.suite, work_.cells[job.cell]).parent_path(), options);
   }
-  if (job.shard) return scorer->add(job.shard->requests, std::move(job.responses));
+  if (job.requests) return scorer->add(*job.requests, std::move(job.responses));
   CellScore score = scorer->finish();
   std::string samples = std::move(score.samples);
   {
@@ -130,6 +144,7 @@ void Scoreboard::finish(std::size_t index, CellScore score) {
   cells_[index].scored = true;
   const auto [module, task] = std::pair(work_.cells[index].module.value, work_.cells[index].task.value);
   const Module& spec = work_.suite.modules[module];
+  fresh_.emplace_back(index, score.metrics);
   for (const std::string& failure : score.failures)
     failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
   if (task_type_of(work_.suite.tasks[task]).is_scored()) scores_[module].emplace(task, std::move(score));
@@ -144,7 +159,8 @@ void Scoreboard::finish(std::size_t index, CellScore score) {
 std::vector<std::size_t> Scoreboard::left_to_score() const {
   std::vector<std::size_t> left;
   for (std::size_t c = 0; c < cells_.size(); ++c)
-    if (!cells_[c].scored && cells_[c].progress.done == cells_[c].progress.total) left.push_back(c);
+    if (!cells_[c].scored && !work_.waits(work_.cells[c].task) && cells_[c].progress.done == cells_[c].progress.total)
+      left.push_back(c);
   return left;
 }
 

@@ -11,8 +11,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/planning/work.h"
@@ -37,6 +39,10 @@ class Scoreboard {
   Scoreboard& operator=(const Scoreboard&) = delete;
 
   void add(const Shard& shard, std::vector<Response> responses);
+  /// A task that waited for answers has its requests now; `shards`: all that its cells have.
+  void on_planned(TaskId task, std::span<const Shard> shards);
+  /// Cells whose figures have come since the last call.
+  std::vector<std::pair<std::size_t, std::vector<MetricScore>>> take_scores() { return std::exchange(fresh_, {}); }
   /// Hands out the files of what has been scored since. Throws what scoring threw (StoreFailure of a full disk).
   void collect(bool wait);
   /// Every module's results, if it has some, are handed out; samples may follow.
@@ -65,8 +71,8 @@ class Scoreboard {
   };
   struct Job {
     std::size_t cell = 0;
-    const Shard* shard = nullptr;  // nullptr: all has come, finish
-    std::vector<Response> responses;
+    std::optional<std::vector<std::uint32_t>> requests = {};  // of the cell; none: all has come, finish
+    std::vector<Response> responses = {};
   };
   struct Scored {  ///< a cell's figures, or then its samples
     std::size_t cell = 0;
@@ -85,6 +91,7 @@ class Scoreboard {
   std::vector<CellState> cells_;
   std::map<std::uint32_t, std::map<std::uint32_t, CellScore>> scores_;  // module -> task
   std::map<std::uint32_t, std::string> tables_;
+  std::vector<std::pair<std::size_t, std::vector<MetricScore>>> fresh_;
   std::size_t complete_ = 0, scored_ = 0, written_ = 0;  // cells
   std::size_t failed_requests_ = 0;
   std::vector<std::string> failures_;

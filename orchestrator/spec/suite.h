@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "orchestrator/spec/chat.h"
+#include "orchestrator/spec/upstream.h"
 #include "sharding/protocol/ask.h"
 #include "sharding/protocol/module.h"
 
@@ -70,6 +71,7 @@ using TemplateList = std::variant<std::string, std::vector<std::string>>;
 
 struct Task {
   std::string name;
+  std::string of_suite;  ///< the name that its file gives it; "": its own (that of `judge of a` is judge)
   std::string type;
   std::string file;                                      ///< the YAML it came from, for messages
   std::map<std::string, std::vector<std::string>> data;  ///< split -> its files, as they are found
@@ -99,6 +101,9 @@ struct Task {
   std::string gen_prefix;                              ///< template: the answer begins with it
   Chat chat;                                           ///< what this task changes of its modules'
   OnLong on_long = OnLong::truncate;
+  std::optional<Upstream> upstream;  ///< of a task over answers
+  /// What modules call it.
+  const std::string& base() const { return of_suite.empty() ? name : of_suite; }
 };
 
 struct Machine {

@@ -37,7 +37,7 @@ class RunStore {
   /// Where the database lies: the run directory.
   std::filesystem::path folder() const { return std::filesystem::path(path_).parent_path(); }
 
-  /// Records: `kind` is "meta", "pair", "shape" or "file".
+  /// Records: `kind` is "meta", "pair", "shape", "chosen" or "file".
   void put(std::string_view kind, std::string_view key, std::string_view payload);
   std::optional<std::string> get(std::string_view kind, std::string_view key);
   /// All good rows of a kind, by key.

@@ -4,6 +4,7 @@
 #include "orchestrator/metrics/corpus_metrics.h"
 #include "orchestrator/metrics/regex.h"
 #include "orchestrator/metrics/text_metric_table.h"
+#include "orchestrator/metrics/verdicts.h"
 #include "orchestrator/suite/task_keys.h"
 #include "orchestrator/task_types/row_options.h"
 #include "sharding/protocol/input_file.h"
@@ -29,6 +30,13 @@ Metric code_metric(const YamlFields& task, YamlFields fields, const TaskType& ty
   if (const auto why = why_no_file(metric.code)) fields.refuse("python", metric.code + ": " + *why);
   if (!is_there(metric.code)) fields.refuse("python", metric.code + ": no such file");
   return metric;
+}
+
+void check_verdict_options(const nlohmann::json& options, const std::string& where) {
+  for (const auto& [key, value] : options.items())
+    if ((key != "first" && key != "second") || !value.is_string())
+      throw UsageError(where + ": expected first and second: the judge's words for the answers, found " + key + ": " +
+                       value.dump());
 }
 
 }  // namespace
@@ -63,6 +71,8 @@ std::vector<Metric> read_metrics(YamlFields& fields, const TaskType& type) {
     check_row_options(metric.options, fields.file() + ": metrics: " + metric.name);
     if (is_text_metric(metric.name))
       check_text_metric_options(metric.name, metric.options, fields.file() + ": metrics: " + metric.name);
+    else if (is_verdict(metric.name))
+      check_verdict_options(metric.options, fields.file() + ": metrics: " + metric.name);
     else if (!metric.options.empty())
       fields.refuse("metrics", "'" + metric.name + "' takes no options");
   }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "orchestrator/metrics/hashes.h"
+#include "orchestrator/suite/chain_tasks.h"
 #include "orchestrator/suite/model_path.h"
 #include "orchestrator/suite/task_entries.h"
 #include "orchestrator/suite/yaml_fields.h"
@@ -288,8 +289,10 @@ SuiteFile read_suite(const SuiteSource& source, const std::vector<std::string>& 
       if (!task.group.empty() && task.group == other.name)
         throw UsageError(path + ": group '" + task.group + "' of task " + task.name + " is also a task's name");
   check_pairs(suite, path);
+  std::vector<std::string> notes = link_chains(suite);
   refuse_idle_chat_keys(suite, path);
   out.notes = idle_ones(suite);
+  std::ranges::move(notes, std::back_inserter(out.notes));
   resolved["tasks"] = tasks;
   for (std::size_t i = 0; i < suite.modules.size(); ++i) {
     const Module& module = suite.modules[i];

@@ -6,8 +6,10 @@
 #include <set>
 
 #include "orchestrator/metrics/repeats.h"
+#include "orchestrator/metrics/verdicts.h"
 #include "orchestrator/suite/data_place.h"
 #include "orchestrator/suite/task_keys.h"
+#include "orchestrator/suite/upstream_keys.h"
 
 namespace proctor {
 namespace {
@@ -63,14 +65,27 @@ void read_split(YamlFields& fields, const std::string& key, const std::string& s
 /// Types whose data are queries, a corpus and qrels.
 bool ranks(const std::string& type) { return type == "retrieval" || type == "rerank"; }
 
+/// What stands for a file of the task's data: the split that another task's answers are.
+const char* split_of_answers(const std::string& type) { return type == "rerank" ? "candidates" : "test"; }
+
 void read_data(YamlFields fields, Task& task) {
-  for (const auto& entry : fields.node()) read_split(fields, entry.first.Scalar(), entry.first.Scalar(), task);
+  for (const auto& entry : fields.node()) {
+    const std::string split = entry.first.Scalar();
+    if (!entry.second.IsMap()) {
+      read_split(fields, split, split, task);
+      continue;
+    }
+    if (split != split_of_answers(task.type))
+      fields.refuse(split, "expected a file's name; only `" + std::string(split_of_answers(task.type)) +
+                               "` can be another task's answers");
+    task.upstream = read_upstream(fields.map(split, split));
+  }
   const std::map<std::string, std::vector<std::string>> several = {
       {"retrieval", {"corpus", "queries", "qrels"}}, {"rerank", {"corpus", "queries", "qrels", "candidates"}}};
   const auto found = several.find(task.type);
   const std::vector<std::string> needed = found == several.end() ? std::vector<std::string>{"test"} : found->second;
   for (const std::string& split : needed)
-    if (!task.data.contains(split))
+    if (!task.data.contains(split) && !(task.upstream && split == split_of_answers(task.type)))
       throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: '" + split + "' is missing");
   for (const auto& [name, files] : task.data)
     if (found != several.end() && std::ranges::find(needed, name) == needed.end())
@@ -123,7 +138,8 @@ void check_task(YamlFields& fields, const Task& task) {
     need_placeholder(*compiled.question, "question");
     return only({"contexts", "question", "target_tokens", "metrics", "group"}, "");
   }
-  if (task.type == "loglikelihood" || task.type == "generate_until") need(task.target.has_value(), "target");
+  if (task.type == "loglikelihood" || (task.type == "generate_until" && !task.upstream))
+    need(task.target.has_value(), "target");
   if (task.type == "loglikelihood_rolling") {
     need(!task.text.empty(), "text");
     need_placeholder(*compiled.text, "text");
@@ -149,6 +165,29 @@ void check_task(YamlFields& fields, const Task& task) {
     fields.refuse("fewshot", "its split '" + task.fewshot.split + "' is not under data");
 }
 
+/// What tasks over answers cannot have, or need.
+void check_upstream(YamlFields& fields, const Task& task) {
+  if (!task.upstream) return;
+  if (task.data.contains("test")) fields.refuse("data", "has a file as test, and contexts are another task's answers");
+  for (const char* type : {"requests", "retrieval", "similarity"})
+    if (task.type == type) fields.refuse("data", "task type " + task.type + " cannot read another task's answers");
+  if (task.images) fields.refuse("images", "is not read by tasks over answers");
+  if (task.fewshot.count > 0 && task.fewshot.split == "test")
+    fields.refuse("fewshot", "examples cannot be another task's answers; name another split of data");
+  if (task.type == "generate_until" && !task.target)
+    for (const Metric& metric : task.metrics)
+      if (metric.name != "number" && !is_verdict(metric.name) && metric.code.empty())
+        fields.refuse("target", "is missing (metric " + metric.name + " compares with it)");
+  const bool pair = task.upstream->of == Upstream::Of::pair;
+  if (pair && task.type != "generate_until")
+    fields.refuse("data", "pair is read by generate_until, which says which answer is better");
+  for (const Metric& metric : task.metrics)
+    if (is_verdict(metric.name) && (!pair || task.generation.repeats > 1))
+      fields.refuse("metrics", "'" + metric.name +
+                                   "' is of two modules' answers (data: {test: {answers: ..., pair: [a, " +
+                                   "b]}}), asked once in each order");
+}
+
 Task parse_task(YAML::Node node, const std::string& file, const std::string& name) {
   YamlFields fields(node, file, "task");
   Task task;
@@ -157,15 +196,18 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   (void)fields.required_text("task");
   task.type = fields.required_text("type");
   const TaskType& type = find_task_type(task.type, fields.where(fields.find("type")));
+  if (const YAML::Node contexts = fields.find("contexts"); contexts.IsDefined() && contexts.IsMap())
+    task.upstream = read_upstream(fields.map("contexts", "contexts"));
+  const bool of_contexts = task.upstream.has_value();
   if (fields.find("data").IsDefined() && fields.find("data").IsScalar() && !ranks(task.type))
     read_split(fields, "data", "test", task);
-  else
+  else if (!of_contexts || fields.has("data"))
     read_data(fields.map("data", "data"), task);
   task.description = fields.text("description", "");
   task.prompt = fields.text("prompt", "");
   task.choices = template_list(fields, "choices");
   task.labels = template_list(fields, "labels");
-  task.contexts = fields.texts("contexts");
+  task.contexts = of_contexts ? std::vector<std::string>{"{{answer.passages}}"} : fields.texts("contexts");
   task.answer = fields.text("answer", "");
   task.target = template_list(fields, "target");
   task.images = template_list(fields, "images");
@@ -205,6 +247,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
     fields.refuse("image", "does nothing without `images`");
   task.on_long = on_long == "fail" ? OnLong::fail : OnLong::truncate;
   fields.finish();
+  check_upstream(fields, task);
   check_task(fields, task);
   return task;
 }

@@ -19,7 +19,7 @@ bool can_answer(const KindRow& kind, const Task& task) {
 }
 
 bool can_answer(const Module& module, const Task& task) {
-  const bool named = !module.tasks || std::ranges::find(*module.tasks, task.name) != module.tasks->end();
+  const bool named = !module.tasks || std::ranges::find(*module.tasks, task.base()) != module.tasks->end();
   return named && can_answer(find_kind_row(module.kind, module.name), task);
 }
 

@@ -82,6 +82,15 @@ class MultipleChoice final : public TaskType {
     return values;
   }
 
+  nlohmann::ordered_json answer(const TaskTemplates& task, const Document& document,
+                                std::span<const Response> responses) const override {
+    std::size_t chosen = 0;
+    const auto of = [&](std::size_t i) { return std::get<LoglikelihoodAnswer>(responses[i].answer).loglikelihood; };
+    for (std::size_t i = 1; i < responses.size(); ++i)
+      if (of(i) > of(chosen)) chosen = i;
+    return {{"text", options(task, document).at(chosen)}, {"choice", chosen}, {"score", of(chosen)}};
+  }
+
   std::string target(const TaskTemplates& task, const Document& document) const override {
     if (!task.labels.empty()) return std::to_string(gold(task, document)[0]);  // lm-eval's tasks turn them into places
     return python::str(task.answer->value(document));

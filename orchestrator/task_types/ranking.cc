@@ -6,6 +6,8 @@
 #include <iterator>
 #include <map>
 #include <sstream>
+#include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -84,6 +86,61 @@ std::optional<double> standard_error(const std::vector<double>& values) {
 
 }  // namespace
 
+namespace {
+
+/// Of the passages that a cell's requests have, by their ids.
+std::unordered_map<std::string_view, const std::string*> texts_of(const CellRequests& cell) {
+  std::unordered_map<std::string_view, const std::string*> texts;
+  for (const Request& request : cell.requests) {
+    if (const auto* pair = std::get_if<ScorePair>(&request.ask)) texts.emplace(pair->passage, &text_of(request, 1));
+    if (const auto* embed = std::get_if<Embed>(&request.ask); embed && !embed->passage.empty())
+      texts.emplace(embed->passage, &text_of(request, 0));
+  }
+  return texts;
+}
+
+Json as_answer(std::span<const Ranked> ranking, const std::unordered_map<std::string_view, const std::string*>& texts) {
+  Json answer = {{"order", Json::array()}, {"passages", Json::array()}, {"scores", Json::array()}};
+  for (const Ranked& one : ranking) {
+    answer["order"].push_back(one.passage);
+    answer["passages"].push_back(*texts.at(one.passage));
+    answer["scores"].push_back(one.score);
+  }
+  return answer;
+}
+
+}  // namespace
+
+std::vector<ReadAnswer> RankingTaskType::read(const TaskTemplates& task, const CellRequests& cell,
+                                              std::span<const Response> responses, std::size_t top) const {
+  const auto judgments = read_judgments(*task.task);
+  const auto texts = texts_of(cell);
+  std::vector<ReadAnswer> all;
+  for (std::size_t d = 0; auto& [ranking, failure] : rankings(cell, responses)) {
+    const Document& query = cell.documents[d++];
+    all.push_back({Json(), failure});
+    if (!failure.empty()) continue;
+    if (ranking.size() > kMeasured) ranking.resize(kMeasured);
+    all.back().value = as_answer(std::span(ranking).first(std::min(top, ranking.size())), texts);
+    Json& metrics = all.back().value["metrics"] = Json::object();
+    for (const Metric& metric : task.task->metrics)
+      if (const auto value = retrieval_metric(metric.name, ranking, judgments.at(id_of(query))))
+        metrics[metric.name] = *value;
+  }
+  return all;
+}
+
+std::vector<ReadAnswer> RankingTaskType::foresee(const TaskTemplates& task, const CellRequests& cell,
+                                                 std::size_t top) const {
+  const auto texts = texts_of(cell);
+  std::vector<ReadAnswer> all;
+  for (std::size_t d = 0; d < cell.documents.size(); ++d) {
+    all.push_back({as_answer(foreseen(cell, d, top).passages, texts), ""});
+    for (const Metric& metric : task.task->metrics) all.back().value["metrics"][metric.name] = 0.0;
+  }
+  return all;
+}
+
 std::optional<std::string> as_id(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   return value.is_number_integer() ? std::optional(value.dump()) : std::nullopt;
@@ -139,6 +196,14 @@ void RankingScore::end_line(Json line, const Document& query) {
   line["doc_hash"] = sha256_hex(python::json_dumps(query.row, python::Ascii::keep, 2));
   hashes_ += line["doc_hash"].get<std::string>();
   score_.samples += python::json_dumps(line, python::Ascii::keep) + "\n";
+}
+
+void RankingScore::add(std::span<const Document> queries, std::vector<QueryRanking> rankings) {
+  for (std::size_t q = 0; q < queries.size(); ++q)
+    if (rankings[q].failure.empty())
+      add(queries[q], std::move(rankings[q].passages));
+    else
+      fail(queries[q], rankings[q].failure);
 }
 
 void RankingScore::add(const Document& query, std::vector<Ranked> ranking) {

@@ -15,10 +15,27 @@
 
 namespace proctor {
 
+/// A query's passages, the best first, or why there are none.
+struct QueryRanking {
+  std::vector<Ranked> passages = {};
+  std::string failure = {};
+};
+
 class RankingTaskType : public SetTaskType {
  public:
+  bool can_be_read() const final { return true; }
+  bool ranks_passages() const final { return true; }
+  std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell, std::span<const Response> responses,
+                               std::size_t top) const final;
+  std::vector<ReadAnswer> foresee(const TaskTemplates& task, const CellRequests& cell, std::size_t top) const final;
   std::vector<std::string> metrics() const final { return retrieval_metric_examples(); }
   bool has_metric(const std::string& name) const final { return is_retrieval_metric(name); }
+
+ protected:
+  /// Of each query.
+  virtual std::vector<QueryRanking> rankings(const CellRequests& cell, std::span<const Response> responses) const = 0;
+  /// Of a query the first passages that could be found, before anything is known of them.
+  virtual QueryRanking foreseen(const CellRequests& cell, std::size_t query, std::size_t top) const = 0;
 };
 
 /// An id: a text or a whole number; nothing for anything else.
@@ -46,14 +63,15 @@ std::map<std::string, Judgments> read_judgments(const Task& task);
 class RankingScore {
  public:
   explicit RankingScore(const Task& task) : task_(task), judgments_(read_judgments(task)) {}
-  /// `ranking`: sorted; the first 1,000 are measured, as MTEB and BEIR do.
-  void add(const Document& query, std::vector<Ranked> ranking);
-  void fail(const Document& query, const std::string& why);
+  /// Of each query its ranking; the first 1,000 passages are measured, as MTEB and BEIR do.
+  void add(std::span<const Document> queries, std::vector<QueryRanking> rankings);
   void count_truncated(std::size_t requests) { score_.truncated += requests; }
   void note_failure(const std::string& what) { score_.failures.push_back(what); }
   CellScore take();
 
  private:
+  void add(const Document& query, std::vector<Ranked> ranking);
+  void fail(const Document& query, const std::string& why);
   nlohmann::ordered_json begin_line(const Document& query);
   void end_line(nlohmann::ordered_json line, const Document& query);
   const Task& task_;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <functional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "orchestrator/data/documents.h"
 #include "orchestrator/data/text_file.h"
@@ -25,14 +26,28 @@ class Candidates {
  public:
   /// A TREC run (lines: query Q0 passage rank score run), whose scores decide, as in trec_eval, and among equals the
   /// order of the file; or rows as AutoRAG's results have them: _id, the query's, and retrieved_ids.
-  Candidates(const std::string& path, TableReader* tables) : path_(path) {
-    const std::string name = unpacked_name(path);
+  /// Of a task over answers: what those ranked.
+  explicit Candidates(const TaskTemplates& task) {
+    if (task.task->upstream) {
+      path_ = "the answers to task " + task.task->upstream->task;
+      for (const Document& row : task.rows) add_row(row);
+      return;
+    }
+    path_ = task.task->data.at("candidates").front();
+    const std::string name = unpacked_name(path_);
     if (name.ends_with(".jsonl") || name.ends_with(".json") || name.ends_with(".parquet"))
-      read_rows(tables);
+      read_rows(task.tables);
     else
       read_run();
-    if (all_.empty()) throw InputError(path + ": holds no candidates");
+    if (all_.empty()) throw InputError(path_ + ": holds no candidates");
   }
+  const std::string& name() const { return path_; }
+  /// Why there are none of a query; "": there are, or nobody has asked.
+  std::string failure_of(const std::string& query) const {
+    const auto found = failures_.find(query);
+    return found == failures_.end() ? "" : found->second;
+  }
+  bool knows(const std::string& query) const { return known_.contains(query); }
   /// Null where there are none.
   const std::vector<Candidate>* of(const std::string& query) const {
     const auto found = all_.find(query);
@@ -56,18 +71,24 @@ class Candidates {
     for (auto& [query, mine] : all_) std::ranges::stable_sort(mine, std::greater(), &Candidate::score);
   }
   void read_rows(TableReader* tables) {
-    for (const Document& row : read_documents({&path_, 1}, tables)) {
-      const auto ids = row.row.find("retrieved_ids");
-      const std::string query = id_of(row);
-      if (ids == row.row.end() || !ids->is_array())
-        throw InputError(row.where() + ": \"retrieved_ids\" is missing, or no list");
-      if (all_.contains(query)) throw InputError(row.where() + ": _id " + query + " is used twice");
-      for (const auto& value : *ids) {
-        const auto id = as_id(value);
-        if (!id)
-          throw InputError(row.where() + ": retrieved_ids: " + value.dump() + " is neither a text nor a whole number");
-        add(query, {*id, row.number});
-      }
+    for (const Document& row : read_documents({&path_, 1}, tables)) add_row(row);
+  }
+  void add_row(const Document& row) {
+    const auto ids = row.row.find("retrieved_ids");
+    const std::string query = id_of(row);
+    if (!row.failure.empty()) {
+      failures_[query] = row.failure;
+      return;
+    }
+    known_.insert(query);
+    if (ids == row.row.end() || !ids->is_array())
+      throw InputError(row.where() + ": \"retrieved_ids\" is missing, or no list");
+    if (all_.contains(query)) throw InputError(row.where() + ": _id " + query + " is used twice");
+    for (const auto& value : *ids) {
+      const auto id = as_id(value);
+      if (!id)
+        throw InputError(row.where() + ": retrieved_ids: " + value.dump() + " is neither a text nor a whole number");
+      add(query, {*id, row.number});
     }
   }
   void add(const std::string& query, Candidate candidate) {
@@ -81,6 +102,8 @@ class Candidates {
 
   std::string path_;
   std::unordered_map<std::string, std::vector<Candidate>> all_;
+  std::unordered_map<std::string, std::string> failures_;
+  std::unordered_set<std::string> known_;  // queries
 };
 
 class Rerank final : public RankingTaskType {
@@ -91,13 +114,24 @@ class Rerank final : public RankingTaskType {
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
   std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit) const override {
     RetrievalData data = read_retrieval_data(task, limit);
-    const std::string& file = task.task->data.at("candidates").front();
-    const Candidates candidates(file, task.tables);
+    const Candidates candidates(task);
+    if (task.task->upstream && task.task->upstream->missing == Missing::skip)
+      std::erase_if(data.queries, [&](const Document& query) { return !candidates.knows(id_of(query)); });
+    const std::string& file = candidates.name();
     std::unordered_map<std::string, const Document*> passages;
     for (const Document& passage : data.corpus) passages.emplace(id_of(passage), &passage);
     CellRequests pair;
-    for (const Document& query : data.queries) {
+    for (Document& query : data.queries) {
+      query.failure = candidates.failure_of(id_of(query));
+      if (!query.failure.empty()) {
+        pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+        continue;
+      }
       const std::vector<Candidate>* const mine = candidates.of(id_of(query));
+      if (!mine && candidates.knows(id_of(query))) {  // of an answer that is taken for an empty one
+        pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+        continue;
+      }
       if (!mine) throw InputError(query.where() + ": query " + id_of(query) + " has no candidates in " + file);
       pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
       for (const Candidate& candidate : *mine) {
@@ -117,25 +151,34 @@ class Rerank final : public RankingTaskType {
   std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
                                      std::span<const Response> responses) const override {
     RankingScore score(*task.task);
-    for (std::size_t d = 0; d < pair.documents.size(); ++d) {
-      std::vector<Ranked> ranking;
-      std::string error;
+    for (const Response& one : responses) score.count_truncated(truncated_of(one.answer) > 0);
+    score.add(pair.documents, rankings(pair, responses));
+    return score.take();
+  }
+
+ protected:
+  std::vector<QueryRanking> rankings(const CellRequests& pair, std::span<const Response> responses) const override {
+    std::vector<QueryRanking> all(pair.documents.size());
+    for (std::size_t d = 0; d < all.size(); ++d) {
+      auto& [passages, failure] = all[d];
+      failure = pair.documents[d].failure;
       for (std::uint32_t r = pair.first_request[d]; r < pair.first_request[d + 1]; ++r) {
         const std::string& passage = std::get<ScorePair>(pair.requests[r].ask).passage;
-        if (!responses[r].error.empty()) {
-          error = "passage " + passage + ": " + responses[r].error;
-          continue;
-        }
-        ranking.push_back({passage, std::get<ScorePairAnswer>(responses[r].answer).score});
-        score.count_truncated(truncated_of(responses[r].answer) > 0);
+        if (responses[r].error.empty())
+          passages.push_back({passage, std::get<ScorePairAnswer>(responses[r].answer).score});
+        else
+          failure = "passage " + passage + ": " + responses[r].error;
       }
-      sort_as_trec_eval(ranking);
-      if (error.empty())
-        score.add(pair.documents[d], std::move(ranking));
-      else
-        score.fail(pair.documents[d], error);
+      sort_as_trec_eval(passages);
     }
-    return score.take();
+    return all;
+  }
+  QueryRanking foreseen(const CellRequests& pair, std::size_t query, std::size_t top) const override {
+    QueryRanking ranking;
+    for (std::uint32_t r = pair.first_request[query]; r < pair.first_request[query + 1]; ++r)
+      if (ranking.passages.size() < top)
+        ranking.passages.push_back({std::get<ScorePair>(pair.requests[r].ask).passage});
+    return ranking;
   }
 };
 

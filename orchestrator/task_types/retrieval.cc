@@ -45,25 +45,38 @@ class Retrieval final : public RankingTaskType {
   std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
                                      std::span<const Response> responses) const override {
     RankingScore score(*task.task);
+    for (std::size_t r = pair.first_request.back(); r < responses.size(); ++r)
+      if (!responses[r].error.empty())
+        score.note_failure("passage " + std::get<Embed>(pair.requests[r].ask).passage + ": " + responses[r].error);
+    for (const Response& one : responses) score.count_truncated(truncated_of(one.answer) > 0);
+    score.add(pair.documents, rankings(pair, responses));
+    return score.take();
+  }
+
+ protected:
+  /// Passages that failed are found by nobody.
+  std::vector<QueryRanking> rankings(const CellRequests& pair, std::span<const Response> responses) const override {
     std::vector<Passage> passages;
     for (std::size_t r = pair.first_request.back(); r < responses.size(); ++r) {
-      const std::string& id = std::get<Embed>(pair.requests[r].ask).passage;
-      if (!responses[r].error.empty()) {
-        score.note_failure("passage " + id + ": " + responses[r].error);
-        continue;
-      }
-      const Passage& passage = passages.emplace_back(Passage{id, vector_of(responses[r])});
-      passages.back().squares = dot(passage.vector, passage.vector);
+      if (!responses[r].error.empty()) continue;
+      Passage& passage = passages.emplace_back();
+      passage.id = std::get<Embed>(pair.requests[r].ask).passage;
+      passage.vector = vector_of(responses[r]);
+      passage.squares = dot(passage.vector, passage.vector);
     }
-    for (const Response& one : responses) score.count_truncated(truncated_of(one.answer) > 0);
-    for (std::size_t d = 0; d < pair.documents.size(); ++d) {
-      const Response& answer = responses[pair.first_request[d]];
-      if (answer.error.empty())
-        score.add(pair.documents[d], search(vector_of(answer), passages));
-      else
-        score.fail(pair.documents[d], answer.error);
+    std::vector<QueryRanking> all(pair.documents.size());
+    for (std::size_t d = 0; d < all.size(); ++d) {
+      const Response& query = responses[pair.first_request[d]];
+      all[d].failure = query.error;
+      if (query.error.empty()) all[d].passages = search(vector_of(query), passages);
     }
-    return score.take();
+    return all;
+  }
+  QueryRanking foreseen(const CellRequests& pair, std::size_t, std::size_t top) const override {
+    QueryRanking ranking;
+    for (std::size_t r = pair.first_request.back(); r < pair.requests.size() && ranking.passages.size() < top; ++r)
+      ranking.passages.push_back({std::get<Embed>(pair.requests[r].ask).passage});
+    return ranking;
   }
 };
 

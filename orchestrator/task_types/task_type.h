@@ -24,8 +24,10 @@ namespace proctor {
 /// A task with its templates compiled.
 struct TaskTemplates {
   const Task* task = nullptr;
-  TableReader* tables = nullptr;  ///< nullptr: no data file needs it
-  CodeMetrics* code = nullptr;    ///< nullptr: no metric is the user's code
+  TableReader* tables = nullptr;   ///< nullptr: no data file needs it
+  CodeMetrics* code = nullptr;     ///< nullptr: no metric is the user's code
+  std::vector<Document> rows;      ///< over answers: what stands for the rows of a file
+  bool rows_are_foreseen = false;  ///< nothing has been answered yet: what is wrong with a row is wrong with the task
   std::unique_ptr<Template> prompt, answer, text, gen_prefix;
   std::unique_ptr<Template> query, document, left, right, score, question;  ///< retrieval; similarity; compress
   std::vector<Template> choices, labels, target, contexts,
@@ -46,6 +48,12 @@ struct SampleParts {
   std::string target;
   nlohmann::ordered_json arguments;  ///< list of lists of texts, one per request
   nlohmann::ordered_json responses;  ///< resps: one list per request
+};
+
+/// Of a document, what a task over these answers reads as `answer`.
+struct ReadAnswer {
+  nlohmann::ordered_json value = {};
+  std::string failure = {};  ///< why there is none
 };
 
 class TaskType {
@@ -87,16 +95,31 @@ class TaskType {
   virtual MetricValues score(const TaskTemplates& task, const Document& document, std::span<const Response> responses,
                              const FilterPipeline& filter) const = 0;
   virtual std::string target(const TaskTemplates& task, const Document& document) const = 0;
+  /// Whether tasks over its answers can read something of them.
+  virtual bool can_be_read() const { return true; }
+  /// Whether its answers are rankings: `order`, `passages`, `scores`.
+  virtual bool ranks_passages() const { return false; }
+  /// For tasks over answers: what each document's is, of rankings the first `top` passages.
+  virtual std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell,
+                                       std::span<const Response> responses, std::size_t top) const;
+  /// The same before anything has been computed, as it could come out: to look at templates, and for estimates.
+  virtual std::vector<ReadAnswer> foresee(const TaskTemplates& task, const CellRequests& cell, std::size_t top) const;
   /// Whether its metrics may be Python functions of a text and its targets.
   virtual bool takes_code() const { return false; }
   /// False: the answers themselves are the result (responses/), there are no metrics and no samples.
   virtual bool is_scored() const { return true; }
+
+ protected:
+  /// One document's, whose requests have all been answered; its metrics are added to it.
+  virtual nlohmann::ordered_json answer(const TaskTemplates& task, const Document& document,
+                                        std::span<const Response> responses) const;
 };
 
 /// A type that is scored as a set and has no examples: what remains are build() or requests(), and score_set().
 class SetTaskType : public TaskType {
  public:
   bool scores_as_set() const final { return true; }
+  bool can_be_read() const override { return false; }
   std::string question(const TaskTemplates&, const Document&) const final { return ""; }
   std::string example_answer(const TaskTemplates&, const Document&) const final { return ""; }
   std::string target(const TaskTemplates&, const Document&) const override { return ""; }
@@ -120,6 +143,10 @@ std::vector<std::string> render_list(const std::vector<Template>& templates, con
 /// By the task's `clean` steps, in their order.
 std::string cleaned(const Task& task, std::string text);
 
+/// Those of the task; where it names none and is scored, one that takes the first text.
+std::vector<FilterPipeline> filters_of(const Task& task);
+/// Why a document has no score: the first of its responses that failed; "": all are well.
+std::string first_error(std::span<const Response> responses);
 bool wants(const Task& task, const std::string& metric);
 std::string quoted_list(const std::vector<std::string>& names);
 

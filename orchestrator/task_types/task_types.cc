@@ -108,6 +108,21 @@ std::string TaskType::question(const TaskTemplates& task, const Document& docume
   return cleaned(*task.task, task.prompt->render(document));
 }
 
+std::vector<FilterPipeline> filters_of(const Task& task) {
+  if (!task.filters.empty()) return task.filters;
+  if (!task_type_of(task).is_scored()) return {};
+  FilterPipeline first;
+  first.steps.emplace_back();
+  first.steps.back().function = "take_first";
+  return {first};
+}
+
+std::string first_error(std::span<const Response> responses) {
+  for (const Response& response : responses)
+    if (!response.error.empty()) return response.error;
+  return "";
+}
+
 bool wants(const Task& task, const std::string& metric) {
   return std::any_of(task.metrics.begin(), task.metrics.end(), [&](const Metric& m) { return m.name == metric; });
 }

@@ -23,6 +23,13 @@ TEST(TemplateFilter, a_list_in_pythons_notation_becomes_one) {
   EXPECT_EQ(Template("{{a | python_list}}", "t").value(row(R"({"a": ["x"]})")).dump(), R"(["x"])");
 }
 
+TEST(TemplateFilter, a_list_is_joined_by_a_text_in_which_lines_end_as_in_jinja) {
+  EXPECT_EQ(render(R"({{o | join("\n--\t")}}.)", R"({"o": ["red", 2]})"), "red\n--\t2.");
+  EXPECT_EQ(render(R"({{o | join(", ")}})", R"({"o": []})"), "");
+  EXPECT_EQ(render(R"({{o | join("\"\\")}})", R"({"o": ["a", "b"]})"), "a\"\\b");
+  EXPECT_THROW(render(R"({{o | join(", ")}})", R"({"o": "red"})"), InputError);
+}
+
 TEST(TemplateFilter, an_index_becomes_a_letter) {
   EXPECT_EQ(render("{{a | letter}}{{b | letter}}", R"({"a": 0, "b": "3"})"), "AD");
   for (const char* json : {R"({"a": "A"})", R"({"a": 26})", R"({"a": -1})", R"({"a": ""})"}) try {

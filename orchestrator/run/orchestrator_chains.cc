@@ -1,0 +1,67 @@
+// The orchestrator's tasks over answers: planned when what they read is here, with what earlier starts know of them.
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "orchestrator/run/orchestrator.h"
+
+namespace proctor {
+
+/// An answer that counts.
+void Orchestrator::count(ShardId id, std::vector<Response> responses) {
+  const Shard& shard = work_.shards[id.value];
+  chain_.add(shard, responses);
+  scoreboard_.add(shard, std::move(responses));
+}
+
+/// What an earlier start has stored of a shard that is planned only now.
+void Orchestrator::restore(ShardId id) {
+  const std::string& hash = work_.shard_hashes[id.value];
+  if (const auto shape = later_overrides_.extract(hash)) {
+    const ShardOverrides overrides = decode_overrides(shape.mapped());
+    conductor_.restore_overrides(id, overrides);
+    report_.overridden(id, overrides);
+  }
+  const auto stored = later_.extract(hash);
+  if (!stored) return;
+  conductor_.restore_answered(id);
+  count(id, decode_responses(stored.mapped()));
+}
+
+/// Tasks whose answers are all here become requests and shards. What an earlier start answered of them may make more
+/// ready.
+void Orchestrator::plan_what_is_ready() {
+  for (auto& [cell, metrics] : scoreboard_.take_scores()) chain_.add_score(cell, metrics);
+  const auto chosen = [this](const Chosen& one) {
+    const std::string& task = work_.suite.tasks[one.task.value].name;
+    store_thread_.put(
+        {StoreRow::Table::record, "chosen", task, encode_choice(work_, one.task, one.module), std::nullopt});
+    report_.say("proctor: task " + task + " reads the answers of " + one.module + ", the best");
+  };
+  double foreseen = 0;
+  for (const Shard& shard : work_.expected) foreseen += shard.flops;
+  for (std::size_t first = work_.shards.size();; first = work_.shards.size()) {
+    const std::vector<TaskId> tasks = chain_.plan_ready(chosen);
+    if (tasks.empty()) break;
+    const auto fresh = std::span(std::as_const(work_.shards)).subspan(first);
+    for (const Cell& cell : work_.cells)
+      if (std::ranges::find(tasks, cell.task) != tasks.end())
+        store_thread_.put(
+            {StoreRow::Table::record, "pair", name_of(work_, cell), identity_record(work_, cell), std::nullopt});
+    for (const TaskId task : tasks) scoreboard_.on_planned(task, fresh);
+    conductor_.add(fresh);
+    double flops = 0, left = 0;
+    for (const Shard& shard : fresh) flops += shard.flops;
+    for (const Shard& shard : work_.expected) left += shard.flops;
+    report_.planned(flops + left - std::exchange(foreseen, left));
+    for (std::size_t s = first; s < work_.shards.size(); ++s) restore(ShardId{static_cast<std::uint32_t>(s)});
+    expect_more();
+  }
+}
+
+void Orchestrator::expect_more() {
+  for (std::uint32_t m = 0; m < work_.suite.modules.size(); ++m)
+    conductor_.expect_more(ModuleId{m}, chain_.may_get_work(ModuleId{m}));
+}
+
+}  // namespace proctor

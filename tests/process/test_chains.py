@@ -1,0 +1,176 @@
+"""Tasks over answers: a retrieval pipeline in one suite, its judge, and what of it survives kills, other ranks and bad input."""
+import json
+import random
+import unittest
+
+from support import RunCase, tiny_models, words
+
+QUERIES, PASSAGES = 6, 24
+
+
+class Chains(RunCase):
+    def setUp(self):
+        super().setUp()
+        rng = random.Random(11)
+        tiny_models.main(self.root)
+        self.rows("corpus", [{"_id": f"p{i}", "text": words(rng, 2 + i % 9)} for i in range(PASSAGES)])
+        self.rows("queries", [{"_id": f"q{i}", "text": words(rng, 3), "gold": words(rng, 1)} for i in range(QUERIES)])
+        self.write("qrels.tsv", "".join(f"q{i}\tp{3 * i}\t1\n" for i in range(QUERIES)))
+        data = {"corpus": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.tsv"}
+        texts = {"query": "{{text}}", "document": "{{text}}"}
+        self.tasks = {
+            "find": {"task": "find", "type": "retrieval", "data": data, **texts},
+            "order": {"task": "order", "type": "rerank", "data": {**data, "candidates": {"answers": "find", "of": "embedder", "top": 5}}, **texts},
+            "shorten": {"task": "shorten", "type": "compress", "contexts": {"answers": "order", "of": {"best": {"metrics": ["ndcg_cut_10"]}}, "top": 3},
+                        "question": "{{doc.text}}", "target_tokens": 120},
+            "reply": {"task": "reply", "type": "generate_until", "data": {"test": {"answers": "shorten", "of": "compressor"}},
+                      "prompt": "{{answer.text}}\n{{doc.doc.text}}:", "target": "{{doc.doc.gold}}", "metrics": ["exact_match", "token_f1"],
+                      "generation": {"until": ["\n"], "max_gen_toks": 6}},
+            "judge": {"task": "judge", "type": "generate_until", "data": {"test": {"answers": "reply"}},
+                      "prompt": "{{doc.doc.doc.text}} {{answer.text}} {{answer.metrics.token_f1}} by {{answer.module}}. Grade:", "metrics": [{"number": {"otherwise": 1}}],
+                      "generation": {"until": ["\n"], "max_gen_toks": 3}},
+            "compare": {"task": "compare", "type": "generate_until", "data": {"test": {"answers": "reply", "pair": ["a", "b"]}},
+                        "prompt": "{{first.text}} or {{second.text}}?", "metrics": ["preference", "consistency"], "generation": {"until": ["\n"], "max_gen_toks": 3}}}
+        for name, task in self.tasks.items():
+            self.write(f"{name}.yaml", task)
+        self.modules = [{"name": "embedder", "kind": "embedding", "path": "bert"}, {"name": "t5", "kind": "monot5", "path": "t5"},
+                        {"name": "pairs", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "compressor", "kind": "longllmlingua", "path": "llama_long"},
+                        {"name": "a", "path": "llama_long", "tasks": ["reply"]}, {"name": "b", "path": "qwen3", "tasks": ["reply"]},
+                        {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"]}]
+        self.write("chains.yaml", self.chains())
+
+    def chains(self, **changes):
+        return {"suite": "chains", "modules": self.modules, "tasks": [f"{name}.yaml" for name in self.tasks], **changes}
+
+    def samples(self, out, module, task):
+        return [json.loads(line) for line in (self.root / f"{out}/samples/{module}/{task}.jsonl").read_text().splitlines()]
+
+    def test_each_step_works_on_what_the_one_before_answered(self):
+        done = self.run_suite("run", suite="chains.yaml")
+        found = {row["doc"]["_id"]: [passage for passage, _ in row["ranking"]] for row in self.samples("run", "embedder", "find")}
+        for module in ("t5", "pairs"):
+            for row in self.samples("run", module, "order"):
+                self.assertEqual({passage for passage, _ in row["ranking"]}, set(found[row["doc"]["_id"]][:5]))
+        figures = {module: json.loads((self.root / f"run/results/{module}.json").read_text())["results"]["order"]["ndcg_cut_10,none"] for module in ("t5", "pairs")}
+        best = max(figures, key=figures.get)
+        self.assertIn(f"task shorten reads the answers of {best}, the best", done.stderr)
+        self.assertEqual(json.loads((self.root / "run/manifest.json").read_text())["chosen"], {"shorten": best})
+        ranked = {row["doc"]["_id"]: [passage for passage, _ in row["ranking"]][:3] for row in self.samples("run", best, "order")}
+        texts = {row["_id"]: row["text"] for row in map(json.loads, (self.root / "corpus.jsonl").read_text().splitlines())}
+        shortened = self.samples("run", "compressor", "shorten")
+        for row in shortened:
+            self.assertEqual(row["doc"]["answer"]["order"], ranked[row["doc"]["doc"]["_id"]])
+            self.assertEqual(row["doc"]["answer"]["passages"], [texts[passage] for passage in ranked[row["doc"]["doc"]["_id"]]])
+        for module in ("a", "b"):
+            replies = self.samples("run", module, "reply")
+            for row, context in zip(replies, shortened):
+                self.assertEqual(row["arguments"]["gen_args_0"]["arg_0"], context["resps"][0][0] + "\n" + row["doc"]["doc"]["doc"]["text"] + ":")
+            judged = self.samples("run", "judge", f"judge of {module}")
+            for row, reply in zip(judged, replies):
+                self.assertEqual(row["arguments"]["gen_args_0"]["arg_0"],
+                                 f"{row['doc']['doc']['doc']['doc']['text']} {reply['resps'][0][0]} {reply['token_f1']} by {module}. Grade:")
+        compared = self.samples("run", "judge", "compare")
+        for row, one, two in zip(compared, self.samples("run", "a", "reply"), self.samples("run", "b", "reply")):
+            one, two = one["resps"][0][0], two["resps"][0][0]
+            self.assertEqual([row["arguments"][f"gen_args_{i}"]["arg_0"] for i in range(2)], [f"{one} or {two}?", f"{two} or {one}?"])
+            self.assertIn(row["preference"], (0, 0.5, 1))
+        results = json.loads((self.root / "run/results/judge.json").read_text())
+        self.assertEqual(list(results["results"]), ["judge of a", "judge of b", "compare"])
+        self.assertEqual({row["verdict"] for row in self.ledger("run")}, {"clean"})
+        self.assertEqual(sum(row["module"] == "judge" for row in self.ledger("run")), 1)
+
+    def test_same_bytes_for_any_ranks_and_after_kills(self):
+        self.run_suite("one", suite="chains.yaml")
+        expected = self.final_files("one")
+        self.assertEqual(len([path for path in expected if path.startswith("samples/")]), 9)
+        for out, ranks, workers in (("two", 0, 2), ("mpi2", 2, 1), ("mpi3", 3, 1)):
+            self.run_suite(out, suite="chains.yaml", ranks=ranks, workers=workers)
+            self.assertEqual(self.final_files(out), expected, out)
+        for module, unit in (("embedder", "batch 1"), ("t5", "batch 1"), ("a", "generation of"), ("judge", "generation of")):
+            out = f"died-in-{module}"
+            self.run_suite(out, suite="chains.yaml", workers=2, environment=self.fault(unit, "abort", module=module))
+            self.assertIn("aborted", {row["verdict"] for row in self.ledger(out)}, module)
+            self.assertEqual(self.final_files(out), expected, module)
+
+    def test_a_stopped_run_goes_on_where_it_was(self):
+        self.run_suite("whole", suite="chains.yaml")
+        kills = 0
+        for boundary in range(16, 200, 8):
+            with self.subTest(boundary):
+                out = f"stopped{boundary}"
+                killed = self.proctor("run", "chains.yaml", "--out", out, "--workers", "1", "--device", "cpu", "--progress", "none",
+                                      environment={"PROCTOR_TEST_STORE": json.dumps({"operation": boundary, "action": "kill"})})
+                if killed.returncode == 0:
+                    break  # past the last write
+                self.assertEqual(killed.returncode, -9, killed.stderr)
+                kills += 1
+                self.run_suite(out, suite="chains.yaml", workers=2)
+                self.assertEqual(self.final_files(out), self.final_files("whole"))
+        self.assertGreater(kills, 6)
+
+    def test_what_failed_is_missing_by_name_or_left_out_or_empty(self):
+        question = words(random.Random(3), 400)
+        self.rows("say", [{"q": question if i == 2 else words(random.Random(i), 3), "a": "x"} for i in range(5)])
+        said = {"task": "say", "type": "generate_until", "data": "say.jsonl", "prompt": "{{q}}", "target": "{{a}}", "on_long": "fail",
+                "generation": {"until": ["\n"], "max_gen_toks": 4}}
+        self.write("say.yaml", said)
+        for missing, count, failed, code in (("fail", 5, 1, 3), ("skip", 4, 0, 3), ("empty", 5, 0, 3)):
+            self.write("over.yaml", {"task": "over", "type": "generate_until", "data": {"test": {"answers": "say", "of": "a", "missing": missing}},
+                                     "prompt": "[{{answer.text}}]", "metrics": ["number"], "generation": {"max_gen_toks": 2}})
+            self.write("missing.yaml", {"suite": "missing", "modules": [{"name": "a", "path": "llama"}], "tasks": ["say.yaml", "over.yaml"]})
+            self.run_suite(missing, suite="missing.yaml", code=code)
+            rows = self.samples(missing, "a", "over")
+            self.assertEqual((len(rows), sum("error" in row for row in rows)), (count, failed), missing)
+            if missing == "fail":
+                self.assertIn("module a has not answered task say", rows[2]["error"])
+            if missing == "empty":
+                self.assertEqual(rows[2]["arguments"]["gen_args_0"]["arg_0"], "[]")
+
+    def test_bad_input_is_named_before_anything_starts(self):
+        def refused(part, name, code=2, **changes):
+            self.write("bad.yaml", {**self.tasks[name], **changes})
+            tasks = [f"{task}.yaml" if task != name else "bad.yaml" for task in self.tasks]
+            self.write("bad-suite.yaml", self.chains(tasks=tasks))
+            done = self.run_suite("bad", suite="bad-suite.yaml", code=code)
+            self.assertIn(part, done.stderr)
+            self.assertFalse((self.root / "bad").exists())
+
+        over = {"answers": "reply"}
+        refused("no task is named 'replly'; did you mean 'reply'?", "judge", data={"test": {**over, "answers": "replly"}})
+        refused("bad.yaml:", "judge", data={"test": {**over, "answers": "replly"}})
+        refused("no module is named 'c'", "judge", data={"test": {**over, "of": "c"}})
+        refused("module t5 does not answer task reply", "judge", data={"test": {**over, "of": "t5"}})
+        refused("task reply has no metric 'bleu' (it has exact_match, token_f1)", "judge", data={"test": {**over, "of": {"best": {"metrics": ["bleu"]}}}})
+        refused("candidates are passages, and task reply of type generate_until ranks none", "order",
+                data={**self.tasks["order"]["data"], "candidates": {"answers": "reply", "of": "a"}})
+        refused("the row has no field 'txt', which the template '{{answer.txt}}' needs (its answer has: text, tokens, metrics, module)", "judge", code=5,
+                prompt="{{answer.txt}}")
+        refused("tasks read each other's answers in a circle: ", "reply", data={"test": {"answers": "judge", "of": "judge"}})
+        refused("expected fail, skip or empty", "judge", data={"test": {**over, "missing": "drop"}})
+        refused("target: is missing (metric token_f1 compares with it)", "judge", metrics=["token_f1"])
+        refused("is of two modules' answers", "judge", metrics=["preference"])
+        refused("expected the names of two modules", "compare", data={"test": {**over, "pair": ["a"]}})
+        refused("top: is of passages", "judge", data={"test": {**over, "top": 3}})
+
+    def test_a_chain_that_changed_is_refused_and_its_descendants_alone_are_redone(self):
+        self.run_suite("run", suite="chains.yaml")
+        before = {row["shard"]: row for row in map(json.loads, (self.root / "run/turns.jsonl").read_text().splitlines())}
+        self.write("reply.yaml", {**self.tasks["reply"], "prompt": "{{answer.text}}? {{doc.doc.text}}:"})
+        done = self.run_suite("run", suite="chains.yaml", code=2)
+        self.assertIn("a / reply has changed since this run began", done.stderr)
+        self.run_suite("run", "--redo-changed", suite="chains.yaml")
+        again = [json.loads(line) for line in (self.root / "run/turns.jsonl").read_text().splitlines()][len(before):]
+        self.assertEqual({row["task"] for row in again}, {"reply", "judge of a", "judge of b", "compare"})
+        self.run_suite("fresh", suite="chains.yaml")
+        self.assertEqual(self.final_files("run"), self.final_files("fresh"))
+
+    def test_plan_says_what_it_foresees(self):
+        plan = self.proctor("plan", "chains.yaml", "--gpus", "2", "--device", "cpu")
+        self.assertEqual(plan.returncode, 0, plan.stderr)
+        self.assertRegex(plan.stdout, r"judge / judge of a +~6 ")
+        self.assertIn("over answers that are not here yet", plan.stdout)
+        self.assertFalse((self.root / "runs").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
