@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/tokens.h"
 #include "worker/base/activation.h"
 #include "worker/checkpoint/decoder_config.h"
 
@@ -56,7 +58,9 @@ struct EncoderConfig {
   std::int64_t positions = 512;     ///< rows of the position table; 0: there is none
   std::int64_t most_tokens = 0;     ///< of a text, where there is no table
   std::int64_t first_position = 0;  ///< of a text's first token
-  std::int64_t types = 2;           ///< rows of the token type table; 0: there is none
+  /// A token that has the position before the first and is not counted: padding, where positions count what is not.
+  std::optional<TokenId> uncounted;
+  std::int64_t types = 2;  ///< rows of the token type table; 0: there is none
   double embedding_scale = 1;
   bool rounds_embedding_scale = false;  ///< to the module's dtype
   NormFacts norm = {NormFacts::Kind::layer, 1e-12, false, false, true, true};

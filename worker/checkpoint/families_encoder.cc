@@ -23,10 +23,12 @@ EncoderConfig read_bert(ConfigReader& reader) {
   return c;
 }
 
-/// Positions begin behind the padding id.
+/// Positions begin behind the padding id, and padding has none of its own, wherever it stands.
 EncoderConfig read_roberta(ConfigReader& reader) {
   EncoderConfig c = read_encoder(reader, {});
-  read_position_table(reader, c, reader.get<std::int64_t>("pad_token_id", 1) + 1);
+  const auto padding = reader.get<std::int64_t>("pad_token_id", 1);
+  read_position_table(reader, c, padding + 1);
+  c.uncounted = static_cast<TokenId>(padding);
   c.names.head_dense = "classifier.dense", c.names.head_out = "classifier.out_proj";
   return c;
 }
@@ -95,11 +97,12 @@ EncoderConfig read_distilbert(ConfigReader& reader) {
   return c;
 }
 
-/// Its code has 32 buckets and positions from 2 on, whatever the file says.
+/// Its code has 32 buckets and positions from 2 on, behind those of padding, 1, whatever the file says.
 EncoderConfig read_mpnet(ConfigReader& reader) {
   constexpr std::int64_t kBuckets = 32, kFar = 128;
   EncoderConfig c = read_encoder(reader, {.vocabulary = 30527, .types = 0});
   read_position_table(reader, c, 2);
+  c.uncounted = 1;
   reader.require("relative_attention_num_buckets", kBuckets, "is not 32, with which transformers computes");
   c.relative = {RelativePositions::Kind::table, kBuckets, kFar};
   EncoderNames& n = c.names;

@@ -162,7 +162,8 @@ at::Tensor Encoder::run(std::span<const TokenId> tokens, std::span<const TokenId
   Tokens positions, seen_tokens;
   for (std::size_t text = 0; text < lengths.size(); ++text) {
     const auto begin = static_cast<std::int32_t>(positions.size());
-    for (std::int32_t i = 0; i < lengths[text]; ++i) positions.push_back(i);
+    for (std::int32_t i = 0, next = 0; i < lengths[text]; ++i)
+      positions.push_back(tokens[positions.size()] == config_.uncounted ? -1 : next++);
     for (std::int32_t i = 0; i < pass.seen[text]; ++i) seen_tokens.push_back(begin + i);
   }
   if (seen_tokens.size() < tokens.size()) pass.seen_tokens = token_tensor(seen_tokens, device);

@@ -135,6 +135,20 @@ void expect_logits(const Open& open) {
   }
 }
 
+/// Padding in a text (tests/oracle/make_encoder_padding_goldens.py): some architectures do not count it as a place.
+const Json& padded_goldens() {
+  static const Json json = goldens("encoder_padding_goldens.json");
+  return json;
+}
+
+void expect_padded(const Open& open, const Json& golden) {
+  const auto tokens = golden["tokens"].get<Tokens>();
+  const Tokens types(tokens.size(), 0);
+  const std::int64_t lengths[] = {static_cast<std::int64_t>(tokens.size())};
+  const at::Tensor states = open.encoder.forward(tokens, types, lengths);
+  expect_near(states.mean(0), golden["mean"], open.tolerance(largest_of(states)), "padded");
+}
+
 std::vector<std::string> names() {
   std::vector<std::string> all;
   for (const auto& [name, golden] : encoder_goldens()["models"].items()) all.push_back(name);
@@ -159,6 +173,11 @@ TEST(EncoderFamilies, have_transformers_states) { of_all(expect_states); }
 TEST(EncoderFamilies, have_transformers_states_of_first_tokens_where_nothing_else_is_computed) {
   of_all(expect_first_states);
 }
+TEST(EncoderFamilies, have_transformers_states_where_padding_stands_in_the_text) {
+  for (const auto& [model, golden] : padded_goldens()["models"].items())
+    in_a_gang(model, 1, [&golden = golden](const Open& open) { expect_padded(open, golden); });
+}
+
 TEST(EncoderFamilies, have_transformers_logits_of_labels) { of_all(expect_logits); }
 
 /// Of each architecture at least one checkpoint is divided.
