@@ -71,10 +71,12 @@ void RequestSets::fill(std::uint32_t t) {
 void RequestSets::fill_own(std::uint32_t m, std::uint32_t t) {
   const Module& module = work_.suite.modules[m];
   const Chat chat = work_.suite.chat_of(m, t);
-  const auto [known, fresh] = sets_.try_emplace(style_key(module, chat, t), work_.requests.size());
-  if (fresh) work_.requests.emplace_back();
-  work_.own_sets.try_emplace({ModuleId{m}, TaskId{t}}, known->second);
-  const bool empty = filled_.insert(known->second).second;
+  const auto [own, fresh] = work_.own_sets.try_emplace({ModuleId{m}, TaskId{t}}, 0);
+  if (fresh) {
+    own->second = sets_.try_emplace(style_key(module, chat, t), work_.requests.size()).first->second;
+    if (own->second == work_.requests.size()) work_.requests.emplace_back();
+  }
+  const bool empty = filled_.insert(own->second).second;
   PromptStyle style;
   style.files = &files_;
   if (chat.named_tags()) style.reasoning = *chat.named_tags();
@@ -92,7 +94,7 @@ void RequestSets::fill_own(std::uint32_t m, std::uint32_t t) {
     style.module = &module;
     style.facts = &work_.facts[m];
   }
-  work_.requests[known->second] = set_of(work_, t, style);
+  work_.requests[own->second] = set_of(work_, t, style);
   if (fresh) tell(module.name, work_.suite.tasks[t], style);
 }
 

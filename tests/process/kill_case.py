@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import chain_suite
+
 LAST_BOUNDARY = 190  # of run.db in an undisturbed run of the suite below, about; the first that many seeds kill at each in turn
 KINDS = ("worker", "agent", "rank 0", "job", "boundary")
 RUN_SECONDS = 180  # a deadline: a run takes about 2 s
@@ -48,6 +50,15 @@ def suite(folder, tiny_models, words):
         (folder / f"{task['task']}.yaml").write_text(json.dumps(task))
     (folder / "suite.yaml").write_text(json.dumps({"suite": "kills", "modules": [{"name": "a", "path": "llama", "max_batch_tokens": 64}],
                                                    "tasks": ["choice.yaml", "say.yaml", "roll.yaml"]}))
+
+
+def chains(folder, tiny_models, words):
+    """The pipeline of chain_suite, some 30 shards in seven steps, in `folder`."""
+    tiny_models.main(folder)
+    tiny_models.write_model(folder / "qwen3", "qwen3")
+    chain_suite.write(folder, words, queries=24)
+    modules = [{**module, "max_batch_tokens": 256} for module in chain_suite.MODULES]
+    (folder / "suite.yaml").write_text(json.dumps({"suite": "kills", "modules": modules, "tasks": [f"{name}.yaml" for name in chain_suite.TASKS]}))
 
 
 def command(binary, out, ranks, workers):

@@ -3,40 +3,16 @@ import json
 import random
 import unittest
 
+import chain_suite
 from support import RunCase, tiny_models, words
-
-QUERIES, PASSAGES = 6, 24
 
 
 class Chains(RunCase):
     def setUp(self):
         super().setUp()
-        rng = random.Random(11)
         tiny_models.main(self.root)
-        self.rows("corpus", [{"_id": f"p{i}", "text": words(rng, 2 + i % 9)} for i in range(PASSAGES)])
-        self.rows("queries", [{"_id": f"q{i}", "text": words(rng, 3), "gold": words(rng, 1)} for i in range(QUERIES)])
-        self.write("qrels.tsv", "".join(f"q{i}\tp{3 * i}\t1\n" for i in range(QUERIES)))
-        data = {"corpus": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.tsv"}
-        texts = {"query": "{{text}}", "document": "{{text}}"}
-        self.tasks = {
-            "find": {"task": "find", "type": "retrieval", "data": data, **texts},
-            "order": {"task": "order", "type": "rerank", "data": {**data, "candidates": {"answers": "find", "of": "embedder", "top": 5}}, **texts},
-            "shorten": {"task": "shorten", "type": "compress", "contexts": {"answers": "order", "of": {"best": {"metrics": ["ndcg_cut_10"]}}, "top": 3},
-                        "question": "{{doc.text}}", "target_tokens": 120},
-            "reply": {"task": "reply", "type": "generate_until", "data": {"test": {"answers": "shorten", "of": "compressor"}},
-                      "prompt": "{{answer.text}}\n{{doc.doc.text}}:", "target": "{{doc.doc.gold}}", "metrics": ["exact_match", "token_f1"],
-                      "generation": {"until": ["\n"], "max_gen_toks": 6}},
-            "judge": {"task": "judge", "type": "generate_until", "data": {"test": {"answers": "reply"}},
-                      "prompt": "{{doc.doc.doc.text}} {{answer.text}} {{answer.metrics.token_f1}} by {{answer.module}}. Grade:", "metrics": [{"number": {"otherwise": 1}}],
-                      "generation": {"until": ["\n"], "max_gen_toks": 3}},
-            "compare": {"task": "compare", "type": "generate_until", "data": {"test": {"answers": "reply", "pair": ["a", "b"]}},
-                        "prompt": "{{first.text}} or {{second.text}}?", "metrics": ["preference", "consistency"], "generation": {"until": ["\n"], "max_gen_toks": 3}}}
-        for name, task in self.tasks.items():
-            self.write(f"{name}.yaml", task)
-        self.modules = [{"name": "embedder", "kind": "embedding", "path": "bert"}, {"name": "t5", "kind": "monot5", "path": "t5"},
-                        {"name": "pairs", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "compressor", "kind": "longllmlingua", "path": "llama_long"},
-                        {"name": "a", "path": "llama_long", "tasks": ["reply"]}, {"name": "b", "path": "qwen3", "tasks": ["reply"]},
-                        {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"]}]
+        chain_suite.write(self.root, words)
+        self.tasks, self.modules = chain_suite.TASKS, chain_suite.MODULES
         self.write("chains.yaml", self.chains())
 
     def chains(self, **changes):
@@ -68,11 +44,11 @@ class Chains(RunCase):
             judged = self.samples("run", "judge", f"judge of {module}")
             for row, reply in zip(judged, replies):
                 self.assertEqual(row["arguments"]["gen_args_0"]["arg_0"],
-                                 f"{row['doc']['doc']['doc']['doc']['text']} {reply['resps'][0][0]} {reply['token_f1']} by {module}. Grade:")
+                                 f"[{row['doc']['doc']['doc']['doc']['text']} {reply['resps'][0][0]} {reply['token_f1']} by {module}. Grade:]")
         compared = self.samples("run", "judge", "compare")
         for row, one, two in zip(compared, self.samples("run", "a", "reply"), self.samples("run", "b", "reply")):
             one, two = one["resps"][0][0], two["resps"][0][0]
-            self.assertEqual([row["arguments"][f"gen_args_{i}"]["arg_0"] for i in range(2)], [f"{one} or {two}?", f"{two} or {one}?"])
+            self.assertEqual([row["arguments"][f"gen_args_{i}"]["arg_0"] for i in range(2)], [f"[{one} or {two}?]", f"[{two} or {one}?]"])
             self.assertIn(row["preference"], (0, 0.5, 1))
         results = json.loads((self.root / "run/results/judge.json").read_text())
         self.assertEqual(list(results["results"]), ["judge of a", "judge of b", "compare"])

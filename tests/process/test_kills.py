@@ -1,4 +1,4 @@
-"""20 of the seeded kills of tools/kill_and_resume, and 6 of a run with an encoder and a T5."""
+"""20 of the seeded kills of tools/kill_and_resume, 6 of a run with an encoder and a T5, and 10 of a chain of tasks."""
 import sys
 import tempfile
 import unittest
@@ -32,6 +32,9 @@ class Kills(unittest.TestCase):
 
     def test_an_encoder_and_a_t5(self):
         self.run_cases(kill_case.retrieval_suite, range(15, 300, 50), 3)
+
+    def test_tasks_over_answers(self):
+        self.run_cases(kill_case.chains, range(8, 500, 50), 4)
 
 
 if __name__ == "__main__":

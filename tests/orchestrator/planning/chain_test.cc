@@ -227,6 +227,33 @@ TEST_F(ChainTest, two_answers_are_compared_in_both_orders) {
   EXPECT_EQ(text_of(cell.requests[1], 0), "yes or no?");
 }
 
+/// Writes what was asked last in brackets.
+class Brackets final : public ConversationRenderer {
+ public:
+  ChatTemplate open(const std::string&, const Chat&) override { return {"brackets", {}}; }
+  std::vector<std::string> render(std::span<const Messages> conversations) override {
+    std::vector<std::string> texts;
+    for (const Messages& one : conversations) texts.push_back("[" + one.back().content + "]");
+    return texts;
+  }
+  std::size_t without_system() const override { return 0; }
+};
+
+TEST_F(ChainTest, a_chat_template_writes_what_was_answered_and_not_what_was_foreseen) {
+  Suite talking = suite({});
+  talking.chats.resize(3);
+  talking.chats[2].use = Chat::Use::on;
+  Brackets renderer;
+  const Interpreters interpreters{&renderer, nullptr, nullptr, nullptr};
+  Work work = prepare_work(talking, 0, facts_, interpreters);
+  const std::size_t sets = work.requests.size();
+  Chain chain(work, interpreters);
+  answer(chain, work, ModuleId{0}, "yes");
+  ASSERT_EQ(chain.plan_ready(note_).size(), 1u);
+  EXPECT_EQ(first_prompt(work, 1, 2), "[question 2 yes of a:]");
+  EXPECT_EQ(work.requests.size(), sets) << "others are read meanwhile";
+}
+
 TEST_F(ChainTest, what_is_wrong_with_a_template_is_told_before_anything_runs) {
   Suite wrong = suite({});
   wrong.tasks[1].prompt = wrong.tasks[2].prompt = "{{answer.words}}";
