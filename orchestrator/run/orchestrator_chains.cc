@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "orchestrator/run/orchestrator.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 
@@ -48,7 +49,11 @@ void Orchestrator::plan_what_is_ready() {
       if (std::ranges::find(tasks, cell.task) != tasks.end())
         store_thread_.put(
             {StoreRow::Table::record, "pair", name_of(work_, cell), identity_record(work_, cell), std::nullopt});
-    for (const TaskId task : tasks) scoreboard_.on_planned(task, fresh);
+    for (const TaskId task : tasks) {
+      scoreboard_.on_planned(task, fresh);
+      report_.log("task " + work_.suite.tasks[task.value].name + " is planned: " +
+                  counted(static_cast<std::size_t>(std::ranges::count(fresh, task, &Shard::task)), "shard"));
+    }
     conductor_.add(fresh);
     double flops = 0, left = 0;
     for (const Shard& shard : fresh) flops += shard.flops;

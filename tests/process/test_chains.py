@@ -55,6 +55,19 @@ class Chains(RunCase):
         self.assertEqual({row["verdict"] for row in self.ledger("run")}, {"clean"})
         self.assertEqual(sum(row["module"] == "judge" for row in self.ledger("run")), 1)
 
+    def test_a_judge_of_two_generators_is_loaded_once_on_a_worker(self):
+        self.many("say", "say", 200)
+        self.write("grade.yaml", {"task": "grade", "type": "generate_until", "data": {"test": {"answers": "say"}}, "prompt": "{{answer.text}}:", "metrics": ["number"],
+                                  "generation": {"max_gen_toks": 2}})
+        modules = [{"name": "a", "path": "llama", "tasks": ["say"]}, {"name": "b", "path": "qwen3", "tasks": ["say"]}, {"name": "judge", "path": "llama", "tasks": ["grade"]}]
+        self.write("judged.yaml", {"suite": "judged", "modules": modules, "tasks": ["say.yaml", "grade.yaml"]})
+        for workers in (1, 2):
+            self.run_suite(f"by{workers}", suite="judged.yaml", workers=workers)
+            loads = [row["worker"] for row in self.ledger(f"by{workers}") if row["module"] == "judge"]
+            self.assertEqual(len(loads), len(set(loads)), loads)
+            self.assertEqual(len(self.samples(f"by{workers}", "judge", "grade of a")), 200)
+        self.assertEqual(self.final_files("by1"), self.final_files("by2"))
+
     def test_same_bytes_for_any_ranks_and_after_kills(self):
         self.run_suite("one", suite="chains.yaml")
         expected = self.final_files("one")

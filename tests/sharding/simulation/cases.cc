@@ -135,8 +135,6 @@ class Devices {
 
 }  // namespace
 
-namespace {
-
 /// A pipeline: in each of some steps some modules work on what one of the step before answered; all of the last step
 /// are judged by one.
 Scenario chain(std::uint64_t seed) {
@@ -181,8 +179,6 @@ Scenario chain(std::uint64_t seed) {
   scenario.expect_no_faults(seconds);
   return scenario;
 }
-
-}  // namespace
 
 std::vector<Case> cases() {
   std::vector<Case> all;

@@ -16,6 +16,8 @@ struct Case {
   std::function<Scenario(std::uint64_t seed)> draw;
 };
 std::vector<Case> cases();
+/// A pipeline of modules that work on what others answered, drawn by its seed.
+Scenario chain(std::uint64_t seed);
 
 /// Makespans of other policies on the same work, without faults.
 /// lm-eval: every gang loads every module in turn and takes each n-th shard; all wait for the slowest.
