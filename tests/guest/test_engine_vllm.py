@@ -302,6 +302,12 @@ class Errors(FakeCase):
             version.sweep({file.name, "/dev/shm/proctor-test-gone"})
         self.assertFalse(Path(file.name).exists())
 
+    def test_so_are_semaphores_whose_mapping_has_another_name(self):
+        import multiprocessing
+
+        lock = multiprocessing.get_context("spawn").Lock()
+        self.assertIn("/dev/shm/sem." + lock._semlock.name.lstrip("/"), version.shared_memory())
+
 
 def vllms_files():
     return {name for name in os.listdir("/dev/shm") if name.startswith(("psm_", "sem.mp-", "vllm_dist_"))}

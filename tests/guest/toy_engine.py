@@ -3,17 +3,19 @@
 
 PROCTOR_TOY=NAME, or the module's option `toy`, names the misbehaviour; PROCTOR_TOY_ONCE=FILE, or the option `once`, has it happen only the first
 time: for whoever makes the file. Other options: seconds (of each unit), bound (out_of_memory: the most max_batch_tokens that fit), bad_text.
-tensor_parallel: N starts N - 1 processes that the engine talks to by pipes.
+tensor_parallel: N starts N - 1 processes that the engine talks to by pipes; with the option `gloo` they are ranks of torch.distributed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 
@@ -64,9 +66,21 @@ class Toy(Engine):
             with open(f"/dev/shm/proctor-toy-{os.getpid()}", "wb") as file:
                 file.write(bytes(1 << 20))
         self.start_processes()
+        if module.option("gloo"):
+            announce("gang")
+            return self.join_ranks(module.tensor_parallel)
         for _ in range(1, 2 if self.toy == "gang" and module.tensor_parallel == 1 else module.tensor_parallel):
             announce("gang")
             self.members.append(subprocess.Popen([sys.executable, "-c", MEMBER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+
+    def join_ranks(self, size):
+        import gloo_member
+
+        self.ranks, self.meeting = gloo_member, tempfile.NamedTemporaryFile(prefix="proctor-toy-gloo-")
+        for rank in range(1, size):
+            command = [sys.executable, gloo_member.__file__, str(rank), str(size), self.meeting.name]
+            self.members.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True))
+        gloo_member.join(0, size, self.meeting.name)
 
     def start_processes(self):
         if self.does("leave_child"):
@@ -78,8 +92,11 @@ class Toy(Engine):
 
     def run(self, requests, unit):
         self.misbehave(unit)
-        for member in self.members:
-            self.ask(member, "ping")
+        if self.module.option("gloo"):
+            self.add_up(number(*(text for request in requests for text in request.parts)))
+        else:
+            for member in self.members:
+                self.ask(member, "ping")
         if seconds := self.module.option("seconds") or float(os.environ.get("PROCTOR_TOY_SECONDS", "0")):
             time.sleep(seconds)
         return [self.answer(request) for request in requests]
@@ -91,8 +108,11 @@ class Toy(Engine):
             time.sleep(1000)
         if self.does("leak"):
             LEAKED.append(bytearray(b"\1") * LEAK_BYTES)
+        if self.module.option("gloo"):
+            self.leave_ranks()
         for member in self.members:
-            member.stdin.close()
+            if member.stdin:
+                member.stdin.close()
             member.terminate()
             member.wait()
             member.stdout.close()
@@ -130,6 +150,20 @@ class Toy(Engine):
             raise EngineBroken(f"process {member.pid} of the gang is gone: {error}") from error
         if answer != text[::-1]:
             raise EngineBroken(f"process {member.pid} of the gang is gone")
+
+    def add_up(self, value):
+        try:
+            total = self.ranks.add_up(value)
+        except RuntimeError as error:
+            raise EngineBroken(f"a process of the gang is gone: {error}") from error
+        if total != value * (len(self.members) + 1):
+            raise EngineBroken(f"the gang adds up to {total}")
+
+    def leave_ranks(self):
+        with contextlib.suppress(RuntimeError):  # a member is gone
+            self.ranks.dist.broadcast(self.ranks.torch.tensor([self.ranks.END]), 0)
+        self.ranks.dist.destroy_process_group()
+        self.meeting.close()
 
     # ---- misbehaviour
 

@@ -13,6 +13,7 @@ from support import BIN, RunCase
 
 TOY = Path(__file__).parent.parent / "guest/toy_engine.py"
 SHARED = Path("/dev/shm")
+VLLM = os.environ.get("PROCTOR_VLLM_PYTHON")
 try:
     import msgpack  # noqa: F401
 except ImportError:
@@ -29,6 +30,29 @@ def guests_of(pid):
                     found.append(int(folder.name))
             except OSError:
                 pass
+    return found
+
+
+def name_of(pid):
+    """"" of a process that has ended."""
+    try:
+        return "" if "State:\tZ" in Path(f"/proc/{pid}/status").read_text() else Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def descendants(pid):
+    """Those of a process, by their parents."""
+    children = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            children.setdefault(int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]), []).append(int(folder.name))
+        except OSError:
+            pass
+    found, more = set(), [pid]
+    while more:
+        more = [child for parent in more for child in children.get(parent, [])]
+        found.update(more)
     return found
 
 
@@ -186,17 +210,24 @@ class FaultMatrix(EngineCase):
         self.assertEqual({row["verdict"] for row in self.ledger("bad") if row["module"] != "b"}, {"clean (outside)"})
 
     def test_a_wide_guest_that_loses_a_member_does_its_shard_again_and_nobody_is_left(self):
-        wide = [{**guest, "tensor_parallel": 2} for guest in self.guests]
+        self.check_a_lost_member([{**guest, "tensor_parallel": 2} for guest in self.guests], b"sys.stdin")
+
+    def test_so_does_one_whose_ranks_speak_by_gloo(self):
+        wide = {"tensor_parallel": 2, "options": {"gloo": True}}
+        self.check_a_lost_member([{**self.guests[0], **wide}], b"gloo_member")
+
+    def check_a_lost_member(self, wide, mark):
         self.write("suite.yaml", self.suite(modules=[*wide, self.native], tasks=["say.yaml"]))
         self.many("say", "say", 200)
         self.guest_suite("calm", workers=2)
         process = subprocess.Popen([str(BIN / "proctor"), "run", "suite.yaml", "--out", "lost", "--workers", "2", "--allow-engines", "--device", "cpu",
                                     "--progress", "none"], cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   env={**os.environ, "PROCTOR_TOY_SECONDS": "0.02"})
+                                   env={**os.environ, "PROCTOR_TOY_SECONDS": "0.1"})
         deadline = time.monotonic() + 60
         members = []
-        while not members and time.monotonic() < deadline and process.poll() is None:
-            members = [pid for pid in guests_of(process.pid) if b"sys.stdin" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        answered = self.root / "lost/turns.jsonl"  # they have met by then
+        while not (members and answered.exists()) and time.monotonic() < deadline and process.poll() is None:
+            members = [pid for pid in guests_of(process.pid) if mark in Path(f"/proc/{pid}/cmdline").read_bytes()]
         self.assertTrue(members)
         os.kill(members[0], signal.SIGKILL)
         out, err = process.communicate(timeout=120)
@@ -243,6 +274,36 @@ class ExitedWhileRunning(EngineCase):
         self.assertIn("engine toy does not answer task choice of type multiple_choice", done.stderr)
         self.write("suite.yaml", self.suite(modules=[{"name": "g", "engine": engine, "path": "llama", "tasks": ["roll"]}, self.native]))
         self.assertIn("does not answer task roll", self.guest_suite("named", code=2).stderr)
+
+
+@unittest.skipUnless(VLLM, "PROCTOR_VLLM_PYTHON names no Python with vLLM (tools/vllm_venv)")
+class RealVllm(RunCase):
+    """By hand: PROCTOR_VLLM_PYTHON=VENV/bin/python. The model is PROCTOR_VLLM_MODEL, else that of tools/demo."""
+
+    MODEL = os.environ.get("PROCTOR_VLLM_MODEL", str(Path(__file__).parents[2] / "models/smollm2-135m-instruct"))
+
+    def test_proctor_killed_over_vllm_leaves_no_process_and_nothing_in_dev_shm(self):
+        self.many("say", "say", 100)
+        module = {"name": "v", "engine": "vllm", "path": self.MODEL, "dtype": "float32", "python": VLLM, "options": {"max_model_len": 512, "enforce_eager": True}}
+        self.write("suite.yaml", self.suite(modules=[module], tasks=["say.yaml"]))
+        before = set(os.listdir(SHARED))
+        command = [str(BIN / "proctor"), "run", "suite.yaml", "--out", "killed", "--workers", "1", "--allow-engines", "--device", "cpu", "--progress", "none"]
+        process = subprocess.Popen(command, cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline, held, engines = time.monotonic() + 600, set(), []
+        while not (engines and set(os.listdir(SHARED)) - before) and time.monotonic() < deadline and process.poll() is None:
+            held = descendants(process.pid)
+            engines = [pid for pid in held if name_of(pid).startswith("VLLM::")]
+        self.assertTrue(engines, "vLLM's engine has a process of its own, whose title hides the mark of its environment")
+        process.kill()
+        process.wait()
+        while any(map(name_of, held)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual([name_of(pid) for pid in held if name_of(pid)], [])
+        while set(os.listdir(SHARED)) - before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(set(os.listdir(SHARED)) - before, set())
+        self.run_suite("killed", "--allow-engines")
+        self.assertEqual(len((self.root / "killed/samples/v/say.jsonl").read_text().splitlines()), 100)
 
 
 if __name__ == "__main__":

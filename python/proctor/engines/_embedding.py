@@ -97,8 +97,9 @@ class CrossEncoder(_TextModule):
 
 
 def _encoder_class(config: Any) -> Any:
-    """Of an encoder with a decoder, the encoder."""
-    return AutoModelForTextEncoding if getattr(config, "is_encoder_decoder", False) else AutoModel
+    """Of an encoder with a decoder, the encoder, which T5's may have been saved as."""
+    with_decoder = getattr(config, "is_encoder_decoder", False) or config.model_type in ("t5", "mt5", "umt5")
+    return AutoModelForTextEncoding if with_decoder else AutoModel
 
 
 def _refuse_bos(module: Module) -> None:

@@ -87,7 +87,7 @@ def load(auto_class: Any, module: Module, device: str, announce: Callable[[str],
     announce("tokenizer")
     try:
         config = AutoConfig.from_pretrained(module.path, **common)
-    except ValueError as error:  # an architecture that it does not know, code that is not trusted
+    except (ValueError, KeyError) as error:  # an architecture that it does not know, code that is not trusted
         raise Refused(f"{module.path}: {str(error).strip().splitlines()[0][:MESSAGE_LETTERS]}") from error
     bos = {} if module.add_bos_token is None else {"add_bos_token": module.add_bos_token}
     tokenizer = AutoTokenizer.from_pretrained(module.path, **bos, **common)

@@ -88,12 +88,12 @@ def watch_core(engine: Any) -> None:
 
 
 def shared_memory() -> set[str]:
-    """Files in /dev/shm that this process and those it started have mapped: theirs, whatever their names are."""
-    found = set()
+    """Files in /dev/shm that this process and those it started have mapped. Known by inode: a semaphore is mapped under a name that is gone."""
+    inodes: set[int] = set()
     for pid in (os.getpid(), *(one.pid for one in family())):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as maps:
-            found |= {"/dev/shm/" + line.rstrip("\n").split("/dev/shm/", 1)[1] for line in maps if "/dev/shm/" in line}
-    return {path for path in found if os.path.exists(path)}
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", encoding="utf-8", errors="replace") as maps:
+            inodes |= {int(line.split()[4]) for line in maps if "/dev/shm/" in line}
+    return {entry.path for entry in os.scandir("/dev/shm") if entry.inode() in inodes}
 
 
 def sweep(paths: set[str]) -> None:

@@ -59,7 +59,7 @@ class SentenceTransformers(Engine):
         announce("model")
         common: dict[str, Any] = {
             "device": self._device, "trust_remote_code": bool(module.option("trust_remote_code", False)), "local_files_only": True,
-            "model_kwargs": {"torch_dtype": "auto" if module.dtype == "auto" else getattr(torch, module.dtype)},
+            "model_kwargs": {"dtype": "auto" if module.dtype == "auto" else getattr(torch, module.dtype)},
         }
         self._prompts: dict[str, str] = {}
         if module.kind == "cross_encoder":
