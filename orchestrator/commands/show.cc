@@ -81,7 +81,11 @@ void show_status(const RunDirectory& directory, const Json& status, std::ostream
       << (status.value("exit_code", Json()).is_number() ? ", exit code " + status["exit_code"].dump() : "") << "\n";
   for (const auto& cell : status.value("pairs", Json::array()))
     out << "  " << cell.at("module").get<std::string>() << " / " << cell.at("task").get<std::string>() << ": "
-        << cell.at("done") << " / " << cell.at("total") << "\n";
+        << cell.at("done") << " / " << cell.at("total")
+        << (cell.value("waits", false) ? " (waits for the answers that it reads; about so many)" : "") << "\n";
+  const Json chosen = status.value("chosen", Json::object());
+  for (const auto& [task, module] : chosen.items())
+    out << "  task " << task << " reads the answers of " << module.get<std::string>() << ", the best\n";
 }
 
 /// Names in the order in which status.json has them, once each: the suite's.

@@ -25,6 +25,17 @@ std::string cell_name(const Work& work, const Cell& cell) {
   return work.suite.modules[cell.module.value].name + " / " + work.suite.tasks[cell.task.value].name;
 }
 
+/// Of tasks that read the best module's answers: which that is, where it is known.
+Json chosen_modules(const Work& work) {
+  Json chosen = Json::object();
+  for (std::uint32_t t = 0; t < work.suite.tasks.size(); ++t) {
+    const Task& task = work.suite.tasks[t];
+    if (task.upstream && task.upstream->of == Upstream::Of::best && !work.waits(TaskId{t}))
+      chosen[task.name] = task.upstream->sources.front().module;
+  }
+  return chosen;
+}
+
 }  // namespace
 
 RunReport::RunReport(const Work& work, Options options, const RunDirectory& directory, StoreThread& store,
@@ -179,11 +190,14 @@ std::string RunReport::status(const std::string& state, std::optional<int> code,
                {"exit_code", code ? Json(*code) : Json()},
                {"failed_requests", scoreboard_.failed_requests()},
                {"workers_busy", standing.busy}};
-  for (std::size_t c = 0; c < work_.cells.size(); ++c)
+  for (std::size_t c = 0; c < work_.cells.size(); ++c) {
     json["pairs"].push_back({{"module", work_.suite.modules[work_.cells[c].module.value].name},
                              {"task", work_.suite.tasks[work_.cells[c].task.value].name},
                              {"done", scoreboard_.progress(c).done},
                              {"total", scoreboard_.progress(c).total}});
+    if (work_.waits(work_.cells[c].task)) json["pairs"].back()["waits"] = true;
+  }
+  if (Json chosen = chosen_modules(work_); !chosen.empty()) json["chosen"] = std::move(chosen);
   json["scores"] = scoreboard_.provisional();
   json["failures"] = scoreboard_.failures();
   return json.dump(2) + "\n";
@@ -235,9 +249,7 @@ std::string RunReport::manifest(int code, const Standing& standing, const std::v
   for (const Cell& cell : work_.cells)
     json["identity"][work_.suite.modules[cell.module.value].name][work_.suite.tasks[cell.task.value].name] =
         cell.identity;
-  for (const Task& task : work_.suite.tasks)
-    if (task.upstream && task.upstream->of == Upstream::Of::best && task.upstream->sources.size() == 1)
-      json["chosen"][task.name] = task.upstream->sources.front().module;
+  if (Json chosen = chosen_modules(work_); !chosen.empty()) json["chosen"] = std::move(chosen);
   for (std::size_t m = 0; m < work_.suite.modules.size(); ++m)
     if (const auto& engine = work_.suite.modules[m].engine)
       json["engines"][work_.suite.modules[m].name] = {{"command", engine->command},

@@ -31,6 +31,7 @@ class Chains(RunCase):
         best = max(figures, key=figures.get)
         self.assertIn(f"task shorten reads the answers of {best}, the best", done.stderr)
         self.assertEqual(json.loads((self.root / "run/manifest.json").read_text())["chosen"], {"shorten": best})
+        self.assertIn(f"task shorten reads the answers of {best}, the best", self.proctor("show", "run").stdout)
         ranked = {row["doc"]["_id"]: [passage for passage, _ in row["ranking"]][:3] for row in self.samples("run", best, "order")}
         texts = {row["_id"]: row["text"] for row in map(json.loads, (self.root / "corpus.jsonl").read_text().splitlines())}
         shortened = self.samples("run", "compressor", "shorten")
@@ -83,7 +84,7 @@ class Chains(RunCase):
 
     def test_a_stopped_run_goes_on_where_it_was(self):
         self.run_suite("whole", suite="chains.yaml")
-        kills = 0
+        kills, told = 0, ""
         for boundary in range(16, 200, 8):
             with self.subTest(boundary):
                 out = f"stopped{boundary}"
@@ -93,9 +94,11 @@ class Chains(RunCase):
                     break  # past the last write
                 self.assertEqual(killed.returncode, -9, killed.stderr)
                 kills += 1
+                told += self.proctor("show", out).stdout
                 self.run_suite(out, suite="chains.yaml", workers=2)
                 self.assertEqual(self.final_files(out), self.final_files("whole"))
         self.assertGreater(kills, 6)
+        self.assertIn("judge / judge of a: 0 / 6 (waits for the answers that it reads; about so many)", told)
 
     def test_what_failed_is_missing_by_name_or_left_out_or_empty(self):
         question = words(random.Random(3), 400)
