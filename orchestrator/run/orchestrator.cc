@@ -195,7 +195,7 @@ void Orchestrator::on(AgentId agent, const AgentHello& hello) {
   agents_.on_hello(hello);
   for (const auto& [module, why] : hello.lacking) {
     conductor_.on_lacking(agent, module, why);
-    if (conductor_.has_work(module))
+    if (has_work(module))
       warn("node " + hello.host + " has not got module " + work_.suite.modules.at(module.value).name +
            " and is not asked for it: " + why);
   }
@@ -208,7 +208,7 @@ void Orchestrator::refuse_gangs_without_a_place() const {
   for (std::size_t m = 0; m < work_.suite.modules.size(); ++m) {
     const Module& module = work_.suite.modules[m];
     const std::uint32_t wanted = module.tensor_parallel, place = conductor_.widest_place(wanted);
-    if (place == wanted || !conductor_.has_work(ModuleId{static_cast<std::uint32_t>(m)})) continue;
+    if (place == wanted || !has_work(ModuleId{static_cast<std::uint32_t>(m)})) continue;
     throw EnvironmentError("module " + module.name + ": tensor_parallel " + std::to_string(wanted) + " needs " +
                            counted(wanted, "worker") + " side by side on one node, and there are at most " +
                            std::to_string(place) + "; start with --workers " + std::to_string(wanted) +

@@ -78,6 +78,8 @@ class Orchestrator final : private Executor {
   void on(AgentId agent, const DrainAsked& asked);
   void on(AgentId, const AgentLeft&) {}
   void refuse_gangs_without_a_place() const;
+  /// Now, or when others are answered.
+  bool has_work(ModuleId module) const { return conductor_.has_work(module) || chain_.may_get_work(module); }
 
   // the loop, and its ways out
   int run_to_the_end();

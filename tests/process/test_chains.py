@@ -144,6 +144,15 @@ class Chains(RunCase):
         refused("expected the names of two modules", "compare", data={"test": {**over, "pair": ["a"]}})
         refused("top: is of passages", "judge", data={"test": {**over, "top": 3}})
 
+    def test_a_gang_that_waits_for_answers_and_has_no_place_is_refused_at_the_start(self):
+        modules = [{**module, **({"tensor_parallel": 2} if module["name"] == "judge" else {})} for module in self.modules]
+        self.write("wide.yaml", self.chains(modules=modules))
+        done = self.run_suite("wide", suite="wide.yaml", code=4)
+        self.assertIn("module judge: tensor_parallel 2 needs 2 workers side by side on one node", done.stderr)
+        self.assertFalse((self.root / "wide/turns.jsonl").exists())
+        self.run_suite("wide", suite="wide.yaml", workers=2)
+        self.assertEqual(len(self.samples("wide", "judge", "compare")), 6)
+
     def test_a_chain_that_changed_is_refused_and_its_descendants_alone_are_redone(self):
         self.run_suite("run", suite="chains.yaml")
         before = {row["shard"]: row for row in map(json.loads, (self.root / "run/turns.jsonl").read_text().splitlines())}
