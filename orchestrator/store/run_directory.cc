@@ -54,8 +54,9 @@ void RunDirectory::refuse_foreign() const {
   if (error) throw UsageError(root_.string() + ": cannot be read: " + error.message());
   for (const fs::directory_entry& entry : entries) {
     const std::string name = entry.path().filename().string();
-    const bool made_first =
-        name == logs().filename() || name == images().filename() || name.starts_with(owner().filename().string());
+    const bool made_first = name == logs().filename() || name == images().filename() ||
+                            name.starts_with(owner().filename().string()) ||
+                            name.starts_with(marker().filename().string());  // killed before the marker had its name
     const bool results = name == "results" || name == "samples" || name == "responses";
     if (!made_first && !(results && fs::is_empty(entry.path(), error)))
       throw UsageError(root_.string() + ": is no run directory, and holds " + name +

@@ -21,14 +21,22 @@ bool has_its_group(const ProcessTable& processes, const ProcessId& root) {
   return leader == processes.all().end() || leader->second.id == root;
 }
 
+/// Of /proc/PID/smaps_rollup, in bytes; nothing where the kernel does not tell it.
+std::optional<std::uint64_t> rollup_bytes(const std::string& rollup, const std::string& key) {
+  const std::size_t line = rollup.find("\n" + key + ":");
+  unsigned long long kibibytes = 0;
+  if (line == std::string::npos) return std::nullopt;
+  if (std::sscanf(rollup.c_str() + line + key.size() + 2, "%llu kB", &kibibytes) != 1) return std::nullopt;
+  return kibibytes << 10;
+}
+
+/// Without the pages of mapped files (Pss_File): the share of a library grows when another process that has it mapped
+/// ends, and nothing has leaked.
 std::uint64_t pss_bytes(pid_t pid) {
   const std::string folder = "/proc/" + std::to_string(pid);
-  if (const auto rollup = read_whole(folder + "/smaps_rollup")) {
-    const std::size_t line = rollup->find("\nPss:");
-    unsigned long long kibibytes = 0;
-    if (line != std::string::npos && std::sscanf(rollup->c_str() + line, "\nPss: %llu kB", &kibibytes) == 1)
-      return kibibytes << 10;
-  }
+  if (const auto rollup = read_whole(folder + "/smaps_rollup"))
+    if (const auto pss = rollup_bytes(*rollup, "Pss"))
+      return *pss - std::min(*pss, rollup_bytes(*rollup, "Pss_File").value_or(0));
   const auto statm = read_whole(folder + "/statm");
   unsigned long long pages = 0;
   if (!statm || std::sscanf(statm->c_str(), "%*u %llu", &pages) != 1) return 0;

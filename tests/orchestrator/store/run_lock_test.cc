@@ -151,6 +151,8 @@ TEST_F(RunLockTest, a_folder_is_taken_over_that_is_empty_or_a_runs) {
   fs::create_directories(other.root() / "logs");
   std::ofstream(other.root() / "logs/slurm-1.out") << "1";
   EXPECT_EQ(refused(), "") << "as good as empty";
+  std::ofstream(other.marker().string() + ".tmp") << "a run dir";
+  EXPECT_EQ(refused(), "") << "a run was killed while it wrote its marker";
   std::ofstream(other.root() / "results/table.json") << "1";
   EXPECT_NE(refused().find("is no run directory, and holds results"), std::string::npos) << refused();
   fs::remove(other.root() / "results/table.json");

@@ -210,6 +210,19 @@ TEST(Measure, pages_that_processes_share_count_once) {
   EXPECT_LT(measure(tree).pss_bytes, std::uint64_t{128} << 20);
 }
 
+TEST(Measure, pages_of_a_mapped_file_are_not_the_processes) {
+  const LittleProcess process(
+      python("import mmap, tempfile, time\n"
+             "file = tempfile.TemporaryFile()\n"
+             "file.write(bytes(64 << 20))\n"
+             "file.flush()\n"
+             "memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)\n"
+             "for i in range(0, len(memory), 4096): memory[i]\n"
+             "name('ready')\n"
+             "time.sleep(60)"));
+  EXPECT_LT(measure(tree_of(marks_of(process), {"ready"})).pss_bytes, std::uint64_t{48} << 20);
+}
+
 TEST(KillProcess, ends_the_one_that_is_meant_and_no_later_one_with_its_number) {
   LittleProcess process(shell("trap '' TERM; exec sleep 60"));
   const ProcessId id = marks_of(process).root;
