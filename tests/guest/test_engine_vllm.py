@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(Path(__file__).parent)]
 from proctor.engines import _vllm_engine as version  # noqa: E402
 from proctor.engines import vllm as engine_file  # noqa: E402
-from proctor.guest import BadRequest, EngineBroken, OutOfMemory, Refused  # noqa: E402
+from proctor.guest import BadFile, BadRequest, EngineBroken, OutOfMemory, Refused  # noqa: E402
 from proctor.guest.module import Module  # noqa: E402
 from proctor.guest.requests import request_from  # noqa: E402
 
@@ -231,6 +231,21 @@ class Traces(FakeCase):
             self.assertRegex(str(self.run_one(**ask)), pattern)
 
 
+class Adapters(unittest.TestCase):
+    def test_its_files_count_and_one_that_is_none_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            module, found = Module("m", options={"adapter": folder}), []
+            self.assertRaisesRegex(BadFile, "has no adapter_config.json", engine_file.Vllm.check, module, {})
+            for config in ({"r": 4}, {"r": 8}):
+                Path(folder, "adapter_config.json").write_text(json.dumps(config))
+                facts = {"model_hash": "base"}
+                engine_file.Vllm.check(module, facts)
+                found.append(facts["model_hash"])
+            plain = {"model_hash": "base"}
+            engine_file.Vllm.check(Module("m"), plain)
+            self.assertEqual(len({*found, plain["model_hash"]}), 3)
+
+
 class Errors(FakeCase):
     def raising(self, error, unfinished=False):
         engine = self.engine()
@@ -382,6 +397,35 @@ class RealVllm(unittest.TestCase):
             os.kill(core, signal.SIGKILL)
             kind, body = self.client.sent(agent, [self.client.request("The sky is")])
             self.assertEqual((kind, body["gang_broken"], body["out_of_memory"]), ("ShardFailed", True, False))
+
+    def test_an_adapter_is_its_products_added_to_the_weights(self):
+        import copy
+
+        import torch
+        from safetensors.torch import save_file
+
+        folder, rank, scale = self.folder / "adapter", 4, 2.0
+        folder.mkdir()
+        (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": rank, "lora_alpha": rank * scale, "target_modules": ["q_proj", "v_proj"],
+                                                                "bias": "none", "task_type": "CAUSAL_LM", "base_model_name_or_path": str(self.folder / "2")}))
+        torch.manual_seed(1)
+        merged, tensors = copy.deepcopy(self.models[2]), {}
+        for name, layer in merged.named_modules():
+            if name.endswith(("q_proj", "v_proj")):
+                down, up = torch.randn(rank, layer.in_features) * 0.2, torch.randn(layer.out_features, rank) * 0.2
+                tensors |= {f"base_model.model.{name}.lora_A.weight": down, f"base_model.model.{name}.lora_B.weight": up}
+                layer.weight.data += scale * up @ down
+        save_file(tensors, folder / "adapter_model.safetensors")
+        plain = self.reference(2, "The sky is", " blue")
+        with mock.patch.dict(self.models, {2: merged}):
+            adapted = self.reference(2, "The sky is", " blue")
+        self.assertGreater(abs(adapted - plain), 0.1)
+        with self.agent() as agent:
+            agent.ready()
+            agent.opened(**self.module(2, options={"enforce_eager": True, "adapter": str(folder)}))
+            (one,) = agent.answered([self.client.request("The sky is| blue", "loglikelihood")])
+            agent.close()
+        self.assertAlmostEqual(one["answer"]["loglikelihood"]["loglikelihood"], adapted, delta=1e-3)
 
     def test_two_processes_share_a_model(self):
         before = vllms_files()

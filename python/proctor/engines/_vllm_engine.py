@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from proctor.engines._adapter import adapter_config
 from proctor.guest import BadRequest, EngineBroken, Module, OutOfMemory, Refused
 from proctor.guest.processes import Process, family, wait_for_family
 
@@ -20,6 +21,7 @@ from proctor.guest.processes import Process, family, wait_for_family
 RUNNERS = {"generator": ("generate", "generate"), "embedding": ("pooling", "embed"), "cross_encoder": ("pooling", "score")}
 SHUTDOWN_S, WAIT_S, ANNOUNCE_S = 12.0, 20.0, 1.0
 OUT_OF_MEMORY = re.compile("out of memory|no available memory for the cache|larger than the available kv cache", re.IGNORECASE)
+LORA_RANKS = (16, 32, 64, 128, 256, 320, 512)  # that max_lora_rank takes, from the usual one on
 OF_CLIENTS = {"ValueError", "TypeError", "VLLMClientError"}
 
 
@@ -50,9 +52,10 @@ def arguments(module: Module) -> dict[str, Any]:
         made["max_model_len"] = module.max_length
     if module.max_batch_tokens and runner == "generate":  # a pooled text is computed in one piece
         made["max_num_batched_tokens"] = module.max_batch_tokens
-    if "lora" in module.options:
-        made["enable_lora"] = True
-    return {**made, **{name: value for name, value in module.options.items() if name != "lora"}}
+    if adapter := module.option("adapter"):
+        rank = int(adapter_config(adapter).get("r", 16))
+        made |= {"enable_lora": True, "max_lora_rank": next((most for most in LORA_RANKS if rank <= most), rank)}
+    return {**made, **{name: value for name, value in module.options.items() if name != "adapter"}}
 
 
 def show_steps(engine: Any, announce: Callable[[], None]) -> None:

@@ -10,13 +10,13 @@ experts_implementation (as from_pretrained has them); of a cross_encoder activat
 from __future__ import annotations
 
 import gc
-import hashlib
 import importlib.metadata
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from proctor.engines._adapter import count_adapter
 from proctor.engines._memory import claim_memory, freeze_imports, release_memory
 from proctor.engines._sentences import read_activation, read_json, read_sentence_settings
 from proctor.guest import BadFile, Engine, Module, Refused, Request, Unit, serve
@@ -36,7 +36,7 @@ class Transformers(Engine):
     packages = ("torch", "transformers", "tokenizers", "safetensors")
     environment = ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
     sources = (
-        "_batches.py", "_beams.py", "_codec.py", "_defaults.py", "_embedding.py", "_encoders.py", "_generation.py", "_generator.py", "_loading.py",
+        "_adapter.py", "_batches.py", "_beams.py", "_codec.py", "_defaults.py", "_embedding.py", "_encoders.py", "_generation.py", "_generator.py", "_loading.py",
         "_logits.py", "_reasoning.py", "_rows.py", "_sampling.py", "_scoring.py", "_sentences.py",
     )
     unit_requests = None  # batches are made here, of rows that are about equally long
@@ -60,8 +60,7 @@ class Transformers(Engine):
             facts["max_length"] = int(said) if isinstance(said, (int, float)) and said < 1e18 else 2048
         needed = [*(["peft"] if "adapter" in module.options else []), *(QUANTISERS if "quantization_config" in config else [])]
         facts["engine"]["versions"].update(installed(needed))
-        if adapter := module.option("adapter"):
-            facts["model_hash"] = hashlib.sha256(f"{facts.get('model_hash')} {adapter_hash(adapter)}".encode()).hexdigest()[:32]
+        count_adapter(module, facts)
 
     def load(self, module: Module, announce: Callable[[str], None]) -> None:
         refuse_options(module)
@@ -131,14 +130,6 @@ def installed(packages: Sequence[str]) -> dict[str, str]:
             if name == "peft":
                 raise Refused("option adapter needs the package peft") from None
     return found
-
-
-def adapter_hash(folder: str) -> str:
-    from proctor.guest.folder import model_hash
-
-    if not Path(folder, "adapter_config.json").is_file():
-        raise BadFile(f"{folder}: has no adapter_config.json")
-    return model_hash(folder)
 
 
 if __name__ == "__main__":

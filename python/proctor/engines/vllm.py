@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor.engines import _vllm_engine as version
+from proctor.engines._adapter import count_adapter
 from proctor.engines._codec import Codec, rolling_windows
 from proctor.engines._vllm_texts import Text, begun, sampling
 from proctor.guest import BadRequest, Engine, EngineBroken, Module, Refused, Request, Unit, serve
@@ -36,7 +37,7 @@ class Vllm(Engine):
     promises = ["logprobs", *(["pure", "batch_invariant"] if os.environ.get("VLLM_BATCH_INVARIANT") == "1" else [])]
     packages = ["torch", version.distribution(), "transformers"]
     environment = ["VLLM_BATCH_INVARIANT", "VLLM_ATTENTION_BACKEND"]
-    sources = ["_codec.py", "_reasoning.py", "_vllm_engine.py", "_vllm_texts.py"]
+    sources = ["_adapter.py", "_codec.py", "_reasoning.py", "_vllm_engine.py", "_vllm_texts.py"]
     unit_requests = None
     same_ask = False
     llm: Any = None
@@ -51,6 +52,7 @@ class Vllm(Engine):
                 raise Refused(f"module {module.name}: options: {option} is not an option here; the module's `{key}` says it")
         if module.max_length and "max_model_len" in module.options:
             raise Refused(f"module {module.name}: max_length and options: max_model_len say the same; give one of them")
+        count_adapter(module, facts)
 
     def load(self, module: Module, announce: Callable[[str], None]) -> None:
         version.prepare(self.device, self.threads)
@@ -65,10 +67,10 @@ class Vllm(Engine):
         version.show_steps(self.llm.llm_engine, lambda: self.announce("engine steps"))
         self.max_length = self.llm.llm_engine.model_config.max_model_len
         self.tokenizer, self.prompts = self.llm.get_tokenizer(), stored_prompts(module.path)
-        if "lora" in module.options:
+        if adapter := module.option("adapter"):
             from vllm.lora.request import LoRARequest
 
-            self.lora = LoRARequest("lora", 1, module.options["lora"])
+            self.lora = LoRARequest("adapter", 1, adapter)
         if module.kind == "generator":
             self.codec = Codec(self.tokenizer, module.add_bos_token)
             self.penalty = getattr(self.llm.get_default_sampling_params(), "repetition_penalty", 1.0)
