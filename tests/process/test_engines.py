@@ -100,11 +100,12 @@ class Guests(EngineCase):
                                     "--progress", "none"], cwd=self.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    env={**os.environ, "PROCTOR_TOY": "leave_stubborn_grandchild", "PROCTOR_TOY_SECONDS": "0.2"})
         deadline = time.monotonic() + 60
-        while len(guests_of(process.pid)) < 4 and time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.01)
-        self.assertGreaterEqual(len(guests_of(process.pid)), 4, "two guests, each with a grandchild")
+        seen = 0
+        while seen < 4 and time.monotonic() < deadline and process.poll() is None:
+            seen = len(guests_of(process.pid))
         process.kill()
         process.wait()
+        self.assertGreaterEqual(seen, 4, "two guests, each with a grandchild")
         while guests_of(process.pid) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.assertEqual(guests_of(process.pid), [], "the keeper ends them")
