@@ -73,10 +73,6 @@ nlohmann::json image_identity(const Work& work, std::uint32_t m, std::uint32_t t
 
 }  // namespace
 
-Cells::Cells(Work& work) : work_(work) {
-  for (const Task& task : work.suite.tasks) code_.push_back(code_hashes(task));
-}
-
 const std::string& Cells::requests_hash(std::size_t set) {
   std::string& hash = requests_[set];
   if (!hash.empty()) return hash;
@@ -88,7 +84,9 @@ const std::string& Cells::requests_hash(std::size_t set) {
 /// Without requests and what is read.
 nlohmann::json Cells::identity_of(ModuleId module, TaskId task) {
   nlohmann::json identity = module_identity(work_, module.value);
-  if (!code_[task.value].empty()) identity["code"] = code_[task.value];
+  const auto [code, fresh] = code_.try_emplace(task);
+  if (fresh) code->second = code_hashes(work_.suite.tasks[task.value]);
+  if (!code->second.empty()) identity["code"] = code->second;
   if (has_images(work_.requests_of(module, task))) identity["images"] = image_identity(work_, module.value, task.value);
   return identity;
 }

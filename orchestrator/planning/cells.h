@@ -12,7 +12,7 @@ namespace proctor {
 class Cells {
  public:
   /// `work` outlives this; its requests, facts and device are known.
-  explicit Cells(Work& work);
+  explicit Cells(Work& work) : work_(work) {}
   /// One more, whose requests are in the work.
   void add(ModuleId module, TaskId task) { work_.cells.push_back({module, task, {}, ""}); }
   /// Identities and shards of all that were added; of tasks that wait, those that are foreseen.
@@ -28,9 +28,9 @@ class Cells {
   void plan_known(Cell& cell);
 
   Work& work_;
-  std::vector<std::map<std::string, std::string>> code_;  // hashes of each task's metrics in Python
-  std::map<std::size_t, std::string> requests_;           // hashes, by set
-  std::map<std::size_t, std::string> settings_;           // hashes of what is known before the answers, by cell
+  std::map<TaskId, std::map<std::string, std::string>> code_;  // hashes of each task's metrics in Python
+  std::map<std::size_t, std::string> requests_;                // hashes, by set
+  std::map<std::size_t, std::string> settings_;                // hashes of what is known before the answers, by cell
 };
 
 }  // namespace proctor

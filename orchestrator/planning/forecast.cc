@@ -37,14 +37,13 @@ Predictor predictor_of(const Work& work, Calibration known) {
 Forecast::Forecast(const Work& work, Predictor predictor)
     : work_(work), predictor_(std::move(predictor)), modules_(work.suite.modules.size()) {
   std::vector<LargestShard> largest(modules_.size());
-  for (const std::vector<Shard>* shards : {&work.shards, &work.expected})
-    for (const Shard& shard : *shards) {
-      modules_[shard.module.value].run_s += shard_seconds(shard);
-      LargestShard& of_module = largest[shard.module.value];
-      of_module.tokens = std::max(of_module.tokens, shard.tokens);
-      if (std::holds_alternative<Generate>(ask_of(work, shard)))
-        of_module.generating = std::max(of_module.generating, shard.tokens);
-    }
+  work.each_shard([&](const Shard& shard) {
+    modules_[shard.module.value].run_s += shard_seconds(shard);
+    LargestShard& of_module = largest[shard.module.value];
+    of_module.tokens = std::max(of_module.tokens, shard.tokens);
+    if (std::holds_alternative<Generate>(ask_of(work, shard)))
+      of_module.generating = std::max(of_module.generating, shard.tokens);
+  });
   for (std::uint32_t m = 0; m < modules_.size(); ++m) {
     const Module& module = work.suite.modules[m];
     const ModelFacts& facts = work.facts[m];
@@ -65,9 +64,8 @@ Forecast::Forecast(const Work& work, Predictor predictor)
 
 std::vector<CellForecast> Forecast::cells() const {
   std::vector<CellForecast> cells;
-  std::map<std::pair<ModuleId, TaskId>, std::size_t> index;
+  const auto index = indices_of_cells();
   for (const Cell& cell : work_.cells) {
-    index[{cell.module, cell.task}] = cells.size();
     CellForecast& forecast = cells.emplace_back();
     const std::vector<Request>& requests = work_.requests_of(cell.module, cell.task).requests;
     forecast.requests = requests.size();
@@ -77,15 +75,20 @@ std::vector<CellForecast> Forecast::cells() const {
     for (const Request& request : requests)
       for (const Part& part : request.parts) forecast.tokens += tokens_of(facts, part);
   }
-  for (const std::vector<Shard>* shards : {&work_.shards, &work_.expected})
-    for (const Shard& shard : *shards) {
-      CellForecast& forecast = cells[index.at({shard.module, shard.task})];
-      ++forecast.shards;
-      forecast.computed_tokens += shard.tokens;
-      forecast.flops += shard.flops;
-      forecast.run_s += shard_seconds(shard);
-    }
+  work_.each_shard([&](const Shard& shard) {
+    CellForecast& forecast = cells[index.at({shard.module, shard.task})];
+    ++forecast.shards;
+    forecast.computed_tokens += shard.tokens;
+    forecast.flops += shard.flops;
+    forecast.run_s += shard_seconds(shard);
+  });
   return cells;
+}
+
+std::map<std::pair<ModuleId, TaskId>, std::uint32_t> Forecast::indices_of_cells() const {
+  std::map<std::pair<ModuleId, TaskId>, std::uint32_t> index;
+  for (std::uint32_t c = 0; c < work_.cells.size(); ++c) index[{work_.cells[c].module, work_.cells[c].task}] = c;
+  return index;
 }
 
 double Forecast::shard_seconds(const Shard& shard) const {
@@ -105,8 +108,7 @@ MemoryNeed Forecast::memory(std::uint32_t m, std::uint32_t tensor_parallel, cons
 
 std::vector<ModuleOutlook> Forecast::outlooks() const {
   std::vector<double> flops(modules_.size(), 0);
-  for (const std::vector<Shard>* shards : {&work_.shards, &work_.expected})
-    for (const Shard& shard : *shards) flops[shard.module.value] += shard.flops;
+  work_.each_shard([&](const Shard& shard) { flops[shard.module.value] += shard.flops; });
   std::vector<ModuleOutlook> all;
   for (std::size_t m = 0; m < modules_.size(); ++m)
     all.push_back({work_.suite.modules[m].tensor_parallel, flops[m] > 0 ? modules_[m].run_s / flops[m] : 0,
@@ -121,9 +123,9 @@ Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::
   for (std::size_t m = 0; m < modules_.size(); ++m)
     scenario.modules.push_back(
         {work_.suite.modules[m].tensor_parallel, modules_[m].load_s, modules_[m].teardown_s, {}});
-  const auto simulated = [&](const Shard& shard) -> SimulatedShard {
+  const auto simulated = [&, index = indices_of_cells()](const Shard& shard) -> SimulatedShard {
     const double seconds = shard_seconds(shard);
-    return {seconds, seconds, static_cast<std::uint32_t>(index_of_cell(work_, shard.module, shard.task))};
+    return {seconds, seconds, index.at({shard.module, shard.task})};
   };
   for (std::size_t s = 0; s < work_.shards.size(); ++s)
     if (s >= answered.size() || !answered[s])

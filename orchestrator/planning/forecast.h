@@ -2,7 +2,9 @@
 // decisions that run a job (sharding/simulation/simulation.h).
 #pragma once
 
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/planning/work.h"
@@ -43,6 +45,7 @@ class Forecast {
 
  private:
   double shard_seconds(const Shard& shard) const;
+  std::map<std::pair<ModuleId, TaskId>, std::uint32_t> indices_of_cells() const;
   struct LargestShard {
     double tokens = 0, generating = 0;  // of any; of those that generate
   };

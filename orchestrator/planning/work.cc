@@ -192,6 +192,10 @@ std::size_t index_of_cell(const Work& work, const Source& source, const Task& re
                    ", whose engine does not answer task " + source.task);
 }
 
+std::string name_of(const Work& work, const Cell& cell) {
+  return work.suite.modules[cell.module.value].name + " / " + work.suite.tasks[cell.task.value].name;
+}
+
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task) {
   const auto found =
       std::ranges::find_if(work.cells, [&](const Cell& p) { return p.module == module && p.task == task; });

@@ -50,6 +50,12 @@ struct Work {
   std::vector<Program> guests;                 ///< programs 1, 2, ...
   std::vector<Occupant> occupants;             ///< of each module: what has to run in its slots
   bool waits(TaskId task) const { return waiting.contains(task); }
+  /// Those that are known, then those that are expected.
+  template <class Act>
+  void each_shard(Act act) const {
+    for (const Shard& shard : shards) act(shard);
+    for (const Shard& shard : expected) act(shard);
+  }
   Occupant occupant_of(std::size_t module) const { return module < occupants.size() ? occupants[module] : Occupant{}; }
   std::size_t set_of(ModuleId module, TaskId task) const {
     const auto found = own_sets.find({module, task});
@@ -98,6 +104,8 @@ bool is_reproducible(const ModelFacts& facts);
 /// Whether a cell's answers are: its module's, and those that it reads.
 bool is_reproducible(const Work& work, ModuleId module, TaskId task);
 
+/// As messages, reports and the store call it: "module / task".
+std::string name_of(const Work& work, const Cell& cell);
 std::size_t index_of_cell(const Work& work, ModuleId module, TaskId task);
 /// Of a cell that a task reads. Throws UsageError where there is none, since the module's engine does not answer it.
 std::size_t index_of_cell(const Work& work, const Source& source, const Task& reader);

@@ -19,8 +19,7 @@ std::string cells_table(const Work& work, const Forecast& forecast) {
   bool any_foreseen = false;
   for (std::size_t p = 0; p < work.cells.size(); ++p) {
     const CellForecast& cell = cells[p];
-    const std::string name =
-        work.suite.modules[work.cells[p].module.value].name + " / " + work.suite.tasks[work.cells[p].task.value].name;
+    const std::string name = name_of(work, work.cells[p]);
     const std::string requests = (cell.foreseen ? "~" : "") + std::to_string(cell.requests);
     text += formatted("%-48s %10s %8zu %14.0f %14.0f %10.2f %10.1f\n", name.c_str(), requests.c_str(), cell.shards,
                       cell.tokens, cell.computed_tokens, cell.flops / 1e12, cell.run_s);

@@ -21,10 +21,6 @@ constexpr Moment kStatusPause{1}, kViewPause{0.1};
 constexpr std::size_t kMostFailuresPrinted = 20;
 constexpr std::size_t kMostSimulated = 100000;  // shards; so many take about a second
 
-std::string cell_name(const Work& work, const Cell& cell) {
-  return work.suite.modules[cell.module.value].name + " / " + work.suite.tasks[cell.task.value].name;
-}
-
 /// Of tasks that read the best module's answers: which that is, where it is known.
 Json chosen_modules(const Work& work) {
   Json chosen = Json::object();
@@ -53,12 +49,16 @@ RunReport::RunReport(const Work& work, Options options, const RunDirectory& dire
       events_(std::move(earlier.events)),
       overrides_(std::move(earlier.overrides)),
       answered_before_(std::move(earlier.answered)) {
-  for (const std::vector<Shard>* shards : {&work.shards, &work.expected})
-    for (const Shard& shard : *shards) total_flops_ += shard.flops;
+  on_planned();
   std::string ledger;
   for (const LedgerLine& line : earlier.ledger) ledger += Json(line).dump() + "\n";
   if (std::filesystem::exists(directory.ledger()) || !ledger.empty())
     store_.write(directory.ledger(), ledger);  // a crash may have torn its last line
+}
+
+void RunReport::on_planned() {
+  total_flops_ = 0;
+  work_.each_shard([this](const Shard& shard) { total_flops_ += shard.flops; });
 }
 
 void RunReport::say(const std::string& message) {
@@ -168,7 +168,7 @@ void RunReport::show_progress(const Standing& standing, bool force) {
   for (std::size_t c = 0; c < work_.cells.size(); ++c) {
     const auto& progress = scoreboard_.progress(c);
     lines.push_back(
-        {cell_name(work_, work_.cells[c]), progress.done, progress.total, speed > 0 ? progress.flops_left / speed : 0});
+        {name_of(work_, work_.cells[c]), progress.done, progress.total, speed > 0 ? progress.flops_left / speed : 0});
   }
   view_.show(lines, standing.busy, standing.slots, static_cast<double>(tokens_) / seconds, now_(), force);
 }
@@ -176,7 +176,7 @@ void RunReport::show_progress(const Standing& standing, bool force) {
 void RunReport::tell_what_is_scored() {
   std::string names;
   for (const std::size_t cell : scoreboard_.left_to_score())
-    names += (names.empty() ? "" : ", ") + cell_name(work_, work_.cells[cell]);
+    names += (names.empty() ? "" : ", ") + name_of(work_, work_.cells[cell]);
   say("proctor: every answer is in; still scoring " + names);
 }
 

@@ -55,8 +55,8 @@ class RunReport {
   void reported(SlotId worker, const WorkerReport& report);
   void overridden(ShardId shard, const ShardOverrides& overrides) { overrides_[shard.value] = overrides; }
   void closed(const LedgerEntry& entry);
-  /// Shards of a task that waited for answers: behind those that there were, instead of those that were foreseen.
-  void planned(double flops_more) { total_flops_ += flops_more; }
+  /// A task that waited for answers has its shards now, instead of those that were foreseen.
+  void on_planned();
 
   /// What the conductor knows of the run.
   struct Standing {

@@ -39,26 +39,19 @@ void Orchestrator::plan_what_is_ready() {
         {StoreRow::Table::record, "chosen", task, encode_choice(work_, one.task, one.module), std::nullopt});
     report_.say("proctor: task " + task + " reads the answers of " + one.module + ", the best");
   };
-  double foreseen = 0;
-  for (const Shard& shard : work_.expected) foreseen += shard.flops;
   for (std::size_t first = work_.shards.size();; first = work_.shards.size()) {
     const std::vector<TaskId> tasks = chain_.plan_ready(chosen);
     if (tasks.empty()) break;
     const auto fresh = std::span(std::as_const(work_.shards)).subspan(first);
-    for (const Cell& cell : work_.cells)
-      if (std::ranges::find(tasks, cell.task) != tasks.end())
-        store_thread_.put(
-            {StoreRow::Table::record, "pair", name_of(work_, cell), identity_record(work_, cell), std::nullopt});
+    for (auto& [name, record] : identity_records(work_, tasks))
+      store_thread_.put({StoreRow::Table::record, "pair", name, std::move(record), std::nullopt});
     for (const TaskId task : tasks) {
       scoreboard_.on_planned(task, fresh);
       report_.log("task " + work_.suite.tasks[task.value].name + " is planned: " +
                   counted(static_cast<std::size_t>(std::ranges::count(fresh, task, &Shard::task)), "shard"));
     }
     conductor_.add(fresh);
-    double flops = 0, left = 0;
-    for (const Shard& shard : fresh) flops += shard.flops;
-    for (const Shard& shard : work_.expected) left += shard.flops;
-    report_.planned(flops + left - std::exchange(foreseen, left));
+    report_.on_planned();
     for (std::size_t s = first; s < work_.shards.size(); ++s) restore(ShardId{static_cast<std::uint32_t>(s)});
     expect_more();
   }

@@ -27,13 +27,10 @@ std::string change_of(const std::string& key, const nlohmann::json& before, cons
     if (rows <= 0) return std::string("no --limit");
     return "--limit " + (rows < 1 ? nlohmann::json(rows).dump() : std::to_string(std::llround(rows)));
   };
-  if (key == "requests" && limit(before) != limit(now))
-    return "it began with " + limit(before) + ", now there is " + limit(now);
-  if (key == "foreseen" && limit(before) != limit(now))
-    return "it began with " + limit(before) + ", now there is " + limit(now);
+  const bool asked = key == "requests" || key == "foreseen";
+  if (asked && limit(before) != limit(now)) return "it began with " + limit(before) + ", now there is " + limit(now);
   if (key == "answers") return "what it reads has changed";
-  if (key == "requests" || key == "foreseen")
-    return "its requests are others (rows, prompts, few-shot examples or generation settings)";
+  if (asked) return "its requests are others (rows, prompts, few-shot examples or generation settings)";
   if (key == "plan") return "its requests are divided otherwise among workers";
   return key + " was " + (before.contains(key) ? before.at(key).dump() : "absent") + ", is " + now.at(key).dump();
 }
@@ -108,12 +105,13 @@ void read_log(RunStore& store, const Work& work, Resumed& resumed) {
 
 }  // namespace
 
-std::string name_of(const Work& work, const Cell& cell) {
-  return work.suite.modules[cell.module.value].name + " / " + work.suite.tasks[cell.task.value].name;
-}
-
-std::string identity_record(const Work& work, const Cell& cell) {
-  return identity_record(work, cell, plans(work)).dump();
+std::vector<std::pair<std::string, std::string>> identity_records(const Work& work, std::span<const TaskId> tasks) {
+  const Plans planned = plans(work);
+  std::vector<std::pair<std::string, std::string>> records;
+  for (const Cell& cell : work.cells)
+    if (std::ranges::find(tasks, cell.task) != tasks.end())
+      records.emplace_back(name_of(work, cell), identity_record(work, cell, planned).dump());
+  return records;
 }
 
 std::string encode_choice(const Work& work, TaskId id, const std::string& module) {

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <map>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/planning/work.h"
@@ -29,10 +32,8 @@ struct Resumed {
 /// Throws UsageError naming the key that changed. Writes the suite's and the cells' identity.
 Resumed resume(RunStore& store, const Work& work, bool redo_changed);
 
-/// A cell as messages and the store call it: "module / task".
-std::string name_of(const Work& work, const Cell& cell);
-/// What the store keeps of a cell whose requests are known.
-std::string identity_record(const Work& work, const Cell& cell);
+/// What the store keeps of these tasks' cells, whose requests are known, by the cells' names.
+std::vector<std::pair<std::string, std::string>> identity_records(const Work& work, std::span<const TaskId> tasks);
 /// What the store keeps of a choice: it holds for this work of the cells that it was made of.
 std::string encode_choice(const Work& work, TaskId task, const std::string& module);
 

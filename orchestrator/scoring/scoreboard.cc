@@ -27,9 +27,9 @@ Scoreboard::Scoreboard(const Work& work, const RunDirectory& directory, Document
     : work_(work), directory_(directory), limit_(limit), write_(std::move(write)), cells_(work.cells.size()) {
   for (std::size_t c = 0; c < cells_.size(); ++c)
     cells_[c].progress.total = work.requests_of(work.cells[c].module, work.cells[c].task).requests.size();
-  for (const std::vector<Shard>* shards : {&work.shards, &work.expected})
-    for (const Shard& shard : *shards)
-      cells_[index_of_cell(work, shard.module, shard.task)].progress.flops_left += shard.flops;
+  work.each_shard([&](const Shard& shard) {
+    cells_[index_of_cell(work, shard.module, shard.task)].progress.flops_left += shard.flops;
+  });
   thread_ = std::thread([this] { work_off(); });
 }
 

@@ -122,13 +122,9 @@ class Rerank final : public RankingTaskType {
     for (const Document& passage : data.corpus) passages.emplace(id_of(passage), &passage);
     CellRequests pair;
     for (Document& query : data.queries) {
-      query.failure = candidates.failure_of(id_of(query));
-      if (!query.failure.empty()) {
-        pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
-        continue;
-      }
       const std::vector<Candidate>* const mine = candidates.of(id_of(query));
-      if (!mine && candidates.knows(id_of(query))) {  // of an answer that is taken for an empty one
+      query.failure = candidates.failure_of(id_of(query));
+      if (!query.failure.empty() || (!mine && candidates.knows(id_of(query)))) {  // knows: its answer counts as empty
         pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
         continue;
       }

@@ -23,8 +23,8 @@ struct TreeMarks {
 std::vector<Process> find_tree(const ProcessTable& processes, const TreeMarks& marks);
 
 struct TreeUse {
-  std::uint64_t pss_bytes =
-      0;  ///< proportional share of shared pages, without those of files; resident bytes of those that do not tell it
+  /// Proportional share of shared pages, without those of files; resident bytes of those that do not tell it.
+  std::uint64_t pss_bytes = 0;
   std::uint32_t processes = 0, threads = 0, descriptors = 0;
 };
 /// Linux walks the page tables of every process for its share: some 15 ms for each GiB that is resident in pages of
