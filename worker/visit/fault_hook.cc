@@ -21,6 +21,12 @@ void leak() {
   leaked.push_back(at::empty({4096}, at::kByte));
 }
 
+/// Opening a pipe to read returns when somebody has opened it to write.
+void wait_for_a_writer(const std::string& pipe) {
+  const int opened = ::open(pipe.c_str(), O_RDONLY | O_CLOEXEC);
+  if (opened >= 0) ::close(opened);
+}
+
 }  // namespace
 
 FaultHook FaultHook::from_environment() {
@@ -29,8 +35,13 @@ FaultHook FaultHook::from_environment() {
   if (!text) return hook;
   try {
     const auto json = nlohmann::json::parse(text);
-    Fault fault{json.at("unit"),          json.at("action"),      json.value("once", ""),
-                json.value("module", ""), json.value("text", ""), {}};
+    Fault fault{json.at("unit"),
+                json.at("action"),
+                json.value("once", ""),
+                json.value("module", ""),
+                json.value("text", ""),
+                json.value("pipe", ""),
+                {}};
     if (json.contains("member")) fault.member = json.at("member").get<std::uint32_t>();
     hook.fault_ = std::move(fault);
   } catch (const nlohmann::json::exception& error) {
@@ -67,6 +78,7 @@ void FaultHook::at(const ProgressUnit& unit, const ProgressUnit& batch, std::uin
   if (fault_->action == "abort") std::abort();
   if (fault_->action == "stop") ::raise(SIGSTOP);
   if (fault_->action == "leak") leak();
+  if (fault_->action == "wait") wait_for_a_writer(fault_->pipe);
   if (fault_->action == "throw") throw std::runtime_error("thrown by PROCTOR_TEST_FAULT");
   if (fault_->action == "out_of_memory")
     TORCH_CHECK_WITH(OutOfMemoryError, false, "out of memory by PROCTOR_TEST_FAULT");

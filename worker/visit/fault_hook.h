@@ -1,6 +1,7 @@
 // For tests only: harm done to this worker at an announced unit, as the environment variable PROCTOR_TEST_FAULT says:
 //   {"unit": "teardown communicators", "member": 1, "action": "abort", "once": "/path/that/is/made/then"}
-// unit: how the announcement begins. action: abort, kill, stop, throw, out_of_memory, leak (4096 bytes). once: a file
+// unit: how the announcement begins. action: abort, kill, stop, throw, out_of_memory, leak (4096 bytes), wait (until
+// somebody opens the named pipe `pipe` for writing). once: a file
 // whose making claims the harm, so that a fresh worker is spared; without it every worker suffers. module: only there.
 // text: only where a batch has a request that contains it.
 #pragma once
@@ -27,7 +28,7 @@ class FaultHook {
 
  private:
   struct Fault {
-    std::string unit, action, once, module, text;
+    std::string unit, action, once, module, text, pipe;
     std::optional<std::uint32_t> member;
   };
   bool claim() const;
