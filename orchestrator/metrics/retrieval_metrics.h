@@ -7,15 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "sharding/protocol/ask.h"
+
 namespace proctor {
 
 /// Relevance of a query's judged passages; at least 1 is relevant.
 using Judgments = std::map<std::string, int>;
-
-struct Ranked {
-  std::string passage;
-  double score = 0;
-};
 
 /// By score, highest first; equal scores by the passage's name, descending: trec_eval's order.
 void sort_as_trec_eval(std::vector<Ranked>& ranking);

@@ -205,7 +205,7 @@ class Builder {
 
 CellRequests build_requests(const TaskTemplates& task, DocumentLimit limit, const PromptStyle& style) {
   const TaskType& type = task_type_of(*task.task);
-  if (std::optional<CellRequests> whole = type.build(task, limit)) {
+  if (std::optional<CellRequests> whole = type.build(task, limit, style.search)) {
     for (const Request& request : whole->requests) refuse_past_message({&request, 1}, "task " + task.task->name);
     return std::move(*whole);
   }

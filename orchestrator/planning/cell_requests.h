@@ -18,6 +18,7 @@ struct PromptStyle {
   std::string system = {};
   std::optional<ReasoningTags> reasoning = {};  ///< of a model that reasons before it answers
   ImageFiles* files = nullptr;                  ///< where images are looked up; nullptr: no row has any
+  Search search = Search::vectors;              ///< of passages
   const Module* module = nullptr;               ///< whose template writes images, and what it is
   const ModelFacts* facts = nullptr;
 };

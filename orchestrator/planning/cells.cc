@@ -5,8 +5,10 @@
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/planning/file_hashes.h"
 #include "orchestrator/planning/image_requests.h"
+#include "orchestrator/retrievers/retriever.h"
 #include "sharding/planning/cost.h"
 #include "sharding/protocol/ask_json.h"
+#include "sharding/protocol/kinds.h"
 
 namespace proctor {
 namespace {
@@ -32,9 +34,12 @@ std::vector<std::uint32_t> bundles_of(const CellRequests& cell) {
   return bundles;
 }
 
-/// Model, settings, device, libraries, numerics. What is asked comes to it by the requests themselves.
+/// Model, settings, device, libraries, numerics. What is asked comes to it by the requests themselves. Without a model
+/// the numbers are the same on every machine.
 nlohmann::json module_identity(const Work& work, std::uint32_t m) {
   const Module& module = work.suite.modules[m];
+  if (!has_model(module.kind))
+    return {{"kind", module.kind}, {"options", module.options}, {"formulas", retriever_version(module.kind)}};
   const ModelFacts& facts = work.facts[m];
   nlohmann::json json = {
       {"model", facts.model_hash},
@@ -71,6 +76,17 @@ nlohmann::json image_identity(const Work& work, std::uint32_t m, std::uint32_t t
           {"decoders", work.device.image_decoders}};
 }
 
+/// In the order of the requests: they cost no device anything.
+std::vector<Shard> cut_evenly(const Cell& cell, std::size_t requests) {
+  constexpr std::size_t kAtOnce = 100;  // so many are stored, or lost, together
+  std::vector<Shard> shards;
+  for (std::uint32_t r = 0; r < requests; ++r) {
+    if (r % kAtOnce == 0) shards.push_back({cell.module, cell.task, {}, 0, 0});
+    shards.back().requests.push_back(r);
+  }
+  return shards;
+}
+
 }  // namespace
 
 const std::string& Cells::requests_hash(std::size_t set) {
@@ -78,6 +94,8 @@ const std::string& Cells::requests_hash(std::size_t set) {
   if (!hash.empty()) return hash;
   std::string text;
   for (const Request& request : work_.requests[set].requests) text += content_of(request).dump() + "\n";
+  if (const auto& passages = work_.requests[set].passages)
+    for (const Passage& passage : *passages) text += xxh3_hex(passage.id) + xxh3_hex(passage.text);
   return hash = xxh3_hex(text);
 }
 
@@ -134,6 +152,7 @@ void Cells::plan(TaskId task) {
 
 std::vector<Shard> Cells::cut(const Cell& cell) const {
   const CellRequests& requests = work_.requests_of(cell.module, cell.task);
+  if (!work_.has_model(cell.module)) return cut_evenly(cell, requests.requests.size());
   ModelFacts facts = work_.facts[cell.module.value];
   if (has_images(requests)) facts.vision = work_.vision_of(cell.module, cell.task);
   const std::vector<std::uint32_t> bundles = bundles_of(requests);

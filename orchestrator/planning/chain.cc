@@ -49,27 +49,32 @@ struct Answers {
 std::vector<Document> rows_over(const Task& task, std::vector<Answers> of) {
   const Upstream& upstream = *task.upstream;
   static constexpr const char* kPair[] = {"first", "second"};
+  const bool ranks = task_type_of(task).candidates() != TaskType::Candidates::none;
   std::vector<Document> rows;
   for (std::size_t d = 0; d < of.front().documents->size(); ++d) {
     Document row;
     row.file = "answers of " + of.front().source.module + " to task " + of.front().source.task;
     row.number = d + 1;
     row.place = Document::Place::row;
-    row.row["doc"] = (*of.front().documents)[d].row;
+    if (ranks)
+      row.row["_id"] = id_of((*of.front().documents)[d]);
+    else
+      row.row["doc"] = (*of.front().documents)[d].row;
     for (std::size_t i = 0; i < of.size(); ++i) {
       auto& [answer, failure] = of[i].answers[d];
       if (!failure.empty() && row.failure.empty())
         row.failure = "module " + of[i].source.module + " has not answered task " + of[i].source.task + ": " + failure;
       if (!failure.empty()) answer = empty_answer(*of[i].type);
       answer["module"] = of[i].source.module;
-      row.row[of.size() == 1 ? "answer" : kPair[i]] = std::move(answer);
+      if (task.type == "rerank")  // as candidates are in a file
+        row.row["retrieved_ids"] = std::move(answer["order"]);
+      else if (ranks)
+        row.row["rankings"].push_back({{"order", std::move(answer["order"])}, {"scores", std::move(answer["scores"])}});
+      else
+        row.row[of.size() == 1 ? "answer" : kPair[i]] = std::move(answer);
     }
     if (!row.failure.empty() && upstream.missing == Missing::skip) continue;
     if (upstream.missing == Missing::empty) row.failure.clear();
-    if (task.type == "rerank") {  // as candidates are in a file
-      const Document& query = (*of.front().documents)[d];
-      row.row = {{"_id", id_of(query)}, {"retrieved_ids", std::move(row.row["answer"]["order"])}};
-    }
     rows.push_back(std::move(row));
   }
   return rows;
@@ -145,8 +150,12 @@ void Chain::await(TaskId id) {
 void Chain::expect_answers(std::size_t cell) {
   Read& read = read_.at(cell);
   read.left = work_.requests_of(work_.cells[cell].module, work_.cells[cell].task).requests.size();
-  read.responses.resize(read.left);
+  if (!ranks_passages(cell)) read.responses.resize(read.left);
   changed_ = changed_ || read.left == 0;
+}
+
+bool Chain::ranks_passages(std::size_t cell) const {
+  return task_type_of(work_.suite.tasks[work_.cells[cell].task.value]).ranks_passages();
 }
 
 bool Chain::may_get_work(ModuleId module) const {
@@ -158,14 +167,16 @@ void Chain::add(const Shard& shard, std::span<const Response> responses) {
   if (read_.empty()) return;
   const auto read = read_.find(index_of_cell(work_, shard.module, shard.task));
   if (read == read_.end()) return;
-  for (std::size_t i = 0; i < responses.size(); ++i) read->second.responses[shard.requests[i]] = responses[i];
+  for (std::size_t i = 0; i < responses.size() && !read->second.responses.empty(); ++i)
+    read->second.responses[shard.requests[i]] = responses[i];
   read->second.left -= responses.size();
   changed_ = changed_ || read->second.left == 0;
 }
 
-void Chain::add_score(std::size_t cell, const std::vector<MetricScore>& metrics) {
+void Chain::add_score(std::size_t cell, const std::vector<MetricScore>& metrics, Rankings rankings) {
   if (const auto read = read_.find(cell); read != read_.end()) {
     read->second.metrics = metrics;
+    read->second.rankings = std::move(rankings);
     changed_ = true;
   }
 }
@@ -175,7 +186,8 @@ bool Chain::ready(const Task& task) const {
   return std::ranges::all_of(task.upstream->sources, [&](const Source& source) {
     const std::size_t cell = index_of_cell(work_, source, task);
     const Read& read = read_.at(cell);
-    return !work_.waits(work_.cells[cell].task) && read.left == 0 && (!needs_scores || read.metrics);
+    return !work_.waits(work_.cells[cell].task) && read.left == 0 &&
+           (read.metrics || !(needs_scores || ranks_passages(cell)));
   });
 }
 
@@ -227,7 +239,8 @@ void Chain::plan(TaskId id, const std::function<void(const Chosen&)>& tell) {
     const TaskType& type = task_type_of(*templates.task);
     const CellRequests& requests = work_.requests_of(cell.module, cell.task);
     all.push_back({source, &type, &requests.documents,
-                   type.read(templates, requests, read_.at(index).responses, most_passages(upstream))});
+                   type.read(templates, requests, {read_.at(index).responses, read_.at(index).rankings},
+                             most_passages(upstream))});
   }
   work_.templates[id.value].rows = rows_over(task, std::move(all));
   work_.templates[id.value].rows_are_foreseen = false;

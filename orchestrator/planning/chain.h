@@ -41,21 +41,23 @@ class Chain {
   bool may_get_work(ModuleId module) const;
   /// Answers that count, each shard's once.
   void add(const Shard& shard, std::span<const Response> responses);
-  /// A cell's figures; those of set metrics are known nowhere else.
-  void add_score(std::size_t cell, const std::vector<MetricScore>& metrics);
+  /// A cell's figures, and what it ranked; those of set metrics, and rankings, are known nowhere else.
+  void add_score(std::size_t cell, const std::vector<MetricScore>& metrics, Rankings rankings = {});
   /// Tasks whose answers are all here, planned: their shards are behind those that were there. `choose` is told what
   /// was chosen before it takes effect.
   std::vector<TaskId> plan_ready(const std::function<void(const Chosen&)>& choose);
 
  private:
-  struct Read {  ///< a cell that a waiting task reads
-    std::vector<Response> responses;
-    std::size_t left = 0;  // requests
+  struct Read {                       ///< a cell that a waiting task reads
+    std::vector<Response> responses;  // none of rankings, which come with the score
+    std::size_t left = 0;             // requests
     std::optional<std::vector<MetricScore>> metrics;
+    Rankings rankings;
   };
   void await(TaskId task);
   void expect_answers(std::size_t cell);
   bool ready(const Task& task) const;
+  bool ranks_passages(std::size_t cell) const;
   std::size_t choose(const Task& task) const;
   void plan(TaskId task, const std::function<void(const Chosen&)>& choose);
 

@@ -48,6 +48,7 @@ Forecast::Forecast(const Work& work, Predictor predictor)
     const Module& module = work.suite.modules[m];
     const ModelFacts& facts = work.facts[m];
     ModuleForecast& forecast = modules_[m];
+    if (!work.has_model(ModuleId{m})) continue;
     forecast.load_s = predictor_.load_seconds(static_cast<double>(facts.weight_bytes) / module.tensor_parallel);
     forecast.teardown_s = predictor_.teardown_seconds();
     forecast.memory = memory(m, module.tensor_parallel, largest[m]);
@@ -92,6 +93,7 @@ std::map<std::pair<ModuleId, TaskId>, std::uint32_t> Forecast::indices_of_cells(
 }
 
 double Forecast::shard_seconds(const Shard& shard) const {
+  if (!work_.has_model(shard.module)) return 0;  // rank 0 computes it beside its devices
   const auto parameters = static_cast<double>(work_.facts[shard.module.value].parameters);
   return predictor_.run_seconds(work_name_of(work_, shard), parameters, shard.flops) /
          work_.suite.modules[shard.module.value].tensor_parallel;
@@ -116,6 +118,18 @@ std::vector<ModuleOutlook> Forecast::outlooks() const {
   return all;
 }
 
+/// The cells of models that a task's answers hang on: for one without a model those that it reads itself.
+void Forecast::add_reads(const Task& task, std::vector<std::uint32_t>& reads) const {
+  if (!task.upstream) return;
+  for (const Source& source : task.upstream->sources) {
+    const auto cell = static_cast<std::uint32_t>(index_of_cell(work_, source, task));
+    if (work_.has_model(work_.cells[cell].module))
+      reads.push_back(cell);
+    else
+      add_reads(work_.suite.tasks[work_.cells[cell].task.value], reads);
+  }
+}
+
 Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::vector<bool>& answered) const {
   Scenario scenario;
   scenario.start_s = predictor_.start_seconds();
@@ -128,14 +142,13 @@ Scenario Forecast::scenario(const std::vector<std::uint32_t>& nodes, const std::
     return {seconds, seconds, index.at({shard.module, shard.task})};
   };
   for (std::size_t s = 0; s < work_.shards.size(); ++s)
-    if (s >= answered.size() || !answered[s])
+    if ((s >= answered.size() || !answered[s]) && work_.has_model(work_.shards[s].module))
       scenario.modules[work_.shards[s].module.value].shards.push_back(simulated(work_.shards[s]));
   for (std::uint32_t c = 0; c < work_.cells.size(); ++c) {
     const Task& task = work_.suite.tasks[work_.cells[c].task.value];
-    if (!work_.waits(work_.cells[c].task)) continue;
+    if (!work_.waits(work_.cells[c].task) || !work_.has_model(work_.cells[c].module)) continue;
     SimulatedCell& cell = scenario.waiting.emplace_back(SimulatedCell{work_.cells[c].module, c, {}, {}});
-    for (const Source& source : task.upstream->sources)
-      cell.reads.push_back(static_cast<std::uint32_t>(index_of_cell(work_, source, task)));
+    add_reads(task, cell.reads);
     for (const Shard& shard : work_.expected)
       if (shard.module == work_.cells[c].module && shard.task == work_.cells[c].task)
         cell.shards.push_back(simulated(shard));

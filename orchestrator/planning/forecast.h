@@ -45,6 +45,7 @@ class Forecast {
 
  private:
   double shard_seconds(const Shard& shard) const;
+  void add_reads(const Task& task, std::vector<std::uint32_t>& reads) const;
   std::map<std::pair<ModuleId, TaskId>, std::uint32_t> indices_of_cells() const;
   struct LargestShard {
     double tokens = 0, generating = 0;  // of any; of those that generate

@@ -5,15 +5,18 @@
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/generation.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/kinds.h"
 #include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
 
+Search search_of(const Module& module) { return has_model(module.kind) ? Search::vectors : Search::words; }
+
 /// Whether a module's prompts of a task are its own: a chat template writes them, or its answers begin with reasoning.
-/// Texts of the other types stand alone.
+/// Texts of the other types stand alone. Modules without a model embed no corpus.
 bool has_own_style(const Work& work, std::uint32_t m, std::uint32_t t) {
-  return is_rendered(work.suite, m, t) ||
+  return is_rendered(work.suite, m, t) || search_of(work.suite.modules[m]) != Search::vectors ||
          (work.suite.tasks[t].type == "generate_until" && work.suite.chat_of(m, t).named_tags());
 }
 
@@ -26,15 +29,11 @@ CellRequests set_of(const Work& work, std::uint32_t t, const PromptStyle& style)
 /// What sets of one task differ by.
 std::string style_key(const Module& module, const Chat& chat, std::uint32_t t) {
   const ReasoningTags* tags = chat.named_tags();
-  const nlohmann::json key = {chat.on() ? module.path : "",
-                              chat.chosen.value_or(""),
-                              chat.system.value_or(""),
-                              chat.kwargs.value_or(nlohmann::ordered_json()).dump(),
-                              chat.date.value_or(""),
-                              tags ? tags->start : "",
-                              tags ? tags->end : "",
-                              chat.looks_for_tags(),
-                              t};
+  const nlohmann::json key = {chat.on() ? module.path : "", chat.chosen.value_or(""),
+                              chat.system.value_or(""),     chat.kwargs.value_or(nlohmann::ordered_json()).dump(),
+                              chat.date.value_or(""),       tags ? tags->start : "",
+                              tags ? tags->end : "",        chat.looks_for_tags(),
+                              has_model(module.kind),       t};
   return key.dump();
 }
 
@@ -79,6 +78,7 @@ void RequestSets::fill_own(std::uint32_t m, std::uint32_t t) {
   const bool empty = filled_.insert(own->second).second;
   PromptStyle style;
   style.files = &files_;
+  style.search = search_of(module);
   if (chat.named_tags()) style.reasoning = *chat.named_tags();
   if (chat.on() && (empty || work_.chat_templates[m].empty())) {
     PROCTOR_CHECK(renderer_, "whoever has chat templates has a renderer");

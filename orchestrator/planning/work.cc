@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <iterator>
 
 #include "orchestrator/base/machine.h"
 #include "orchestrator/planning/cells.h"
@@ -16,24 +17,26 @@
 #include "sharding/planning/tensor_parallel.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/gang_memory.h"
+#include "sharding/protocol/kinds.h"
 #include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
 
 /// The answers to a suite's questions, asked while the tasks are read. A process takes a third of a second to start, so
-/// there is one for each core, and each is asked about its share of the modules. What nobody waits for any more is not
-/// asked.
+/// there is one for each core, and each is asked about its share of the modules that have a model. What nobody waits
+/// for any more is not asked.
 class Answers {
   std::atomic<bool> dropped_ = false;  // in front of the futures, whose threads read it to their end
 
  public:
-  Answers(const std::vector<Module>& suite, FactSource& source) {
-    const std::size_t shares = std::clamp<std::size_t>(suite.size(), 1, usable_cores());
-    for (std::size_t i = 0; i < shares; ++i) {
-      const std::size_t begin = suite.size() * i / shares, end = suite.size() * (i + 1) / shares;
+  Answers(const std::vector<Module>& suite, FactSource& source) : suite_(suite) {
+    std::ranges::copy_if(suite, std::back_inserter(asked_), has_model, &Module::kind);
+    const std::size_t shares = std::clamp<std::size_t>(asked_.size(), 1, usable_cores());
+    for (std::size_t i = 0; i < shares && !asked_.empty(); ++i) {
+      const std::size_t begin = asked_.size() * i / shares, end = asked_.size() * (i + 1) / shares;
       modules_.push_back(
-          ask([&, begin, end] { return source.check_each(std::span(suite).subspan(begin, end - begin)); }));
+          ask([&, begin, end] { return source.check_each(std::span(asked_).subspan(begin, end - begin)); }));
     }
     device = ask([&] { return source.probe(); });
   }
@@ -41,24 +44,35 @@ class Answers {
 
   /// Of every module, in the suite's order. Throws what is wrong with the first that has something wrong.
   std::vector<ModelFacts> facts() {
-    std::vector<ModelFacts> all;
+    std::vector<ModelFacts> asked, all;
     for (auto& share : modules_)
       for (CheckedModule& one : share.get()) {
         if (one.error) std::rethrow_exception(one.error);
-        all.push_back(std::move(one.facts));
+        asked.push_back(std::move(one.facts));
       }
+    for (auto next = asked.begin(); const Module& module : suite_)
+      all.push_back(has_model(module.kind) ? std::move(*next++) : facts_without_a_model(module));
     return all;
   }
 
   std::future<DeviceFacts> device;
 
  private:
+  static ModelFacts facts_without_a_model(const Module& module) {
+    ModelFacts facts;
+    facts.architecture = "no model";
+    facts.kinds = {module.kind};
+    return facts;
+  }
+
   template <class Question>
   std::future<std::invoke_result_t<Question>> ask(Question question) {
     return std::async(std::launch::async,
                       [this, question] { return dropped_ ? std::invoke_result_t<Question>() : question(); });
   }
-  std::vector<std::future<std::vector<CheckedModule>>> modules_;
+  const std::vector<Module>& suite_;
+  std::vector<Module> asked_;
+  std::vector<std::future<std::vector<CheckedModule>>> modules_;  // behind what their threads read
 };
 
 constexpr std::int64_t kBatchTokensCpu = 2048, kBatchTokensGpu = 8192;

@@ -18,6 +18,7 @@
 #include "orchestrator/spec/suite.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/planning/planner.h"
+#include "sharding/protocol/kinds.h"
 #include "sharding/protocol/program.h"
 
 namespace proctor {
@@ -49,6 +50,8 @@ struct Work {
   std::vector<std::int64_t> max_batch_tokens;  ///< of each module
   std::vector<Program> guests;                 ///< programs 1, 2, ...
   std::vector<Occupant> occupants;             ///< of each module: what has to run in its slots
+  /// Without one, rank 0 computes it.
+  bool has_model(ModuleId module) const { return proctor::has_model(suite.modules[module.value].kind); }
   bool waits(TaskId task) const { return waiting.contains(task); }
   /// Those that are known, then those that are expected.
   template <class Act>

@@ -34,6 +34,11 @@ std::string modules_table(const Work& work, const Forecast& forecast) {
                                "GiB of each device: weights + keys and values + activations + communicator = all");
   for (std::uint32_t m = 0; m < work.suite.modules.size(); ++m) {
     const Module& module = work.suite.modules[m];
+    if (!work.has_model(ModuleId{m})) {
+      text += formatted("%-24s    - no model (%s): computed beside the devices, on rank 0\n", module.name.c_str(),
+                        module.kind.c_str());
+      continue;
+    }
     const ModuleForecast& one = forecast.module(ModuleId{m});
     text += formatted("%-24s %4u %8.2f %10.1f %10.2f   %.2f + %.2f + %.2f + %.2f = %.2f", module.name.c_str(),
                       module.tensor_parallel, one.load_s, one.run_s, one.teardown_s, one.memory.weights / kGiB,

@@ -222,6 +222,7 @@ void RunReport::print(int code, const Standing& standing, std::ostream& out) con
 /// Predicted, beside what was measured: seconds of this start, and of each module.
 void RunReport::add_forecast(Json& manifest, const std::vector<std::uint32_t>& workers) const {
   for (std::uint32_t m = 0; m < work_.suite.modules.size(); ++m) {
+    if (!work_.has_model(ModuleId{m})) continue;
     const ModuleForecast& forecast = forecast_.module(ModuleId{m});
     Json& module = manifest["modules"][work_.suite.modules[m].name];
     module["predicted"] = {{"run_s", forecast.run_s * work_.suite.modules[m].tensor_parallel},

@@ -87,6 +87,8 @@ Orchestrator::Orchestrator(Work& work, const RunOptions& options, const RunDirec
   if (resumed.bad_rows)
     report_.say("proctor: " + directory.database().string() + ": " + counted(resumed.bad_rows, "damaged row") +
                 "; what was there counts as not acknowledged and is computed again");
+  for (std::uint32_t s = 0; s < work.shards.size(); ++s)
+    if (is_computed_here(ShardId{s}) && !resumed.answers.contains(s)) compute_here(ShardId{s});
   plan_what_is_ready();
   expect_more();
   if (!resumed.answers.empty())
@@ -268,7 +270,7 @@ void Orchestrator::on_durable() {
   for (ShardId shard : countable) {
     auto answered = unstored_.extract(shard);
     count(shard, std::move(answered.mapped()));
-    conductor_.on_stored(shard, clock_.now());
+    if (here_.erase(shard) == 0) conductor_.on_stored(shard, clock_.now());
   }
   if (!chain_.done()) plan_what_is_ready();
 }
@@ -276,6 +278,7 @@ void Orchestrator::on_durable() {
 void Orchestrator::step() {
   clock_.tick(now());
   for (Transport::Received& one : agents_.receive()) std::visit([&](auto& body) { on(one.agent, body); }, one.report);
+  take_what_was_computed_here();
   on_durable();
   conductor_.on_tick(clock_.now());
   scoreboard_.collect(false);
@@ -285,8 +288,7 @@ void Orchestrator::step() {
 
 /// Throws EnvironmentError where nothing can go on.
 bool Orchestrator::goes_on() {
-  const bool all = conductor_.unstored() == 0 && chain_.done();
-  if (conductor_.finished() && (all || !drain_reason_.empty())) return false;
+  if (conductor_.finished() && (all_answered() || !drain_reason_.empty())) return false;
   if (!agents_.all_here() && now() > kHelloDeadline && !std::exchange(incomplete_, true)) {
     conductor_.go_on_without_the_missing();
     warn(std::to_string(agents_.count() - agents_.hosts().size()) + " of " + std::to_string(agents_.count()) +
@@ -301,13 +303,13 @@ bool Orchestrator::goes_on() {
 }
 
 int Orchestrator::run_to_the_end() {
-  if (conductor_.unstored() > 0 || !chain_.done())
+  if (!all_answered())
     for (agents_.start(configuration(work_, options_, directory_)); goes_on();) step();
   conductor_.drain();  // what becomes durable from here on frees nobody for more
   conductor_.abandon_silent();
   flush_store();
   on_durable();
-  if (conductor_.unstored() == 0 && chain_.done()) {
+  if (all_answered()) {
     report_.log("the last answer is stored");
     agents_.stop(false);  // scoring may take longer than they would wait for a word
   }
@@ -377,7 +379,7 @@ int Orchestrator::finish() {
   report_.log("everything is scored");
   report_.show_progress(standing(), true);
   int code = kDone;
-  if (conductor_.unstored() > 0 || !chain_.done())
+  if (!all_answered())
     code = surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
   else if (scoreboard_.failed_requests() > 0 || !scoreboard_.failures().empty())
     code = kSomeFailed;

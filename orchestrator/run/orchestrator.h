@@ -7,6 +7,7 @@
 #include <iosfwd>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "orchestrator/ranks/agents.h"
 #include "orchestrator/ranks/patient_clock.h"
 #include "orchestrator/report/run_report.h"
+#include "orchestrator/retrievers/retriever_thread.h"
 #include "orchestrator/run/resume.h"
 #include "orchestrator/run/run_options.h"
 #include "orchestrator/scoring/scoreboard.h"
@@ -80,6 +82,7 @@ class Orchestrator final : private Executor {
   void refuse_gangs_without_a_place() const;
   /// Now, or when others are answered.
   bool has_work(ModuleId module) const { return conductor_.has_work(module) || chain_.may_get_work(module); }
+  bool all_answered() const { return conductor_.unstored() == 0 && here_.empty() && chain_.done(); }
 
   // the loop, and its ways out
   int run_to_the_end();
@@ -97,11 +100,18 @@ class Orchestrator final : private Executor {
   void count(ShardId shard, std::vector<Response> responses);
   void plan_what_is_ready();
   void expect_more();
-  void restore(ShardId shard);
+  bool restore(ShardId shard);
+
+  // modules without a model (orchestrator_retrievers.cc)
+  bool is_computed_here(ShardId shard) const;
+  void compute_here(ShardId shard);
+  void take_what_was_computed_here();
 
   std::vector<Request> requests_of(ShardId shard) const;
   const ImageOptions& image_of(ShardId shard) const;
-  RunReport::Standing standing() const { return {conductor_.busy(), conductor_.slots(), conductor_.unstored()}; }
+  RunReport::Standing standing() const {
+    return {conductor_.busy(), conductor_.slots(), conductor_.unstored() + here_.size()};
+  }
   Moment now() const { return surroundings_.now(); }
 
   Work& work_;
@@ -115,7 +125,9 @@ class Orchestrator final : private Executor {
   Chain chain_;
   RunReport report_;
   Conductor conductor_;
-  PatientClock clock_;                                          // the conductor's
+  PatientClock clock_;  // the conductor's
+  RetrieverThread retrievers_;
+  std::set<ShardId> here_;                                      // of modules without a model, not yet durable
   std::map<ShardId, std::vector<Response>> unstored_;           // answered, not yet durable
   std::map<std::string, std::string> later_, later_overrides_;  // of earlier starts, by hashes of shards to come
   std::vector<ShardId> given_up_;                               // failed for this run only: count without being stored

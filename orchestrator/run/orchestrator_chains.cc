@@ -15,8 +15,8 @@ void Orchestrator::count(ShardId id, std::vector<Response> responses) {
   scoreboard_.add(shard, std::move(responses));
 }
 
-/// What an earlier start has stored of a shard that is planned only now.
-void Orchestrator::restore(ShardId id) {
+/// What an earlier start has stored of a shard that is planned only now; false: nothing.
+bool Orchestrator::restore(ShardId id) {
   const std::string& hash = work_.shard_hashes[id.value];
   if (const auto shape = later_overrides_.extract(hash)) {
     const ShardOverrides overrides = decode_overrides(shape.mapped());
@@ -24,15 +24,17 @@ void Orchestrator::restore(ShardId id) {
     report_.overridden(id, overrides);
   }
   const auto stored = later_.extract(hash);
-  if (!stored) return;
+  if (!stored) return false;
   conductor_.restore_answered(id);
   count(id, decode_responses(stored.mapped()));
+  return true;
 }
 
 /// Tasks whose answers are all here become requests and shards. What an earlier start answered of them may make more
 /// ready.
 void Orchestrator::plan_what_is_ready() {
-  for (auto& [cell, metrics] : scoreboard_.take_scores()) chain_.add_score(cell, metrics);
+  for (Scoreboard::FreshScore& one : scoreboard_.take_scores())
+    chain_.add_score(one.cell, one.metrics, std::move(one.rankings));
   const auto chosen = [this](const Chosen& one) {
     const std::string& task = work_.suite.tasks[one.task.value].name;
     store_thread_.put(
@@ -52,7 +54,8 @@ void Orchestrator::plan_what_is_ready() {
     }
     conductor_.add(fresh);
     report_.on_planned();
-    for (std::size_t s = first; s < work_.shards.size(); ++s) restore(ShardId{static_cast<std::uint32_t>(s)});
+    for (std::size_t s = first; s < work_.shards.size(); ++s)
+      if (const ShardId id{static_cast<std::uint32_t>(s)}; !restore(id) && is_computed_here(id)) compute_here(id);
     expect_more();
   }
 }

@@ -6,6 +6,7 @@
 
 #include "orchestrator/metrics/hashes.h"
 #include "orchestrator/task_types/generation.h"
+#include "orchestrator/task_types/task_type.h"
 #include "sharding/images/image_layout.h"
 #include "sharding/protocol/whole_json.h"
 #include "sharding/protocol/wording.h"
@@ -103,7 +104,9 @@ Json answers_row(const Upstream& upstream) {
 /// Paths as the task's file has them: the same wherever the checkout lies.
 Json data_of(const Task& task, const std::map<std::string, std::string>& hashes) {
   Json data = Json::object();
-  if (task.upstream) data[task.type == "rerank" ? "candidates" : "test"] = answers_row(*task.upstream);
+  if (task.upstream)
+    data[task_type_of(task).candidates() == TaskType::Candidates::none ? "test" : "candidates"] =
+        answers_row(*task.upstream);
   for (const auto& [split, hash] : hashes) {
     const auto name = task.data_names.find(split);
     data[split] = {{"path", name == task.data_names.end() ? Json() : Json(name->second)}, {"sha256", hash}};
@@ -257,6 +260,7 @@ nlohmann::ordered_json module_results(const Work& work, ModuleId id, const std::
       {"limit", number_of(limit)},
       {"bootstrap_iters", StderrOptions{}.bootstrap_iterations},
       {"random_seed", work.suite.seed}};
+  if (!work.has_model(id)) json["config"]["model_args"] = {{"kind", module.kind}, {"options", module.options}};
   if (module.engine) json["config"]["engine"] = engine_row(facts.engine);
   if (std::ranges::any_of(scores, [&](const auto& one) { return !is_reproducible(work, id, TaskId{one.first}); }))
     json["reproducible"] = "no (engine)";

@@ -180,6 +180,7 @@ std::string results_table(const nlohmann::ordered_json& results) {
 std::string results_heading(const Json& results) {
   const Json& config = results.at("config");
   std::string text = config.at("model_dtype").get<std::string>();
+  if (text.empty() && !config.contains("engine")) text = config.at("model_args").value("kind", "");
   if (config.contains("engine"))
     text += (text.empty() ? "engine " : ", engine ") + config["engine"].at("name").get<std::string>();
   if (results.contains("reproducible")) text += ", reproducible: " + results["reproducible"].get<std::string>();

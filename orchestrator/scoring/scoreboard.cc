@@ -144,7 +144,8 @@ void Scoreboard::finish(std::size_t index, CellScore score) {
   cells_[index].scored = true;
   const auto [module, task] = std::pair(work_.cells[index].module.value, work_.cells[index].task.value);
   const Module& spec = work_.suite.modules[module];
-  fresh_.emplace_back(index, score.metrics);
+  Rankings rankings = std::move(score.rankings);  // may be large, and nobody else needs them
+  if (!work_.waiting.empty()) fresh_.push_back({index, score.metrics, std::move(rankings)});
   for (const std::string& failure : score.failures)
     failures_.push_back(spec.name + ", " + work_.suite.tasks[task].name + ": " + failure);
   if (task_type_of(work_.suite.tasks[task]).is_scored()) scores_[module].emplace(task, std::move(score));

@@ -41,8 +41,13 @@ class Scoreboard {
   void add(const Shard& shard, std::vector<Response> responses);
   /// A task that waited for answers has its requests now; `shards`: all that its cells have.
   void on_planned(TaskId task, std::span<const Shard> shards);
-  /// Cells whose figures have come since the last call.
-  std::vector<std::pair<std::size_t, std::vector<MetricScore>>> take_scores() { return std::exchange(fresh_, {}); }
+  struct FreshScore {
+    std::size_t cell = 0;
+    std::vector<MetricScore> metrics;
+    Rankings rankings;
+  };
+  /// Cells whose figures have come since the last call, as long as a task waits for answers.
+  std::vector<FreshScore> take_scores() { return std::exchange(fresh_, {}); }
   /// Hands out the files of what has been scored since. Throws what scoring threw (StoreFailure of a full disk).
   void collect(bool wait);
   /// Every module's results, if it has some, are handed out; samples may follow.
@@ -91,7 +96,7 @@ class Scoreboard {
   std::vector<CellState> cells_;
   std::map<std::uint32_t, std::map<std::uint32_t, CellScore>> scores_;  // module -> task
   std::map<std::uint32_t, std::string> tables_;
-  std::vector<std::pair<std::size_t, std::vector<MetricScore>>> fresh_;
+  std::vector<FreshScore> fresh_;
   std::size_t complete_ = 0, scored_ = 0, written_ = 0;  // cells
   std::size_t failed_requests_ = 0;
   std::vector<std::string> failures_;

@@ -27,15 +27,16 @@ struct Source {
 };
 
 struct Upstream {
-  enum class Of { each, module, best, pair };
+  enum class Of { each, module, several, best, pair };
   std::string task;  ///< as its file calls it
   Of of = Of::each;
-  std::vector<std::string> modules;  ///< of `module` the one, of `pair` the two
+  std::vector<std::string> modules;  ///< of `module` the one, of `several` all, of `pair` the two
   BestChoice best;
   std::optional<std::size_t> top;  ///< passages of a ranking
   Missing missing = Missing::fail;
   std::string where;  ///< file:line:column, for messages
-  /// The cells that it reads: of a pair both, in this order; of `best` those that one is chosen of; else one.
+  /// The cells that it reads: of a pair and of several all, in this order; of `best` those that one is chosen of; else
+  /// one.
   std::vector<Source> sources;
 };
 

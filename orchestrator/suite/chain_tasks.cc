@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "orchestrator/retrievers/retriever.h"
 #include "orchestrator/task_types/can_answer.h"
 #include "orchestrator/task_types/task_type.h"
 #include "sharding/protocol/error.h"
@@ -28,6 +29,7 @@ class Links {
     std::vector<Task> all;
     for (const Task& task : suite_.tasks) std::ranges::move(linked_.at(task.name), std::back_inserter(all));
     suite_.tasks = std::move(all);
+    refuse_wrong_weights();
     warn_of_judges_of_themselves();
     return std::move(notes_);
   }
@@ -64,12 +66,12 @@ class Links {
     if (!type.can_be_read())
       throw UsageError(upstream.where + ": answers: nothing can be read of the answers of task " + read.name +
                        " of type " + read.type);
-    if (task.type == "rerank" && !type.ranks_passages())
+    if (task_type_of(task).candidates() != TaskType::Candidates::none && !type.ranks_passages())
       throw UsageError(upstream.where + ": answers: candidates are passages, and task " + read.name + " of type " +
-                       read.type + " ranks none (retrieval and rerank do)");
+                       read.type + " ranks none (retrieval, rerank, fuse and filter do)");
     if (upstream.top && !type.ranks_passages())
       throw UsageError(upstream.where + ": top: is of passages, and task " + read.name + " of type " + read.type +
-                       " ranks none (retrieval and rerank do)");
+                       " ranks none (retrieval, rerank, fuse and filter do)");
     for (const std::string& metric : upstream.best.metrics)
       if (std::ranges::none_of(read.metrics, [&](const Metric& one) { return one.name == metric; }))
         throw UsageError(upstream.where + ": best: task " + read.name + " has no metric '" + metric + "' (it has " +
@@ -134,6 +136,18 @@ class Links {
       if (!can_answer(*module, read))
         throw UsageError(upstream.where + ": module " + source.module + " does not answer task " + upstream.task);
     }
+  }
+
+  /// Weights of another number of rankings than a task reads.
+  void refuse_wrong_weights() const {
+    for (const Task& task : suite_.tasks)
+      for (const Module& module : suite_.modules)
+        if (task.upstream && !has_model(module.kind) && can_answer(module, task)) try {
+            check_rankings(module.kind, module.options, task.upstream->sources.size());
+          } catch (const UsageError& error) {
+            throw UsageError(task.upstream->where + ": task " + task.name + ", module " + module.name + ": " +
+                             error.what());
+          }
   }
 
   void warn_of_judges_of_themselves() {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "orchestrator/metrics/hashes.h"
+#include "orchestrator/retrievers/retriever.h"
 #include "orchestrator/suite/chain_tasks.h"
 #include "orchestrator/suite/model_path.h"
 #include "orchestrator/suite/task_entries.h"
@@ -31,12 +32,36 @@ nlohmann::json read_options(YamlFields& fields, const KindRow& kind) {
   return json_of(map.node());
 }
 
+/// Of a kind without a model: rank 0 computes it, and reads its options.
+void read_retriever(YamlFields& fields, const KindRow& kind, Module& module) {
+  for (const char* key : {"path", "engine", "dtype", "tensor_parallel"})
+    if (fields.has(key)) fields.refuse(key, "is of modules with a model; kind " + kind.name + " has none");
+  module.options = read_options(fields, kind);
+  try {
+    check_retriever(kind.name, module.options);
+  } catch (const UsageError& error) {
+    throw UsageError(fields.where(fields.has("options") ? fields.find("options") : fields.node()) + ": module " +
+                     module.name + ": " + error.what());
+  }
+}
+
+void read_tasks(YamlFields& fields, Module& module) {
+  if (const YAML::Node tasks = fields.find("tasks"); tasks.IsDefined() && !tasks.IsNull())
+    module.tasks = fields.texts("tasks");
+  fields.finish();
+}
+
 Module read_module(YAML::Node node, const std::string& file, Chat& chat) {
   YamlFields fields(node, file, "module");
   Module module;
   module.name = fields.required_name("name");
   module.kind = fields.text("kind", module.kind);
   const KindRow& kind = find_kind_row(module.kind, fields.where(node));
+  if (!kind.has_model()) {
+    read_retriever(fields, kind, module);
+    read_tasks(fields, module);
+    return module;
+  }
   module.engine = read_engine(fields);
   const std::string path = module.engine ? fields.text("path", "") : fields.required_text("path");
   if (!path.empty()) module.path = resolve_model_path(path, file, fields.where(fields.find("path")));
@@ -61,9 +86,7 @@ Module read_module(YAML::Node node, const std::string& file, Chat& chat) {
     module.options = json_of(fields.map("options", "options of the engine").node());
   else if (fields.has("options"))
     module.options = read_options(fields, kind);
-  if (const YAML::Node tasks = fields.find("tasks"); tasks.IsDefined() && !tasks.IsNull())
-    module.tasks = fields.texts("tasks");
-  fields.finish();
+  read_tasks(fields, module);
   return module;
 }
 

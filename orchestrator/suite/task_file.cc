@@ -63,10 +63,12 @@ void read_split(YamlFields& fields, const std::string& key, const std::string& s
 }
 
 /// Types whose data are queries, a corpus and qrels.
-bool ranks(const std::string& type) { return type == "retrieval" || type == "rerank"; }
+bool ranks(const Task& task) { return task_type_of(task).ranks_passages(); }
+
+bool has_candidates(const Task& task) { return task_type_of(task).candidates() != TaskType::Candidates::none; }
 
 /// What stands for a file of the task's data: the split that another task's answers are.
-const char* split_of_answers(const std::string& type) { return type == "rerank" ? "candidates" : "test"; }
+const char* split_of_answers(const Task& task) { return has_candidates(task) ? "candidates" : "test"; }
 
 void read_data(YamlFields fields, Task& task) {
   for (const auto& entry : fields.node()) {
@@ -75,20 +77,19 @@ void read_data(YamlFields fields, Task& task) {
       read_split(fields, split, split, task);
       continue;
     }
-    if (split != split_of_answers(task.type))
-      fields.refuse(split, "expected a file's name; only `" + std::string(split_of_answers(task.type)) +
+    if (split != split_of_answers(task))
+      fields.refuse(split, "expected a file's name; only `" + std::string(split_of_answers(task)) +
                                "` can be another task's answers");
     task.upstream = read_upstream(fields.map(split, split));
   }
-  const std::map<std::string, std::vector<std::string>> several = {
-      {"retrieval", {"corpus", "queries", "qrels"}}, {"rerank", {"corpus", "queries", "qrels", "candidates"}}};
-  const auto found = several.find(task.type);
-  const std::vector<std::string> needed = found == several.end() ? std::vector<std::string>{"test"} : found->second;
+  std::vector<std::string> needed = {"test"};
+  if (ranks(task)) needed = {"corpus", "queries", "qrels"};
+  if (has_candidates(task)) needed.push_back("candidates");
   for (const std::string& split : needed)
-    if (!task.data.contains(split) && !(task.upstream && split == split_of_answers(task.type)))
+    if (!task.data.contains(split) && !(task.upstream && split == split_of_answers(task)))
       throw UsageError(fields.where(fields.node()) + ": task " + task.name + ": data: '" + split + "' is missing");
   for (const auto& [name, files] : task.data)
-    if (found != several.end() && std::ranges::find(needed, name) == needed.end())
+    if (ranks(task) && std::ranges::find(needed, name) == needed.end())
       fields.refuse(name, "is not read by task type " + task.type + " (" + quoted_list(needed) + " are)");
 }
 
@@ -116,11 +117,13 @@ void check_task(YamlFields& fields, const Task& task) {
         fields.refuse(key, "is not read by task type " + task.type + why);
   };
   if (task.type == "requests") return only({"on_long", "image"}, ": its rows are whole requests");
-  if (ranks(task.type)) {
-    need(!task.query.empty(), "query");
+  if (ranks(task)) {
     need(!task.document.empty(), "document");
-    need_placeholder(*compiled.query, "query");
     need_placeholder(*compiled.document, "document");
+    if (task.type == "fuse" || task.type == "filter")
+      return only({"document", "metrics", "group"}, ": its modules see rankings, not texts");
+    need(!task.query.empty(), "query");
+    need_placeholder(*compiled.query, "query");
     return only({"query", "document", "metrics", "group"}, "");
   }
   if (task.type == "similarity") {
@@ -167,7 +170,13 @@ void check_task(YamlFields& fields, const Task& task) {
 
 /// What tasks over answers cannot have, or need.
 void check_upstream(YamlFields& fields, const Task& task) {
+  if ((task.type == "fuse" || task.type == "filter") && !task.upstream)
+    fields.refuse("data", "candidates of task type " + task.type + " are another task's answers: {answers: TASK, ...}");
   if (!task.upstream) return;
+  const bool several = task.upstream->of == Upstream::Of::several;
+  if (several != (task_type_of(task).candidates() == TaskType::Candidates::several))
+    fields.refuse("data", several ? "of: reads one module's answers; several are read by task type fuse"
+                                  : "of: fuse reads the rankings of several modules, of: [a, b]");
   if (task.data.contains("test")) fields.refuse("data", "has a file as test, and contexts are another task's answers");
   for (const char* type : {"requests", "retrieval", "similarity"})
     if (task.type == type) fields.refuse("data", "task type " + task.type + " cannot read another task's answers");
@@ -199,7 +208,7 @@ Task parse_task(YAML::Node node, const std::string& file, const std::string& nam
   if (const YAML::Node contexts = fields.find("contexts"); contexts.IsDefined() && contexts.IsMap())
     task.upstream = read_upstream(fields.map("contexts", "contexts"));
   const bool of_contexts = task.upstream.has_value();
-  if (fields.find("data").IsDefined() && fields.find("data").IsScalar() && !ranks(task.type))
+  if (fields.find("data").IsDefined() && fields.find("data").IsScalar() && !ranks(task))
     read_split(fields, "data", "test", task);
   else if (!of_contexts || fields.has("data"))
     read_data(fields.map("data", "data"), task);

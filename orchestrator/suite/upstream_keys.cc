@@ -1,6 +1,8 @@
 // `{answers: TASK, of: ..., top: N, missing: ...}`: whose answers a task reads.
 #include "orchestrator/suite/upstream_keys.h"
 
+#include <set>
+
 namespace proctor {
 namespace {
 
@@ -22,7 +24,7 @@ BestChoice read_best(YamlFields fields) {
   return best;
 }
 
-/// each, a module's name, or {best: {...}}.
+/// each, a module's name, a list of names, or {best: {...}}.
 void read_of(YamlFields& fields, Upstream& upstream) {
   const YAML::Node of = fields.find("of");
   if (of.IsDefined() && of.IsMap()) {
@@ -31,6 +33,14 @@ void read_of(YamlFields& fields, Upstream& upstream) {
     upstream.of = Upstream::Of::best;
     upstream.best = read_best(choice.map("best", "best"));
     choice.finish();
+    return;
+  }
+  if (of.IsDefined() && of.IsSequence()) {
+    upstream.of = Upstream::Of::several;
+    upstream.modules = fields.texts("of");
+    const std::set<std::string> names(upstream.modules.begin(), upstream.modules.end());
+    if (names.size() != upstream.modules.size() || names.empty())
+      fields.refuse("of", "expected different modules' names");
     return;
   }
   const std::string name = fields.text("of", "each");

@@ -13,6 +13,7 @@ const KindRow& find_kind_row(const std::string& name, const std::string& where) 
 }
 
 bool can_answer(const KindRow& kind, const Task& task) {
+  if (!kind.has_model()) return kind.task_type == task.type;
   return std::ranges::all_of(task_type_of(task).request_types(), [&](RequestType type) {
     return std::ranges::find(kind.answers, type) != kind.answers.end();
   });

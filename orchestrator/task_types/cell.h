@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "orchestrator/data/document.h"
+#include "orchestrator/data/passage.h"
 #include "sharding/protocol/request.h"
 
 namespace proctor {
@@ -17,7 +19,15 @@ struct CellRequests {
   std::vector<Document> documents;
   std::vector<Request> requests;
   std::vector<std::uint32_t> first_request;
+  std::shared_ptr<const std::vector<Passage>> passages = {};  ///< of rankings without a model: what they are of
 };
+
+/// A query's passages, the best first, or why there are none.
+struct QueryRanking {
+  std::vector<Ranked> passages = {};
+  std::string failure = {};
+};
+using Rankings = std::shared_ptr<const std::vector<QueryRanking>>;  ///< of each query of a cell
 
 struct MetricScore {
   std::string metric, filter;
@@ -38,6 +48,7 @@ struct CellScore {
   std::string samples;                 ///< JSON lines in document order; of a task that is not scored: its responses
   std::string task_hash;               ///< SHA-256 over the samples' hashes, as lm-eval's task_hashes
   std::vector<std::string> failures;   ///< of documents that could not be scored
+  Rankings rankings = {};              ///< of types that rank passages
 };
 
 }  // namespace proctor

@@ -22,7 +22,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t kMeasured = 1000, kShown = 100;  // passages of a ranking: measured; in the samples
+constexpr std::size_t kShown = 100;  // passages of a ranking in the samples
 
 struct Judged {
   std::string query, passage;
@@ -91,6 +91,8 @@ namespace {
 /// Of the passages that a cell's requests have, by their ids.
 std::unordered_map<std::string_view, const std::string*> texts_of(const CellRequests& cell) {
   std::unordered_map<std::string_view, const std::string*> texts;
+  if (cell.passages)
+    for (const Passage& passage : *cell.passages) texts.emplace(passage.id, &passage.text);
   for (const Request& request : cell.requests) {
     if (const auto* pair = std::get_if<ScorePair>(&request.ask)) texts.emplace(pair->passage, &text_of(request, 1));
     if (const auto* embed = std::get_if<Embed>(&request.ask); embed && !embed->passage.empty())
@@ -112,15 +114,15 @@ Json as_answer(std::span<const Ranked> ranking, const std::unordered_map<std::st
 }  // namespace
 
 std::vector<ReadAnswer> RankingTaskType::read(const TaskTemplates& task, const CellRequests& cell,
-                                              std::span<const Response> responses, std::size_t top) const {
+                                              const CellAnswers& answered, std::size_t top) const {
   const auto judgments = read_judgments(*task.task);
   const auto texts = texts_of(cell);
+  PROCTOR_CHECK(answered.rankings, "rankings are read once they have been scored");
   std::vector<ReadAnswer> all;
-  for (std::size_t d = 0; auto& [ranking, failure] : rankings(cell, responses)) {
+  for (std::size_t d = 0; const auto& [ranking, failure] : *answered.rankings) {
     const Document& query = cell.documents[d++];
     all.push_back({Json(), failure});
     if (!failure.empty()) continue;
-    if (ranking.size() > kMeasured) ranking.resize(kMeasured);
     all.back().value = as_answer(std::span(ranking).first(std::min(top, ranking.size())), texts);
     Json& metrics = all.back().value["metrics"] = Json::object();
     for (const Metric& metric : task.task->metrics)
@@ -182,6 +184,26 @@ RetrievalData read_retrieval_data(const TaskTemplates& templates, DocumentLimit 
   return data;
 }
 
+std::shared_ptr<const std::vector<Passage>> passages_of(const TaskTemplates& task, std::span<const Document> corpus) {
+  auto passages = std::make_shared<std::vector<Passage>>();
+  for (const Document& passage : corpus) passages->push_back({id_of(passage), task.document->render(passage)});
+  return passages;
+}
+
+std::vector<QueryRanking> answered_rankings(const CellRequests& cell, std::span<const Response> responses) {
+  std::vector<QueryRanking> all(cell.documents.size());
+  for (std::size_t d = 0; d < all.size(); ++d) {
+    all[d].failure = cell.documents[d].failure;
+    if (cell.first_request[d] == cell.first_request[d + 1]) continue;
+    const Response& response = responses[cell.first_request[d]];
+    if (response.error.empty())
+      all[d].passages = std::get<RetrieveAnswer>(response.answer).passages;
+    else
+      all[d].failure = response.error;
+  }
+  return all;
+}
+
 std::map<std::string, Judgments> read_judgments(const Task& task) {
   std::map<std::string, Judgments> all;
   for (const Judged& one : read_qrels(task.data.at("qrels").front())) all[one.query][one.passage] = one.relevance;
@@ -199,15 +221,17 @@ void RankingScore::end_line(Json line, const Document& query) {
 }
 
 void RankingScore::add(std::span<const Document> queries, std::vector<QueryRanking> rankings) {
-  for (std::size_t q = 0; q < queries.size(); ++q)
-    if (rankings[q].failure.empty())
-      add(queries[q], std::move(rankings[q].passages));
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    QueryRanking& one = rankings_->emplace_back(std::move(rankings[q]));
+    if (one.passages.size() > kMeasuredPassages) one.passages.resize(kMeasuredPassages);
+    if (one.failure.empty())
+      add(queries[q], one.passages);
     else
-      fail(queries[q], rankings[q].failure);
+      fail(queries[q], one.failure);
+  }
 }
 
-void RankingScore::add(const Document& query, std::vector<Ranked> ranking) {
-  if (ranking.size() > kMeasured) ranking.resize(kMeasured);
+void RankingScore::add(const Document& query, std::span<const Ranked> ranking) {
   Json line = begin_line(query);
   line["ranking"] = Json::array();
   for (std::size_t i = 0; i < std::min(kShown, ranking.size()); ++i)
@@ -234,6 +258,7 @@ CellScore RankingScore::take() {
   for (const auto& [name, values] : columns_)
     score_.metrics.push_back({name, "none", mean(values), standard_error(values)});
   score_.task_hash = sha256_hex(hashes_);
+  score_.rankings = std::move(rankings_);
   return std::move(score_);
 }
 

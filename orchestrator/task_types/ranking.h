@@ -15,17 +15,13 @@
 
 namespace proctor {
 
-/// A query's passages, the best first, or why there are none.
-struct QueryRanking {
-  std::vector<Ranked> passages = {};
-  std::string failure = {};
-};
+constexpr std::size_t kMeasuredPassages = 1000;  ///< of a ranking, as MTEB and BEIR do
 
 class RankingTaskType : public SetTaskType {
  public:
   bool can_be_read() const final { return true; }
   bool ranks_passages() const final { return true; }
-  std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell, std::span<const Response> responses,
+  std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell, const CellAnswers& answered,
                                std::size_t top) const final;
   std::vector<ReadAnswer> foresee(const TaskTemplates& task, const CellRequests& cell, std::size_t top) const final;
   std::vector<std::string> metrics() const final { return retrieval_metric_examples(); }
@@ -55,6 +51,11 @@ struct RetrievalData {
 /// line).
 RetrievalData read_retrieval_data(const TaskTemplates& task, DocumentLimit limit);
 
+/// The corpus as the task's `document` writes it.
+std::shared_ptr<const std::vector<Passage>> passages_of(const TaskTemplates& task, std::span<const Document> corpus);
+/// Of a cell whose answers are rankings: each query's.
+std::vector<QueryRanking> answered_rankings(const CellRequests& cell, std::span<const Response> responses);
+
 /// The qrels, by query: BEIR's query-id, corpus-id, score, with or without its header line; or TREC's query, iteration,
 /// passage, relevance.
 std::map<std::string, Judgments> read_judgments(const Task& task);
@@ -63,14 +64,14 @@ std::map<std::string, Judgments> read_judgments(const Task& task);
 class RankingScore {
  public:
   explicit RankingScore(const Task& task) : task_(task), judgments_(read_judgments(task)) {}
-  /// Of each query its ranking; the first 1,000 passages are measured, as MTEB and BEIR do.
+  /// Of each query its ranking, of which the first kMeasuredPassages are measured, and kept in the score.
   void add(std::span<const Document> queries, std::vector<QueryRanking> rankings);
   void count_truncated(std::size_t requests) { score_.truncated += requests; }
   void note_failure(const std::string& what) { score_.failures.push_back(what); }
   CellScore take();
 
  private:
-  void add(const Document& query, std::vector<Ranked> ranking);
+  void add(const Document& query, std::span<const Ranked> ranking);
   void fail(const Document& query, const std::string& why);
   nlohmann::ordered_json begin_line(const Document& query);
   void end_line(nlohmann::ordered_json line, const Document& query);
@@ -78,6 +79,7 @@ class RankingScore {
   std::map<std::string, Judgments> judgments_;
   std::map<std::string, std::vector<double>> columns_;
   std::string hashes_;
+  std::shared_ptr<std::vector<QueryRanking>> rankings_ = std::make_shared<std::vector<QueryRanking>>();
   CellScore score_;
 };
 

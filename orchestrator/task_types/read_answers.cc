@@ -72,11 +72,11 @@ nlohmann::ordered_json TaskType::answer(const TaskTemplates&, const Document&,
   return json;
 }
 
-std::vector<ReadAnswer> TaskType::read(const TaskTemplates& task, const CellRequests& cell,
-                                       std::span<const Response> responses, std::size_t) const {
+std::vector<ReadAnswer> TaskType::read(const TaskTemplates& task, const CellRequests& cell, const CellAnswers& answered,
+                                       std::size_t) const {
   std::vector<ReadAnswer> all(cell.documents.size());
   for (std::size_t d = 0; d < all.size(); ++d) {
-    const std::span<const Response> mine = of_document(cell, responses, d);
+    const std::span<const Response> mine = of_document(cell, answered.responses, d);
     all[d].failure = cell.documents[d].failure.empty() ? first_error(mine) : cell.documents[d].failure;
     if (!all[d].failure.empty()) continue;
     try {

@@ -22,12 +22,12 @@ struct Candidate {
 };
 
 /// Of each query its candidates, the best first.
-class Candidates {
+class CandidateLists {
  public:
   /// A TREC run (lines: query Q0 passage rank score run), whose scores decide, as in trec_eval, and among equals the
   /// order of the file; or rows as AutoRAG's results have them: _id, the query's, and retrieved_ids.
   /// Of a task over answers: what those ranked.
-  explicit Candidates(const TaskTemplates& task) {
+  explicit CandidateLists(const TaskTemplates& task) {
     if (task.task->upstream) {
       path_ = "the answers to task " + task.task->upstream->task;
       for (const Document& row : task.rows) add_row(row);
@@ -110,11 +110,12 @@ class Rerank final : public RankingTaskType {
  public:
   std::vector<RequestType> request_types() const override { return {RequestType::score_pair}; }
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10"}; }
+  Candidates candidates() const override { return Candidates::one; }
 
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
-  std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit) const override {
+  std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit, Search) const override {
     RetrievalData data = read_retrieval_data(task, limit);
-    const Candidates candidates(task);
+    const CandidateLists candidates(task);
     if (task.task->upstream && task.task->upstream->missing == Missing::skip)
       std::erase_if(data.queries, [&](const Document& query) { return !candidates.knows(id_of(query)); });
     const std::string& file = candidates.name();

@@ -34,6 +34,10 @@ struct TaskTemplates {
       images;  ///< one placeholder that gives a list, or a list of templates
 };
 
+/// How a retrieval's passages are found: every text is embedded by the module, or the queries alone are asked and the
+/// module, without a model, looks for their words in the corpus.
+enum class Search { vectors, words };
+
 /// What comes before an answer.
 struct Prompt {
   std::vector<std::vector<Part>> contexts;  ///< one; where the choices stand in the context, one a choice
@@ -48,6 +52,12 @@ struct SampleParts {
   std::string target;
   nlohmann::ordered_json arguments;  ///< list of lists of texts, one per request
   nlohmann::ordered_json responses;  ///< resps: one list per request
+};
+
+/// What a cell has been answered.
+struct CellAnswers {
+  std::span<const Response> responses;  ///< none needed where the rankings are known
+  Rankings rankings = {};               ///< as they were found when it was scored
 };
 
 /// Of a document, what a task over these answers reads as `answer`.
@@ -81,7 +91,7 @@ class TaskType {
   virtual std::vector<Request> requests(const TaskTemplates& task, const Document& document,
                                         const Prompt& prompt) const = 0;
   /// Of types whose requests are not each a document's: all of them, of `limit` documents at most.
-  virtual std::optional<CellRequests> build(const TaskTemplates&, DocumentLimit /*limit*/) const {
+  virtual std::optional<CellRequests> build(const TaskTemplates&, DocumentLimit /*limit*/, Search) const {
     return std::nullopt;
   }
   /// Whether its figures are of the whole set, not means over documents.
@@ -99,9 +109,12 @@ class TaskType {
   virtual bool can_be_read() const { return true; }
   /// Whether its answers are rankings: `order`, `passages`, `scores`.
   virtual bool ranks_passages() const { return false; }
+  /// Of which rankings it reads as `candidates` beside queries, corpus and qrels, where it does.
+  enum class Candidates { none, one, several };
+  virtual Candidates candidates() const { return Candidates::none; }
   /// For tasks over answers: what each document's is, of rankings the first `top` passages.
-  virtual std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell,
-                                       std::span<const Response> responses, std::size_t top) const;
+  virtual std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell, const CellAnswers& answered,
+                                       std::size_t top) const;
   /// The same before anything has been computed, as it could come out: to look at templates, and for estimates.
   virtual std::vector<ReadAnswer> foresee(const TaskTemplates& task, const CellRequests& cell, std::size_t top) const;
   /// Whether its metrics may be Python functions of a text and its targets.
@@ -156,6 +169,8 @@ const TaskType& loglikelihood_rolling();
 const TaskType& generate_until();
 const TaskType& requests();
 const TaskType& rerank();
+const TaskType& fuse();
+const TaskType& filter();
 const TaskType& retrieval();
 const TaskType& similarity();
 const TaskType& compress();

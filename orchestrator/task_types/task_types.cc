@@ -19,6 +19,8 @@ constexpr Row kTable[] = {{"multiple_choice", multiple_choice},
                           {"generate_until", generate_until},
                           {"requests", requests},
                           {"rerank", rerank},
+                          {"fuse", fuse},
+                          {"filter", filter},
                           {"retrieval", retrieval},
                           {"similarity", similarity},
                           {"compress", compress}};

@@ -8,7 +8,7 @@ namespace proctor {
 
 const char* to_string(RequestType type) {
   static constexpr std::array<const char*, std::variant_size_v<Ask>> kNames = {
-      "loglikelihood", "loglikelihood_rolling", "generate_until", "embed", "score_pair", "compress"};
+      "loglikelihood", "loglikelihood_rolling", "generate_until", "embed", "score_pair", "compress", "retrieve"};
   return kNames[static_cast<std::size_t>(type)];
 }
 

@@ -88,10 +88,25 @@ struct Compress {
   bool operator==(const Compress&) const = default;
 };
 
-using Ask = std::variant<Loglikelihood, LoglikelihoodRolling, Generate, Embed, ScorePair, Compress>;
+/// A passage that was found for a query.
+struct Ranked {
+  std::string passage;  ///< its id
+  double score = 0;     ///< higher is better
+  bool operator==(const Ranked&) const = default;
+};
+
+/// A query's passages: found in the corpus for the only part, or made of what others found, the best first in each.
+/// Asked of modules without a model, which rank 0 computes (orchestrator/retrievers).
+struct Retrieve {
+  std::string query = {};  ///< its id
+  std::vector<std::vector<Ranked>> lists = {};
+  bool operator==(const Retrieve&) const = default;
+};
+
+using Ask = std::variant<Loglikelihood, LoglikelihoodRolling, Generate, Embed, ScorePair, Compress, Retrieve>;
 
 /// In the order of Ask's alternatives.
-enum class RequestType { loglikelihood, loglikelihood_rolling, generate_until, embed, score_pair, compress };
+enum class RequestType { loglikelihood, loglikelihood_rolling, generate_until, embed, score_pair, compress, retrieve };
 inline RequestType type_of(const Ask& ask) { return static_cast<RequestType>(ask.index()); }
 /// As suites, requests and calibrations call it: "loglikelihood".
 const char* to_string(RequestType type);
@@ -150,9 +165,14 @@ struct CompressAnswer {
   bool operator==(const CompressAnswer&) const = default;
 };
 
+struct RetrieveAnswer {
+  std::vector<Ranked> passages;  ///< the best first
+  bool operator==(const RetrieveAnswer&) const = default;
+};
+
 /// monostate: none, of a request that failed or was set aside.
 using Answer = std::variant<std::monostate, LoglikelihoodAnswer, RollingAnswer, GenerateAnswer, EmbedAnswer,
-                            ScorePairAnswer, CompressAnswer>;
+                            ScorePairAnswer, CompressAnswer, RetrieveAnswer>;
 
 /// Whether this is the kind of answer that was asked for.
 bool answers(const Answer& answer, const Ask& ask);

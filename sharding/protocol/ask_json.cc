@@ -106,6 +106,28 @@ void get(const Json& json, ScorePair& ask) {
 void put(Json& json, const Compress& ask) { json["target_tokens"] = ask.target_tokens; }
 void get(const Json& json, Compress& ask) { take(json, "target_tokens", ask.target_tokens); }
 
+/// [id, score] each.
+Json pairs_of(const std::vector<Ranked>& ranking) {
+  Json json = Json::array();
+  for (const Ranked& one : ranking) json.push_back(Json::array({one.passage, one.score}));
+  return json;
+}
+std::vector<Ranked> ranking_of(const Json& json) {
+  std::vector<Ranked> ranking;
+  for (const Json& one : json) ranking.push_back({one.at(0), one.at(1)});
+  return ranking;
+}
+
+void put(Json& json, const Retrieve& ask) {
+  json["query"] = ask.query;
+  for (const std::vector<Ranked>& list : ask.lists) json["lists"].push_back(pairs_of(list));
+}
+void get(const Json& json, Retrieve& ask) {
+  take(json, "query", ask.query);
+  if (json.contains("lists"))
+    for (const Json& list : json.at("lists")) ask.lists.push_back(ranking_of(list));
+}
+
 // ---- answers
 
 void put(Json& json, const LoglikelihoodAnswer& answer) {
@@ -190,6 +212,9 @@ void get(const Json& json, CompressAnswer& answer) {
   json.at("kept").get_to(answer.kept);
   json.at("before").get_to(answer.before);
 }
+
+void put(Json& json, const RetrieveAnswer& answer) { json = {{"passages", pairs_of(answer.passages)}}; }
+void get(const Json& json, RetrieveAnswer& answer) { answer.passages = ranking_of(json.at("passages")); }
 
 constexpr std::size_t kTypes = std::variant_size_v<Ask>;
 

@@ -25,6 +25,9 @@ std::span<const KindRow> kinds() {
        "a decoder with a language-model head, or an encoder with a decoder",
        {"step", "window"}},
       {"longllmlingua", {compress}, "a decoder with a language-model head, or an encoder with a decoder"},
+      {"bm25", {retrieve}, "no model", {"b", "delta", "k1", "method", "tokenizer"}, "retrieval"},
+      {"fusion", {retrieve}, "no model", {"k", "method", "minimums", "normalize", "weights"}, "fuse"},
+      {"filter", {retrieve}, "no model", {"percentile", "reverse", "threshold", "top"}, "filter"},
   };
   return table;
 }
@@ -32,6 +35,11 @@ std::span<const KindRow> kinds() {
 const KindRow* find_kind_row(const std::string& name) {
   const auto row = std::ranges::find(kinds(), name, &KindRow::name);
   return row == kinds().end() ? nullptr : &*row;
+}
+
+bool has_model(const std::string& kind) {
+  const KindRow* row = find_kind_row(kind);
+  return !row || row->has_model();
 }
 
 std::string kind_names() {

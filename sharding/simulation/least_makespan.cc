@@ -76,6 +76,7 @@ double least_makespan(const Scenario& scenario) {
   const auto enough = [&](double t) {
     double needed = 0;
     for (std::size_t m = 0; m < works.size(); ++m) {
+      if (works[m] <= 0) continue;  // it need not be loaded
       const double load = scenario.modules[m].load_s + scenario.modules[m].teardown_s;
       if (t <= load) return false;
       needed +=

@@ -7,7 +7,9 @@ DATA = {"corpus": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.ts
 TEXTS = {"query": "{{text}}", "document": "{{text}}"}
 TASKS = {
     "find": {"task": "find", "type": "retrieval", "data": DATA, **TEXTS},
-    "order": {"task": "order", "type": "rerank", "data": {**DATA, "candidates": {"answers": "find", "of": "embedder", "top": 5}}, **TEXTS},
+    "fused": {"task": "fused", "type": "fuse", "data": {**DATA, "candidates": {"answers": "find", "of": ["words", "embedder"], "top": 9}}, "document": "{{text}}"},
+    "kept": {"task": "kept", "type": "filter", "data": {**DATA, "candidates": {"answers": "fused", "of": {"best": {"metrics": ["ndcg_cut_10"]}}}}, "document": "{{text}}"},
+    "order": {"task": "order", "type": "rerank", "data": {**DATA, "candidates": {"answers": "kept", "of": "half", "top": 5}}, **TEXTS},
     "shorten": {"task": "shorten", "type": "compress", "contexts": {"answers": "order", "of": {"best": {"metrics": ["ndcg_cut_10"]}}, "top": 3},
                 "question": "{{doc.text}}", "target_tokens": 120},
     "reply": {"task": "reply", "type": "generate_until", "data": {"test": {"answers": "shorten", "of": "compressor"}},
@@ -19,7 +21,9 @@ TASKS = {
     "compare": {"task": "compare", "type": "generate_until", "data": {"test": {"answers": "reply", "pair": ["a", "b"]}},
                 "prompt": "{{first.text}} or {{second.text}}?", "metrics": ["preference", "consistency"], "generation": {"until": ["\n"], "max_gen_toks": 3}},
 }
-MODULES = [{"name": "embedder", "kind": "embedding", "path": "bert"}, {"name": "t5", "kind": "monot5", "path": "t5"},
+MODULES = [{"name": "embedder", "kind": "embedding", "path": "bert"}, {"name": "words", "kind": "bm25"}, {"name": "rrf", "kind": "fusion"},
+           {"name": "sum", "kind": "fusion", "options": {"method": "convex", "weights": [0.3, 0.7]}}, {"name": "half", "kind": "filter", "options": {"percentile": 0.5}},
+           {"name": "t5", "kind": "monot5", "path": "t5"},
            {"name": "pairs", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "compressor", "kind": "longllmlingua", "path": "llama_long"},
            {"name": "a", "path": "llama_long", "tasks": ["reply"]}, {"name": "b", "path": "qwen3", "tasks": ["reply"]},
            {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"], "chat_template": "judge.jinja"}]

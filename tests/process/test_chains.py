@@ -1,7 +1,9 @@
 """Tasks over answers: a retrieval pipeline in one suite, its judge, and what of it survives kills, other ranks and bad input."""
 import json
 import random
+import re
 import unittest
+from pathlib import Path
 
 import chain_suite
 from support import RunCase, tiny_models, words
@@ -23,17 +25,34 @@ class Chains(RunCase):
 
     def test_each_step_works_on_what_the_one_before_answered(self):
         done = self.run_suite("run", suite="chains.yaml")
-        found = {row["doc"]["_id"]: [passage for passage, _ in row["ranking"]] for row in self.samples("run", "embedder", "find")}
+        rankings = {name: {row["doc"]["_id"]: row["ranking"] for row in self.samples("run", *name)}
+                    for name in (("words", "find"), ("embedder", "find"), ("rrf", "fused"), ("sum", "fused"), ("half", "kept"))}
+        texts = {row["_id"]: row["text"] for row in map(json.loads, (self.root / "corpus.jsonl").read_text().splitlines())}
+        queries = {row["_id"]: row["text"] for row in map(json.loads, (self.root / "queries.jsonl").read_text().splitlines())}
+        fusion = json.loads((self.root / "run/manifest.json").read_text())["chosen"]["kept"]
+        for query, ranking in rankings["words", "find"].items():
+            asked = {word for word in queries[query].split() if len(word) > 1}
+            self.assertEqual({passage for passage, _ in ranking}, {passage for passage, text in texts.items() if asked & set(text.split())})
+            points = {}
+            for one in (ranking, rankings["embedder", "find"][query]):
+                for passage, score in one[:9]:
+                    points[passage] = points.get(passage, 0) + 1 / (61 + sum(other > score for _, other in one[:9]))
+            self.assertEqual({passage for passage, _ in rankings["rrf", "fused"][query]}, set(points))
+            for passage, score in rankings["rrf", "fused"][query]:
+                self.assertAlmostEqual(score, points[passage], 12)
+            fused = rankings[fusion, "fused"][query]
+            self.assertEqual(rankings["half", "kept"][query], fused[:len(fused) // 2])
+        found = {query: [passage for passage, _ in ranking] for query, ranking in rankings["half", "kept"].items()}
         for module in ("t5", "pairs"):
             for row in self.samples("run", module, "order"):
                 self.assertEqual({passage for passage, _ in row["ranking"]}, set(found[row["doc"]["_id"]][:5]))
         figures = {module: json.loads((self.root / f"run/results/{module}.json").read_text())["results"]["order"]["ndcg_cut_10,none"] for module in ("t5", "pairs")}
         best = max(figures, key=figures.get)
         self.assertIn(f"task shorten reads the answers of {best}, the best", done.stderr)
-        self.assertEqual(json.loads((self.root / "run/manifest.json").read_text())["chosen"], {"shorten": best})
+        self.assertEqual(json.loads((self.root / "run/manifest.json").read_text())["chosen"], {"kept": fusion, "shorten": best})
+        self.assertEqual({row["module"] for row in self.ledger("run")} & {"words", "rrf", "sum", "half"}, set(), "they need no device")
         self.assertIn(f"task shorten reads the answers of {best}, the best", self.proctor("show", "run").stdout)
         ranked = {row["doc"]["_id"]: [passage for passage, _ in row["ranking"]][:3] for row in self.samples("run", best, "order")}
-        texts = {row["_id"]: row["text"] for row in map(json.loads, (self.root / "corpus.jsonl").read_text().splitlines())}
         shortened = self.samples("run", "compressor", "shorten")
         for row in shortened:
             self.assertEqual(row["doc"]["answer"]["order"], ranked[row["doc"]["doc"]["_id"]])
@@ -72,7 +91,7 @@ class Chains(RunCase):
     def test_same_bytes_for_any_ranks_and_after_kills(self):
         self.run_suite("one", suite="chains.yaml")
         expected = self.final_files("one")
-        self.assertEqual(len([path for path in expected if path.startswith("samples/")]), 9)
+        self.assertEqual(len([path for path in expected if path.startswith("samples/")]), 13)
         for out, ranks, workers in (("two", 0, 2), ("mpi2", 2, 1), ("mpi3", 3, 1)):
             self.run_suite(out, suite="chains.yaml", ranks=ranks, workers=workers)
             self.assertEqual(self.final_files(out), expected, out)
@@ -143,6 +162,21 @@ class Chains(RunCase):
         refused("is of two modules' answers", "judge", metrics=["preference"])
         refused("expected the names of two modules", "compare", data={"test": {**over, "pair": ["a"]}})
         refused("top: is of passages", "judge", data={"test": {**over, "top": 3}})
+        fused, find = self.tasks["fused"]["data"], {"answers": "find", "of": "words"}
+        refused("of: fuse reads the rankings of several modules", "fused", data={**fused, "candidates": find})
+        refused("expected different modules' names", "fused", data={**fused, "candidates": {**find, "of": ["words", "words"]}})
+        refused("module rrf does not answer task find", "fused", data={**fused, "candidates": {**find, "of": ["words", "rrf"]}})
+        refused("module sum: weights: expected one for each of the 1 rankings, found 2", "fused", data={**fused, "candidates": {**find, "of": ["words"]}})
+        refused("several are read by task type fuse", "order", data={**fused})
+        refused("candidates of task type filter are another task's answers", "kept", data={**fused, "candidates": "qrels.tsv"})
+        refused("query: is not read by task type filter: its modules see rankings", "kept", query="{{text}}")
+        for part, module in (("path: is of modules with a model; kind bm25 has none", {"path": "bert"}),
+                             ("k1: expected a number of at least 0.0, found -1", {"options": {"k1": -1}}),
+                             ("'k2'", {"options": {"k2": 1}}), ("tensor_parallel: is of modules with a model", {"tensor_parallel": 2})):
+            self.write("bad-suite.yaml", self.chains(modules=[{**one, **(module if one["name"] == "words" else {})} for one in self.modules]))
+            done = self.run_suite("bad", suite="bad-suite.yaml", code=2)
+            self.assertRegex(done.stderr, "bad-suite.yaml:[0-9]+:[0-9]+: ")
+            self.assertIn(part, done.stderr)
 
     def test_a_gang_that_waits_for_answers_and_has_no_place_is_refused_at_the_start(self):
         modules = [{**module, **({"tensor_parallel": 2} if module["name"] == "judge" else {})} for module in self.modules]
@@ -164,6 +198,29 @@ class Chains(RunCase):
         self.assertEqual({row["task"] for row in again}, {"reply", "judge of a", "judge of b", "compare"})
         self.run_suite("fresh", suite="chains.yaml")
         self.assertEqual(self.final_files("run"), self.final_files("fresh"))
+
+    def test_the_examples_of_the_documentation_as_they_stand(self):
+        text = (Path(__file__).parents[2] / "docs/chains.md").read_text()
+        text = text[:text.index("## How it runs")]
+        tasks, modules = [], ""
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.S):
+            if block.startswith("modules:"):
+                modules += block.removeprefix("modules:\n")
+            else:
+                tasks.append(re.match("task: (.*)", block)[1] + ".yaml")
+                self.write(tasks[-1], block)
+        self.rows("corpus", [{"_id": f"p{i}", "title": "a b", "text": f"ab cd {i}"} for i in range(9)])
+        self.rows("queries", [{"_id": f"q{i}", "text": f"cd {i}", "answer": "ab"} for i in range(3)])
+        self.write("qrels.tsv", "".join(f"q{i}\tp{i}\t1\n" for i in range(3)))
+        modules = modules.replace("models/all-minilm-l6-v2", "bert")
+        more = [{"name": "pairs", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "compressor", "kind": "longllmlingua", "path": "llama_long"},
+                *({"name": name, "path": "llama_long", "tasks": ["reply"]} for name in "ab"), {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"]}]
+        self.write("examples.yaml", "suite: examples\nmodules:\n" + modules + "".join(f"  - {json.dumps(one)}\n" for one in more) + f"tasks: {json.dumps(tasks)}\n")
+        self.assertEqual(tasks, ["judge.yaml", "find.yaml", "fused.yaml", "kept.yaml", "order.yaml", "shorten.yaml", "reply.yaml", "compare.yaml"])
+        self.run_suite("examples", suite="examples.yaml")
+        ranked = self.samples("examples", "pairs", "order")
+        self.assertEqual([row["doc"]["_id"] for row in ranked], ["q0", "q1", "q2"])
+        self.assertEqual(len(self.samples("examples", "judge", "compare")), 3)
 
     def test_plan_says_what_it_foresees(self):
         plan = self.proctor("plan", "chains.yaml", "--gpus", "2", "--device", "cpu")
