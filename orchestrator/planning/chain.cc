@@ -45,21 +45,31 @@ struct Answers {
   std::vector<ReadAnswer> answers;
 };
 
+/// Of the query that a row is about: its own `_id`, or that of the row that it was made of.
+std::string query_id_of(const Document& document, const Task& reader) {
+  for (const Json* row = &document.row; row->is_object();) {
+    if (const auto id = row->contains("_id") ? as_id(row->at("_id")) : std::nullopt) return *id;
+    if (!row->contains("doc")) break;
+    row = &row->at("doc");
+  }
+  throw InputError(document.where() + ": \"_id\" is missing, or neither a text nor a whole number; task " +
+                   reader.name + " searches for this row, and needs its query's");
+}
+
 /// Rows of a task over these: one for each document.
 std::vector<Document> rows_over(const Task& task, std::vector<Answers> of) {
   const Upstream& upstream = *task.upstream;
   static constexpr const char* kPair[] = {"first", "second"};
-  const bool ranks = task_type_of(task).candidates() != TaskType::Candidates::none;
+  const TaskType& type = task_type_of(task);
+  const bool reads_rankings = type.candidates() != TaskType::Candidates::none;
   std::vector<Document> rows;
   for (std::size_t d = 0; d < of.front().documents->size(); ++d) {
     Document row;
     row.file = "answers of " + of.front().source.module + " to task " + of.front().source.task;
     row.number = d + 1;
     row.place = Document::Place::row;
-    if (ranks)
-      row.row["_id"] = id_of((*of.front().documents)[d]);
-    else
-      row.row["doc"] = (*of.front().documents)[d].row;
+    if (type.ranks_passages()) row.row["_id"] = query_id_of((*of.front().documents)[d], task);
+    if (!reads_rankings) row.row["doc"] = (*of.front().documents)[d].row;
     for (std::size_t i = 0; i < of.size(); ++i) {
       auto& [answer, failure] = of[i].answers[d];
       if (!failure.empty() && row.failure.empty())
@@ -68,7 +78,7 @@ std::vector<Document> rows_over(const Task& task, std::vector<Answers> of) {
       answer["module"] = of[i].source.module;
       if (task.type == "rerank")  // as candidates are in a file
         row.row["retrieved_ids"] = std::move(answer["order"]);
-      else if (ranks)
+      else if (reads_rankings)
         row.row["rankings"].push_back({{"order", std::move(answer["order"])}, {"scores", std::move(answer["scores"])}});
       else
         row.row[of.size() == 1 ? "answer" : kPair[i]] = std::move(answer);

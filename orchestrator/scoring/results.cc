@@ -104,9 +104,7 @@ Json answers_row(const Upstream& upstream) {
 /// Paths as the task's file has them: the same wherever the checkout lies.
 Json data_of(const Task& task, const std::map<std::string, std::string>& hashes) {
   Json data = Json::object();
-  if (task.upstream)
-    data[task_type_of(task).candidates() == TaskType::Candidates::none ? "test" : "candidates"] =
-        answers_row(*task.upstream);
+  if (task.upstream) data[task_type_of(task).split_of_answers()] = answers_row(*task.upstream);
   for (const auto& [split, hash] : hashes) {
     const auto name = task.data_names.find(split);
     data[split] = {{"path", name == task.data_names.end() ? Json() : Json(name->second)}, {"sha256", hash}};

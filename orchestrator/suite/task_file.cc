@@ -68,7 +68,7 @@ bool ranks(const Task& task) { return task_type_of(task).ranks_passages(); }
 bool has_candidates(const Task& task) { return task_type_of(task).candidates() != TaskType::Candidates::none; }
 
 /// What stands for a file of the task's data: the split that another task's answers are.
-const char* split_of_answers(const Task& task) { return has_candidates(task) ? "candidates" : "test"; }
+const char* split_of_answers(const Task& task) { return task_type_of(task).split_of_answers(); }
 
 void read_data(YamlFields fields, Task& task) {
   for (const auto& entry : fields.node()) {
@@ -178,7 +178,7 @@ void check_upstream(YamlFields& fields, const Task& task) {
     fields.refuse("data", several ? "of: reads one module's answers; several are read by task type fuse"
                                   : "of: fuse reads the rankings of several modules, of: [a, b]");
   if (task.data.contains("test")) fields.refuse("data", "has a file as test, and contexts are another task's answers");
-  for (const char* type : {"requests", "retrieval", "similarity"})
+  for (const char* type : {"requests", "similarity"})
     if (task.type == type) fields.refuse("data", "task type " + task.type + " cannot read another task's answers");
   if (task.images) fields.refuse("images", "is not read by tasks over answers");
   if (task.fewshot.count > 0 && task.fewshot.split == "test")

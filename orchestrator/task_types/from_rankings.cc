@@ -26,6 +26,7 @@ class FromRankings final : public RankingTaskType {
   std::vector<RequestType> request_types() const override { return {RequestType::retrieve}; }
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10"}; }
   Candidates candidates() const override { return candidates_; }
+  const char* split_of_answers() const override { return "candidates"; }
 
   std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit, Search) const override {
     RetrievalData data = read_retrieval_data(task, limit);

@@ -165,13 +165,16 @@ std::string id_of(const Document& document) {
 
 RetrievalData read_retrieval_data(const TaskTemplates& templates, DocumentLimit limit) {
   const Task& task = *templates.task;
-  const std::vector<Document> queries = read_documents(task.data.at("queries"), templates.tables);
+  const bool of_answers = task.upstream && !task.data.contains("queries");  // which have been limited, or left out
+  const std::vector<Document> queries =
+      of_answers ? templates.rows : read_documents(task.data.at("queries"), templates.tables);
   RetrievalData data{{}, read_documents(task.data.at("corpus"), templates.tables)};
   const std::unordered_set<std::string> asked = ids_of(queries), passages = ids_of(data.corpus);
   std::unordered_set<std::string> wanted;
   const std::string& qrels = task.data.at("qrels").front();
   for (const Judged& one : read_qrels(qrels)) {
     const std::string where = qrels + ":" + std::to_string(one.line) + ": ";
+    if (!asked.contains(one.query) && of_answers) continue;
     if (!asked.contains(one.query))
       throw InputError(where + "query " + one.query + " is not in " + task.data.at("queries").front());
     if (!passages.contains(one.passage))
@@ -180,7 +183,7 @@ RetrievalData read_retrieval_data(const TaskTemplates& templates, DocumentLimit 
   }
   for (const Document& query : queries)
     if (wanted.contains(id_of(query))) data.queries.push_back(query);
-  data.queries.resize(limit.of(data.queries.size()));
+  if (!of_answers) data.queries.resize(limit.of(data.queries.size()));
   return data;
 }
 

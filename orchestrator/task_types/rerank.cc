@@ -111,6 +111,7 @@ class Rerank final : public RankingTaskType {
   std::vector<RequestType> request_types() const override { return {RequestType::score_pair}; }
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10"}; }
   Candidates candidates() const override { return Candidates::one; }
+  const char* split_of_answers() const override { return "candidates"; }
 
   /// A query with its candidates is a document, so a bundle: its passages are scored by one worker.
   std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit, Search) const override {

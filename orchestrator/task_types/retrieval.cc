@@ -12,12 +12,15 @@ class Retrieval final : public RankingTaskType {
   std::vector<RequestType> request_types() const override { return {RequestType::embed}; }
   std::vector<std::string> default_metrics() const override { return {"ndcg_cut_10", "recall_100"}; }
 
+  const char* split_of_answers() const override { return "queries"; }
+
   /// Documents are the judged queries; the corpus follows, whole.
   std::optional<CellRequests> build(const TaskTemplates& task, DocumentLimit limit, Search search) const override {
     RetrievalData data = read_retrieval_data(task, limit);
     CellRequests pair;
     for (const Document& query : data.queries) {
       pair.first_request.push_back(static_cast<std::uint32_t>(pair.requests.size()));
+      if (!query.failure.empty()) continue;
       if (search == Search::words)
         pair.requests.push_back({{task.query->render(query)}, Retrieve{id_of(query), {}}});
       else
@@ -58,6 +61,8 @@ class Retrieval final : public RankingTaskType {
     std::vector<std::span<const float>> queries;
     std::vector<QueryRanking> all(pair.documents.size());
     for (std::size_t d = 0; d < all.size(); ++d) {
+      all[d].failure = pair.documents[d].failure;
+      if (!all[d].failure.empty()) continue;
       const Response& query = responses[pair.first_request[d]];
       all[d].failure = query.error;
       if (query.error.empty()) queries.emplace_back(vector_of(query));

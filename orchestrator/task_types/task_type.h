@@ -112,6 +112,8 @@ class TaskType {
   /// Of which rankings it reads as `candidates` beside queries, corpus and qrels, where it does.
   enum class Candidates { none, one, several };
   virtual Candidates candidates() const { return Candidates::none; }
+  /// Which of its data can be another task's answers.
+  virtual const char* split_of_answers() const { return "test"; }
   /// For tasks over answers: what each document's is, of rankings the first `top` passages.
   virtual std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell, const CellAnswers& answered,
                                        std::size_t top) const;

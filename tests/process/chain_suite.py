@@ -6,6 +6,9 @@ QUERIES, PASSAGES = 6, 24
 DATA = {"corpus": "corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.tsv"}
 TEXTS = {"query": "{{text}}", "document": "{{text}}"}
 TASKS = {
+    "expand": {"task": "expand", "type": "generate_until", "data": {"test": "queries.jsonl"}, "prompt": "{{text}}:", "target": "{{gold}}",
+               "generation": {"until": ["\n"], "max_gen_toks": 5}},
+    "wider": {"task": "wider", "type": "retrieval", "data": {**DATA, "queries": {"answers": "expand", "of": "a"}}, "query": "{{doc.text}} {{answer.text}}", "document": "{{text}}"},
     "find": {"task": "find", "type": "retrieval", "data": DATA, **TEXTS},
     "fused": {"task": "fused", "type": "fuse", "data": {**DATA, "candidates": {"answers": "find", "of": ["words", "embedder"], "top": 9}}, "document": "{{text}}"},
     "kept": {"task": "kept", "type": "filter", "data": {**DATA, "candidates": {"answers": "fused", "of": {"best": {"metrics": ["ndcg_cut_10"]}}}}, "document": "{{text}}"},
@@ -25,7 +28,7 @@ MODULES = [{"name": "embedder", "kind": "embedding", "path": "bert"}, {"name": "
            {"name": "sum", "kind": "fusion", "options": {"method": "convex", "weights": [0.3, 0.7]}}, {"name": "half", "kind": "filter", "options": {"percentile": 0.5}},
            {"name": "t5", "kind": "monot5", "path": "t5"},
            {"name": "pairs", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "compressor", "kind": "longllmlingua", "path": "llama_long"},
-           {"name": "a", "path": "llama_long", "tasks": ["reply"]}, {"name": "b", "path": "qwen3", "tasks": ["reply"]},
+           {"name": "a", "path": "llama_long", "tasks": ["reply", "expand"]}, {"name": "b", "path": "qwen3", "tasks": ["reply"]},
            {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"], "chat_template": "judge.jinja"}]
 
 

@@ -42,6 +42,11 @@ class Chains(RunCase):
                 self.assertAlmostEqual(score, points[passage], 12)
             fused = rankings[fusion, "fused"][query]
             self.assertEqual(rankings["half", "kept"][query], fused[:len(fused) // 2])
+        for row, expanded in zip(self.samples("run", "words", "wider"), self.samples("run", "a", "expand"), strict=True):
+            query = f"{expanded['doc']['text']} {expanded['resps'][0][0]}"
+            self.assertEqual((row["doc"]["_id"], row["doc"]["doc"], row["doc"]["answer"]["text"]), (expanded["doc"]["_id"], expanded["doc"], expanded["resps"][0][0]))
+            asked = {word for word in query.lower().split() if len(word) > 1 and word.isalnum()}
+            self.assertLessEqual({passage for passage, text in texts.items() if asked & set(text.split())}, {passage for passage, _ in row["ranking"]})
         found = {query: [passage for passage, _ in ranking] for query, ranking in rankings["half", "kept"].items()}
         for module in ("t5", "pairs"):
             for row in self.samples("run", module, "order"):
@@ -91,7 +96,7 @@ class Chains(RunCase):
     def test_same_bytes_for_any_ranks_and_after_kills(self):
         self.run_suite("one", suite="chains.yaml")
         expected = self.final_files("one")
-        self.assertEqual(len([path for path in expected if path.startswith("samples/")]), 13)
+        self.assertEqual(len([path for path in expected if path.startswith("samples/")]), 16)
         for out, ranks, workers in (("two", 0, 2), ("mpi2", 2, 1), ("mpi3", 3, 1)):
             self.run_suite(out, suite="chains.yaml", ranks=ranks, workers=workers)
             self.assertEqual(self.final_files(out), expected, out)
@@ -169,6 +174,8 @@ class Chains(RunCase):
         refused("module sum: weights: expected one for each of the 1 rankings, found 2", "fused", data={**fused, "candidates": {**find, "of": ["words"]}})
         refused("several are read by task type fuse", "order", data={**fused})
         refused("candidates of task type filter are another task's answers", "kept", data={**fused, "candidates": "qrels.tsv"})
+        self.rows("plain", [{"text": "ab", "gold": "c"}])
+        refused("plain.jsonl:1: \"_id\" is missing, or neither a text nor a whole number; task wider searches for this row", "expand", code=5, data="plain.jsonl")
         refused("query: is not read by task type filter: its modules see rankings", "kept", query="{{text}}")
         for part, module in (("path: is of modules with a model; kind bm25 has none", {"path": "bert"}),
                              ("k1: expected a number of at least 0.0, found -1", {"options": {"k1": -1}}),
@@ -214,9 +221,9 @@ class Chains(RunCase):
         self.write("qrels.tsv", "".join(f"q{i}\tp{i}\t1\n" for i in range(3)))
         modules = modules.replace("models/all-minilm-l6-v2", "bert")
         more = [{"name": "pairs", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "compressor", "kind": "longllmlingua", "path": "llama_long"},
-                *({"name": name, "path": "llama_long", "tasks": ["reply"]} for name in "ab"), {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"]}]
+                *({"name": name, "path": "llama_long", "tasks": [task]} for name, task in (("a", "reply"), ("b", "reply"), ("writer", "expand"))), {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"]}]
         self.write("examples.yaml", "suite: examples\nmodules:\n" + modules + "".join(f"  - {json.dumps(one)}\n" for one in more) + f"tasks: {json.dumps(tasks)}\n")
-        self.assertEqual(tasks, ["judge.yaml", "find.yaml", "fused.yaml", "kept.yaml", "order.yaml", "shorten.yaml", "reply.yaml", "compare.yaml"])
+        self.assertEqual(tasks, ["judge.yaml", "find.yaml", "expand.yaml", "wider.yaml", "fused.yaml", "kept.yaml", "order.yaml", "shorten.yaml", "reply.yaml", "compare.yaml"])
         self.run_suite("examples", suite="examples.yaml")
         ranked = self.samples("examples", "pairs", "order")
         self.assertEqual([row["doc"]["_id"] for row in ranked], ["q0", "q1", "q2"])
