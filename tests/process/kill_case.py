@@ -57,7 +57,7 @@ def chains(folder, tiny_models, words):
     tiny_models.main(folder)
     tiny_models.write_model(folder / "qwen3", "qwen3")
     chain_suite.write(folder, words, queries=24)
-    modules = [{**module, "max_batch_tokens": 256} for module in chain_suite.MODULES]
+    modules = [{**module, "max_batch_tokens": 256} if "path" in module else module for module in chain_suite.MODULES]
     (folder / "suite.yaml").write_text(json.dumps({"suite": "kills", "modules": modules, "tasks": [f"{name}.yaml" for name in chain_suite.TASKS]}))
 
 
