@@ -178,13 +178,13 @@ class Case:
             rows = database.execute("SELECT CAST(kind AS TEXT), CAST(key AS TEXT) FROM log ORDER BY id").fetchall()
             shapes = database.execute("SELECT count(*) FROM records WHERE CAST(kind AS TEXT) = 'shape'").fetchone()[0]
         database.close()
-        answered, attempts = set(), 0
+        answered, attempted = set(), []
         for kind, key in rows:
             if kind == "answer":
                 assert key not in answered, "an acknowledged answer was computed again"
                 answered.add(key)
             if kind == "attempt":
                 assert key not in answered, "a shard was handed out after its answer was durable"
-                attempts += 1
+                attempted.append(key)
         assert shapes == 0, "a kill from outside isolated or set aside something"
-        self.shards, self.attempts = len(answered), attempts
+        self.shards, self.in_vain = len(answered), len(attempted) - len(answered & set(attempted))  # rank 0's own shards are handed to nobody
