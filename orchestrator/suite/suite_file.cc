@@ -34,8 +34,10 @@ nlohmann::json read_options(YamlFields& fields, const KindRow& kind) {
 
 /// Of a kind without a model: rank 0 computes it, and reads its options.
 void read_retriever(YamlFields& fields, const KindRow& kind, Module& module) {
-  for (const char* key : {"path", "engine", "dtype", "tensor_parallel"})
-    if (fields.has(key)) fields.refuse(key, "is of modules with a model; kind " + kind.name + " has none");
+  const YAML::Node node = fields.node();
+  for (const char* key : {"path", "engine", "dtype", "tensor_parallel", "max_batch_tokens", "max_length",
+                          "add_bos_token", "chat_template"})
+    if (node[key].IsDefined()) fields.refuse(key, "is of modules with a model; kind " + kind.name + " has none");
   module.options = read_options(fields, kind);
   try {
     check_retriever(kind.name, module.options);

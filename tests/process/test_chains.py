@@ -179,7 +179,8 @@ class Chains(RunCase):
         refused("query: is not read by task type filter: its modules see rankings", "kept", query="{{text}}")
         for part, module in (("path: is of modules with a model; kind bm25 has none", {"path": "bert"}),
                              ("k1: expected a number of at least 0.0, found -1", {"options": {"k1": -1}}),
-                             ("'k2'", {"options": {"k2": 1}}), ("tensor_parallel: is of modules with a model", {"tensor_parallel": 2})):
+                             ("'k2'", {"options": {"k2": 1}}), ("tensor_parallel: is of modules with a model", {"tensor_parallel": 2}),
+                             ("unknown key 'devices'; the keys are kind, name, options, tasks", {"devices": 2})):
             self.write("bad-suite.yaml", self.chains(modules=[{**one, **(module if one["name"] == "words" else {})} for one in self.modules]))
             done = self.run_suite("bad", suite="bad-suite.yaml", code=2)
             self.assertRegex(done.stderr, "bad-suite.yaml:[0-9]+:[0-9]+: ")
