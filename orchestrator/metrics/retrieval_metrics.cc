@@ -156,8 +156,7 @@ std::vector<double> mean_ranks(std::span<const double> values) {
 
 void sort_as_trec_eval(std::vector<Ranked>& ranking) {
   std::ranges::sort(ranking, [](const Ranked& a, const Ranked& b) {
-    const auto first = static_cast<float>(a.score), second = static_cast<float>(b.score);  // as trec_eval holds them
-    return first != second ? first > second : a.passage > b.passage;
+    return ranks_before(static_cast<float>(a.score), a.passage, static_cast<float>(b.score), b.passage);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sharding/protocol/ask.h"
@@ -14,7 +15,10 @@ namespace proctor {
 /// Relevance of a query's judged passages; at least 1 is relevant.
 using Judgments = std::map<std::string, int>;
 
-/// By score, highest first; equal scores by the passage's name, descending: trec_eval's order.
+/// trec_eval's order, which holds scores as float32: the highest first; equal scores by the passage's name, descending.
+inline bool ranks_before(float score, std::string_view passage, float other_score, std::string_view other) {
+  return score != other_score ? score > other_score : passage > other;
+}
 void sort_as_trec_eval(std::vector<Ranked>& ranking);
 
 /// map, recip_rank, Rprec, ndcg, and with a cut: P_10, recall_100, map_cut_10, ndcg_cut_10, success_5; with or without

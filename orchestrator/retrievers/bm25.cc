@@ -153,8 +153,8 @@ class Bm25 final : public Retriever {
     places.reserve(found.size());
     for (const std::uint32_t p : found) places.push_back({static_cast<float>(scores_[p] + of_none), p});
     const auto end = places.begin() + static_cast<std::ptrdiff_t>(std::min(places.size(), kMostPassages));
-    std::ranges::partial_sort(places, end, [this](const Place& a, const Place& b) {  // as sort_as_trec_eval
-      return a.score != b.score ? a.score > b.score : corpus_[a.passage].id > corpus_[b.passage].id;
+    std::ranges::partial_sort(places, end, [this](const Place& a, const Place& b) {
+      return ranks_before(a.score, corpus_[a.passage].id, b.score, corpus_[b.passage].id);
     });
     std::vector<Ranked> ranking;
     for (auto place = places.begin(); place != end; ++place)

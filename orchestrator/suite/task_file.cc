@@ -67,6 +67,9 @@ bool ranks(const Task& task) { return task_type_of(task).ranks_passages(); }
 
 bool has_candidates(const Task& task) { return task_type_of(task).candidates() != TaskType::Candidates::none; }
 
+/// Types that are asked with rankings alone, which no file holds.
+bool sees_rankings_alone(const Task& task) { return task.type == "fuse" || task.type == "filter"; }
+
 /// What stands for a file of the task's data: the split that another task's answers are.
 const char* split_of_answers(const Task& task) { return task_type_of(task).split_of_answers(); }
 
@@ -120,7 +123,7 @@ void check_task(YamlFields& fields, const Task& task) {
   if (ranks(task)) {
     need(!task.document.empty(), "document");
     need_placeholder(*compiled.document, "document");
-    if (task.type == "fuse" || task.type == "filter")
+    if (sees_rankings_alone(task))
       return only({"document", "metrics", "group"}, ": its modules see rankings, not texts");
     need(!task.query.empty(), "query");
     need_placeholder(*compiled.query, "query");
@@ -170,7 +173,7 @@ void check_task(YamlFields& fields, const Task& task) {
 
 /// What tasks over answers cannot have, or need.
 void check_upstream(YamlFields& fields, const Task& task) {
-  if ((task.type == "fuse" || task.type == "filter") && !task.upstream)
+  if (sees_rankings_alone(task) && !task.upstream)
     fields.refuse("data", "candidates of task type " + task.type + " are another task's answers: {answers: TASK, ...}");
   if (!task.upstream) return;
   const bool several = task.upstream->of == Upstream::Of::several;

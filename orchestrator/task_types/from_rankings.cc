@@ -59,13 +59,6 @@ class FromRankings final : public RankingTaskType {
     return cell;
   }
 
-  std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& cell,
-                                     std::span<const Response> responses) const override {
-    RankingScore score(*task.task);
-    score.add(cell.documents, answered_rankings(cell, responses));
-    return score.take();
-  }
-
  protected:
   std::vector<QueryRanking> rankings(const CellRequests& cell, std::span<const Response> responses) const override {
     return answered_rankings(cell, responses);

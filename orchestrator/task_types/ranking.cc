@@ -113,6 +113,15 @@ Json as_answer(std::span<const Ranked> ranking, const std::unordered_map<std::st
 
 }  // namespace
 
+std::optional<CellScore> RankingTaskType::score_set(const TaskTemplates& task, const CellRequests& cell,
+                                                    std::span<const Response> responses) const {
+  RankingScore score(*task.task);
+  note_failures(score, cell, responses);
+  for (const Response& one : responses) score.count_truncated(truncated_of(one.answer) > 0);
+  score.add(cell.documents, rankings(cell, responses));
+  return score.take();
+}
+
 std::vector<ReadAnswer> RankingTaskType::read(const TaskTemplates& task, const CellRequests& cell,
                                               const CellAnswers& answered, std::size_t top) const {
   const auto judgments = read_judgments(*task.task);

@@ -17,8 +17,12 @@ namespace proctor {
 
 constexpr std::size_t kMeasuredPassages = 1000;  ///< of a ranking, as MTEB and BEIR do
 
+class RankingScore;
+
 class RankingTaskType : public SetTaskType {
  public:
+  std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& cell,
+                                     std::span<const Response> responses) const final;
   bool can_be_read() const final { return true; }
   bool ranks_passages() const final { return true; }
   std::vector<ReadAnswer> read(const TaskTemplates& task, const CellRequests& cell, const CellAnswers& answered,
@@ -30,6 +34,8 @@ class RankingTaskType : public SetTaskType {
  protected:
   /// Of each query.
   virtual std::vector<QueryRanking> rankings(const CellRequests& cell, std::span<const Response> responses) const = 0;
+  /// Failures that are no query's.
+  virtual void note_failures(RankingScore&, const CellRequests&, std::span<const Response>) const {}
   /// Of a query the first passages that could be found, before anything is known of them.
   virtual QueryRanking foreseen(const CellRequests& cell, std::size_t query, std::size_t top) const = 0;
 };

@@ -146,14 +146,6 @@ class Rerank final : public RankingTaskType {
     return pair;
   }
 
-  std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
-                                     std::span<const Response> responses) const override {
-    RankingScore score(*task.task);
-    for (const Response& one : responses) score.count_truncated(truncated_of(one.answer) > 0);
-    score.add(pair.documents, rankings(pair, responses));
-    return score.take();
-  }
-
  protected:
   std::vector<QueryRanking> rankings(const CellRequests& pair, std::span<const Response> responses) const override {
     std::vector<QueryRanking> all(pair.documents.size());

@@ -39,18 +39,13 @@ class Retrieval final : public RankingTaskType {
     return pair;
   }
 
-  std::optional<CellScore> score_set(const TaskTemplates& task, const CellRequests& pair,
-                                     std::span<const Response> responses) const override {
-    RankingScore score(*task.task);
+ protected:
+  void note_failures(RankingScore& score, const CellRequests& pair,
+                     std::span<const Response> responses) const override {
     for (std::size_t r = pair.first_request.back(); r < responses.size(); ++r)
       if (!responses[r].error.empty())
         score.note_failure("passage " + std::get<Embed>(pair.requests[r].ask).passage + ": " + responses[r].error);
-    for (const Response& one : responses) score.count_truncated(truncated_of(one.answer) > 0);
-    score.add(pair.documents, rankings(pair, responses));
-    return score.take();
   }
-
- protected:
   /// Passages that failed are found by nobody.
   std::vector<QueryRanking> rankings(const CellRequests& pair, std::span<const Response> responses) const override {
     if (pair.passages) return answered_rankings(pair, responses);
