@@ -16,6 +16,7 @@
 #include "orchestrator/base/exit_code.h"
 #include "orchestrator/base/machine.h"
 #include "orchestrator/base/tell.h"
+#include "orchestrator/commands/autorag.h"
 #include "orchestrator/commands/options.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/render.h"
@@ -56,6 +57,8 @@ int command(int argc, char** argv) {
   switch (options.command) {
     case Options::Command::run:
       return run(argc, argv, options.run);  // the exit code reports what is stored, even if printing fails
+    case Options::Command::autorag:
+      return autorag(argc, argv, options.autorag);
     case Options::Command::plan:
       plan(options.plan, std::cout);
       break;

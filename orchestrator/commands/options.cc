@@ -24,6 +24,7 @@ constexpr const char* kHelp =
     "  proctor plan SUITE [options]      what a run would do; touches no device\n"
     "  proctor show DIR [options]        a run, running or finished\n"
     "  proctor render FOLDER             a model's chat template on conversations of your own\n"
+    "  proctor autorag CONFIG [options]  an AutoRAG project\n"
     "  proctor --version                 its version, and the libraries and devices that it found\n"
     "  proctor COMMAND --help            the options of a command\n"
     "\n"
@@ -157,20 +158,12 @@ class Values {
   po::variables_map values_;
 };
 
-RunOptions read_run(const Values& values) {
-  RunOptions run;
-  run.suite = values.suite();
-  run.out = values.path("out");
+/// What every verb that runs has.
+void read_running(const Values& values, RunOptions& run) {
   run.workers = values.workers();
   run.device = values.device();
-  run.limit = values.limit();
-  run.settings = values.texts("set");
   run.memory_limit_bytes = values.bytes("memory-limit");
   run.fresh = values.has("fresh");
-  run.allow_code = values.has("allow-code");
-  run.allow_engines = values.has("allow-engines");
-  run.redo_changed = values.has("redo-changed");
-  run.prune = values.has("prune");
   const std::string progress = values.one_of("progress", {"auto", "plain", "none"});
   run.progress = progress == "auto"    ? ProgressStyle::automatic
                  : progress == "plain" ? ProgressStyle::plain
@@ -178,7 +171,35 @@ RunOptions read_run(const Values& values) {
   run.quiet = values.has("quiet");
   if (run.quiet) run.progress = ProgressStyle::none;
   run.errors = values.errors();
+}
+
+RunOptions read_run(const Values& values) {
+  RunOptions run;
+  read_running(values, run);
+  run.suite = values.suite();
+  run.out = values.path("out");
+  run.limit = values.limit();
+  run.settings = values.texts("set");
+  run.allow_code = values.has("allow-code");
+  run.allow_engines = values.has("allow-engines");
+  run.redo_changed = values.has("redo-changed");
+  run.prune = values.has("prune");
   return run;
+}
+
+AutoragOptions read_autorag(const Values& values) {
+  AutoragOptions autorag;
+  read_running(values, autorag.run);
+  autorag.config = values.operand();
+  for (const auto& [name, place] :
+       {std::pair("qa", &autorag.qa), std::pair("corpus", &autorag.corpus), std::pair("project", &autorag.project)}) {
+    if (!values.has(name)) throw UsageError("--" + std::string(name) + " is missing; see proctor autorag --help");
+    *place = values.path(name);
+  }
+  autorag.models = values.texts("model");
+  if (values.has("dtype")) autorag.dtype = values.one_of("dtype", {"auto", "float32", "bfloat16", "float16"});
+  autorag.skip_unknown = values.has("skip-unknown");
+  return autorag;
 }
 
 std::vector<std::uint32_t> read_gpus(const std::string& text) {
@@ -281,9 +302,13 @@ Options parse_options(int argc, char** argv) {
     out = parsed(show_verb(), rest, Options::Command::show, [](auto& o, const auto& v) { o.show = read_show(v); });
   } else if (name == "render") {
     out = parsed(render_verb(), rest, Options::Command::render, [](auto& o, const auto& v) { o.render = v.operand(); });
+  } else if (name == "autorag") {
+    out = parsed(autorag_verb(), rest, Options::Command::autorag,
+                 [](auto& o, const auto& v) { o.autorag = read_autorag(v); });
+    out.autorag.run.command_line.assign(argv, argv + argc);
   } else {
-    const std::string near = nearest(name, {"run", "plan", "show", "render", "help", "--version", "--help"});
-    throw UsageError("command '" + name + "' is not known (run, plan, show, render)" +
+    const std::string near = nearest(name, {"run", "plan", "show", "render", "autorag", "help", "--version", "--help"});
+    throw UsageError("command '" + name + "' is not known (run, plan, show, render, autorag)" +
                      (near.empty() ? "" : "; did you mean '" + near + "'?") + "; see proctor --help");
   }
   return out;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "orchestrator/base/error_line.h"
+#include "orchestrator/commands/autorag.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/samples_view.h"
 #include "orchestrator/run/run_options.h"
@@ -22,12 +23,13 @@ struct ShowOptions {
 };
 
 struct Options {
-  enum class Command { help, version, run, plan, show, render } command = Command::help;
+  enum class Command { help, version, run, plan, show, render, autorag } command = Command::help;
   std::string help;
   RunOptions run;
   PlanOptions plan;
   ShowOptions show;
   std::string render;  ///< the folder
+  AutoragOptions autorag;
 };
 
 Options parse_options(int argc, char** argv);

@@ -57,7 +57,7 @@ void tell_notes(const Work& work, const RunOptions& options, const std::function
   for (std::size_t m = 0; m < work.facts.size(); ++m)
     for (const std::string& note : work.facts[m].notes)
       say("proctor: module " + work.suite.modules[m].name + ": " + note);
-  if (options.device == "auto" && work.device.kind == "cpu")
+  if (options.tells_device && options.device == "auto" && work.device.kind == "cpu")
     say("proctor: no GPU was found, so the CPU computes (--device cpu says so, --device cuda refuses it)");
 }
 
@@ -67,7 +67,9 @@ void tell_kept(const std::vector<std::string>& modules, const std::function<void
   if (!names.empty()) say("proctor: the suite no longer has " + names + "; the results stay, --prune removes them");
 }
 
-int run_suite(const RunOptions& options, MpiSession& mpi) {
+}  // namespace
+
+int run_suite(const RunOptions& options, MpiSession& mpi, std::ostream& results) {
   const auto say = [&](const std::string& message) {
     if (!options.quiet) tell(message);
   };
@@ -119,12 +121,10 @@ int run_suite(const RunOptions& options, MpiSession& mpi) {
   const auto begin = std::chrono::steady_clock::now();
   const auto now = [begin]() -> Moment { return std::chrono::steady_clock::now() - begin; };
   Orchestrator orchestrator(work, options, directory, store, &lock,
-                            {transport, now, asked, std::cerr, std::cout, calibration_path(), interpreters},
+                            {transport, now, asked, std::cerr, results, calibration_path(), interpreters},
                             std::move(resumed));
   return orchestrator.run();
 }
-
-}  // namespace
 
 int run(int argc, char** argv, const RunOptions& options) {
   install_signals(under_launcher());  // first: MPI_Init takes a while, and a signal may come early
@@ -133,7 +133,7 @@ int run(int argc, char** argv, const RunOptions& options) {
   meeting.reset();
   if (mpi.rank() != 0) return run_agent(mpi, worker_binary_path());
   try {
-    const int code = run_suite(options, mpi);
+    const int code = run_suite(options, mpi, std::cout);
     mpi.finalize();
     return code;
   } catch (const std::exception&) {

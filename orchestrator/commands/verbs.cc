@@ -87,4 +87,23 @@ Verb show_verb() {
   return verb;
 }
 
+Verb autorag_verb() {
+  Verb verb{"autorag", "CONFIG", "an AutoRAG project on proctor's ranks",
+            "config.yaml --qa qa.parquet --corpus corpus.parquet --project DIR",
+            po::options_description("options of autorag")};
+  verb.options.add_options()("qa", po::value<std::string>(), "the questions, a Parquet file")(
+      "corpus", po::value<std::string>(), "the passages, a Parquet file")("project", po::value<std::string>(),
+                                                                          "the project's folder, as AutoRAG writes it")(
+      "model", po::value<std::vector<std::string>>()->composing(),
+      "where a model lies that the configuration names: NAME=FOLDER; again for another")(
+      "dtype", po::value<std::string>(), "of models: auto, float32, bfloat16 or float16")(
+      "skip-unknown", "leave out modules and metrics that are not there")("fresh", "begin another trial")(
+      "device", po::value<std::string>()->default_value("auto"), "auto, cpu or cuda")(
+      "workers", po::value<std::int64_t>(), "workers of each rank (default: its devices, or cores and memory)")(
+      "memory-limit", po::value<std::string>(), "host bytes of a worker's tensors: 8 GiB")(
+      "quiet", "results and errors only: no progress, no notes")(
+      "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
+  return verb;
+}
+
 }  // namespace proctor

@@ -19,5 +19,6 @@ Verb run_verb();
 Verb plan_verb();
 Verb show_verb();
 Verb render_verb();
+Verb autorag_verb();
 
 }  // namespace proctor

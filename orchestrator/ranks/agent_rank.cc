@@ -12,10 +12,14 @@
 
 namespace proctor {
 namespace {
-constexpr Moment kLeaveDeadline{10};
-}
 
-int run_agent(MpiSession& mpi, const std::string& worker_binary) {
+constexpr Moment kLeaveDeadline{10};
+constexpr const char* kNoMoreRuns = "";  // in place of an order
+
+enum class Next { run, end };
+
+/// One agent's life. `end`: no run follows.
+Next serve(MpiSession& mpi, const std::string& worker_binary) {
   Agent agent(worker_binary, mpi.place(), [&](AgentReport report) { mpi.send(0, encode(report)); });
   const auto begin = std::chrono::steady_clock::now();
   PatientClock clock;
@@ -29,6 +33,7 @@ int run_agent(MpiSession& mpi, const std::string& worker_binary) {
     mpi.progress();
     while (auto message = mpi.receive()) {
       heard = now;
+      if (message->second == kNoMoreRuns) return Next::end;
       const AgentOrder order = decode_agent_order(message->second);
       if (std::holds_alternative<LeaveNode>(order)) leave_by = now + kLeaveDeadline;
       if (const auto* configure = std::get_if<Configure>(&order)) orphan = Moment(configure->orphan_s);
@@ -52,11 +57,34 @@ int run_agent(MpiSession& mpi, const std::string& worker_binary) {
     }
   }
   mpi.send(0, encode(AgentReport(AgentLeft{})));
+  return Next::run;
+}
+
+void await_sent(MpiSession& mpi) {
   const auto last = std::chrono::steady_clock::now() +
                     std::chrono::duration_cast<std::chrono::steady_clock::duration>(kLeaveDeadline);
   while (!mpi.all_sent() && std::chrono::steady_clock::now() < last) {
   }
+}
+
+}  // namespace
+
+int run_agent(MpiSession& mpi, const std::string& worker_binary) {
+  (void)serve(mpi, worker_binary);
+  await_sent(mpi);
   return kDone;
+}
+
+int run_agents(MpiSession& mpi, const std::string& worker_binary) {
+  while (serve(mpi, worker_binary) != Next::end) await_sent(mpi);
+  return kDone;
+}
+
+void no_more_runs(MpiSession& mpi) {
+  for (int rank = 1; rank < mpi.size(); ++rank) {
+    mpi.send(rank, encode(AgentOrder(LeaveNode{true})));
+    mpi.send(rank, kNoMoreRuns);
+  }
 }
 
 }  // namespace proctor

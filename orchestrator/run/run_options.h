@@ -26,7 +26,8 @@ struct RunOptions {
   bool fresh = false, redo_changed = false;
   bool prune = false;  ///< results of modules that the suite no longer has are removed
   ProgressStyle progress = ProgressStyle::automatic;
-  bool quiet = false;  ///< results and errors only
+  bool quiet = false;        ///< results and errors only
+  bool tells_device = true;  ///< that there is no GPU; false in a process that has said so
   ErrorStyle errors = ErrorStyle::text;
   std::vector<std::string> command_line;
 };

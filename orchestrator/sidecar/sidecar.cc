@@ -63,7 +63,7 @@ std::string last_line(std::string text) {
 
 }  // namespace
 
-Sidecar::Sidecar(PythonPlace place, const std::string& what) : place_(std::move(place)) {
+Sidecar::Sidecar(PythonPlace place, const std::string& what, const std::string& module) : place_(std::move(place)) {
   signal(SIGPIPE, SIG_IGN);  // where it has died, its end is read
   std::array<Descriptor, 2> down = make_pipe(), up = make_pipe();
   errors_ = Descriptor(memfd_create("proctor-sidecar", MFD_CLOEXEC));
@@ -74,7 +74,7 @@ Sidecar::Sidecar(PythonPlace place, const std::string& what) : place_(std::move(
   files.copy(errors_.value(), 2);
   try {
     child_ = std::make_unique<EndsWithUs>([&] {
-      return spawn({place_.program, "-m", "proctor.sidecar", "--parent", std::to_string(getpid())},
+      return spawn({place_.program, "-m", module, "--parent", std::to_string(getpid())},
                    environment_with(place_.folders), files, SignalsOfChild::free);
     });
   } catch (const EnvironmentError& error) {

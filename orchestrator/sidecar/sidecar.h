@@ -20,9 +20,9 @@ namespace proctor {
 class Sidecar {
  public:
   using Json = nlohmann::ordered_json;
-  /// Starts it. Throws EnvironmentError where there is no such Python, or it cannot run the package: which Python, who
-  /// named it; `what` needs it.
-  Sidecar(PythonPlace place, const std::string& what);
+  /// Starts it: `module` of the package, which speaks as proctor.sidecar does. Throws EnvironmentError where there is
+  /// no such Python, or it cannot run the package: which Python, who named it; `what` needs it.
+  Sidecar(PythonPlace place, const std::string& what, const std::string& module = "proctor.sidecar");
   ~Sidecar();
   Sidecar(const Sidecar&) = delete;  // one process
   Sidecar& operator=(const Sidecar&) = delete;

@@ -83,7 +83,8 @@ const char* store_vfs() {
   if (!text) return "unix-none";
   try {
     const auto json = nlohmann::json::parse(text);
-    harm = {json.at("operation"), 0, json.at("action"), json.value("seconds", 0.0)};
+    harm = {json.at("operation"), harm.done, json.at("action"),
+            json.value("seconds", 0.0)};  // over all runs of a process
   } catch (const nlohmann::json::exception& error) {
     throw UsageError(std::string("PROCTOR_TEST_STORE: ") + error.what());
   }

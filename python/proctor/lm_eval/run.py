@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from proctor import binaries
+from proctor.model_folder import NoModelError, find_model
 
 log = logging.getLogger("lm_eval.proctor")
 STOPPED_EARLY = 75
@@ -129,27 +130,12 @@ def find_proctor(given: str) -> Path:
     return Path(found).resolve()
 
 
-def hub_cache(environment: Mapping[str, str]) -> Path:
-    """As proctor finds it."""
-    if cache := environment.get("HF_HUB_CACHE"):
-        return Path(cache)
-    if home := environment.get("HF_HOME"):
-        return Path(home) / "hub"
-    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface/hub"
-
-
-def find_model(pretrained: str, environment: Mapping[str, str]) -> Path:
+def find_pretrained(pretrained: str, environment: Mapping[str, str]) -> Path:
     """A folder, or org/name[@revision] in the Hugging Face cache."""
-    if Path(pretrained).is_dir():
-        return Path(pretrained).resolve()
-    name, _, revision = pretrained.partition("@")
-    repository = hub_cache(environment) / f"models--{name.replace('/', '--')}"
-    reference = repository / "refs" / (revision or "main")
-    snapshot = repository / "snapshots" / (reference.read_text().strip() if reference.is_file() else revision or "main")
-    if not snapshot.is_dir():
-        raise BridgeError(f"pretrained={pretrained}: neither a folder nor in the Hugging Face cache ({snapshot}); nothing is "
-                          f"downloaded. To fetch it: huggingface-cli download {name}" + (f" --revision {revision}" if revision else ""), 5)
-    return snapshot
+    try:
+        return find_model(pretrained, environment)
+    except NoModelError as error:
+        raise BridgeError(f"pretrained={error}", 5) from error
 
 
 def weights(folder: Path) -> list[list[Any]]:
@@ -200,7 +186,7 @@ class Runner:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.proctor = find_proctor(settings.proctor)
-        self.folder = find_model(settings.pretrained, os.environ)
+        self.folder = find_pretrained(settings.pretrained, os.environ)
         self.facts = self._check()
 
     def _check(self) -> dict[str, Any]:
