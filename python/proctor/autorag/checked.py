@@ -46,6 +46,10 @@ class Checked:
     def metric_names(self) -> list[str]:
         return [metrics.named(one)[0] for one in self.metrics]
 
+    def embedders(self) -> list[Model]:
+        """Of metrics that compare vectors."""
+        return [metrics.embedder_of(params) for name, params in map(metrics.named, self.metrics) if name == metrics.BY_VECTORS]
+
     @property
     def best_by(self) -> str:
         return self.node.strategy.get("strategy", "mean")
@@ -88,10 +92,13 @@ class Checker:
         if not candidates:
             raise ConfigError(f"{node.where}: {node.type} has no module left")
         kept = metrics.check(node.metrics, node.type, node.where, self.skip_unknown, self.notes)
+        checked = Checked(node, candidates, kept)
+        self.parameter(node.where, checked.embedders)
         one_that_need_not = len(candidates) == 1 and node.type in ("query_expansion", "prompt_maker")
         if not kept and not one_that_need_not:
             raise ConfigError(f"{node.where}: {node.type} has no metrics, by which its best module is found")
-        return Checked(node, candidates, kept, self.helpers(node) if len(candidates) > 1 else [])
+        checked.helpers = self.helpers(node) if len(candidates) > 1 else []
+        return checked
 
     def models(self, node: Node) -> Iterator[tuple[Combo, Model | None]]:
         for combo in node.combos:

@@ -14,6 +14,7 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from proctor.autorag.catalogue import Model, embedder
 from proctor.autorag.errors import ConfigError, nearest
 
 Value = float | None
@@ -116,11 +117,12 @@ def rouge(truth: list[str], text: str) -> float:
 
 
 def meteor(truth: list[str], text: str, alpha: float = 0.9, beta: float = 3.0, gamma: float = 0.5) -> float:
-    import nltk
+    """Of Hugging Face's evaluate: NLTK's, over its words, the best of the references."""
+    from nltk import word_tokenize
     from nltk.translate.meteor_score import single_meteor_score
 
-    tokens = nltk.tokenize.NLTKWordTokenizer().tokenize(THINKING.sub("", text))
-    return max(single_meteor_score(nltk.tokenize.NLTKWordTokenizer().tokenize(one), tokens, alpha=alpha, beta=beta, gamma=gamma) for one in truth)
+    words = word_tokenize(THINKING.sub("", text))
+    return max(single_meteor_score(word_tokenize(one), words, alpha=alpha, beta=beta, gamma=gamma) for one in truth)
 
 
 RETRIEVAL: dict[str, Callable[[Groups, list[str]], float]] = {
@@ -136,9 +138,16 @@ CONTENTS: dict[str, Callable[[list[list[str]], list[str]], float]] = {
     "retrieval_token_precision": functools.partial(contents_metric, 0),
     "retrieval_token_recall": functools.partial(contents_metric, 1),
 }
-GENERATION: dict[str, Callable[..., float]] = {"bleu": bleu, "meteor": meteor, "rouge": rouge}
+BY_VECTORS = "sem_score"  # the greatest cosine with a reference; proctor embeds both
+
+
+def embedder_of(params: dict[str, Any]) -> Model:
+    return embedder(params.get("embedding_model", "huggingface_all_mpnet_base_v2"))
+
+
+GENERATION: dict[str, Callable[..., float] | None] = {"bleu": bleu, "meteor": meteor, "rouge": rouge, BY_VECTORS: None}
+PARAMETERS = {"meteor": ("alpha", "beta", "gamma"), BY_VECTORS: ("embedding_model", "batch")}
 ELSEWHERE = {
-    "sem_score": "needs an embedder of its own, which is not there yet",
     "bert_score": "is not there yet",
     "g_eval": "asks a service on the network; a judge is a task of proctor's own (docs/chains.md)",
     "deepeval_faithfulness": "asks a service on the network; a judge is a task of proctor's own (docs/chains.md)",
@@ -172,8 +181,8 @@ def check(metrics: list[Any], node: str, where: str, skip_unknown: bool, notes: 
         name, params = named(metric)
         table = OF_NODE[node]
         why = ""
-        if name in table and params and name != "meteor":
-            why = f"metric {name} takes no parameters here ({', '.join(params)})"
+        if name in table and (other := [key for key in params if key not in PARAMETERS.get(name, ())]):
+            why = f"metric {name} has no parameter {other[0]} here"
         elif name in table:
             why = why_not(name) if table is GENERATION else ""
         elif table is GENERATION and name in ELSEWHERE:
@@ -191,16 +200,19 @@ def check(metrics: list[Any], node: str, where: str, skip_unknown: bool, notes: 
 
 def why_not(name: str) -> str:
     """Of a metric over texts, tried on a few words, so that a package or its data is found missing before anything runs."""
+    function = GENERATION[name]
     try:
-        GENERATION[name](["a few words"], "a few words")
+        if function:
+            function(["a few words"], "other terms")
     except ImportError as error:
         return f"metric {name} needs Python's {error.name}; install it there (pip install 'proctor-eval[autorag]')"
     except LookupError:
-        return f"metric {name} needs NLTK's WordNet; fetch it once (python3 -m nltk.downloader wordnet)"
+        return f"metric {name} needs data of NLTK; fetch it once (python3 -m nltk.downloader wordnet punkt_tab)"
     return ""
 
 
 def rows_of(metric: Any, truths: list[Any], found: list[Any]) -> list[Value]:
     name, params = named(metric)
+    """Of each row; of a metric by vectors, see Trial.text_columns."""
     function = functools.partial({**RETRIEVAL, **CONTENTS, **GENERATION}[name], **params)
     return [function(truth, one) if is_there(truth) and is_there(one) else None for truth, one in zip(truths, found, strict=True)]

@@ -68,6 +68,8 @@ class Project:
             for candidate in [*one.candidates, *one.helpers]:
                 if candidate.model and "path" in candidate.model.module:
                     models.check(candidate.model.module["path"], candidate.combo.where)
+            for model in one.embedders():
+                models.check(model.module["path"], one.node.where)
         qa, corpus = read_qa(Path(options.qa)), read_corpus(Path(options.corpus))
         check_ground_truth(qa, corpus, Path(options.qa))
         self.refuse_compressor_without_truth(config, qa)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import functools
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,11 +118,31 @@ class Trial:
                 return {}
             by = self.by_retrieval if kind == "query_expansion" else self.by_generation
             return (yield from by(checked, previous, outcome, places))
-        found = {"passage_compressor": "retrieved_contents", "generator": "generated_texts"}.get(kind, "retrieved_ids")
+        if kind == "generator":
+            columns = yield from self.text_columns(checked.metrics, self.qa["generation_gt"], [one["generated_texts"] for one in outcome.results])
+            return dict(enumerate(columns))
+        found = "retrieved_contents" if kind == "passage_compressor" else "retrieved_ids"
         return {i: self.metric_columns(checked.metrics, columns[found]) for i, columns in enumerate(outcome.results)}
 
     def metric_columns(self, wanted: list[Any], found: list[Any]) -> Columns:
         return {metrics.named(one)[0]: metrics.rows_of(one, self.truth_of(metrics.named(one)[0]), found) for one in wanted}
+
+    def text_columns(self, wanted: list[Any], truth: list[list[str]], lists: list[list[str]]) -> Steps:
+        """Of each list of texts its metrics' columns; one that compares vectors asks an embedder."""
+        columns: list[Columns] = [{} for _ in lists]
+        for one in wanted:
+            name, params = metrics.named(one)
+            if name != metrics.BY_VECTORS:
+                for out, texts in zip(columns, lists, strict=True):
+                    out[name] = metrics.rows_of(one, truth, texts)
+                continue
+            rows = [(i, r) for i, texts in enumerate(lists) for r, text in enumerate(texts) if metrics.is_there(text) and metrics.is_there(truth[r])]
+            (near,) = yield from self.stages.cosines(name, [metrics.embedder_of(params)], [lists[i][r] for i, r in rows], [[truth[r] for _, r in rows]])
+            for out, texts in zip(columns, lists, strict=True):
+                out[name] = [None] * len(texts)
+            for (i, r), cosines in zip(rows, near, strict=True):
+                columns[i][name][r] = max(cosines)
+        return columns
 
     @functools.cached_property
     def truth_contents(self) -> list[list[list[str]]]:
@@ -430,7 +450,7 @@ class Trial:
         prompts = [one for i in places for one in outcome.results[i]["prompts"]]
         answers, _ = yield from self.generate("prompt_maker-generator", checked.helpers, [prompts] * len(checked.helpers))
         truth = self.qa["generation_gt"] * len(places)
-        columns = [{metrics.named(one)[0]: metrics.rows_of(one, truth, answer["generated_texts"]) for one in checked.metrics} for answer in answers]
+        columns = yield from self.text_columns(checked.metrics, truth, [answer["generated_texts"] for answer in answers])
         best = columns[strategy.best(columns, checked.best_by)]
         return {i: {name: values[n * self.rows:(n + 1) * self.rows] for name, values in best.items()} for n, i in enumerate(places)}
 
@@ -441,35 +461,34 @@ class Trial:
         return outcome
 
     def generate(self, name: str, candidates: list[Candidate], prompts: list[list[Any]]) -> Steps:
-        """Of each candidate its columns and its seconds."""
-        asked = [(self.for_prompts(one, mine), self.written(one, mine)) for one, mine in zip(candidates, prompts, strict=True) if one.model]
-        answers: list[Columns] = []
-        if asked:
-            answers = yield from self.stages.generate(name, [model for model, _ in asked], [texts for _, texts in asked])
-        results, seconds, left = [], [], iter(zip(asked, answers, strict=True))
-        for one, mine in zip(candidates, prompts, strict=True):
-            if one.model:
-                (model, _), columns = next(left)
-                results.append(columns)
-                seconds.append(self.stages.seconds(model))
-            else:
-                results.append(echoes(mine))
-                seconds.append(0.0)
+        """Of each candidate its columns and its seconds. Conversations are written by the model's chat template, texts stand as they are."""
+        asked = [(i, *part) for i, one in enumerate(candidates) if one.model for part in self.parts_of(one, prompts[i])]
+        results = [echoes(mine) if not one.model else {} for one, mine in zip(candidates, prompts, strict=True)]
+        seconds = [0.0] * len(candidates)
+        if not asked:
+            return results, seconds
+        answers = yield from self.stages.generate(name, [model for _, _, model, _ in asked], [texts for *_, texts in asked])
+        for (i, places, model, _), columns in zip(asked, answers, strict=True):
+            for key, values in columns.items():
+                whole = results[i].setdefault(key, [None] * len(prompts[i]))
+                for place, value in zip(places, values, strict=True):
+                    whole[place] = value
+            seconds[i] += self.stages.seconds(model)
         return results, seconds
 
-    def for_prompts(self, candidate: Candidate, prompts: list[Any]) -> Model:
-        """A chat template writes its own beginning."""
+    def parts_of(self, candidate: Candidate, prompts: list[Any]) -> Iterator[tuple[list[int], Model, list[str]]]:
+        """Texts and conversations: their places, the model that is asked, what it is asked. A chat template writes its own beginning."""
         model = candidate.model
         assert model
-        return Model({**model.module, "add_bos_token": False}, model.task) if any(isinstance(one, list) for one in prompts) else model
-
-    def written(self, candidate: Candidate, prompts: list[Any]) -> list[str]:
-        if not any(isinstance(one, list) for one in prompts):
-            return prompts
-        assert candidate.model
-        template = Template(Path(self.stages.folder_of(candidate.model.module["path"])), None, self.started.date().isoformat())
-        more = {"enable_thinking": bool(candidate.params.get("thinking", False)), **(candidate.params.get("chat_template_kwargs") or {})}
-        return [template.render({"messages": one, "add_generation_prompt": True, **more}) for one in prompts]
+        texts = [i for i, one in enumerate(prompts) if isinstance(one, str)]
+        talks = [i for i, one in enumerate(prompts) if not isinstance(one, str)]
+        if texts:
+            yield texts, model, [prompts[i] for i in texts]
+        if talks:
+            template = Template(Path(self.stages.folder_of(model.module["path"])), None, self.started.date().isoformat())
+            more = {"enable_thinking": bool(candidate.params.get("thinking", False)), **(candidate.params.get("chat_template_kwargs") or {})}
+            written = [template.render({"messages": prompts[i], "add_generation_prompt": True, **more}) for i in talks]
+            yield talks, Model({**model.module, "add_bos_token": False}, model.task), written
 
 
 def shown(candidate: Candidate) -> dict[str, Any]:

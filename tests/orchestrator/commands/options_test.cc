@@ -40,6 +40,22 @@ TEST(Options, run_with_everything) {
   EXPECT_EQ(run.progress, ProgressStyle::none);
 }
 
+TEST(Options, autorag_names_its_files) {
+  const AutoragOptions autorag = parse({"autorag", "c.yaml", "--qa", "q", "--corpus", "p", "--project", "d", "--model",
+                                        "a=b", "--model", "c=d", "--dtype", "float32", "--skip-unknown", "--quiet"})
+                                     .autorag;
+  EXPECT_EQ(autorag.config + autorag.qa + autorag.corpus + autorag.project, "c.yamlqpd");
+  EXPECT_EQ(autorag.models, (std::vector<std::string>{"a=b", "c=d"}));
+  EXPECT_EQ(autorag.dtype, "float32");
+  EXPECT_TRUE(autorag.skip_unknown && autorag.run.quiet && !autorag.run.fresh);
+  EXPECT_EQ(refusal({"autorag", "c.yaml", "--qa", "q", "--corpus", "p"}),
+            "--project is missing; see proctor autorag --help");
+  EXPECT_NE(refusal({"autorag", "c.yaml", "--corpos", "p"}).find("did you mean --corpus?"), std::string::npos);
+  EXPECT_NE(refusal({"autorag", "c.yaml", "--qa", "q", "--corpus", "p", "--project", "d", "--dtype", "int8"})
+                .find("expected one of auto, bfloat16"),
+            std::string::npos);
+}
+
 TEST(Options, plan_and_show_take_files_and_numbers) {
   const Options plan = parse({"plan", "s", "--gpus", "8,64", "--svg", "p.svg", "--calibrated-by", "runs/x"});
   EXPECT_EQ(plan.plan.gpus, (std::vector<std::uint32_t>{8, 64}));
@@ -51,8 +67,12 @@ TEST(Options, plan_and_show_take_files_and_numbers) {
 }
 
 TEST(Options, help_is_everywhere_and_has_an_example) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{}, {"--help"}, {"run", "--help"}, {"plan", "--help"}, {"show", "--help"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {"--help"},
+                                                    {"run", "--help"},
+                                                    {"plan", "--help"},
+                                                    {"show", "--help"},
+                                                    {"autorag", "--help"}}) {
     const Options options = parse(arguments);
     EXPECT_EQ(options.command, Options::Command::help);
     EXPECT_NE(options.help.find("example: "), std::string::npos);
@@ -66,7 +86,8 @@ TEST(Options, wrong_ones_are_refused_with_what_to_do) {
             std::string::npos);
   EXPECT_NE(refusal({"run", "s", "--device", "tpu"}).find("expected one of auto, cpu, cuda"), std::string::npos);
   EXPECT_NE(refusal({"run", "s", "--limit", "0"}).find("at least 1"), std::string::npos);
-  EXPECT_NE(refusal({"walk"}).find("command 'walk' is not known (run, plan, show, render)"), std::string::npos);
+  EXPECT_NE(refusal({"walk"}).find("command 'walk' is not known (run, plan, show, render, autorag)"),
+            std::string::npos);
   for (const char* gpus : {"", "0", "8,", "8 16", "-1", "70000"})
     EXPECT_NE(refusal({"plan", "s", "--gpus", gpus}).find("expected numbers of devices"), std::string::npos) << gpus;
   EXPECT_NE(refusal({"run", "s", "--gpus", "8"}).find("--gpus"), std::string::npos) << "run takes what there is";
