@@ -53,8 +53,8 @@ class Planner:
         return self.with_notes({"suite": str(stage.suite), "out": str(stage.out)})
 
     def with_notes(self, answer: Json) -> Json:
-        notes = self.trial.notes[self.told:]
-        self.told = len(self.trial.notes)
+        notes = self.trial.context.notes[self.told:]
+        self.told = len(self.trial.context.notes)
         return {**answer, "notes": notes}
 
 

@@ -20,6 +20,7 @@ import yaml
 
 from proctor.autorag.checked import Checker
 from proctor.autorag.config import Config, Reader
+from proctor.autorag.context import Context
 from proctor.autorag.dataset import Columns, Corpus, check_ground_truth, read_corpus, read_qa
 from proctor.autorag.errors import ConfigError
 from proctor.autorag.files import frame, read_json, write_by, write_json, write_parquet, write_text
@@ -77,7 +78,7 @@ class Project:
         name, started = self.choose(config)
         stages = Stages(self.folder / "proctor" / name, corpus, models.folder, options.dtype)
         self.name = name
-        return Trial(config, checked, qa, corpus, self.folder / name, stages, started, config.notes)
+        return Trial(Context(config, qa, corpus, stages, started, config.notes), checked, self.folder / name)
 
     def refuse_compressor_without_truth(self, config: Config, qa: Columns) -> None:
         for node in config.nodes():
@@ -94,11 +95,11 @@ class Project:
                 raise ConfigError(f"{given}: is not what the project was begun with ({path}); begin another with --project")
 
     def write_data(self, trial: Trial) -> None:
-        for name, columns in (("qa", trial.qa), ("corpus", trial.corpus.columns)):
+        for name, columns in (("qa", trial.context.qa), ("corpus", trial.context.corpus.columns)):
             path = self.folder / "data" / f"{name}.parquet"
             if not path.is_file():
                 write_parquet(path, columns)
-        entries = [dict(one) for one in yaml.safe_load(trial.config.text).get("vectordb") or []]
+        entries = [dict(one) for one in yaml.safe_load(trial.context.config.text).get("vectordb") or []]
         for one in entries:
             if "path" in one:
                 one["path"] = str(Path(str(one["path"]).replace("${PROJECT_DIR}", str(self.folder))).resolve())
@@ -135,10 +136,10 @@ class Project:
         trials = read_json(self.folder / "trial.json", [])
         if trials and trials[-1]["trial_name"] == self.name:
             return
-        write_json(self.own(self.name), self.identity(trial.config))
+        write_json(self.own(self.name), self.identity(trial.context.config))
         self.write_data(trial)
-        write_by(self.folder / self.name / "config.yaml", lambda partial: partial.write_bytes(trial.config.text))
-        write_json(self.folder / "trial.json", [*trials, {"trial_name": self.name, "start_time": trial.started.strftime("%Y-%m-%d %H:%M:%S")}])
+        write_by(self.folder / self.name / "config.yaml", lambda partial: partial.write_bytes(trial.context.config.text))
+        write_json(self.folder / "trial.json", [*trials, {"trial_name": self.name, "start_time": trial.context.started.strftime("%Y-%m-%d %H:%M:%S")}])
 
     def summary(self) -> str:
         table = pandas.read_csv(self.folder / self.name / "summary.csv")
