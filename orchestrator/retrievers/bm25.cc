@@ -144,6 +144,7 @@ class Bm25 final : public Retriever {
       if (word.rarity < 0) word.rarity = kEpsilon * sum / static_cast<double>(all.size());
   }
 
+  /// Scores to float's precision, so that passages alike to the last bit of a sum are equal, in a fusion, too.
   std::vector<Ranked> best_of(std::span<const std::uint32_t> found, double of_none) const {
     struct Place {
       float score;
@@ -158,7 +159,7 @@ class Bm25 final : public Retriever {
     });
     std::vector<Ranked> ranking;
     for (auto place = places.begin(); place != end; ++place)
-      ranking.push_back({corpus_[place->passage].id, scores_[place->passage] + of_none});
+      ranking.push_back({corpus_[place->passage].id, place->score});
     return ranking;
   }
 

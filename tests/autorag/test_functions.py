@@ -93,6 +93,14 @@ class Functions(unittest.TestCase):
             merged = together([hits(*one) for one in case["lists"]], case["top_k"])
             self.assertEqual((merged.ids, merged.scores), (case["ids"], case["scores"]))
 
+    def test_a_passage_twice_is_asked_twice(self):
+        from proctor.autorag.catalogue import Model
+        from proctor.autorag.stages import names_of, numbered, without_repeats
+
+        self.assertEqual(list(numbered(["a", "b", "a"])), [("a", 0), ("b", 0), ("a", 1)])
+        models = [Model({"path": "x/m"}), Model({"kind": "bm25"}), Model({"path": "y/m"}), Model({"path": "x/m"})]
+        self.assertEqual(names_of(without_repeats(models)), ["m-0", "bm25", "m-2"])
+
     def test_expansions(self):
         from proctor.autorag.expansion import queries_of
 

@@ -153,6 +153,7 @@ class Autorag(RunCase):
             ("wrong.parquet: row 2: retrieval_gt: passage 'nowhere' is not in the corpus", {"qa": "wrong.parquet"}),
             ("bare.parquet: has no column 'query' (it has qid, retrieval_gt, generation_gt)", {"qa": "bare.parquet"}),
             ("config.yaml: cannot be read as Parquet", {"qa": "config.yaml"}),
+            ("nowhere.parquet: there is no such file", {"qa": "nowhere.parquet"}),
             ("org/none: neither a folder nor in the Hugging Face cache", {"config": "unknown.yaml"}),
             ("module_type 'coreranker' is none of passage_reranker; did you mean 'koreranker'?", {"config": "typo.yaml"}),
             ("none.yaml:1: expected node_lines", {"config": "none.yaml"}),

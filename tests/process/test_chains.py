@@ -222,13 +222,15 @@ class Chains(RunCase):
         self.write("qrels.tsv", "".join(f"q{i}\tp{i}\t1\n" for i in range(3)))
         modules = modules.replace("models/all-minilm-l6-v2", "bert")
         more = [{"name": "pairs", "kind": "cross_encoder", "path": "bert_pairs"}, {"name": "compressor", "kind": "longllmlingua", "path": "llama_long"},
-                *({"name": name, "path": "llama_long", "tasks": [task]} for name, task in (("a", "reply"), ("b", "reply"), ("writer", "expand"))), {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare"]}]
+                *({"name": name, "path": "llama_long", "tasks": [task]} for name, task in (("a", "reply"), ("b", "reply"), ("writer", "expand"))), {"name": "judge", "path": "llama_long", "tasks": ["judge", "compare", "precise", "complete", "faithful", "relevant"]}]
         self.write("examples.yaml", "suite: examples\nmodules:\n" + modules + "".join(f"  - {json.dumps(one)}\n" for one in more) + f"tasks: {json.dumps(tasks)}\n")
-        self.assertEqual(tasks, ["judge.yaml", "find.yaml", "expand.yaml", "wider.yaml", "fused.yaml", "kept.yaml", "order.yaml", "shorten.yaml", "reply.yaml", "compare.yaml"])
+        self.assertEqual(tasks, ["judge.yaml", "find.yaml", "expand.yaml", "wider.yaml", "fused.yaml", "kept.yaml", "order.yaml", "shorten.yaml", "reply.yaml", "compare.yaml",
+                                 "precise.yaml", "complete.yaml", "faithful.yaml", "relevant.yaml"])
         self.run_suite("examples", suite="examples.yaml")
         ranked = self.samples("examples", "pairs", "order")
         self.assertEqual([row["doc"]["_id"] for row in ranked], ["q0", "q1", "q2"])
         self.assertEqual(len(self.samples("examples", "judge", "compare")), 3)
+        self.assertEqual([len(self.samples("examples", "judge", task)) for task in ("precise", "complete", "faithful of a", "relevant of b")], [3, 3, 3, 3])
 
     def test_plan_says_what_it_foresees(self):
         plan = self.proctor("plan", "chains.yaml", "--gpus", "2", "--device", "cpu")

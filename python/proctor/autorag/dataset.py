@@ -55,10 +55,12 @@ def plain(text: str) -> str:
 
 
 def read_columns(path: Path, needed: tuple[str, ...]) -> Columns:
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
     try:
         table = pyarrow.parquet.read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise ConfigError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{path}: cannot be read as Parquet: {(str(error).splitlines() or [type(error).__name__])[0]}") from error
     for name in needed:
         if name not in table.column_names:
             raise ConfigError(f"{path}: has no column '{name}' (it has {', '.join(table.column_names)})")
