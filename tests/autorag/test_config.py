@@ -110,6 +110,15 @@ class Configuration(unittest.TestCase):
         self.assertEqual(sum("left out" in note for note in config.notes), 3, config.notes)
         self.refused("passage_reranker has no module left", text.replace(", {module_type: pass_reranker}", ""), skip_unknown=True)
 
+    def test_what_changes_nothing_is_told(self):
+        config, _ = self.read(HEAD + FIND.replace("[retrieval_f1]", "[retrieval_f1], speed_threshold: null, colour: red"))
+        self.assertEqual(config.notes, [f"{self.path}:4: strategy: colour changes nothing here"])
+        text = HEAD + ("  - {node_type: query_expansion, strategy: {}, modules: [{module_type: hyde, generator_module_type: %s, llm: m, stop: [[a, b]]}]}\n" + FIND)
+        _, checked = self.read(text % "vllm")
+        self.assertEqual(checked["query_expansion"].candidates[0].model.task["until"], ["a", "b"])
+        self.refused("generator_module_type: 'bm25' is no generator", text % "bm25")
+        self.refused("generator_module_type: vllm_api asks a service", text % "vllm_api")
+
     def test_models(self):
         from proctor.autorag.catalogue import MODULES, find_module
 

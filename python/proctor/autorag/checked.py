@@ -81,12 +81,15 @@ class Checker:
     def node(self, node: Node) -> Checked:
         known = STRATEGY_KEYS.get(node.type, COMMON)
         for key in node.strategy:
-            if key not in known and node.type not in ("query_expansion", "prompt_maker"):
-                raise ConfigError(f"{node.where}: strategy has no key '{key}'{nearest(str(key), list(known))} (it has {', '.join(known)})")
+            if key in known or node.type in ("query_expansion", "prompt_maker"):  # whose other keys are their modules'
+                continue
+            if meant := nearest(str(key), list(known)):
+                raise ConfigError(f"{node.where}: strategy has no key '{key}'{meant} (it has {', '.join(known)})")
+            self.notes.append(f"{node.where}: strategy: {key} changes nothing here")
         if (name := node.strategy.get("strategy", "mean")) not in strategy.NAMES:
             raise ConfigError(f"{node.where}: strategy '{name}' is not known{nearest(str(name), list(strategy.NAMES))} (there are {', '.join(strategy.NAMES)})")
         for key in ("speed_threshold", "token_threshold"):
-            if key in node.strategy:
+            if node.strategy.get(key) is not None:
                 self.parameter(node.where, lambda key=key: number(node.strategy, key))
         candidates = [Candidate(combo, model) for combo, model in self.models(node)]
         if not candidates:
@@ -130,12 +133,15 @@ class Checker:
         """The generator that writes the queries; of pass_query_expansion none."""
         if combo.type.name == "pass_query_expansion":
             return None
-        params = {key: value for key, value in combo.params.items() if key not in ("prompt",)}
-        if "generator_module_type" not in params:
+        if "generator_module_type" not in combo.params:
             raise ParameterError("generator_module_type is missing: AutoRAG would ask OpenAI; vllm, or llama_index_llm with llm: huggingfacellm, load a model")
-        params["module_type"] = params.pop("generator_module_type")
-        (generator,) = combinations_of(params, "generator", combo.where)
-        return generator.type.model(generator.params) if generator.type.model else None
+        name = str(combo.params["generator_module_type"])
+        generator = find_module(name)
+        if not generator or "generator" not in generator.nodes:
+            raise ParameterError(f"generator_module_type: '{name}' is no generator")
+        if generator.missing:
+            raise ParameterError(f"generator_module_type: {name} {generator.missing}")
+        return generator.model(combo.params) if generator.model else None
 
     def helpers(self, node: Node) -> list[Candidate]:
         if node.type == "query_expansion":

@@ -103,7 +103,7 @@ class Trial:
             self.context.tell(f"{checked.node.where}: speed_threshold leaves out {len(everyone) - len(kept)} of {len(everyone)} combinations: "
                               "the choice hangs on measured seconds")
         tokens = next((values for name, values in outcome.more.items() if name.startswith("average_")), None)
-        if "token_threshold" in limits and tokens is None:
+        if limits.get("token_threshold") is not None and tokens is None:
             self.context.tell(f"{checked.node.where}: token_threshold: no tokens are counted here; it leaves out nothing")
             return kept
         return strategy.within(tokens, limits.get("token_threshold"), kept) if tokens is not None else kept
