@@ -57,7 +57,7 @@ def proctor_page(helps, top, version):
     synopsis = [f"proctor {verb} {operand} [options]" for verb, operand in verbs(top).items()]
     sections = [("DESCRIPTION", ".nf\n" + roff(top) + ".fi")]
     sections += [(f"OPTIONS OF {verb.upper()}", listed(options(helps[verb]))) for verb in helps]
-    codes = "0 all done; 1 internal error; 2 usage; 3 finished, some requests failed; 4 environment; 5 model folder, tokenizer, weights or data rows; 75 stopped early, resumable; 130 second Ctrl\\-C."
+    codes = "0 all done; 1 internal error; 2 usage; 3 finished, some requests failed; 4 environment; 5 model folder, tokenizer, weights or data rows; 6 compare --fail-if-worse: it is; 75 stopped early, resumable; 130 second Ctrl\\-C."
     return page("proctor", "evaluates many models on many tasks over many GPUs in one job", synopsis, [*sections, ("EXIT STATUS", codes)], version)
 
 

@@ -10,6 +10,7 @@ enum ExitCode {
   kSomeFailed = 3,
   kEnvironment = 4,
   kInput = 5,
+  kWorse = 6,  ///< of proctor compare --fail-if-worse
   kStoppedEarly = 75,
   kInterrupted = 130
 };

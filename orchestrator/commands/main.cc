@@ -17,6 +17,7 @@
 #include "orchestrator/base/machine.h"
 #include "orchestrator/base/tell.h"
 #include "orchestrator/commands/autorag.h"
+#include "orchestrator/commands/compare.h"
 #include "orchestrator/commands/options.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/render.h"
@@ -53,12 +54,16 @@ void show_in_pager(const ShowOptions& options) {
 }
 
 int command(int argc, char** argv) {
+  int code = kDone;
   const Options options = parse_options(argc, argv);
   switch (options.command) {
     case Options::Command::run:
       return run(argc, argv, options.run);  // the exit code reports what is stored, even if printing fails
     case Options::Command::autorag:
       return autorag(argc, argv, options.autorag);
+    case Options::Command::compare:
+      code = compare(options.compare, std::cout);
+      break;
     case Options::Command::plan:
       plan(options.plan, std::cout);
       break;
@@ -79,7 +84,7 @@ int command(int argc, char** argv) {
       break;
   }
   if (!std::cout.flush()) throw EnvironmentError("standard output cannot be written");
-  return kDone;
+  return code;
 }
 
 /// Why proctor ends by an exception.

@@ -25,6 +25,7 @@ constexpr const char* kHelp =
     "  proctor show DIR [options]        a run, running or finished\n"
     "  proctor render FOLDER             a model's chat template on conversations of your own\n"
     "  proctor autorag CONFIG [options]  an AutoRAG project\n"
+    "  proctor compare RUN RUN           two modules on the same documents\n"
     "  proctor --version                 its version, and the libraries and devices that it found\n"
     "  proctor COMMAND --help            the options of a command\n"
     "\n"
@@ -141,6 +142,7 @@ class Values {
                        " to " + std::to_string(most));
     return value;
   }
+  double number(const char* name) const { return values_[name].as<double>(); }
   std::uint64_t bytes(const char* name) const {
     if (!has(name)) return 0;
     const auto bytes = parse_bytes(text(name));
@@ -200,6 +202,27 @@ AutoragOptions read_autorag(const Values& values) {
   if (values.has("dtype")) autorag.dtype = values.one_of("dtype", {"auto", "float32", "bfloat16", "float16"});
   autorag.skip_unknown = values.has("skip-unknown");
   return autorag;
+}
+
+CompareOptions read_compare(const Values& values) {
+  CompareOptions compare;
+  compare.sides = values.texts("positional");
+  compare.against_lm_eval = values.path("against-lm-eval");
+  const bool alone = !compare.against_lm_eval.empty();
+  if (compare.sides.size() != (alone ? 1 : 2))
+    throw UsageError(std::string("proctor compare takes ") + (alone ? "one run beside --against-lm-eval" : "two runs") +
+                     ", found " + std::to_string(compare.sides.size()) + "; see proctor compare --help");
+  compare.tasks = values.texts("task");
+  compare.cluster = values.path("cluster");
+  if (values.has("flips")) compare.flips = values.whole("flips", 1, 1'000'000);
+  compare.fail_if_worse = values.has("fail-if-worse");
+  if (values.has("margin")) {
+    compare.margin = values.number("margin");
+    if (!compare.fail_if_worse) throw UsageError("--margin goes with --fail-if-worse");
+    if (!(compare.margin >= 0)) throw UsageError("--margin: expected 0 or more");
+  }
+  compare.json = values.has("json");
+  return compare;
 }
 
 std::vector<std::uint32_t> read_gpus(const std::string& text) {
@@ -306,9 +329,13 @@ Options parse_options(int argc, char** argv) {
     out = parsed(autorag_verb(), rest, Options::Command::autorag,
                  [](auto& o, const auto& v) { o.autorag = read_autorag(v); });
     out.autorag.run.command_line.assign(argv, argv + argc);
+  } else if (name == "compare") {
+    out = parsed(compare_verb(), rest, Options::Command::compare,
+                 [](auto& o, const auto& v) { o.compare = read_compare(v); });
   } else {
-    const std::string near = nearest(name, {"run", "plan", "show", "render", "autorag", "help", "--version", "--help"});
-    throw UsageError("command '" + name + "' is not known (run, plan, show, render, autorag)" +
+    const std::string near =
+        nearest(name, {"run", "plan", "show", "render", "autorag", "compare", "help", "--version", "--help"});
+    throw UsageError("command '" + name + "' is not known (run, plan, show, render, autorag, compare)" +
                      (near.empty() ? "" : "; did you mean '" + near + "'?") + "; see proctor --help");
   }
   return out;

@@ -8,6 +8,7 @@
 
 #include "orchestrator/base/error_line.h"
 #include "orchestrator/commands/autorag.h"
+#include "orchestrator/commands/compare.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/samples_view.h"
 #include "orchestrator/run/run_options.h"
@@ -23,13 +24,14 @@ struct ShowOptions {
 };
 
 struct Options {
-  enum class Command { help, version, run, plan, show, render, autorag } command = Command::help;
+  enum class Command { help, version, run, plan, show, render, autorag, compare } command = Command::help;
   std::string help;
   RunOptions run;
   PlanOptions plan;
   ShowOptions show;
   std::string render;  ///< the folder
   AutoragOptions autorag;
+  CompareOptions compare;
 };
 
 Options parse_options(int argc, char** argv);

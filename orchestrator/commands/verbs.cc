@@ -106,4 +106,18 @@ Verb autorag_verb() {
   return verb;
 }
 
+Verb compare_verb() {
+  Verb verb{"compare", "RUN", "two modules on the same documents: RUN[:MODULE] RUN[:MODULE]",
+            "runs/demo:smollm2-fp32 runs/demo:smollm2-bf16", po::options_description("options of compare")};
+  verb.options.add_options()("task", po::value<std::vector<std::string>>()->composing(),
+                             "this task alone; again for another")(
+      "cluster", po::value<std::string>(), "a field of the rows: documents that share its value are not independent")(
+      "flips", po::value<std::int64_t>(), "documents told of each line and side that it alone is better on")(
+      "fail-if-worse", "exit code 6 where the second is significantly worse")(
+      "margin", po::value<double>(), "with --fail-if-worse: worse by more than this")(
+      "against-lm-eval", po::value<std::string>(), "a folder of lm-eval's results, in place of the second")("json",
+                                                                                                            "as JSON");
+  return verb;
+}
+
 }  // namespace proctor

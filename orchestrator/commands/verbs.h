@@ -20,5 +20,6 @@ Verb plan_verb();
 Verb show_verb();
 Verb render_verb();
 Verb autorag_verb();
+Verb compare_verb();
 
 }  // namespace proctor
