@@ -98,8 +98,9 @@ class Faults(RunCase):
         self.assertEqual(results["n-samples"]["choice"]["effective"], 0)
 
     def test_the_second_ctrl_c_leaves_at_once(self):
-        process = self.start("left", workers=1, environment=self.fault("batch 1", "stop", module="b"))  # so that it cannot drain
-        self.assertTrue(self.wait_until(process, lambda: self.done("left").get(("a", "choice")) == 72))
+        stuck = self.fault("batch 1", "stop", module="b")  # so that it cannot drain
+        process = self.start("left", workers=1, environment=stuck)
+        self.assertTrue(self.wait_until(process, Path(json.loads(stuck["PROCTOR_TEST_FAULT"])["once"]).exists))
         process.send_signal(signal.SIGINT)
         self.assertTrue(self.wait_until(process, lambda: "no new shards" in (self.root / "left/logs/orchestrator.log").read_text()))
         process.send_signal(signal.SIGINT)
