@@ -9,19 +9,22 @@
 #include "orchestrator/base/exit_code.h"
 #include "orchestrator/compare/comparison.h"
 #include "sharding/protocol/error.h"
-#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+Json end_of(const std::optional<Interval>& interval, double Interval::*end) {
+  return interval ? Json((*interval).*end) : Json(nullptr);
+}
 
 Json as_json(const ComparedMetric& one) {
   const PairedResult& result = one.result;
-  const auto low = [](const std::optional<Interval>& of) { return of ? Json(of->low) : Json(nullptr); };
-  const auto high = [](const std::optional<Interval>& of) { return of ? Json(of->high) : Json(nullptr); };
   return {{"task", one.key.task},
           {"metric", one.key.metric},
           {"filter", one.key.filter},
@@ -33,17 +36,17 @@ Json as_json(const ComparedMetric& one) {
           {"b", result.b},
           {"difference", result.difference},
           {"stderr", or_null(result.stderr_)},
-          {"low", low(result.interval)},
-          {"high", high(result.interval)},
+          {"low", end_of(result.interval, &Interval::low)},
+          {"high", end_of(result.interval, &Interval::high)},
           {"p", or_null(result.p)},
           {"p_adjusted", or_null(one.p_adjusted)},
           {"test", result.test},
           {"wins_a", result.wins_a},
           {"wins_b", result.wins_b},
-          {"bootstrap_low", low(result.bootstrap)},
-          {"bootstrap_high", high(result.bootstrap)},
+          {"bootstrap_low", end_of(result.bootstrap, &Interval::low)},
+          {"bootstrap_high", end_of(result.bootstrap, &Interval::high)},
           {"detectable", or_null(result.detectable)},
-          {"documents_needed", result.documents_needed ? Json(*result.documents_needed) : Json(nullptr)}};
+          {"documents_needed", or_null(result.documents_needed)}};
 }
 
 std::string number(const std::optional<double>& value, const char* form) {
@@ -101,16 +104,16 @@ void put_rest(std::ostream& out, const Comparison& comparison) {
     for (const std::string& task : *names) out << "only " << side << " has task " << task << "\n";
 }
 
-/// Those lines of a samples file, by their numbers from 0.
-std::vector<Json> lines_of(const std::filesystem::path& path, const std::string& filter,
-                           const std::vector<std::size_t>& wanted) {
-  std::vector<Json> lines;
-  std::ifstream stream(path);
+/// Those lines of a task's samples, by their numbers from 0; in the order of `wanted`.
+std::vector<Json> lines_of(const Side& side, const TaskKey& key, const std::vector<std::size_t>& wanted) {
+  std::vector<Json> lines(wanted.size());
+  std::ifstream stream(side.samples(key.task));
   std::size_t number = 0;
   for (std::string text; std::getline(stream, text);) {
     Json line = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (!line.is_object() || line.value("filter", "none") != filter) continue;
-    if (std::ranges::find(wanted, number++) != wanted.end()) lines.push_back(std::move(line));
+    if (!line.is_object() || line.value("filter", "none") != key.filter) continue;
+    const auto place = std::ranges::find(wanted, number++);
+    if (place != wanted.end()) lines[static_cast<std::size_t>(place - wanted.begin())] = std::move(line);
   }
   return lines;
 }
@@ -141,10 +144,8 @@ void put_flips(std::ostream& out, const ComparedMetric& one, const Side& a, cons
     }
     if (of_a.empty()) continue;
     out << "\n" << one.key.task << ", " << one.key.metric << ": " << (a_better ? "A" : "B") << " is better on\n";
-    const std::vector<Json> first = lines_of(a.samples(one.key.task), one.key.filter, of_a);
-    for (std::size_t i = 0; i < first.size(); ++i)
-      for (const Json& other : lines_of(b.samples(one.key.task), one.key.filter, {of_b[i]}))
-        put_flip(out, first[i], other, one.key.metric);
+    const std::vector<Json> first = lines_of(a, one.key, of_a), second = lines_of(b, one.key, of_b);
+    for (std::size_t i = 0; i < first.size(); ++i) put_flip(out, first[i], second[i], one.key.metric);
   }
 }
 

@@ -6,7 +6,6 @@
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <random>
 
 namespace proctor {
@@ -25,47 +24,35 @@ Interval wilson(double successes, double n) {
   return {(center - half) / (2 * (n + z * z)), (center + half) / (2 * (n + z * z))};
 }
 
-/// The sums of the differences' deviations from their mean, cluster by cluster; each document its own without.
-std::vector<double> cluster_sums(std::span<const Pair> pairs, double mean, bool clustered) {
-  std::vector<double> sums;
+struct Cluster {
+  double sum = 0;    ///< of the differences' deviations from their mean
+  double count = 0;  ///< documents
+};
+
+/// A document without a cluster is its own.
+std::vector<Cluster> clusters_of(std::span<const Pair> pairs, double mean) {
+  std::vector<Cluster> clusters;
   std::map<std::string, std::size_t> places;
   for (const Pair& pair : pairs) {
-    const double deviation = pair.b - pair.a - mean;
-    if (!clustered || pair.cluster.empty()) {
-      sums.push_back(deviation);
-      continue;
-    }
-    const auto [place, fresh] = places.try_emplace(pair.cluster, sums.size());
-    if (fresh) sums.push_back(0);
-    sums[place->second] += deviation;
+    std::size_t place = clusters.size();
+    if (!pair.cluster.empty()) place = places.try_emplace(pair.cluster, place).first->second;
+    if (place == clusters.size()) clusters.emplace_back();
+    clusters[place].sum += pair.b - pair.a - mean;
+    ++clusters[place].count;
   }
-  return sums;
-}
-
-double square_sum(std::span<const double> values) {
-  return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
+  return clusters;
 }
 
 /// The percentiles of the mean difference over samples of whole clusters, drawn with replacement.
-Interval bootstrapped(std::span<const Pair> pairs, double mean, bool clustered) {
-  std::vector<double> sums;
-  std::vector<std::size_t> sizes;
-  std::map<std::string, std::size_t> places;
-  for (const Pair& pair : pairs) {
-    std::size_t place = sums.size();
-    if (clustered && !pair.cluster.empty()) place = places.try_emplace(pair.cluster, place).first->second;
-    if (place == sums.size()) sums.push_back(0), sizes.push_back(0);
-    sums[place] += pair.b - pair.a - mean;
-    ++sizes[place];
-  }
+Interval bootstrapped(std::span<const Cluster> clusters, double mean) {
   std::mt19937_64 random(kSeed);
   std::vector<double> means;
   for (std::size_t r = 0; r < kResamples; ++r) {
     double sum = 0, count = 0;
-    for (std::size_t i = 0; i < sums.size(); ++i) {
-      const auto drawn = static_cast<std::size_t>((static_cast<unsigned __int128>(random()) * sums.size()) >> 64);
-      sum += sums[drawn];
-      count += static_cast<double>(sizes[drawn]);
+    for (std::size_t i = 0; i < clusters.size(); ++i) {
+      const auto drawn = static_cast<std::size_t>((static_cast<unsigned __int128>(random()) * clusters.size()) >> 64);
+      sum += clusters[drawn].sum;
+      count += clusters[drawn].count;
     }
     means.push_back(mean + sum / count);
   }
@@ -79,13 +66,15 @@ bool is_binary(std::span<const Pair> pairs) {
                              [](const Pair& one) { return (one.a == 0 || one.a == 1) && (one.b == 0 || one.b == 1); });
 }
 
-void add_errors(PairedResult& result, std::span<const Pair> pairs, bool clustered) {
-  const std::vector<double> sums = cluster_sums(pairs, result.difference, clustered);
-  if (sums.size() < 2) return;
-  const double n = static_cast<double>(result.n), groups = static_cast<double>(sums.size());
-  const double error = std::sqrt(square_sum(sums) * groups / (groups - 1)) / n;
+void add_errors(PairedResult& result, std::span<const Pair> pairs) {
+  const std::vector<Cluster> clusters = clusters_of(pairs, result.difference);
+  if (clusters.size() < 2) return;
+  double squares = 0;
+  for (const Cluster& cluster : clusters) squares += cluster.sum * cluster.sum;
+  const double n = static_cast<double>(result.n), groups = static_cast<double>(clusters.size());
+  const double error = std::sqrt(squares * groups / (groups - 1)) / n;
   result.stderr_ = error;
-  result.bootstrap = bootstrapped(pairs, result.difference, clustered);
+  result.bootstrap = bootstrapped(clusters, result.difference);
   const double reach = z_of(kLevel) + z_of(kPower);
   if (error > 0) result.detectable = reach * error;
   if (error > 0 && result.difference != 0)
@@ -141,7 +130,7 @@ PairedResult compare_pairs(std::span<const Pair> pairs, bool clustered) {
   result.a = a / n;
   result.b = b / n;
   result.difference = b / n - a / n;
-  add_errors(result, pairs, clustered);
+  add_errors(result, pairs);
   if (result.test == "mcnemar") {
     const auto both = static_cast<std::size_t>(
         std::ranges::count_if(pairs, [](const Pair& one) { return one.a == 1 && one.b == 1; }));

@@ -35,7 +35,7 @@ struct PairedResult {
       documents_needed;  ///< to find the difference that was seen so; absent where it is 0, or nothing varies
 };
 
-/// `clustered`: pairs' clusters count; without, McNemar's test serves where all values are 0 or 1.
+/// `clustered`: the pairs have clusters, which McNemar's test knows nothing of; it serves where all values are 0 or 1.
 PairedResult compare_pairs(std::span<const Pair> pairs, bool clustered);
 
 /// Two-sided, of documents that only one side has right.

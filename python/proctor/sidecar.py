@@ -13,14 +13,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib
-import json
 import os
 import resource
 import signal
 import sys
 from typing import Any
 
-from proctor.refused import Refused, told
+from proctor.line_service import serve
 
 Json = dict[str, Any]
 MOST_BYTES = 2 << 30
@@ -76,22 +75,14 @@ def confine(parent: int) -> None:
 
 def main() -> None:
     confine(int(sys.argv[2]))
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    os.dup2(2, 1)  # what a library prints is no answer
     sidecar = Sidecar()
-    for line in sys.stdin:
-        try:
-            answer = sidecar.answer(json.loads(line))
-        except Refused as error:
-            answer = {"error": str(error)}
-        except MemoryError:
-            answer = {"error": f"{sidecar.subject}: needs more than {MOST_BYTES >> 30} GiB"}
-        except RecursionError:
-            answer = {"error": f"{sidecar.subject}: calls itself without end"}
-        except Exception as error:
-            answer = {"error": told(error)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+
+    def explain(error: Exception) -> Json | None:
+        if isinstance(error, MemoryError):
+            return {"error": f"{sidecar.subject}: needs more than {MOST_BYTES >> 30} GiB"}
+        return {"error": f"{sidecar.subject}: calls itself without end"} if isinstance(error, RecursionError) else None
+
+    serve(sidecar.answer, explain)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ by {"done": the summary}. Each answer may have "notes". An {"error": why} ends t
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import sys
 from typing import Any
+
+from proctor.line_service import serve
 
 Json = dict[str, Any]
 PR_SET_PDEATHSIG = 1
@@ -25,7 +26,6 @@ class Planner:
         self.project: Any = None
         self.steps: Any = None
         self.told = 0
-        self.held: Any = None
 
     def answer(self, request: Json) -> Json:
         if "hello" in request:
@@ -37,8 +37,7 @@ class Planner:
 
         self.project = Project(Options(**{**given, "models": tuple(given.get("models", ()))}))
         self.trial = self.project.prepare()
-        self.held = self.project.held()
-        self.held.__enter__()
+        self.project.hold()
         if self.project.done:
             return self.with_notes({"done": self.project.summary()})
         self.project.begin(self.trial)
@@ -58,31 +57,20 @@ class Planner:
         return {**answer, "notes": notes}
 
 
+def explain(error: Exception) -> Json | None:
+    if isinstance(error, ImportError):
+        package = str(error.name or error).partition(".")[0]
+        return {"error": str(error), "missing": PACKAGES.get(package, package)}
+    if isinstance(error, OSError):
+        return {"error": f"{error.filename or 'the project'}: {error.strerror}"}
+    return {"error": "there is no memory left for the project's tables"} if isinstance(error, MemoryError) else None
+
+
 def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != int(sys.argv[2]):
         sys.exit("autorag: who started it has gone")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-    os.dup2(2, 1)  # what a library prints is no answer
-    planner = Planner()
-    from proctor.refused import Refused, told
-
-    for line in sys.stdin:
-        try:
-            answer = planner.answer(json.loads(line))
-        except Refused as error:
-            answer = {"error": str(error)}
-        except ImportError as error:
-            package = str(error.name or error).partition(".")[0]
-            answer = {"error": str(error), "missing": PACKAGES.get(package, package)}
-        except OSError as error:
-            answer = {"error": f"{error.filename or 'the project'}: {error.strerror}"}
-        except MemoryError:
-            answer = {"error": "there is no memory left for the project's tables"}
-        except Exception as error:
-            answer = {"error": told(error)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+    serve(Planner().answer, explain)
 
 
 if __name__ == "__main__":

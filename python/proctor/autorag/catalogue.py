@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proctor.autorag.errors import nearest
+
 Params = Mapping[str, Any]
 
 # In the order of a pipeline.
@@ -278,3 +280,14 @@ BY_NAME = {name: one for one in MODULES for name in (one.name, one.class_name)}
 
 def find_module(name: str) -> ModuleType | None:
     return BY_NAME.get(name)
+
+
+def module_of(node: str, name: str) -> ModuleType:
+    """Throws ParameterError where there is none for such a node."""
+    found = find_module(name)
+    if not found or node not in found.nodes:
+        of_node = [one.name for one in MODULES if node in one.nodes]
+        raise ParameterError(f"module_type '{name}' is none of {node}{nearest(name, of_node)} (it has {', '.join(of_node)})")
+    if found.missing:
+        raise ParameterError(f"{name} {found.missing}")
+    return found

@@ -9,7 +9,7 @@ from typing import Any
 from proctor.autorag import metrics, strategy
 from proctor.autorag.catalogue import EXPANSION_PARAMS, Model, ParameterError, embedder, find_module, number, text, whole
 from proctor.autorag.config import Combo, Config, Node, combinations_of
-from proctor.autorag.errors import ConfigError, nearest
+from proctor.autorag.errors import ConfigError, Omissions, nearest
 from proctor.autorag.passages import NORMALIZE, as_datetime
 from proctor.autorag.stages import MOST_HITS
 
@@ -57,8 +57,9 @@ class Checked:
 
 class Checker:
     def __init__(self, config: Config, skip_unknown: bool):
-        self.config, self.skip_unknown = config, skip_unknown
+        self.config = config
         self.notes = config.notes
+        self.omissions = Omissions(skip_unknown, config.notes)
 
     def nodes(self) -> dict[str, Checked]:
         """By node type, in the order of the file."""
@@ -94,7 +95,7 @@ class Checker:
         candidates = [Candidate(combo, model) for combo, model in self.models(node)]
         if not candidates:
             raise ConfigError(f"{node.where}: {node.type} has no module left")
-        kept = metrics.check(node.metrics, node.type, node.where, self.skip_unknown, self.notes)
+        kept = metrics.check(node.metrics, node.type, node.where, self.omissions)
         checked = Checked(node, candidates, kept)
         self.parameter(node.where, checked.embedders)
         one_that_need_not = len(candidates) == 1 and node.type in ("query_expansion", "prompt_maker")
@@ -108,10 +109,7 @@ class Checker:
             try:
                 yield combo, self.model(node.type, combo)
             except ParameterError as error:
-                why = f"{combo.type.name}: {error}"
-                if not self.skip_unknown:
-                    raise ConfigError(f"{combo.where}: {why}; --skip-unknown leaves out what is not there") from error
-                self.notes.append(f"{combo.where}: left out: {why}")
+                self.omissions.leave_out(combo.where, f"{combo.type.name}: {error}")
 
     def model(self, node: str, combo: Combo) -> Model | None:
         self.check_parameters(node, combo)
@@ -166,10 +164,7 @@ class Checker:
                 try:
                     out.append(Candidate(combo, self.model(of, combo)))
                 except ParameterError as error:
-                    why = f"{key}: {combo.type.name}: {error}"
-                    if not self.skip_unknown:
-                        raise ConfigError(f"{node.where}: {why}; --skip-unknown leaves out what is not there") from error
-                    self.notes.append(f"{node.where}: left out: {why}")
+                    self.omissions.leave_out(node.where, f"{key}: {combo.type.name}: {error}")
         if not out:
             raise ConfigError(f"{node.where}: {key} has no module left")
         return out

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from proctor.autorag.catalogue import MODULES, NODES, ModuleType, find_module
-from proctor.autorag.errors import ConfigError, nearest
+from proctor.autorag.catalogue import NODES, ModuleType, ParameterError, module_of
+from proctor.autorag.errors import ConfigError, Omissions, nearest
 
 Params = dict[str, Any]
 VARIABLE = re.compile(r"\$\{([^}]+)\}")
@@ -89,9 +89,9 @@ class Reader:
     """Reads one file; `skip_unknown` leaves out modules that are not there, with a note."""
 
     def __init__(self, path: Path, project: Path, skip_unknown: bool, environment: Mapping[str, str] = os.environ):
-        self.path, self.skip_unknown = path, skip_unknown
+        self.path = path
         self.environment = {**environment, "PROJECT_DIR": str(project)}
-        self.notes: list[str] = []
+        self.omissions = Omissions(skip_unknown, [])
 
     def read(self) -> Config:
         try:
@@ -112,7 +112,7 @@ class Reader:
             if not isinstance(entry, Map) or "name" not in entry:
                 raise ConfigError(f"{self.at(entry)}: vectordb: expected a list of {{name, db_type, embedding_model, ...}}")
             vectordbs[entry["name"]] = self.resolved(entry)
-        return Config(self.path, text, lines, vectordbs, self.notes)
+        return Config(self.path, text, lines, vectordbs, self.omissions.notes)
 
     def at(self, thing: Any) -> str:
         return f"{self.path}:{getattr(thing, 'line', 1)}"
@@ -162,19 +162,12 @@ class Reader:
             raise ConfigError(f"{where}: expected module_type in each of the modules")
         params = {**node_params, **tree}
         name = params.pop("module_type")
-        found = find_module(str(name))
-        if not found or node not in found.nodes:
-            of_node = [one.name for one in MODULES if node in one.nodes]
-            return self.leave_out(where, f"module_type '{name}' is none of {node}{nearest(str(name), of_node)} (it has {', '.join(of_node)})")
-        if found.missing:
-            return self.leave_out(where, f"{name} {found.missing}")
+        try:
+            found = module_of(node, str(name))
+        except ParameterError as error:
+            self.omissions.leave_out(where, str(error))
+            return []
         return [Combo(found, *both, where) for both in self.combinations(params)]
-
-    def leave_out(self, where: str, why: str) -> list[Combo]:
-        if not self.skip_unknown:
-            raise ConfigError(f"{where}: {why}; --skip-unknown leaves out what is not there")
-        self.notes.append(f"{where}: left out: {why}")
-        return []
 
     def combinations(self, params: Params) -> list[tuple[Params, Params]]:
         """Each combination twice: as it is used, and as it is shown."""
@@ -228,10 +221,9 @@ def combinations_of(params: Params, node: str, where: str) -> list[Combo]:
     """Of a module that a strategy names (retrieval_modules, generator_modules)."""
     params = dict(params)
     name = params.pop("module_type", None)
-    found = find_module(str(name))
-    if not found or node not in found.nodes:
-        raise ConfigError(f"{where}: module_type '{name}' is none of {node}{nearest(str(name), [one.name for one in MODULES if node in one.nodes])}")
-    if found.missing:
-        raise ConfigError(f"{where}: {name} {found.missing}")
+    try:
+        found = module_of(node, str(name))
+    except ParameterError as error:
+        raise ConfigError(f"{where}: {error}") from error
     axes = [[(key, one) for one in (value if isinstance(value, list) else [value])] for key, value in params.items()]
     return [Combo(found, dict(chosen), dict(chosen), where) for chosen in itertools.product(*axes)]

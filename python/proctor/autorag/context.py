@@ -75,9 +75,6 @@ class Context:
     def outcome_of(self, checked: Checked, results: list[Columns], seconds: list[float]) -> Outcome:
         return Outcome(results, [one / self.rows for one in seconds], [shown(one) for one in checked.candidates])
 
-    def with_measured(self, checked: Checked, results: list[tuple[Columns, float]]) -> Outcome:
-        return self.outcome_of(checked, [one for one, _ in results], [one for _, one in results])
-
     def here(self, key: str, compute: Callable[[], Any]) -> tuple[Any, float]:
         """What this process computes itself; its seconds are kept, so that a trial taken up again finds the same."""
         begin = time.perf_counter()

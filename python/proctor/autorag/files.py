@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas
 
+from proctor.whole_files import write_by, write_text
+
 Columns = dict[str, list[Any]]
-
-
-def write_by(path: Path, write: Callable[[Path], Any]) -> None:
-    """A crash leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        write(partial)
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    write_by(path, lambda partial: partial.write_text(text, encoding="utf-8", newline="\n"))
 
 
 def write_json(path: Path, value: Any) -> None:

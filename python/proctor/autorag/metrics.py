@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from proctor.autorag.catalogue import Model, embedder
-from proctor.autorag.errors import ConfigError, nearest
+from proctor.autorag.errors import Omissions, nearest
 
 Value = float | None
 Groups = list[list[str]]
@@ -174,7 +174,7 @@ def named(metric: Any) -> tuple[str, dict[str, Any]]:
     return metric, {}
 
 
-def check(metrics: list[Any], node: str, where: str, skip_unknown: bool, notes: list[str]) -> list[Any]:
+def check(metrics: list[Any], node: str, where: str, omissions: Omissions) -> list[Any]:
     """Those that can be computed. Throws ConfigError for another, unless it may be left out."""
     kept = []
     for metric in metrics:
@@ -189,12 +189,10 @@ def check(metrics: list[Any], node: str, where: str, skip_unknown: bool, notes: 
             why = f"metric {name} {ELSEWHERE[name]}"
         else:
             why = f"metric '{name}' is none of {node}{nearest(str(name), list(table))} (it has {', '.join(table)})"
-        if not why:
+        if why:
+            omissions.leave_out(where, why)
+        else:
             kept.append(metric)
-            continue
-        if not skip_unknown:
-            raise ConfigError(f"{where}: {why}; --skip-unknown leaves out what is not there")
-        notes.append(f"{where}: left out: {why}")
     return kept
 
 
@@ -212,7 +210,7 @@ def why_not(name: str) -> str:
 
 
 def rows_of(metric: Any, truths: list[Any], found: list[Any]) -> list[Value]:
+    """Of each row; of a metric by vectors, see text_nodes.text_columns."""
     name, params = named(metric)
-    """Of each row; of a metric by vectors, see Trial.text_columns."""
     function = functools.partial({**RETRIEVAL, **CONTENTS, **GENERATION}[name], **params)
     return [function(truth, one) if is_there(truth) and is_there(one) else None for truth, one in zip(truths, found, strict=True)]

@@ -26,7 +26,7 @@ from proctor.autorag.passages import (
 )
 
 
-def by_retrieval(context: Context, checked: Checked, previous: Columns, outcome: Outcome, places: list[int]) -> Steps:
+def by_retrieval(context: Context, checked: Checked, outcome: Outcome, places: list[int]) -> Steps:
     """Each combination's queries by each retrieval module of the strategy; the best module speaks for the combination."""
     queries = [one for i in places for one in outcome.results[i]["queries"]]
     truth = context.qa["retrieval_gt"] * len(places)
@@ -60,7 +60,7 @@ def merged(context: Context, candidate: Candidate, lists: list[Hits]) -> Hits:
 def fuse(context: Context, checked: Checked, previous: Columns) -> Steps:
     """Every weight of each module is tried; the best by the strategy, by default normalize_mean, speaks for it."""
     yield from ()
-    outcome = context.with_measured(checked, [])
+    outcome = context.outcome_of(checked, [], [])
     for i, one in enumerate(checked.candidates):
         (weight, columns), seconds = context.here(f"hybrid_retrieval/{i}", functools.partial(best_weight, context, checked, one, previous))
         outcome.results.append(columns)
@@ -101,7 +101,7 @@ def rerank(context: Context, checked: Checked, previous: Columns) -> Steps:
             ordered, spent = [newest_first(row, context.times(row)) for row in hits], 0.0
         else:
             ordered, spent = hits, 0.0
-        results.append(passage_columns([row.pick(range(min(one.params["top_k"], len(row.ids)))) for row in ordered]))
+        results.append(passage_columns([row.first(one.params["top_k"]) for row in ordered]))
         seconds.append(spent)
     return context.outcome_of(checked, results, seconds)
 
@@ -116,7 +116,7 @@ def augment(context: Context, checked: Checked, previous: Columns) -> Steps:
         if one.model:
             rows = [Hits(ids, context.corpus.contents_of(ids), near) for ids, near in zip(wider[i], cosines[i], strict=True)]
             rows = [row.pick(by_score(row.scores)) for row in rows]
-        results.append(passage_columns([row.pick(range(min(one.params["top_k"], len(row.ids)))) for row in rows]))
+        results.append(passage_columns([row.first(one.params["top_k"]) for row in rows]))
     return context.outcome_of(checked, results, context.model_seconds(checked))
 
 

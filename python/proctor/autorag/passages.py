@@ -20,6 +20,9 @@ class Hits:
     def pick(self, places: Sequence[int]) -> Hits:
         return Hits([self.ids[i] for i in places], [self.contents[i] for i in places], [self.scores[i] for i in places])
 
+    def first(self, count: int) -> Hits:
+        return Hits(self.ids[:count], self.contents[:count], self.scores[:count])
+
 
 def by_score(scores: Sequence[float], reverse: bool = True) -> list[int]:
     """Places in the order of their scores; equal ones keep theirs."""
@@ -33,12 +36,11 @@ def shares(queries: int, top_k: int) -> list[int]:
 def together(lists: list[Hits], top_k: int) -> Hits:
     """Each query's best share of top_k, sorted by score; a passage that two have found stands there twice."""
     if len(lists) == 1:
-        return lists[0].pick(range(min(top_k, len(lists[0].ids))))
+        return lists[0].first(top_k)
     merged = Hits([], [], [])
     for hits, share in zip(lists, shares(len(lists), top_k), strict=True):
-        merged.ids += hits.ids[:share]
-        merged.contents += hits.contents[:share]
-        merged.scores += hits.scores[:share]
+        best = hits.first(share)
+        merged = Hits(merged.ids + best.ids, merged.contents + best.contents, merged.scores + best.scores)
     return merged.pick(by_score(merged.scores))
 
 

@@ -9,8 +9,6 @@ import datetime
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,11 @@ from proctor.autorag.config import Config, Reader
 from proctor.autorag.context import Context
 from proctor.autorag.dataset import Columns, Corpus, check_ground_truth, read_corpus, read_qa
 from proctor.autorag.errors import ConfigError
-from proctor.autorag.files import frame, read_json, write_by, write_json, write_parquet, write_text
+from proctor.autorag.files import frame, read_json, write_json, write_parquet
 from proctor.autorag.models import Models
 from proctor.autorag.stages import Stages
 from proctor.autorag.trial import Trial
+from proctor.whole_files import write_by, write_text
 
 
 @dataclass(frozen=True)
@@ -48,16 +47,14 @@ class Project:
         self.name = ""  # of the trial
         self.done = False
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """By this process alone."""
+    def hold(self) -> None:
+        """By this process alone, as long as it lives."""
         (self.folder / "proctor").mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "proctor/lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise ConfigError(f"{self.folder}: another proctor autorag works in this project") from error
-            yield
+        self.lock = open(self.folder / "proctor/lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(f"{self.folder}: another proctor autorag works in this project") from error
 
     def prepare(self) -> Trial:
         """Everything is read and checked before anything is written."""

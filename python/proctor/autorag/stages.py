@@ -7,6 +7,7 @@ combinations that differ in top_k, say, load and compute once.
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
 import json
 import re
@@ -18,9 +19,10 @@ from typing import Any
 from proctor.autorag.catalogue import Model
 from proctor.autorag.dataset import Columns, Corpus
 from proctor.autorag.errors import ConfigError
-from proctor.autorag.files import write_json, write_lines, write_text
+from proctor.autorag.files import write_json, write_lines
 from proctor.autorag.passages import Hits
 from proctor.results import Run
+from proctor.whole_files import write_text
 
 MOST_HITS = 100  # of a ranking, as many as its sample line has
 Row = dict[str, Any]
@@ -45,6 +47,7 @@ class Stage:
     def name_of(self, model: Model) -> str:
         return next(name for name, one in self.modules.items() if one.module == model.module)
 
+    @functools.cached_property
     def seconds(self) -> dict[str, float]:
         """Of each module, loading and computing over all of its visits, shared alike by its tasks; of one without a model nothing."""
         spent = dict.fromkeys(self.modules, 0.0)
@@ -81,11 +84,11 @@ class Stages:
     folder_of: Callable[[str], str]  # of a model's name
     dtype: str = ""
     count: int = 0
-    last: Stage | None = None  # that ran
+    last: Stage | None = None
 
     def stage(self, name: str, models: list[Model], tasks: dict[str, Row]) -> Stage:
         """`tasks` are answered by every module, but those of a task of its own (`only`)."""
-        folder = self.root / f"{self.count:02d}-{name}"
+        folder = self.next_folder(name)
         self.count += 1
         named = dict(zip(names_of(models), models, strict=True))
         modules, counts = [], {}
@@ -101,7 +104,8 @@ class Stages:
         for task, row in tasks.items():
             write_json(folder / f"{task}.yaml", {"task": task, **{key: value for key, value in row.items() if key != "only"}})
         write_json(folder / "suite.yaml", {"suite": name, "modules": modules, "tasks": [f"{task}.yaml" for task in tasks]})
-        return Stage(folder, named, counts)
+        self.last = Stage(folder, named, counts)
+        return self.last
 
     def next_folder(self, name: str) -> Path:
         return self.root / f"{self.count:02d}-{name}"
@@ -117,7 +121,7 @@ class Stages:
         if not (whole := self.root / "corpus.jsonl").is_file():  # for all steps that search it
             write_lines(whole, [{"_id": self.passage_id(i), "text": text} for i, text in enumerate(self.corpus.contents)])
         write_lines(folder / "queries.jsonl", rows)
-        write_text(folder / "qrels.tsv", "".join(self.judgments(rows, truth)))
+        write_text(folder / "qrels.tsv", "".join(self.judgments(queries, truth)))
         task = {"type": "retrieval", "data": {"corpus": "../corpus.jsonl", "queries": "queries.jsonl", "qrels": "qrels.tsv"}, "query": "{{text}}",
                 "document": "{{text}}", "metrics": [f"recall_{MOST_HITS}"]}
         stage = self.stage(name, distinct, {"find": task})
@@ -127,19 +131,18 @@ class Stages:
             lines = {line["doc"]["_id"]: line["ranking"] for line in stage.samples(key, "find")}
             lexical = model.module["kind"] == "bm25"
             found[key] = [[self.hits(lines[f"{r}-{q}"], lexical) for q in range(len(texts))] for r, texts in enumerate(queries)]
-        self.last = stage
         return [found[stage.name_of(model)] for model in models]
 
     def passage_id(self, place: int) -> str:
         """Of equal scores the greater id comes first."""
         return f"{place:09d}"
 
-    def judgments(self, rows: list[Row], truth: list[list[list[str]]]) -> Iterator[str]:
-        for row in rows:
-            groups = truth[int(row["_id"].split("-")[0])]
+    def judgments(self, queries: list[list[str]], truth: list[list[list[str]]]) -> Iterator[str]:
+        for r, (texts, groups) in enumerate(zip(queries, truth, strict=True)):
             known = sorted({self.corpus.places[one] for group in groups for one in group})
-            for place in known or [0]:  # a query without a judgment is not asked
-                yield f"{row['_id']}\t{self.passage_id(place)}\t{int(bool(known))}\n"
+            for q in range(len(texts)):
+                for place in known or [0]:  # a query without a judgment is not asked
+                    yield f"{r}-{q}\t{self.passage_id(place)}\t{int(bool(known))}\n"
 
     def hits(self, ranking: list[list[Any]], lexical: bool) -> Hits:
         found = [(score, int(one)) for one, score in ranking]
@@ -174,7 +177,6 @@ class Stages:
         for key in stage.modules:
             of_row = {line["doc"]["_id"]: dict(line["ranking"]) for line in stage.samples(key, "order")}
             scored[key] = [[of_row[str(r)][places[one]] for one in row] for r, row in enumerate(rows)]
-        self.last = stage
         return [scored[stage.name_of(model)] for model in models]
 
     def cosines(self, name: str, models: list[Model], queries: list[str], contents: list[list[list[str]]]) -> Generator[Stage, None, list[list[list[float]]]]:
@@ -202,7 +204,6 @@ class Stages:
             values = [line["cosine"] for line in stage.samples(stage.name_of(model), f"near{i}")]
             pairs = wanted[f"near{i}"]
             out.append([[values[pairs[r, text]] for text in row] for r, row in enumerate(rows)])
-        self.last = stage
         return out
 
     def compress(self, name: str, models: list[Model], queries: list[str], contents: list[list[str]]) -> Generator[Stage, None, list[list[str]]]:
@@ -220,7 +221,6 @@ class Stages:
             of_model.append(key)
         stage = self.stage(name, distinct, tasks)
         yield stage
-        self.last = stage
         return [[line["filtered_resps"][0] for line in stage.samples(stage.name_of(model), key)]
                 for model, key in zip(models, of_model, strict=True)]
 
@@ -235,14 +235,15 @@ class Stages:
         written: dict[str, str] = {}
         for model, texts in zip(models, prompts, strict=True):
             asked = json.dumps([model.task, texts], sort_keys=True)
-            data = written.setdefault(asked, f"requests{len(written)}.jsonl")
-            write_lines(folder / data, [{"type": "generate_until", "context": text, "logprobs": True, **model.task} for text in texts])
+            if asked not in written:
+                written[asked] = f"requests{len(written)}.jsonl"
+                write_lines(folder / written[asked], [{"type": "generate_until", "context": text, "logprobs": True, **model.task} for text in texts])
+            data = written[asked]
             key = f"{data.removesuffix('.jsonl')}-{distinct.index(Model(model.module))}"
             tasks[key] = {"type": "requests", "data": data, "only": Model(model.module)}
             of_model.append(key)
         stage = self.stage(name, distinct, tasks)
         yield stage
-        self.last = stage
         out = []
         for model, key in zip(models, of_model, strict=True):
             rows = stage.responses(stage.name_of(model), key)
@@ -251,9 +252,9 @@ class Stages:
         return out
 
     def seconds(self, model: Model) -> float:
-        """Of a model's module in the stage that ran last."""
+        """Of a model's module in the last stage, which has run."""
         assert self.last
-        return self.last.seconds()[self.last.name_of(model)]
+        return self.last.seconds[self.last.name_of(model)]
 
 
 def numbered(texts: list[str]) -> Iterator[tuple[str, int]]:

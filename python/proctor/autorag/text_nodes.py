@@ -52,7 +52,7 @@ def make_prompts(context: Context, checked: Checked, previous: Columns) -> Steps
     yield from ()
     contents = context.passages(previous, "retrieved_contents")
     made = [context.here(f"prompt_maker/{i}", functools.partial(prompts_of, context, one, previous, contents)) for i, one in enumerate(checked.candidates)]
-    outcome = context.with_measured(checked, [({"prompts": prompts}, seconds) for prompts, seconds in made])
+    outcome = context.outcome_of(checked, [{"prompts": prompts} for prompts, _ in made], [seconds for _, seconds in made])
     tokens = prompt_tokens(context, checked, outcome)
     outcome.more = {"average_prompt_token": tokens} if tokens else {}
     return outcome
@@ -87,7 +87,7 @@ def prompt_tokens(context: Context, checked: Checked, outcome: Outcome) -> list[
     return [sum(len(tokenizer.encode(one).ids) for one in rows) / context.rows for rows in texts]
 
 
-def by_generation(context: Context, checked: Checked, previous: Columns, outcome: Outcome, places: list[int]) -> Steps:
+def by_generation(context: Context, checked: Checked, outcome: Outcome, places: list[int]) -> Steps:
     """All combinations' prompts by each generator of the strategy; the best generator over all of them speaks for each."""
     prompts = [one for i in places for one in outcome.results[i]["prompts"]]
     answers, _ = yield from generate(context, "prompt_maker-generator", checked.helpers, [prompts] * len(checked.helpers))

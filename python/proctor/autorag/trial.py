@@ -13,9 +13,10 @@ from proctor.autorag import metrics, passage_nodes, strategy, text_nodes
 from proctor.autorag.checked import Checked
 from proctor.autorag.context import Context, Outcome, Steps
 from proctor.autorag.dataset import Columns
-from proctor.autorag.files import write_by, write_csv, write_parquet
+from proctor.autorag.files import write_csv, write_parquet
 from proctor.autorag.passage_nodes import by_retrieval
 from proctor.autorag.text_nodes import by_generation, text_columns
+from proctor.whole_files import write_by
 
 PASSAGES = ("retrieved_contents", "retrieved_ids", "retrieve_scores")
 HANDLERS: dict[str, Callable[[Context, Checked, Columns], Steps]] = {
@@ -65,11 +66,12 @@ class Trial:
     def node(self, checked: Checked, previous: Columns, folder: Path) -> Steps:
         kind = checked.node.type
         outcome = yield from HANDLERS[kind](self.context, checked, previous)
-        evaluated = yield from self.evaluated(checked, previous, outcome)
+        places = self.within_thresholds(checked, outcome)
+        evaluated = yield from self.evaluated(checked, outcome, places)
         for i, columns in enumerate(outcome.results):
             own = columns if kind in ("prompt_maker", "query_expansion") else {**columns, **evaluated.get(i, {})}
             write_parquet(folder / f"{i}.parquet", own)
-        best = self.best(checked, outcome, evaluated)
+        best = self.best(checked, evaluated, places)
         after = self.after(checked, previous, outcome.results[best], evaluated.get(best, {}))
         write_parquet(folder / f"best_{best}.parquet", after)
         write_csv(folder / "summary.csv", self.summary(checked, outcome, evaluated, best))
@@ -81,14 +83,14 @@ class Trial:
             "best_execution_time": outcome.seconds[best],
         }
 
-    def evaluated(self, checked: Checked, previous: Columns, outcome: Outcome) -> Steps:
-        """Of each combination that takes part, its metrics' columns."""
-        kind, places = checked.node.type, self.within_thresholds(checked, outcome)
+    def evaluated(self, checked: Checked, outcome: Outcome, places: list[int]) -> Steps:
+        """Of each combination that is measured, its metrics' columns; where others measure it, of those at `places` alone."""
+        kind = checked.node.type
         if kind in ("query_expansion", "prompt_maker"):
             if len(outcome.results) == 1:
                 return {}
             by = by_retrieval if kind == "query_expansion" else by_generation
-            return (yield from by(self.context, checked, previous, outcome, places))
+            return (yield from by(self.context, checked, outcome, places))
         if kind == "generator":
             columns = yield from text_columns(self.context, checked.metrics, self.context.qa["generation_gt"], [one["generated_texts"] for one in outcome.results])
             return dict(enumerate(columns))
@@ -108,9 +110,8 @@ class Trial:
             return kept
         return strategy.within(tokens, limits.get("token_threshold"), kept) if tokens is not None else kept
 
-    def best(self, checked: Checked, outcome: Outcome, evaluated: dict[int, Columns]) -> int:
-        places = [i for i in self.within_thresholds(checked, outcome) if i in evaluated]
-        return places[strategy.best([evaluated[i] for i in places], checked.best_by)] if places else 0
+    def best(self, checked: Checked, evaluated: dict[int, Columns], places: list[int]) -> int:
+        return places[strategy.best([evaluated[i] for i in places], checked.best_by)] if evaluated else 0
 
     def summary(self, checked: Checked, outcome: Outcome, evaluated: dict[int, Columns], best: int) -> Columns:
         kind, count = checked.node.type, len(outcome.results)

@@ -19,6 +19,7 @@ from typing import Any
 
 from proctor import binaries
 from proctor.model_folder import NoModelError, find_model
+from proctor.whole_files import write_text
 
 log = logging.getLogger("lm_eval.proctor")
 STOPPED_EARLY = 75
@@ -143,16 +144,6 @@ def weights(folder: Path) -> list[list[Any]]:
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(folder.glob("*.safetensors"))]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """A crash leaves the old file or the new one."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
 @contextmanager
 def forwarding(process: subprocess.Popen) -> Iterator[None]:
     """USR1 and TERM to this process are meant for proctor, which drains; a terminal's Ctrl-C reaches it by itself."""
@@ -220,9 +211,9 @@ class Runner:
         threads = self.settings.cpu_threads
         suite = {"suite": self.harness, "modules": [self.settings.module(self.folder)], "tasks": ["task.yaml"],
                  **({"machine": {"cpu_threads": threads}} if threads is not None else {})}
-        write_atomically(directory / "requests.jsonl", requests)
-        write_atomically(directory / "task.yaml", json.dumps({"task": kind, "type": "requests", "data": "requests.jsonl"}) + "\n")
-        write_atomically(directory / "suite.yaml", json.dumps(suite, ensure_ascii=False, indent=1) + "\n")
+        write_text(directory / "requests.jsonl", requests)
+        write_text(directory / "task.yaml", json.dumps({"task": kind, "type": "requests", "data": "requests.jsonl"}) + "\n")
+        write_text(directory / "suite.yaml", json.dumps(suite, ensure_ascii=False, indent=1) + "\n")
         return directory
 
     def command(self, directory: Path) -> list[str]:
