@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "orchestrator/report/run_files.h"
 #include "orchestrator/suite/yaml_fields.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/input_file.h"
@@ -20,27 +21,17 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-struct SampleFile {
-  std::string module, task;
-  fs::path path;
-};
-
-std::vector<SampleFile> sample_files(const fs::path& root) {
-  std::vector<SampleFile> files;
-  std::error_code none;
-  for (const auto& module : fs::directory_iterator(root / "samples", none))
-    for (const auto& file : fs::directory_iterator(module.path(), none))
-      if (file.path().extension() == ".jsonl")
-        files.push_back({module.path().filename().string(), file.path().stem().string(), file.path()});
-  std::ranges::sort(files, {}, &SampleFile::path);
+std::vector<AnsweredFile> sample_files(const fs::path& root) {
+  std::vector<AnsweredFile> files = RunFiles(root).answered();
+  std::erase_if(files, [](const AnsweredFile& file) { return !file.scored; });
   return files;
 }
 
 /// Throws where `wanted` is none of them.
-void refuse_unknown(const std::string& wanted, const std::vector<SampleFile>& files, std::string SampleFile::*name,
+void refuse_unknown(const std::string& wanted, const std::vector<AnsweredFile>& files, std::string AnsweredFile::*name,
                     const char* what) {
   std::set<std::string> names;
-  for (const SampleFile& file : files) names.insert(file.*name);
+  for (const AnsweredFile& file : files) names.insert(file.*name);
   if (wanted.empty() || names.contains(wanted)) return;
   const std::string near = nearest(wanted, names);
   std::string all;
@@ -82,7 +73,7 @@ void put_text(std::ostream& out, const char* head, const std::string& text) {
   } while (begin <= text.size());
 }
 
-void put_sample(std::ostream& out, const SampleFile& file, const Json& line) {
+void put_sample(std::ostream& out, const AnsweredFile& file, const Json& line) {
   out << "== " << file.module << " / " << file.task << ", document " << line.value("doc_id", Json()).dump();
   if (const Json filter = line.value("filter", Json()); filter.is_string() && filter != "none")
     out << ", filter " << filter.get<std::string>();
@@ -121,11 +112,11 @@ void put_sample(std::ostream& out, const SampleFile& file, const Json& line) {
 }  // namespace
 
 void show_samples(const SamplesView& view, std::ostream& out) {
-  const std::vector<SampleFile> files = sample_files(view.directory);
-  refuse_unknown(view.task, files, &SampleFile::task, "task");
-  refuse_unknown(view.module, files, &SampleFile::module, "module");
+  const std::vector<AnsweredFile> files = sample_files(view.directory);
+  refuse_unknown(view.task, files, &AnsweredFile::task, "task");
+  refuse_unknown(view.module, files, &AnsweredFile::module, "module");
   std::size_t shown = 0, all = 0;
-  for (const SampleFile& file : files) {
+  for (const AnsweredFile& file : files) {
     if ((!view.task.empty() && file.task != view.task) || (!view.module.empty() && file.module != view.module))
       continue;
     if (const auto why = why_no_file(file.path.string())) throw EnvironmentError(file.path.string() + ": " + *why);

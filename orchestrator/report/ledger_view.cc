@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
 
 #include "orchestrator/base/formatted.h"
 #include "sharding/protocol/wording.h"
@@ -60,10 +62,15 @@ struct Totals {
   double share(double part) const { return run + teardown > 0 ? 100 * part / (run + teardown) : 0; }
 };
 
+/// Joules that its device took meanwhile, where somebody measured them.
+std::optional<double> energy_of(const LedgerRow& row) { return row.outside ? row.outside->energy_j : std::nullopt; }
+
 /// What all visits of a module come to.
 struct ModuleTotals {
   double load = 0, run = 0, teardown = 0, tokenize = 0, products = 0, tokens = 0, flops = 0, peak = 0;
-  double images = 0, vision = 0;
+  double images = 0, vision = 0, device = 0;
+  std::set<VisitId> visits = {};
+  std::optional<double> energy = {};  // joules, of the visits whose energy somebody measured
   bool guest = false;
   double timed = 0;  // run seconds of the visits whose products were timed
 };
@@ -109,10 +116,15 @@ Json module_totals(const std::vector<LedgerLine>& lines) {
     module.peak = std::max(module.peak, static_cast<double>(line.row.allocated_peak));
     module.guest = line.row.guest;
     if (line.row.products_s > 0) module.timed += line.row.run_s;
+    module.visits.insert(line.visit);
+    module.device += std::max(0.0, line.closed_s - line.opened_s);
+    if (const auto energy = energy_of(line.row)) module.energy = module.energy.value_or(0) + *energy;
   }
   Json json = Json::object();
   for (const auto& [name, module] : all)
-    json[name] = {{"load_s", module.load},
+    json[name] = {{"visits", module.visits.size()},
+                  {"device_s", module.device},
+                  {"load_s", module.load},
                   {"run_s", module.run},
                   {"teardown_s", module.teardown},
                   {"tokenize_s", module.tokenize},
@@ -121,6 +133,7 @@ Json module_totals(const std::vector<LedgerLine>& lines) {
                   {"products_s", module.products},
                   {"tokens", module.tokens},
                   {"flops", module.flops},
+                  {"energy_j", module.energy ? Json(*module.energy) : Json()},
                   {"allocated_peak", module.guest ? Json() : Json(module.peak)},
                   {"share_of_limit", module.timed > 0 ? Json(module.products / module.timed) : Json()},
                   {"share_tokenizing", module.run > 0 ? module.tokenize / module.run : 0.0}};
