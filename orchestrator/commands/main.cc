@@ -21,6 +21,7 @@
 #include "orchestrator/commands/options.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/render.h"
+#include "orchestrator/commands/report.h"
 #include "orchestrator/commands/run.h"
 #include "orchestrator/commands/show.h"
 #include "orchestrator/commands/version.h"
@@ -63,6 +64,9 @@ int command(int argc, char** argv) {
       return autorag(argc, argv, options.autorag);
     case Options::Command::compare:
       code = compare(options.compare, std::cout);
+      break;
+    case Options::Command::report:
+      report(options.report, std::cout);
       break;
     case Options::Command::plan:
       plan(options.plan, std::cout);

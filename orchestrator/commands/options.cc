@@ -1,14 +1,14 @@
 #include "orchestrator/commands/options.h"
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <charconv>
-#include <cmath>
 #include <set>
 #include <sstream>
 #include <string_view>
 
+#include "orchestrator/commands/option_values.h"
 #include "orchestrator/commands/verbs.h"
-#include "orchestrator/suite/yaml_fields.h"
 #include "sharding/protocol/error.h"
 #include "sharding/protocol/nearest_name.h"
 
@@ -26,142 +26,15 @@ constexpr const char* kHelp =
     "  proctor render FOLDER             a model's chat template on conversations of your own\n"
     "  proctor autorag CONFIG [options]  an AutoRAG project\n"
     "  proctor compare RUN RUN           two modules on the same documents\n"
+    "  proctor report DIR                a run as a page to look at in a browser\n"
     "  proctor --version                 its version, and the libraries and devices that it found\n"
     "  proctor COMMAND --help            the options of a command\n"
     "\n"
     "example: proctor run configs/demo.yaml --workers 2\n"
     "         mpirun -n 4 proctor run suite.yaml --workers 1\n";
 
-std::set<std::string> names_of(const po::options_description& options) {
-  std::set<std::string> names;
-  for (const auto& option : options.options()) names.insert("--" + option->long_name());
-  return names;
-}
-
-po::variables_map parse(const Verb& verb, const std::vector<std::string>& arguments) {
-  po::options_description options;
-  options.add(verb.options).add_options()("positional", po::value<std::vector<std::string>>());
-  po::positional_options_description positional;
-  positional.add("positional", -1);
-  po::variables_map values;
-  try {
-    po::store(po::command_line_parser(arguments)
-                  .options(options)
-                  .positional(positional)
-                  .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
-                  .run(),
-              values);
-    po::notify(values);
-  } catch (const po::unknown_option& error) {
-    const std::string near = nearest(error.get_option_name(), names_of(verb.options));
-    throw UsageError("proctor " + verb.name + " has no option " + error.get_option_name() +
-                     (near.empty() ? "" : "; did you mean " + near + "?") + verb.see_help());
-  } catch (const po::error& error) {
-    throw UsageError(std::string(error.what()) + verb.see_help());
-  }
-  return values;
-}
-
-/// What is read of the parsed options, each with its checks.
-class Values {
- public:
-  Values(const Verb& verb, const std::vector<std::string>& arguments)
-      : verb_(verb), values_(proctor::parse(verb, arguments)) {}
-
-  bool has(const char* name) const { return values_.count(name) > 0; }
-  std::string text(const char* name) const { return has(name) ? values_[name].as<std::string>() : ""; }
-  /// Of a file or folder; "" where it was not given.
-  std::string path(const char* name) const {
-    if (has(name) && text(name).empty()) throw UsageError("--" + std::string(name) + ": expected a name, found ''");
-    return text(name);
-  }
-  std::vector<std::string> texts(const char* name) const {
-    return has(name) ? values_[name].as<std::vector<std::string>>() : std::vector<std::string>{};
-  }
-  std::string operand() const {
-    const std::vector<std::string> given = texts("positional");
-    if (given.size() != 1)
-      throw UsageError("proctor " + verb_.name + " takes one " + verb_.operand + ", found " +
-                       std::to_string(given.size()) + verb_.see_help());
-    return given[0];
-  }
-  std::string one_of(const char* name, const std::set<std::string>& known) const {
-    if (known.contains(text(name))) return text(name);
-    std::string list;
-    for (const std::string& one : known) list += (list.empty() ? "" : ", ") + one;
-    throw UsageError("--" + std::string(name) + " " + text(name) + ": expected one of " + list);
-  }
-  std::optional<std::uint32_t> workers() const {
-    if (!has("workers")) return std::nullopt;
-    const auto workers = values_["workers"].as<std::int64_t>();
-    if (workers < 1 || workers > 1024)
-      throw UsageError("--workers " + std::to_string(workers) +
-                       ": expected 1 to 1024 (a rank without workers would compute nothing)");
-    return static_cast<std::uint32_t>(workers);
-  }
-  DocumentLimit limit() const {
-    if (!has("limit")) return 0;
-    const std::string given = text("limit");
-    double limit = 0;
-    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), limit);
-    const bool number = error == std::errc() && end == given.data() + given.size();
-    if (!number || !(limit > 0) || limit > 1e15 || (limit > 1 && limit != std::floor(limit)))
-      throw UsageError("--limit " + given + ": expected at least 1 document, or a share of them such as 0.1");
-    return limit;
-  }
-  /// SUITE, or --model and --tasks in its place.
-  SuiteSource suite() const {
-    SuiteSource source;
-    source.models = texts("model");
-    source.tasks = texts("tasks");
-    const std::vector<std::string> given = texts("positional");
-    const bool named = !source.models.empty() || !source.tasks.empty();
-    if (named && !given.empty())
-      throw UsageError("a suite file, '" + given[0] + "', and --model or --tasks exclude each other" +
-                       verb_.see_help());
-    if (!named) {
-      for (const char* option : {"num-fewshot", "dtype", "tensor-parallel"})
-        if (has(option))
-          throw UsageError("--" + std::string(option) + " goes with --model and --tasks; of a suite, --set " +
-                           "modules.NAME.dtype=bfloat16 or tasks.NAME.fewshot.count=2 changes what it says");
-      source.path = operand();
-      return source;
-    }
-    if (source.models.empty() || source.tasks.empty())
-      throw UsageError("--model and --tasks go together: " +
-                       std::string(source.models.empty() ? "--model" : "--tasks") + " is missing" + verb_.see_help());
-    source.dtype = text("dtype");
-    if (has("num-fewshot")) source.fewshot = whole("num-fewshot", 0, 1000);
-    if (has("tensor-parallel")) source.tensor_parallel = static_cast<std::uint32_t>(whole("tensor-parallel", 1, 1024));
-    return source;
-  }
-  std::int64_t whole(const char* name, std::int64_t least, std::int64_t most) const {
-    const auto value = values_[name].as<std::int64_t>();
-    if (value < least || value > most)
-      throw UsageError("--" + std::string(name) + " " + std::to_string(value) + ": expected " + std::to_string(least) +
-                       " to " + std::to_string(most));
-    return value;
-  }
-  double number(const char* name) const { return values_[name].as<double>(); }
-  std::uint64_t bytes(const char* name) const {
-    if (!has(name)) return 0;
-    const auto bytes = parse_bytes(text(name));
-    if (!bytes || *bytes == 0)
-      throw UsageError("--" + std::string(name) + " " + text(name) + ": expected a size such as 8 GiB");
-    return *bytes;
-  }
-  std::string device() const { return one_of("device", {"auto", "cpu", "cuda"}); }
-  ErrorStyle errors() const {
-    return one_of("errors", {"text", "json"}) == "json" ? ErrorStyle::json : ErrorStyle::text;
-  }
-
- private:
-  const Verb& verb_;
-  po::variables_map values_;
-};
-
 /// What every verb that runs has.
-void read_running(const Values& values, RunOptions& run) {
+void read_running(const OptionValues& values, RunOptions& run) {
   run.workers = values.workers();
   run.device = values.device();
   run.memory_limit_bytes = values.bytes("memory-limit");
@@ -175,7 +48,7 @@ void read_running(const Values& values, RunOptions& run) {
   run.errors = values.errors();
 }
 
-RunOptions read_run(const Values& values) {
+RunOptions read_run(const OptionValues& values) {
   RunOptions run;
   read_running(values, run);
   run.suite = values.suite();
@@ -189,7 +62,7 @@ RunOptions read_run(const Values& values) {
   return run;
 }
 
-AutoragOptions read_autorag(const Values& values) {
+AutoragOptions read_autorag(const OptionValues& values) {
   AutoragOptions autorag;
   read_running(values, autorag.run);
   autorag.config = values.operand();
@@ -204,7 +77,7 @@ AutoragOptions read_autorag(const Values& values) {
   return autorag;
 }
 
-CompareOptions read_compare(const Values& values) {
+CompareOptions read_compare(const OptionValues& values) {
   CompareOptions compare;
   compare.sides = values.texts("positional");
   compare.against_lm_eval = values.path("against-lm-eval");
@@ -225,6 +98,15 @@ CompareOptions read_compare(const Values& values) {
   return compare;
 }
 
+ReportOptions read_report(const OptionValues& values) {
+  ReportOptions report;
+  report.page.directory = values.operand();
+  report.page.against = values.path("against");
+  report.page.gpu_hour = values.price();
+  report.out = values.path("out");
+  return report;
+}
+
 std::vector<std::uint32_t> read_gpus(const std::string& text) {
   std::vector<std::uint32_t> gpus;
   std::istringstream stream(text + ",");
@@ -238,7 +120,7 @@ std::vector<std::uint32_t> read_gpus(const std::string& text) {
   return gpus;
 }
 
-PlanOptions read_plan(const Values& values) {
+PlanOptions read_plan(const OptionValues& values) {
   PlanOptions plan;
   plan.suite = values.suite();
   plan.start_engines = values.has("start-engines");
@@ -255,7 +137,7 @@ PlanOptions read_plan(const Values& values) {
   return plan;
 }
 
-ShowOptions read_show(const Values& values) {
+ShowOptions read_show(const OptionValues& values) {
   ShowOptions show{values.operand(),     values.has("ledger"), values.has("failures"), values.has("timeline"),
                    values.path("trace"), values.path("svg"),   std::nullopt,           ""};
   if (values.has("format")) show.format = values.one_of("format", {"md", "csv", "latex"});
@@ -291,7 +173,7 @@ Options parsed(Verb verb, const std::vector<std::string>& arguments, Options::Co
     return out;
   }
   out.command = command;
-  const Values values(verb, arguments);
+  const OptionValues values(verb, arguments);
   (void)values.errors();  // main has read it; here it is judged
   read(out, values);
   return out;
@@ -332,10 +214,13 @@ Options parse_options(int argc, char** argv) {
   } else if (name == "compare") {
     out = parsed(compare_verb(), rest, Options::Command::compare,
                  [](auto& o, const auto& v) { o.compare = read_compare(v); });
+  } else if (name == "report") {
+    out = parsed(report_verb(), rest, Options::Command::report,
+                 [](auto& o, const auto& v) { o.report = read_report(v); });
   } else {
     const std::string near =
-        nearest(name, {"run", "plan", "show", "render", "autorag", "compare", "help", "--version", "--help"});
-    throw UsageError("command '" + name + "' is not known (run, plan, show, render, autorag, compare)" +
+        nearest(name, {"run", "plan", "show", "render", "autorag", "compare", "report", "help", "--version", "--help"});
+    throw UsageError("command '" + name + "' is not known (run, plan, show, render, autorag, compare, report)" +
                      (near.empty() ? "" : "; did you mean '" + near + "'?") + "; see proctor --help");
   }
   return out;

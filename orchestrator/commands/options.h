@@ -10,6 +10,7 @@
 #include "orchestrator/commands/autorag.h"
 #include "orchestrator/commands/compare.h"
 #include "orchestrator/commands/plan.h"
+#include "orchestrator/commands/report.h"
 #include "orchestrator/commands/samples_view.h"
 #include "orchestrator/run/run_options.h"
 
@@ -24,7 +25,7 @@ struct ShowOptions {
 };
 
 struct Options {
-  enum class Command { help, version, run, plan, show, render, autorag, compare } command = Command::help;
+  enum class Command { help, version, run, plan, show, render, autorag, compare, report } command = Command::help;
   std::string help;
   RunOptions run;
   PlanOptions plan;
@@ -32,6 +33,7 @@ struct Options {
   std::string render;  ///< the folder
   AutoragOptions autorag;
   CompareOptions compare;
+  ReportOptions report;
 };
 
 Options parse_options(int argc, char** argv);

@@ -106,6 +106,15 @@ Verb autorag_verb() {
   return verb;
 }
 
+Verb report_verb() {
+  Verb verb{"report", "DIR", "a run as one HTML file: figures, every sample, timeline, ledger",
+            "runs/demo --against runs/demo-before", po::options_description("options of report")};
+  verb.options.add_options()("against", po::value<std::string>(), "another run, beside it and compared with it")(
+      "price", po::value<double>(), "what a device costs an hour: the page has what modules cost")(
+      "out", po::value<std::string>(), "the file (default: report.html in the run directory)");
+  return verb;
+}
+
 Verb compare_verb() {
   Verb verb{"compare", "RUN", "two modules on the same documents: RUN[:MODULE] RUN[:MODULE]",
             "runs/demo:smollm2-fp32 runs/demo:smollm2-bf16", po::options_description("options of compare")};

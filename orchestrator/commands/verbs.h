@@ -21,5 +21,6 @@ Verb show_verb();
 Verb render_verb();
 Verb autorag_verb();
 Verb compare_verb();
+Verb report_verb();
 
 }  // namespace proctor
