@@ -94,6 +94,7 @@ JSON_FILES = {
     "orchestrator/store/store_fault_hook.cc": "what a test plants",
     "orchestrator/commands/worker_facts.h": "what the worker binary prints",
     "orchestrator/commands/samples_view.cc": "lines of samples/",
+    "orchestrator/run/notices.cc": "what --notify is told",
     "orchestrator/report/run_files.h": "results files, lines of turns.jsonl",
     "orchestrator/report/module_rows.h": "results files",
     "orchestrator/page/page_images.h": "lines of samples/",

@@ -1,6 +1,7 @@
 #include "orchestrator/base/spawn.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <mutex>
@@ -58,6 +59,12 @@ pid_t spawn(std::vector<std::string> arguments, std::vector<std::string> environ
   if (error != 0) throw EnvironmentError(arguments[0] + ": cannot be started: " + std::strerror(error));
   children().insert(pid);
   return pid;
+}
+
+std::vector<std::string> own_environment() {
+  std::vector<std::string> all;
+  for (char** entry = environ; *entry; ++entry) all.emplace_back(*entry);
+  return all;
 }
 
 bool was_spawned_here(pid_t pid) {

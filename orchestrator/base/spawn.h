@@ -33,6 +33,8 @@ enum class SignalsOfChild { held, free };
 /// `arguments`: the program, by a path or on the PATH, first. Throws EnvironmentError where it cannot be started.
 pid_t spawn(std::vector<std::string> arguments, std::vector<std::string> environment, const FileActions& files,
             SignalsOfChild signals);
+/// This process's.
+std::vector<std::string> own_environment();
 /// Whether spawn() has ever begun a child of this number. Any thread.
 bool was_spawned_here(pid_t pid);
 

@@ -59,6 +59,8 @@ RunOptions read_run(const OptionValues& values) {
   run.allow_engines = values.has("allow-engines");
   run.redo_changed = values.has("redo-changed");
   run.prune = values.has("prune");
+  run.notify = values.text("notify");
+  run.gpu_hour = values.price();
   return run;
 }
 
@@ -132,6 +134,7 @@ PlanOptions read_plan(const OptionValues& values) {
   plan.memory_limit_bytes = values.bytes("memory-limit");
   if (values.has("gpus")) plan.gpus = read_gpus(values.text("gpus"));
   plan.svg = values.path("svg");
+  plan.gpu_hour = values.price();
   plan.calibrated_by = values.path("calibrated-by");
   plan.quiet = values.has("quiet");
   return plan;

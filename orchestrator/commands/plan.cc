@@ -111,7 +111,7 @@ void plan(const PlanOptions& options, std::ostream& out) {
   }
   const Forecast forecast(work, predictor_of(work, known));
   const std::vector<std::uint32_t> gpus = devices_to_plan_for(options, work);
-  out << plan_report(work, forecast, gpus, source);
+  out << plan_report(work, forecast, gpus, source, options.gpu_hour);
   if (options.start_engines) out << "\n" << start_engines(work, engine_logs()) << std::flush;
   if (!options.svg.empty()) write_output(options.svg, timeline_svg(plan_timeline(work, forecast, gpus.front())));
 }

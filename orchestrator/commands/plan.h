@@ -21,7 +21,8 @@ struct PlanOptions {
   std::uint64_t memory_limit_bytes = 0;  ///< of each device; 0: what the device has
   std::vector<std::uint32_t> gpus;       ///< empty: this machine's devices
   std::string svg, calibrated_by;
-  bool quiet = false;  ///< no notes
+  std::optional<double> gpu_hour;  ///< what a device costs
+  bool quiet = false;              ///< no notes
   bool allow_engines = false, start_engines = false;
 };
 

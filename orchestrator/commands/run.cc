@@ -7,6 +7,7 @@
 #include <iostream>
 #include <optional>
 
+#include "orchestrator/base/exit_code.h"
 #include "orchestrator/base/machine.h"
 #include "orchestrator/base/signals.h"
 #include "orchestrator/base/tell.h"
@@ -69,7 +70,7 @@ void tell_kept(const std::vector<std::string>& modules, const std::function<void
 
 }  // namespace
 
-int run_suite(const RunOptions& options, MpiSession& mpi, std::ostream& results) {
+int run_suite(const RunOptions& options, MpiSession& mpi, std::ostream& results, Notices* notices) {
   const auto say = [&](const std::string& message) {
     if (!options.quiet) tell(message);
   };
@@ -80,6 +81,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi, std::ostream& results)
   if (const std::string idle = idle_nodes(mpi.size()); !idle.empty()) say("proctor: " + idle);
   for (const std::string& note : file.notes) say("proctor: " + note);
   const RunDirectory directory(options.out.empty() ? default_directory(file.suite) : options.out);
+  if (notices) notices->about(file.suite.name, std::filesystem::absolute(directory.root()).string());
   if (talks(file.suite))
     set_chat_date(file, options.fresh ? today() : chat_date_in(directory.suite().string()).value_or(today()));
   WorkerFacts facts(options.device, file.suite.deadlines.load);
@@ -121,7 +123,7 @@ int run_suite(const RunOptions& options, MpiSession& mpi, std::ostream& results)
   const auto begin = std::chrono::steady_clock::now();
   const auto now = [begin]() -> Moment { return std::chrono::steady_clock::now() - begin; };
   Orchestrator orchestrator(work, options, directory, store, &lock,
-                            {transport, now, asked, std::cerr, results, calibration_path(), interpreters},
+                            {transport, now, asked, std::cerr, results, calibration_path(), interpreters, notices},
                             std::move(resumed));
   return orchestrator.run();
 }
@@ -132,11 +134,18 @@ int run(int argc, char** argv, const RunOptions& options) {
   MpiSession mpi(argc, argv, options.errors);
   meeting.reset();
   if (mpi.rank() != 0) return run_agent(mpi, worker_binary_path());
+  Notices notices(
+      options.notify, [] { return asked() == Asked::interrupt; },
+      [&](const std::string& message) {
+        if (!options.quiet) tell(message);
+      });
   try {
-    const int code = run_suite(options, mpi, std::cout);
+    const int code = run_suite(options, mpi, std::cout, &notices);
     mpi.finalize();
     return code;
-  } catch (const std::exception&) {
+  } catch (const std::exception& error) {
+    const auto* known = dynamic_cast<const Error*>(&error);
+    notices.tell_end(known ? exit_code(known->fault()) : kInternal, error.what());
     for (int rank = 1; rank < mpi.size(); ++rank) mpi.send(rank, encode(AgentOrder(LeaveNode{true})));
     throw;
   }

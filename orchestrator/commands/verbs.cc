@@ -43,6 +43,9 @@ Verb run_verb() {
       "allow-engines", "let engines that are not proctor's run (modules: [{engine: vllm, ...}])")(
       "redo-changed", "compute (module, task) pairs again whose identity changed")(
       "prune", "remove the results of modules that the suite no longer has")(
+      "notify", po::value<std::string>(),
+      "a shell command that is told of a lost device and of the end, as JSON on its standard input")(
+      "price", po::value<double>(), "what a device costs an hour: what the run cost is told")(
       "progress", po::value<std::string>()->default_value("auto"), "auto, plain or none");
   return verb;
 }
@@ -56,6 +59,7 @@ Verb plan_verb() {
       "workers", po::value<std::int64_t>(), "the same as --gpus, for one number (as run has it)")(
       "memory-limit", po::value<std::string>(), "memory of each device: 40 GiB (default: what it has)")(
       "svg", po::value<std::string>(), "write a picture of who does what when, for the first of --gpus")(
+      "price", po::value<double>(), "what a device costs an hour: the table has what a run would cost")(
       "allow-engines", "let engines that are not proctor's say what they are (modules: [{engine: vllm, ...}])")(
       "start-engines", "start each of them once, with two requests, and say what was found")(
       "calibrated-by", po::value<std::string>(),

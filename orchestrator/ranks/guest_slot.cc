@@ -25,12 +25,6 @@ namespace {
 constexpr int kKeeperRounds = 100;  // of killing and looking again
 constexpr int kKeeperPauseMs = 50;  // between them
 
-std::vector<std::string> own_environment() {
-  std::vector<std::string> all;
-  for (char** entry = environ; *entry; ++entry) all.emplace_back(*entry);
-  return all;
-}
-
 /// How the temporary folders of an agent's guests begin.
 std::string temporary_name(const std::string& agent) { return "proctor-" + agent; }
 

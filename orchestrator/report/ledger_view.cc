@@ -15,10 +15,6 @@ using Json = nlohmann::ordered_json;
 
 double mebibytes(std::uint64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
-long long bytes_left(const LedgerRow& row) {
-  return static_cast<long long>(row.allocated_after - row.allocated_before);  // unsigned: any two may stand in a file
-}
-
 /// Of a worker its tensors, of a guest the memory of its process tree; "-" where nobody saw.
 std::string peak_of(const LedgerRow& row) {
   if (!row.guest) return formatted("%.1f", mebibytes(row.allocated_peak));
@@ -62,9 +58,6 @@ struct Totals {
   double share(double part) const { return run + teardown > 0 ? 100 * part / (run + teardown) : 0; }
 };
 
-/// Joules that its device took meanwhile, where somebody measured them.
-std::optional<double> energy_of(const LedgerRow& row) { return row.outside ? row.outside->energy_j : std::nullopt; }
-
 /// What all visits of a module come to.
 struct ModuleTotals {
   double load = 0, run = 0, teardown = 0, tokenize = 0, products = 0, tokens = 0, flops = 0, peak = 0;
@@ -76,6 +69,12 @@ struct ModuleTotals {
 };
 
 }  // namespace
+
+long long bytes_left(const LedgerRow& row) {
+  return static_cast<long long>(row.allocated_after - row.allocated_before);  // unsigned: any two may stand in a file
+}
+
+std::optional<double> energy_of(const LedgerRow& row) { return row.outside ? row.outside->energy_j : std::nullopt; }
 
 std::string ledger_table(const std::vector<LedgerLine>& lines) {
   const bool guests = std::ranges::any_of(lines, [](const LedgerLine& line) { return line.row.guest; });

@@ -3,12 +3,18 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sharding/protocol/ledger.h"
 
 namespace proctor {
+
+/// Of tensors, that a visit left behind on a member.
+long long bytes_left(const LedgerRow& row);
+/// Joules that its device took meanwhile, where somebody measured them.
+std::optional<double> energy_of(const LedgerRow& row);
 
 std::string ledger_table(const std::vector<LedgerLine>& lines);
 

@@ -76,15 +76,18 @@ std::vector<std::uint32_t> as_nodes(std::uint32_t devices) {
 }
 
 std::string plan_report(const Work& work, const Forecast& forecast, const std::vector<std::uint32_t>& gpus,
-                        const std::string& source) {
+                        const std::string& source, std::optional<double> gpu_hour) {
   std::string text = cells_table(work, forecast) + "\n" + modules_table(work, forecast) + "\n";
-  text += formatted("%8s %12s %14s %12s %8s\n", "devices", "makespan", "lower bound", "utilisation", "visits");
+  text += formatted("%8s %12s %14s %12s %8s%s\n", "devices", "makespan", "lower bound", "utilisation", "visits",
+                    gpu_hour ? "         cost" : "");
   for (std::uint32_t n : gpus) {
     const Scenario scenario = forecast.scenario(as_nodes(n));
     const Outcome outcome = simulate_plan(work, scenario, n);
-    text += formatted("%8u %12s %14s %10.1f %% %8zu\n", n, duration_text(outcome.makespan).c_str(),
+    const double cost = gpu_hour.value_or(0) * n * outcome.makespan / 3600;
+    text += formatted("%8u %12s %14s %10.1f %% %8zu%s\n", n, duration_text(outcome.makespan).c_str(),
                       duration_text(least_makespan(scenario)).c_str(),
-                      100 * outcome.computed_s / (n * std::max(outcome.makespan, 1e-9)), outcome.visits.size());
+                      100 * outcome.computed_s / (n * std::max(outcome.makespan, 1e-9)), outcome.visits.size(),
+                      gpu_hour ? formatted(" %12.4g", cost).c_str() : "");
   }
   return text + "devices of kind " + work.device.kind + "; " + source +
          "\ntokens are estimated from bytes; utilisation is time computing; nodes of 8 devices\n";

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "orchestrator/base/exit_code.h"
+#include "orchestrator/base/formatted.h"
 #include "orchestrator/report/ledger_view.h"
+#include "orchestrator/report/metrics_text.h"
 #include "sharding/planning/calibration_json.h"
 #include "sharding/protocol/facts_json.h"
 #include "sharding/protocol/ledger_json.h"
@@ -80,7 +82,10 @@ void RunReport::event(const std::string& message) {
 
 // ---- what happens
 
-void RunReport::worker_started(SlotId worker) { started_[worker] = now_().count(); }
+void RunReport::worker_started(SlotId worker) {
+  started_[worker] = now_().count();
+  if (!seen_.insert(worker).second) ++replaced_;
+}
 
 void RunReport::visit_opened(VisitId visit, ModuleId module) { opened_[visit] = {module, timeline_seconds()}; }
 
@@ -160,10 +165,7 @@ void RunReport::show_progress(const Standing& standing, bool force) {
   if (now_() - last_status_ > kStatusPause) write_status("running", std::nullopt, standing);
   if (!force && now_() - last_view_ < kViewPause) return;
   last_view_ = now_();
-  const double seconds = std::max(1e-3, now_().count());
-  double left = 0;
-  for (std::size_t c = 0; c < work_.cells.size(); ++c) left += scoreboard_.progress(c).flops_left;
-  const double speed = (total_flops_ - left) / seconds;
+  const double seconds = std::max(1e-3, now_().count()), speed = this->speed();
   std::vector<ProgressLine> lines;
   for (std::size_t c = 0; c < work_.cells.size(); ++c) {
     const auto& progress = scoreboard_.progress(c);
@@ -180,9 +182,67 @@ void RunReport::tell_what_is_scored() {
   say("proctor: every answer is in; still scoring " + names);
 }
 
+/// FLOPs a second of this start, as they were estimated.
+double RunReport::speed() const {
+  double left = 0;
+  for (std::size_t c = 0; c < work_.cells.size(); ++c) left += scoreboard_.progress(c).flops_left;
+  return (total_flops_ - left) / std::max(1e-3, now_().count());
+}
+
+double RunReport::cost(const Standing& standing) const {
+  return options_.gpu_hour.value_or(0) * static_cast<double>(standing.slots) * now_().count() / 3600;
+}
+
 void RunReport::write_status(const std::string& state, std::optional<int> code, const Standing& standing) {
   last_status_ = now_();
   store_.write_status(directory_.status(), status(state, code, standing));
+  store_.write_status(directory_.metrics(), metrics(state, code, standing));
+}
+
+void RunReport::write_last_status(const std::string& state, int code, const Standing& standing) const {
+  write_status_file(directory_.status(), status(state, code, standing));
+  write_status_file(directory_.metrics(), metrics(state, code, standing));
+}
+
+std::string RunReport::metrics(const std::string& state, std::optional<int> code, const Standing& standing) const {
+  MetricsText text({{"suite", work_.suite.name}, {"run", std::filesystem::absolute(directory_.root()).string()}});
+  for (const char* one : {"running", "finished", "stopped", "failed"})
+    text.add("proctor_state", "What the run is at: 1 at one of these.", state == one, {{"state", one}});
+  if (code) text.add("proctor_exit_code", "How the run ended.", *code);
+  double left = 0;
+  for (std::size_t c = 0; c < work_.cells.size(); ++c) {
+    const MetricsText::Labels pair = {{"module", work_.suite.modules[work_.cells[c].module.value].name},
+                                      {"task", work_.suite.tasks[work_.cells[c].task.value].name}};
+    const auto& progress = scoreboard_.progress(c);
+    text.add("proctor_requests", "Requests of a module and task.", static_cast<double>(progress.total), pair);
+    text.add("proctor_requests_done", "Those of them whose answers are stored.", static_cast<double>(progress.done),
+             pair);
+    left += progress.flops_left;
+  }
+  text.add("proctor_requests_failed", "Requests that have no answer.",
+           static_cast<double>(scoreboard_.failed_requests()));
+  text.add("proctor_workers", "Worker places.", static_cast<double>(standing.slots));
+  text.add("proctor_workers_busy", "Workers that have a module.", static_cast<double>(standing.busy));
+  text.add("proctor_workers_replaced", "Workers that were started in place of another, by this start.",
+           static_cast<double>(replaced_));
+  text.add("proctor_run_seconds", "Since this start.", now_().count());
+  if (speed() > 0) text.add("proctor_left_seconds", "Estimated until the last answer.", left / speed());
+  text.add("proctor_tokens", "Computed by this start.", static_cast<double>(tokens_));
+  text.add("proctor_tokens_per_second", "Since this start.",
+           static_cast<double>(tokens_) / std::max(1e-3, now_().count()));
+  add_ledger_metrics(text, ledger_);
+  return text.text();
+}
+
+std::string RunReport::end_text(int code, const Standing& standing) const {
+  std::size_t done = 0, total = 0;
+  for (std::size_t c = 0; c < work_.cells.size(); ++c)
+    done += scoreboard_.progress(c).done, total += scoreboard_.progress(c).total;
+  std::string text = std::string(state_of(code)) + ": " + std::to_string(done) + " of " + counted(total, "request") +
+                     " answered in " + duration_text(timeline_seconds());
+  if (scoreboard_.failed_requests() > 0) text += ", " + std::to_string(scoreboard_.failed_requests()) + " failed";
+  if (standing.unstored > 0) text += ", " + counted(standing.unstored, "shard") + " left; the same command goes on";
+  return text;
 }
 
 std::string RunReport::status(const std::string& state, std::optional<int> code, const Standing& standing) const {
@@ -212,6 +272,11 @@ void RunReport::print(int code, const Standing& standing, std::ostream& out) con
   if (shown < failures.size())
     out << "... and " << failures.size() - shown << " more: proctor show " << directory_.root().string()
         << " --failures\n";
+  if (options_.gpu_hour && !options_.quiet)
+    out << "cost: "
+        << formatted("%.4g: %s for %s, at %g a device and hour\n", cost(standing),
+                     counted(standing.slots, "device").c_str(), duration_text(now_().count()).c_str(),
+                     *options_.gpu_hour);
   if (!options_.quiet)
     out << "files: " << directory_.root().string() << "/{results,samples,responses,ledger.jsonl,manifest.json,logs}\n";
   if (code == kStoppedEarly || code == kInterrupted)
@@ -259,6 +324,7 @@ std::string RunReport::manifest(int code, const Standing& standing, const std::v
   json["tokens_computed"] = tokens_;
   json["seconds"] = now_().count();
   json["utilisation"] = standing.slots ? busy_seconds_ / (now_().count() * static_cast<double>(standing.slots)) : 0;
+  if (options_.gpu_hour) json["gpu_hour"] = *options_.gpu_hour, json["cost"] = cost(standing);
   json["modules"] = module_totals(ledger_);
   add_forecast(json, workers);
   json["calibration"] = nlohmann::json(forecast_.predictor().known());

@@ -8,6 +8,7 @@
 #include <iosfwd>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,8 @@ class RunReport {
   struct Options {
     ProgressStyle progress = ProgressStyle::automatic;
     std::vector<std::string> command_line;
-    bool quiet = false;  ///< results and errors only
+    bool quiet = false;                   ///< results and errors only
+    std::optional<double> gpu_hour = {};  ///< what a device costs
   };
   /// All but the options outlive this. `now`: seconds since this start; `terminal`: for what a person reads meanwhile.
   RunReport(const Work& work, Options options, const RunDirectory& directory, StoreThread& store,
@@ -67,8 +69,12 @@ class RunReport {
   void tell_what_is_scored();
   /// Progress on the terminal and status.json, as often as is worth while; `force`: now.
   void show_progress(const Standing& standing, bool force);
-  std::string status(const std::string& state, std::optional<int> code, const Standing& standing) const;
+  /// status.json, and metrics.prom beside it.
   void write_status(const std::string& state, std::optional<int> code, const Standing& standing);
+  /// When the store's thread has stopped.
+  void write_last_status(const std::string& state, int code, const Standing& standing) const;
+  /// In a line, for whoever is told that a run ended.
+  std::string end_text(int code, const Standing& standing) const;
   std::string manifest(int code, const Standing& standing, const std::vector<std::string>& hosts,
                        const std::vector<std::uint32_t>& workers) const;
   /// The tables, the ledger's sums, what failed, where the files are; quiet: the tables and what failed.
@@ -80,6 +86,11 @@ class RunReport {
   static const char* state_of(int code);
 
  private:
+  std::string status(const std::string& state, std::optional<int> code, const Standing& standing) const;
+  std::string metrics(const std::string& state, std::optional<int> code, const Standing& standing) const;
+  double speed() const;
+  /// Of this start: its devices from first to last.
+  double cost(const Standing& standing) const;
   double timeline_seconds() const { return earlier_seconds_ + now_().count(); }
   void add_forecast(nlohmann::ordered_json& manifest, const std::vector<std::uint32_t>& workers) const;
   void answered(const ShardAnswered& report);
@@ -112,6 +123,8 @@ class RunReport {
   std::map<VisitId, RunningAssignment> assignments_;
   std::map<VisitId, OpenedVisit> opened_;
   std::map<SlotId, double> started_;  // workers that are not ready yet
+  std::set<SlotId> seen_;             // of which a worker has started
+  std::size_t replaced_ = 0;          // workers
   Calibration measured_;
 };
 

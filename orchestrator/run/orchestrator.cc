@@ -72,8 +72,8 @@ Orchestrator::Orchestrator(Work& work, const RunOptions& options, const RunDirec
                   [this](const auto& path, std::string content) { store_thread_.write(path, std::move(content)); }),
       forecast_(work, predictor_of(work, read_calibration(surroundings_.learned, work.device.kind))),
       chain_(work, surroundings_.interpreters, resumed.chosen),
-      report_(work, {options.progress, options.command_line, options.quiet}, directory, store_thread_, scoreboard_,
-              forecast_, earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
+      report_(work, {options.progress, options.command_line, options.quiet, options.gpu_hour}, directory, store_thread_,
+              scoreboard_, forecast_, earlier_starts(work, resumed), surroundings_.terminal, surroundings_.now),
       conductor_(conductor_options(work, resumed.next_visit, agents_.count()), forecast_.outlooks(), work.shards,
                  *this),
       later_(std::move(resumed.later)),
@@ -189,6 +189,11 @@ void Orchestrator::store_overrides(ShardId shard, const ShardOverrides& override
 void Orchestrator::record(const LedgerEntry& entry) {
   sent_ahead_.erase(entry.visit);
   report_.closed(entry);
+}
+
+void Orchestrator::lost(const std::string& event) {
+  warn(event);
+  if (surroundings_.notices) surroundings_.notices->tell({"slot_lost", event});
 }
 
 // ---- reports
@@ -317,7 +322,7 @@ int Orchestrator::run_to_the_end() {
   flush_store();
   store_thread_.stop();
   (void)store_thread_.acknowledged();  // throws if the last files could not be written
-  write_status_file(directory_.status(), report_.status(RunReport::state_of(code), code, standing()));
+  report_.write_last_status(RunReport::state_of(code), code, standing());
   report_.print(code, standing(), surroundings_.results);
   return code;
 }
@@ -330,13 +335,16 @@ int Orchestrator::run() {
   } catch (const LockLost& error) {  // the directory is another's: not a word into it
     code = kEnvironment;
     report_.say_only(error_line(options_.errors, error.what(), code));
+    tell_end(code, error.what());
   } catch (const StoreFailure& error) {
     code = stop_writing(error.what());
+    tell_end(code, error.what());
   } catch (const std::exception& error) {
     fail(error);
     throw;
   }
   agents_.stop(code == kStoppedEarly || code == kInterrupted);
+  tell_end(code, report_.end_text(code, standing()));
   if (!agents_.gone() || !scoreboard_.idle()) agents_.abort(code);  // neither they nor a long scoring is waited for
   return code;
 }
@@ -357,9 +365,10 @@ void Orchestrator::flush_store() {
   const auto flushed = [this] { return store_thread_.flush(std::chrono::milliseconds(20)); };
   if (pump_until(flushed, kFlushDeadline)) return;
   const int code = surroundings_.asked() == Asked::interrupt ? kInterrupted : kStoppedEarly;
-  report_.say_only(error_line(
-      options_.errors,
-      "the file system takes nothing; what was acknowledged is kept. The same command goes on from here", code));
+  const std::string why =
+      "the file system takes nothing; what was acknowledged is kept. The same command goes on from here";
+  report_.say_only(error_line(options_.errors, why, code));
+  tell_end(code, why);
   store_thread_.abandon();
   agents_.stop(true);
   agents_.abort(code);
@@ -394,7 +403,7 @@ int Orchestrator::finish() {
 int Orchestrator::stop_writing(const std::string& why) {
   store_thread_.stop();
   report_.say_only(error_line(options_.errors, why + kMakeRoom, kStoppedEarly));
-  write_status_file(directory_.status(), report_.status("stopped", kStoppedEarly, standing()));
+  report_.write_last_status("stopped", kStoppedEarly, standing());
   return kStoppedEarly;
 }
 
@@ -404,11 +413,16 @@ void Orchestrator::fail(const std::exception& error) {
   const int code = exit_code(known ? known->fault() : Fault::internal);
   report_.write_status("failed", code, standing());
   agents_.stop(true);
+  tell_end(code, error.what());
   if (agents_.gone()) return;
   report_.log(std::string("proctor: ") + error.what());
   report_.say_only(error_line(options_.errors, error.what(), code));
   flush_store();
   agents_.abort(code);
+}
+
+void Orchestrator::tell_end(int code, const std::string& message) {
+  if (surroundings_.notices) surroundings_.notices->tell_end(code, message);
 }
 
 }  // namespace proctor

@@ -18,6 +18,7 @@
 #include "orchestrator/ranks/patient_clock.h"
 #include "orchestrator/report/run_report.h"
 #include "orchestrator/retrievers/retriever_thread.h"
+#include "orchestrator/run/notices.h"
 #include "orchestrator/run/resume.h"
 #include "orchestrator/run/run_options.h"
 #include "orchestrator/scoring/scoreboard.h"
@@ -36,6 +37,7 @@ struct Surroundings {
   std::ostream& results;           ///< what is printed at the end
   std::filesystem::path learned;   ///< the calibration file
   Interpreters interpreters = {};  ///< of tasks over answers
+  Notices* notices = nullptr;      ///< who is told of losses and the end
 };
 
 class Orchestrator final : private Executor {
@@ -69,6 +71,7 @@ class Orchestrator final : private Executor {
   void store_overrides(ShardId shard, const ShardOverrides& overrides) override;
   void record(const LedgerEntry& entry) override;
   void warn(const std::string& event) override { report_.event(event); }
+  void lost(const std::string& event) override;
 
   // reports
   void on(AgentId agent, const AgentHello& hello);
@@ -95,6 +98,7 @@ class Orchestrator final : private Executor {
   int finish();
   int stop_writing(const std::string& why);
   void fail(const std::exception& error);
+  void tell_end(int code, const std::string& message);
 
   // tasks over answers
   void count(ShardId shard, std::vector<Response> responses);

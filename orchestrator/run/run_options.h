@@ -26,8 +26,10 @@ struct RunOptions {
   bool fresh = false, redo_changed = false;
   bool prune = false;  ///< results of modules that the suite no longer has are removed
   ProgressStyle progress = ProgressStyle::automatic;
-  bool quiet = false;        ///< results and errors only
-  bool tells_device = true;  ///< that there is no GPU; false in a process that has said so
+  std::string notify = {};              ///< a command that is told of losses and the end; "": none
+  std::optional<double> gpu_hour = {};  ///< what a device costs
+  bool quiet = false;                   ///< results and errors only
+  bool tells_device = true;             ///< that there is no GPU; false in a process that has said so
   ErrorStyle errors = ErrorStyle::text;
   std::vector<std::string> command_line;
 };

@@ -28,6 +28,7 @@ class RunDirectory {
   std::filesystem::path ledger() const { return root_ / "ledger.jsonl"; }
   std::filesystem::path turns() const { return root_ / "turns.jsonl"; }
   std::filesystem::path status() const { return root_ / "status.json"; }
+  std::filesystem::path metrics() const { return root_ / "metrics.prom"; }
   std::filesystem::path logs() const { return root_ / "logs"; }
   std::filesystem::path owner() const { return root_ / "owner.json"; }
 

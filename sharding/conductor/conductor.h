@@ -65,6 +65,8 @@ class Executor {
   virtual void store_overrides(ShardId shard, const ShardOverrides& overrides) = 0;
   virtual void record(const LedgerEntry& entry) = 0;
   virtual void warn(const std::string& event) = 0;
+  /// A warning after which a device, or a node's devices, get nothing more, for a while or for good.
+  virtual void lost(const std::string& event) { warn(event); }
 };
 
 class Conductor {

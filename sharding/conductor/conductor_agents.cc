@@ -48,7 +48,7 @@ void Conductor::suspect(AgentId agent, Moment now) {
   }
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%.0f", roster_.silent_for(agent, now).count());
-  executor_.warn("node " + roster_.host(agent) + " has been silent for " + seconds +
+  executor_.lost("node " + roster_.host(agent) + " has been silent for " + seconds +
                  " s: it is suspect, and gets nothing; " + counted(reissued, "shard") +
                  (reissued == 1 ? " is" : " are") + " handed out again");
   for (const auto& [id, silent] : split)

@@ -122,7 +122,7 @@ void Conductor::on_exit(SlotId slot, std::uint32_t incarnation, EndedBy by, cons
     roster_.on_replaced(slot, now);  // no failure of its device
   else
     roster_.on_death(slot, shard ? &*shard : nullptr, how, dispensable(slot), now);
-  if (record.state == SlotState::quarantined) executor_.warn(who + "; its device is quarantined for this run");
+  if (record.state == SlotState::quarantined) executor_.lost(who + "; its device is quarantined for this run");
   if (visit) {
     const bool opening = visit->state() == VisitState::opening, aborting = visit->state() == VisitState::aborting;
     const ModuleId module = visit->module();

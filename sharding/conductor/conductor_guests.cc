@@ -111,7 +111,12 @@ void Conductor::start_failed(SlotId slot, const std::string& how, Moment now) {
   const auto arrival = arrival_of(slot);
   const auto module = arrival == arrivals_.end() ? std::nullopt : std::optional(arrival->second.module);
   if (arrival != arrivals_.end()) call_off(arrival, now);
-  if (!roster_.at(slot).occupant.is_guest()) return roster_.on_death(slot, nullptr, how, dispensable(slot), now);
+  if (!roster_.at(slot).occupant.is_guest()) {
+    roster_.on_death(slot, nullptr, how, dispensable(slot), now);
+    if (roster_.at(slot).state == SlotState::quarantined)
+      executor_.lost(name_of(slot) + " " + how + "; its device is quarantined for this run");
+    return;
+  }
   roster_.on_replaced(slot, Occupant{}, now);
   const std::string why = "its engine did not start: " + how;
   executor_.warn(name_of(slot) + ": " + (module ? "module " + name(*module) + ": " : "") + why);

@@ -76,9 +76,17 @@ class OrchestratorTest : public testing::Test {
     options.progress = ProgressStyle::none;
     terminal.str("");
     results.str("");
+    Notices notices(
+        "cat >> " + (root_ / "notices").string(), [] { return false; }, [](const std::string&) {});
     Orchestrator orchestrator(work_, options, directory, store, lock,
-                              {transport, [&] { return Moment(transport.now); }, [this] { return asked; }, terminal,
-                               results, root_ / "calibration.json"},
+                              {transport,
+                               [&] { return Moment(transport.now); },
+                               [this] { return asked; },
+                               terminal,
+                               results,
+                               root_ / "calibration.json",
+                               {},
+                               &notices},
                               std::move(resumed));
     return orchestrator.run();
   }
@@ -98,6 +106,17 @@ class OrchestratorTest : public testing::Test {
     };
   }
 
+  /// What of each notice, "event exit code", the command of --notify has read.
+  std::string told() const {
+    std::istringstream lines(file("notices"));
+    std::string all;
+    for (std::string line; std::getline(lines, line);) {
+      const Json one = Json::parse(line);
+      all += one["event"].get<std::string>() + " " + one["exit_code"].dump() + "\n";
+    }
+    return all;
+  }
+
   fs::path root_ = fs::temp_directory_path() / ("proctor-orchestrator-" + std::to_string(::getpid()));
   Work work_;
   RunOptions options;
@@ -112,6 +131,8 @@ TEST_F(OrchestratorTest, a_run_is_answered_scored_printed_and_left) {
   EXPECT_NE(results.str().find("acc"), std::string::npos);
   EXPECT_EQ(one.sent["leave"], 1);
   EXPECT_EQ(one.sent["leave at once"], 0);
+  EXPECT_EQ(told(), "done 0\n");
+  EXPECT_NE(file("run/metrics.prom").find("state=\"finished\"} 1\n"), std::string::npos);
   FakeTransport again(1);
   EXPECT_EQ(run(again), kDone) << "what is done is printed again";
   EXPECT_EQ(again.sent["configure"], 0);
@@ -189,6 +210,7 @@ TEST_F(OrchestratorTest, a_silent_nodes_shards_run_elsewhere_and_it_may_come_bac
   EXPECT_EQ(run(transport, "whole"), kDone);
   EXPECT_EQ(run(with), kDone);
   EXPECT_NE(terminal.str().find("node node1 has been silent for"), std::string::npos) << terminal.str();
+  EXPECT_EQ(told(), "done 0\nslot_lost null\ndone 0\n");
   EXPECT_EQ(file("run/samples/m/t.jsonl"), file("whole/samples/m/t.jsonl"));
   const Json manifest = Json::parse(file("run/manifest.json"));
   EXPECT_FALSE(manifest["events"].empty());
@@ -213,6 +235,7 @@ TEST_F(OrchestratorTest, a_full_disk_stops_writing_and_nothing_half_is_left) {
   EXPECT_EQ(run(transport, "run", store_vfs()), kStoppedEarly);
   ::unsetenv("PROCTOR_TEST_STORE");
   EXPECT_NE(terminal.str().find("what was acknowledged is kept. Make room"), std::string::npos) << terminal.str();
+  EXPECT_EQ(told(), "drained 75\n");
   EXPECT_EQ(state(), "stopped");
   FakeTransport rest(1);
   EXPECT_EQ(run(rest), kDone);

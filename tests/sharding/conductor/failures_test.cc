@@ -158,6 +158,7 @@ TEST(SilentNode, is_suspect_after_its_deadline_and_its_shard_is_run_elsewhere) {
   nodes.conductor.on_tick(Moment(16.1));
   EXPECT_EQ(nodes.executor.take(), Said{"run 0.0 visit 1 shard 1 attempt 2"});
   EXPECT_NE(nodes.executor.warnings.back().find("node n1 has been silent for 15 s"), std::string::npos);
+  EXPECT_EQ(nodes.executor.losses, nodes.executor.warnings);
 }
 
 TEST(SilentNode, that_speaks_again_is_readmitted_and_its_late_answer_counts) {
@@ -168,6 +169,7 @@ TEST(SilentNode, that_speaks_again_is_readmitted_and_its_late_answer_counts) {
   EXPECT_EQ(nodes.executor.take(), Said{"store 1"});
   EXPECT_EQ(nodes.executor.stored.back().second[0].answer, some_answer(1).answer) << "the late answer";
   EXPECT_NE(nodes.executor.warnings.back().find("node n1 speaks again"), std::string::npos);
+  EXPECT_EQ(nodes.executor.losses.size(), 1u);
 }
 
 TEST(SilentNode, whose_shard_was_answered_elsewhere_is_not_heard_twice) {

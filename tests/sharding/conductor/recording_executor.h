@@ -64,10 +64,14 @@ class RecordingExecutor final : public Executor {
     ledger.push_back(entry);
   }
   void warn(const std::string& event) override { warnings.push_back(event); }
+  void lost(const std::string& event) override {
+    warn(event);
+    losses.push_back(event);
+  }
 
   std::vector<std::string> take() { return std::exchange(said, {}); }
 
-  std::vector<std::string> said, warnings;
+  std::vector<std::string> said, warnings, losses;
   std::vector<std::pair<ShardId, std::vector<Response>>> stored, given_up;
   std::vector<LedgerEntry> ledger;
   std::size_t handed_out = 0;
