@@ -18,6 +18,7 @@
 #include "orchestrator/base/tell.h"
 #include "orchestrator/commands/autorag.h"
 #include "orchestrator/commands/compare.h"
+#include "orchestrator/commands/export_run.h"
 #include "orchestrator/commands/options.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/render.h"
@@ -64,6 +65,9 @@ int command(int argc, char** argv) {
       return autorag(argc, argv, options.autorag);
     case Options::Command::compare:
       code = compare(options.compare, std::cout);
+      break;
+    case Options::Command::export_run:
+      export_run(options.export_run, std::cout);
       break;
     case Options::Command::report:
       report(options.report, std::cout);

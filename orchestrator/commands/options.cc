@@ -27,6 +27,7 @@ constexpr const char* kHelp =
     "  proctor autorag CONFIG [options]  an AutoRAG project\n"
     "  proctor compare RUN RUN           two modules on the same documents\n"
     "  proctor report DIR                a run as a page to look at in a browser\n"
+    "  proctor export DIR --to FORMAT    a run for other programs: parquet, csv, jsonl, mlflow, inspect, hf-results\n"
     "  proctor --version                 its version, and the libraries and devices that it found\n"
     "  proctor COMMAND --help            the options of a command\n"
     "\n"
@@ -107,6 +108,15 @@ ReportOptions read_report(const OptionValues& values) {
   report.page.gpu_hour = values.price();
   report.out = values.path("out");
   return report;
+}
+
+ExportOptions read_export(const OptionValues& values) {
+  ExportOptions one;
+  one.directory = values.operand();
+  if (!values.has("to")) throw UsageError("--to is missing; see proctor export --help");
+  one.format = values.one_of("to", {"parquet", "csv", "jsonl", "mlflow", "inspect", "hf-results"});
+  one.out = values.path("out");
+  return one;
 }
 
 std::vector<std::uint32_t> read_gpus(const std::string& text) {
@@ -217,13 +227,16 @@ Options parse_options(int argc, char** argv) {
   } else if (name == "compare") {
     out = parsed(compare_verb(), rest, Options::Command::compare,
                  [](auto& o, const auto& v) { o.compare = read_compare(v); });
+  } else if (name == "export") {
+    out = parsed(export_verb(), rest, Options::Command::export_run,
+                 [](auto& o, const auto& v) { o.export_run = read_export(v); });
   } else if (name == "report") {
     out = parsed(report_verb(), rest, Options::Command::report,
                  [](auto& o, const auto& v) { o.report = read_report(v); });
   } else {
-    const std::string near =
-        nearest(name, {"run", "plan", "show", "render", "autorag", "compare", "report", "help", "--version", "--help"});
-    throw UsageError("command '" + name + "' is not known (run, plan, show, render, autorag, compare, report)" +
+    const std::string near = nearest(name, {"run", "plan", "show", "render", "autorag", "compare", "report", "export",
+                                            "help", "--version", "--help"});
+    throw UsageError("command '" + name + "' is not known (run, plan, show, render, autorag, compare, report, export)" +
                      (near.empty() ? "" : "; did you mean '" + near + "'?") + "; see proctor --help");
   }
   return out;

@@ -9,6 +9,7 @@
 #include "orchestrator/base/error_line.h"
 #include "orchestrator/commands/autorag.h"
 #include "orchestrator/commands/compare.h"
+#include "orchestrator/commands/export_run.h"
 #include "orchestrator/commands/plan.h"
 #include "orchestrator/commands/report.h"
 #include "orchestrator/commands/samples_view.h"
@@ -25,7 +26,18 @@ struct ShowOptions {
 };
 
 struct Options {
-  enum class Command { help, version, run, plan, show, render, autorag, compare, report } command = Command::help;
+  enum class Command {
+    help,
+    version,
+    run,
+    plan,
+    show,
+    render,
+    autorag,
+    compare,
+    report,
+    export_run
+  } command = Command::help;
   std::string help;
   RunOptions run;
   PlanOptions plan;
@@ -34,6 +46,7 @@ struct Options {
   AutoragOptions autorag;
   CompareOptions compare;
   ReportOptions report;
+  ExportOptions export_run;
 };
 
 Options parse_options(int argc, char** argv);

@@ -119,6 +119,14 @@ Verb report_verb() {
   return verb;
 }
 
+Verb export_verb() {
+  Verb verb{"export", "DIR", "a run in the form of another program", "runs/demo --to parquet --out tables",
+            po::options_description("options of export")};
+  verb.options.add_options()("to", po::value<std::string>(), "parquet, csv, jsonl, mlflow, inspect or hf-results")(
+      "out", po::value<std::string>(), "the folder (default: export/FORMAT in the run directory)");
+  return verb;
+}
+
 Verb compare_verb() {
   Verb verb{"compare", "RUN", "two modules on the same documents: RUN[:MODULE] RUN[:MODULE]",
             "runs/demo:smollm2-fp32 runs/demo:smollm2-bf16", po::options_description("options of compare")};

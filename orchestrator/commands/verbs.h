@@ -22,5 +22,6 @@ Verb render_verb();
 Verb autorag_verb();
 Verb compare_verb();
 Verb report_verb();
+Verb export_verb();
 
 }  // namespace proctor

@@ -89,7 +89,8 @@ std::string answer_of(const Json& line) {
     return text_of(ranking[0].is_array() ? ranking[0].at(0) : ranking[0]);
   const Json& filtered = at(line, "filtered_resps");
   if (const auto best = chosen(filtered)) return text_of(argument(line, *best, 1));
-  if (filtered.is_array() && !filtered.empty()) return text_of(filtered[0]);
+  if (filtered.is_array() && !filtered.empty())  // of one continuation its log-likelihood
+    return text_of(filtered[0].is_array() && !filtered[0].empty() ? filtered[0][0] : filtered[0]);
   for (const char* key : {"text", "loglikelihood"})  // of responses/
     if (line.contains(key)) return text_of(line[key]);
   return "";

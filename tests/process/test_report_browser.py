@@ -80,7 +80,7 @@ class Browser(RunCase):
         page.click("#comparisons a:has-text('right')")
         page.wait_for_selector("#list .tabulator-row")
         first, second = (self.lines(module, "right") for module in ("first", "second"))
-        differ = [str(a["doc_id"]) for a, b in zip(first, second) if a["acc"] != b["acc"]]
+        differ = [str(a["doc_id"]) for a, b in zip(first, second, strict=True) if a["acc"] != b["acc"]]
         self.assertEqual(page.locator("#list .tabulator-row .tabulator-cell[tabulator-field=id]").all_inner_texts(), differ)
         self.assertEqual(self.show(page, "differ").get_attribute("aria-pressed"), "true")
         page.locator("#list .tabulator-row").first.click()
