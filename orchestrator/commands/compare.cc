@@ -10,6 +10,7 @@
 #include "orchestrator/compare/comparison.h"
 #include "orchestrator/compare/comparison_json.h"
 #include "sharding/protocol/error.h"
+#include "sharding/protocol/wording.h"
 
 namespace proctor {
 namespace {
@@ -30,7 +31,7 @@ std::vector<std::string> cells_of(const ComparedMetric& one) {
   std::string interval = "-";
   if (result.interval)
     interval = "[" + number(result.interval->low, "%+.4f") + ", " + number(result.interval->high, "%+.4f") + "]";
-  return {one.key.task,
+  return {one.key.task + (one.tasks.empty() ? "" : " (" + counted(one.tasks.size(), "task") + ")"),
           one.key.metric + (one.higher_is_better ? "" : " (less is better)"),
           one.key.filter,
           std::to_string(result.n),
@@ -64,7 +65,7 @@ void put_table(std::ostream& out, const Comparison& comparison) {
 
 void put_rest(std::ostream& out, const Comparison& comparison) {
   for (const ComparedMetric& one : comparison.metrics)
-    if (one.only_a + one.only_b > 0)
+    if (one.tasks.empty() && one.only_a + one.only_b > 0)
       out << one.key.task << ", " << one.key.metric << ": " << one.only_a << " documents only of A, " << one.only_b
           << " only of B; they are left out\n";
   for (const auto& [names, side] : {std::pair(&comparison.tasks_of_a, "A"), std::pair(&comparison.tasks_of_b, "B")})
@@ -134,7 +135,7 @@ int compare(const CompareOptions& options, std::ostream& out) {
     put_table(out, comparison);
     put_rest(out, comparison);
     for (const ComparedMetric& one : comparison.metrics)
-      if (options.flips > 0) put_flips(out, one, a, b, static_cast<std::size_t>(options.flips));
+      if (options.flips > 0 && one.tasks.empty()) put_flips(out, one, a, b, static_cast<std::size_t>(options.flips));
   }
   if (!options.fail_if_worse) return kDone;
   return std::ranges::any_of(comparison.metrics, [&](const auto& one) { return is_worse(one, options.margin); })

@@ -20,6 +20,7 @@ Json as_json(const ComparedMetric& one) {
   return {{"task", one.key.task},
           {"metric", one.key.metric},
           {"filter", one.key.filter},
+          {"tasks", one.tasks.empty() ? Json() : Json(one.tasks)},
           {"higher_is_better", one.higher_is_better},
           {"n", result.n},
           {"only_a", one.only_a},

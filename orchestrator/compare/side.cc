@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "sharding/protocol/error.h"
@@ -36,6 +37,26 @@ std::set<std::string> modules_of(const fs::path& run) {
 }
 
 std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+
+/// Of each group the tasks, also those of groups within it.
+std::map<std::string, std::set<std::string>> groups_of(const Json& results) {
+  std::map<std::string, std::set<std::string>> groups;
+  const Json listed = results.value("group_subtasks", Json::object());
+  const std::function<void(const std::string&, std::set<std::string>&, std::set<std::string>&)> add =
+      [&](const std::string& group, std::set<std::string>& tasks, std::set<std::string>& above) {
+        if (!above.insert(group).second) return;
+        for (const Json& part : listed.value(group, Json::array())) {
+          const std::string name = text_of(part);
+          if (listed.value(name, Json::array()).empty())
+            tasks.insert(name);
+          else
+            add(name, tasks, above);
+        }
+      };
+  for (const auto& [group, parts] : listed.items())
+    if (std::set<std::string> above; !parts.empty()) add(group, groups[group], above);
+  return groups;
+}
 
 /// What a document of this line counts as one of; "" without a field.
 std::string cluster_of(const Json& line, const std::string& field, const std::string& where) {
@@ -75,6 +96,7 @@ Side Side::of_run(const std::string& name) {
       if (const auto comma = key.rfind(','); comma != std::string::npos && !key.substr(0, comma).ends_with("_stderr"))
         side.metrics_[task].insert(key.substr(0, comma));
   }
+  side.groups_ = groups_of(results);
   const Json higher = results.value("higher_is_better", Json::object());
   for (const auto& [task, metrics] : higher.items())
     for (const auto& [metric, is_better] : metrics.items())
@@ -104,6 +126,12 @@ std::set<std::string> Side::tasks() const {
   std::set<std::string> names;
   for (const auto& [task, file] : files_) names.insert(task);
   return names;
+}
+
+const std::set<std::string>& Side::metrics(const std::string& task) const {
+  static const std::set<std::string> none;
+  const auto found = metrics_.find(task);
+  return found == metrics_.end() ? none : found->second;
 }
 
 bool Side::higher_is_better(const std::string& task, const std::string& metric) const {

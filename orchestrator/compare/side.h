@@ -31,6 +31,10 @@ class Side {
 
   const std::string& name() const { return name_; }
   std::set<std::string> tasks() const;
+  /// Groups of tasks, as the results have them: those that tasks are in, through groups within groups.
+  const std::map<std::string, std::set<std::string>>& groups() const { return groups_; }
+  /// Of a task, or of a group's row: "metric", as the results have them.
+  const std::set<std::string>& metrics(const std::string& task) const;
   const std::filesystem::path& samples(const std::string& task) const { return files_.at(task); }
   /// Of each metric that documents have a number of. `cluster`: a field of the row, or "". Throws EnvironmentError
   /// where a line is no sample, InputError where a row lacks the field.
@@ -42,6 +46,7 @@ class Side {
   std::string name_;
   std::map<std::string, std::filesystem::path> files_;
   std::map<std::pair<std::string, std::string>, bool> better_;
+  std::map<std::string, std::set<std::string>> groups_;
   std::map<std::string, std::set<std::string>> metrics_;  ///< of a task, as the results have them
 };
 

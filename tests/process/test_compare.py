@@ -39,14 +39,14 @@ class Compare(unittest.TestCase):
     def tearDown(self):
         self.folder.cleanup()
 
-    def side(self, run, tasks, module="m", higher=True, files="{task}.jsonl"):
+    def side(self, run, tasks, module="m", higher=True, files="{task}.jsonl", groups=None):
         """`tasks`: task -> [(hash, value or None, cluster)]."""
         root = self.root / run
         (root / "results").mkdir(parents=True, exist_ok=True)
         (root / "samples" / module).mkdir(parents=True, exist_ok=True)
         (root / "run.db").touch()
-        results = {task: {"score,none": 0.0, "score_stderr,none": 0.0} for task in tasks}
-        (root / "results" / f"{module}.json").write_text(json.dumps({"results": results, "higher_is_better": {task: {"score": higher} for task in tasks}}))
+        results = {task: {"score,none": 0.0, "score_stderr,none": 0.0} for task in [*tasks, *(groups or {})]}
+        (root / "results" / f"{module}.json").write_text(json.dumps({"results": results, "group_subtasks": {**(groups or {}), **{task: [] for task in tasks}}, "higher_is_better": {task: {"score": higher} for task in tasks}}))
         for task, rows in tasks.items():
             lines = [{"doc_id": i, "doc": {"group": cluster}, "target": "t", "arguments": {"gen_args_0": {"arg_0": f"prompt {i}"}}, "filtered_resps": [f"{run} {i}"],
                       "filter": "none", "metrics": ["score"], "doc_hash": key, **({"error": "why"} if value is None else {"score": value})}
@@ -114,6 +114,24 @@ class Compare(unittest.TestCase):
             self.near(row["stderr"], error, row)
             if error > 1e-12:
                 self.near(row["p"], 2 * stats.t.sf(abs((y - x).mean()) / error, groups - 1), row)
+
+    @unittest.skipIf(importlib.util.find_spec("scipy") is None, "scipy is not here, so that it cannot be started here")
+    def test_groups_are_the_documents_of_their_tasks(self):
+        from scipy import stats
+        rng, groups = random.Random(3), {"all": ["one", "inner"], "inner": ["two", "three"], "odd": ["one", "gone"]}
+        a, b = ({task: [(f"{task}{i}", rng.gauss(0, 1), f"c{i % 3}") for i in range(n)] for task, n in (("one", 5), ("two", 9), ("three", 20))} for _ in range(2))
+        self.side("a", a, groups=groups)
+        self.side("b", b, groups=groups)
+        rows = json.loads(self.compare("a", "b", "--json"))["tasks"]
+        self.assertEqual([(row["task"], row["tasks"]) for row in rows], [("one", None), ("three", None), ("two", None), ("all", ["one", "three", "two"]), ("inner", ["three", "two"]), ("odd", ["one"])])
+        for row in rows:
+            x, y = ([value for task in row["tasks"] or [row["task"]] for _, value, _ in side[task]] for side in (a, b))
+            self.assertEqual(row["n"], len(x))
+            self.near(row["p"], stats.ttest_rel(y, x).pvalue, row)
+        only = json.loads(self.compare("a", "b", "--json", "--task", "inner"))["tasks"]
+        self.assertEqual([row["task"] for row in only], ["three", "two", "inner"])
+        self.assertIn("all (3 tasks)", self.compare("a", "b", "--flips", "1"))
+        self.assertEqual(len(json.loads(self.compare("a", "b", "--json", "--cluster", "group"))["tasks"]), 6)
 
     def test_newcombes_own_example(self):
         rows = [(1, 1)] * 36 + [(0, 1)] * 12 + [(1, 0)] * 2

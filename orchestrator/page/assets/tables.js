@@ -81,6 +81,7 @@ function showComparisons() {
     columns: [
       {title: "task", field: "task", formatter: cell => {
         const row = cell.getData();
+        if (!cellOf(row.side_a, row.task)) return element("span", {}, `${row.task} (${counted(row.tasks?.length ?? 0, "task")})`);
         return element("a", {href: samplesLink({task: row.task, module: row.side_a, beside: row.side_b, metric: row.metric, filter: row.filter, show: "differ"})}, row.task);
       }},
       {title: "metric", field: "metric", formatter: cell => cell.getValue() + (cell.getData().filter === "none" ? "" : ` (${cell.getData().filter})`) + (cell.getData().higher_is_better ? " ↑" : " ↓")},
