@@ -133,9 +133,14 @@ class PageData {
     return Side::of_run(runs_[column.run].directory().root().string() + ":" + column.module);
   }
 
-  void compare_columns(Json& all, std::size_t a, std::size_t b, const std::vector<std::string>& tasks) const {
+  /// With the groups whose tasks are all among them.
+  void compare_columns(Json& all, std::size_t a, std::size_t b, std::vector<std::string> tasks) const {
     if (tasks.empty()) return;
-    for (const ComparedMetric& metric : compare(side_of(columns_[a]), side_of(columns_[b]), tasks, "").metrics) {
+    const Side first = side_of(columns_[a]), second = side_of(columns_[b]);
+    const std::set<std::string> listed(tasks.begin(), tasks.end());
+    for (const auto& [group, parts] : first.groups())
+      if (std::ranges::includes(listed, parts) && second.groups().contains(group)) tasks.push_back(group);
+    for (const ComparedMetric& metric : compare(first, second, tasks, "").metrics) {
       Json line = as_json(metric);
       line["side_a"] = a;
       line["side_b"] = b;

@@ -86,8 +86,9 @@ TEST(Options, wrong_ones_are_refused_with_what_to_do) {
             std::string::npos);
   EXPECT_NE(refusal({"run", "s", "--device", "tpu"}).find("expected one of auto, cpu, cuda"), std::string::npos);
   EXPECT_NE(refusal({"run", "s", "--limit", "0"}).find("at least 1"), std::string::npos);
-  EXPECT_NE(refusal({"walk"}).find("command 'walk' is not known (run, plan, show, render, autorag, compare)"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal({"walk"}).find("command 'walk' is not known (run, plan, show, render, autorag, compare, report, export)"),
+      std::string::npos);
   for (const char* gpus : {"", "0", "8,", "8 16", "-1", "70000"})
     EXPECT_NE(refusal({"plan", "s", "--gpus", gpus}).find("expected numbers of devices"), std::string::npos) << gpus;
   EXPECT_NE(refusal({"run", "s", "--gpus", "8"}).find("--gpus"), std::string::npos) << "run takes what there is";
